@@ -1,0 +1,180 @@
+//! The seam between the rules and the world: what a step may ask for, and what it may be told.
+//!
+//! The rules never see a secret's text. They speak of keys by `keyId`; whoever carries out the calls
+//! holds the texts that it minted or read, by `keyId`, and fetches them from there.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::names::Label;
+use super::observed::{Principal, SecretState};
+use crate::ids::{KeyId, RotationId, VersionId};
+
+/// One call to the world. A call either does all of its work or none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// Secrets Manager `DescribeSecret`, fresh.
+    DescribeSecret,
+    /// Secrets Manager `CreateSecret` without a value.
+    CreateSecret,
+    /// Secrets Manager `GetSecretValue` of one version; its text is kept under `key`.
+    ReadValue {
+        /// The version.
+        version: VersionId,
+        /// The key whose secret the value is said to hold, by the version's label.
+        key: Option<KeyId>,
+    },
+    /// Graph: the application (or service principal), fresh, by its client id.
+    ReadPrincipal,
+    /// Graph `addPassword`, with the rotation in the display name and the policy's lifetime.
+    AddPassword {
+        /// The rotation that mints.
+        rotation: RotationId,
+    },
+    /// Graph `removePassword`.
+    RemovePassword {
+        /// The key to remove.
+        key: KeyId,
+    },
+    /// Secrets Manager `PutSecretValue` with the rotation as token and `keywheel:key:<key>` as only label.
+    PutValue {
+        /// The token, and the version's id.
+        rotation: RotationId,
+        /// The key whose secret is stored.
+        key: KeyId,
+    },
+    /// Secrets Manager `UpdateSecretVersionStage`.
+    MoveLabel {
+        /// The label.
+        label: Label,
+        /// `MoveToVersionId`.
+        to: Option<VersionId>,
+        /// `RemoveFromVersionId`.
+        from: Option<VersionId>,
+    },
+    /// The token endpoint, on a fresh connection, with the secret of a key.
+    SignIn {
+        /// The key.
+        key: KeyId,
+    },
+    /// Nothing, for a while.
+    Wait(TimeDelta),
+    /// `PutEvents`, accepted.
+    Emit(Event),
+}
+
+/// The answer to a [`Call`]. An answer that means "this try cannot go on" is not here: the try ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reply {
+    /// To `DescribeSecret`.
+    Secret(SecretState),
+    /// To `CreateSecret`: it is there now, made by this call or another.
+    Created,
+    /// To `ReadValue`: the version has a value, and its text is at hand if its key was given.
+    Value,
+    /// To `ReadValue`: no such version, or it has no value yet.
+    NoValue,
+    /// To `ReadPrincipal`; `None`: there is no such application (or it is in the deleted items).
+    Principal(Option<Principal>),
+    /// To `AddPassword`.
+    Added {
+        /// The new key.
+        key: KeyId,
+    },
+    /// To `RemovePassword`: the key is gone, by this call or before it.
+    Removed,
+    /// To `PutValue`: stored, now or by an earlier call with the same value.
+    Stored,
+    /// To `PutValue`: the token already has another value (`ResourceExistsException`).
+    Taken,
+    /// To `MoveLabel`.
+    Moved,
+    /// To `MoveLabel`: the label is not where the call said (`InvalidParameterException`).
+    Refused,
+    /// To `SignIn`.
+    SignIn(SignIn),
+    /// To `Wait`.
+    Waited,
+    /// To `Emit`.
+    Emitted,
+}
+
+/// What the token endpoint says of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignIn {
+    /// A token.
+    Accepted,
+    /// AADSTS7000215: wrong, or not yet known to this replica.
+    WrongSecret,
+    /// AADSTS7000222.
+    Expired,
+    /// AADSTS53003: right, but Conditional Access forbids the sign-in.
+    BlockedByConditionalAccess,
+    /// AADSTS7000112.
+    Disabled,
+    /// AADSTS700016, 7000229: the tenant does not know the application, or not yet.
+    UnknownApplication,
+}
+
+/// What a rotation did, for the audit trail. Each is said at least once, always under the same event id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Event {
+    /// `keywheel.key.minted`.
+    Minted {
+        /// By this rotation.
+        rotation: RotationId,
+        /// This key.
+        key: KeyId,
+    },
+    /// `keywheel.rotation.stored`.
+    Stored {
+        /// The rotation.
+        rotation: RotationId,
+        /// Its key.
+        key: KeyId,
+    },
+    /// `keywheel.rotation.promoted`.
+    Promoted {
+        /// The version that is current now.
+        version: VersionId,
+        /// Its key.
+        key: KeyId,
+    },
+    /// `keywheel.rotation.abandoned`.
+    Abandoned {
+        /// The rotation.
+        rotation: RotationId,
+        /// Its key.
+        key: KeyId,
+    },
+    /// `keywheel.key.removed`.
+    Removed {
+        /// The version that held it, if one did.
+        version: Option<VersionId>,
+        /// The key.
+        key: KeyId,
+    },
+}
+
+/// What a try does next.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Next<O> {
+    /// Carry out this call and answer it.
+    Call(Call),
+    /// Nothing more: this is how it came out.
+    Done(O),
+}
+
+/// A try at something: asks for one call at a time, and goes on with its answer.
+///
+/// Tries hold no secrets and no connections; a try that is dropped anywhere is taken up by the next one.
+pub trait Try: Sized {
+    /// How it can come out.
+    type Outcome;
+
+    /// What to do now.
+    fn next(&self) -> Next<Self::Outcome>;
+
+    /// Takes the answer to the call that [`Try::next`] asked for; `now` is the time it came.
+    #[must_use]
+    fn answered(self, reply: Reply, now: DateTime<Utc>) -> Self;
+}

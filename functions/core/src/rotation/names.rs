@@ -1,0 +1,125 @@
+//! The names Keywheel writes: a key's display name in Graph, a version's staging labels.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::ids::{KeyId, RotationId};
+
+const PREFIX: &str = "keywheel";
+
+/// Secrets Manager's own label of the version in use.
+pub const AWSCURRENT: &str = "AWSCURRENT";
+/// Secrets Manager's own label of the version in use before.
+pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
+/// Secrets Manager's own label of the version being made; Keywheel's lock.
+pub const AWSPENDING: &str = "AWSPENDING";
+
+/// Whose keys are ours: a short hash of account, region and secret name.
+///
+/// Two deployments, or two credentials on one application, never touch each other's keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(String);
+
+impl Scope {
+    /// The scope of one secret. The parts are length-prefixed, so that no two secrets share a text.
+    pub fn of(account: &str, region: &str, secret: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [account, region, secret] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The display name of a key that a rotation mints: `keywheel/<scope>/<rotation id>`.
+///
+/// It is all that Graph keeps of where a key came from, and cannot be changed afterwards.
+pub fn display_name(scope: &Scope, rotation: RotationId) -> String {
+    format!("{PREFIX}/{scope}/{rotation}")
+}
+
+/// The rotation that minted the key of this display name, if it was one of this scope.
+///
+/// `None` is a **foreign** key: it is never removed unless the manifest names it.
+pub fn minted_by(scope: &Scope, display_name: &str) -> Option<RotationId> {
+    let rest = display_name.strip_prefix(PREFIX)?.strip_prefix('/')?;
+    let id = rest.strip_prefix(scope.0.as_str())?.strip_prefix('/')?;
+    let parsed: RotationId = id.parse().ok()?;
+    // Only the exact text that `display_name` writes: no braces, no upper case.
+    (parsed.to_string() == id).then_some(parsed)
+}
+
+/// A staging label, as far as Keywheel knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// `AWSCURRENT`.
+    Current,
+    /// `AWSPREVIOUS`.
+    Previous,
+    /// `AWSPENDING`.
+    Pending,
+    /// `keywheel:key:<keyId>`: the version holds this key's secret.
+    Key(KeyId),
+    /// `keywheel:since:<epoch seconds>`: the version became current then.
+    Since(DateTime<Utc>),
+    /// `keywheel:void:<epoch seconds>`: the version was given up then and must never become current.
+    Void(DateTime<Utc>),
+    /// Somebody else's.
+    Other(String),
+}
+
+impl Label {
+    /// Reads a label; whatever is not exactly one of ours is [`Label::Other`].
+    pub fn parse(text: &str) -> Self {
+        match text {
+            AWSCURRENT => return Self::Current,
+            AWSPREVIOUS => return Self::Previous,
+            AWSPENDING => return Self::Pending,
+            _ => {}
+        }
+        let known = text.strip_prefix("keywheel:").and_then(|rest| {
+            if let Some(key) = rest.strip_prefix("key:") {
+                return key.parse().ok().map(Self::Key);
+            }
+            let (kind, seconds) = rest.split_once(':')?;
+            let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
+            match kind {
+                "since" => Some(Self::Since(at)),
+                "void" => Some(Self::Void(at)),
+                _ => None,
+            }
+        });
+        known
+            .filter(|label| label.to_string() == text)
+            .unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+
+    /// Parses all labels of a version.
+    pub fn parse_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<Self> {
+        texts.into_iter().map(Self::parse).collect()
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Current => f.write_str(AWSCURRENT),
+            Self::Previous => f.write_str(AWSPREVIOUS),
+            Self::Pending => f.write_str(AWSPENDING),
+            Self::Key(key) => write!(f, "keywheel:key:{key}"),
+            Self::Since(at) => write!(f, "keywheel:since:{}", at.timestamp()),
+            Self::Void(at) => write!(f, "keywheel:void:{}", at.timestamp()),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}

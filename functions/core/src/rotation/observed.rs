@@ -1,0 +1,129 @@
+//! What a rotation sees of the world: plain data, as read from Secrets Manager and Graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::names::{self, Label, Scope};
+use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
+
+/// What `DescribeSecret` tells of a secret: the labels of each version, never a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretView {
+    /// `VersionIdsToStages`. A version without a label is not listed.
+    pub versions: BTreeMap<VersionId, BTreeSet<Label>>,
+    /// `RotationEnabled`.
+    pub rotation_enabled: bool,
+}
+
+/// What is known of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretState {
+    /// There is no secret of that name.
+    Missing,
+    /// It is scheduled for deletion: it can be neither read nor written.
+    ScheduledForDeletion,
+    /// It is there, perhaps without any value yet.
+    Present(SecretView),
+}
+
+impl SecretView {
+    /// The version that carries a label; Secrets Manager lets only one.
+    pub fn holder(&self, label: &Label) -> Option<&VersionId> {
+        self.versions.iter().find_map(|(id, labels)| labels.contains(label).then_some(id))
+    }
+
+    /// The version under `AWSCURRENT`.
+    pub fn current(&self) -> Option<&VersionId> {
+        self.holder(&Label::Current)
+    }
+
+    /// The version under `AWSPENDING`, if that is not the current one: a rotation under way.
+    pub fn pending(&self) -> Option<&VersionId> {
+        self.holder(&Label::Pending).filter(|id| self.current() != Some(id))
+    }
+
+    /// The key whose secret a version holds, if a label says so.
+    pub fn key_of(&self, version: &VersionId) -> Option<KeyId> {
+        self.versions.get(version)?.iter().find_map(|label| match label {
+            Label::Key(key) => Some(*key),
+            _ => None,
+        })
+    }
+
+    /// Since when a version is (or was) current. Where a race left two labels, the later one holds.
+    pub fn since(&self, version: &VersionId) -> Option<DateTime<Utc>> {
+        self.versions.get(version)?.iter().filter_map(|label| match label {
+            Label::Since(at) => Some(*at),
+            _ => None,
+        }).max()
+    }
+
+    /// Since when a version is void: given up, and never to become current.
+    pub fn void(&self, version: &VersionId) -> Option<DateTime<Utc>> {
+        self.versions.get(version)?.iter().filter_map(|label| match label {
+            Label::Void(at) => Some(*at),
+            _ => None,
+        }).max()
+    }
+
+    /// Whether a version carries a label.
+    pub fn carries(&self, version: &VersionId, label: &Label) -> bool {
+        self.versions.get(version).is_some_and(|labels| labels.contains(label))
+    }
+
+    /// Every key that some version's label names.
+    pub fn named_keys(&self) -> BTreeSet<KeyId> {
+        self.versions.keys().filter_map(|version| self.key_of(version)).collect()
+    }
+
+    /// How many labels the secret holds in all; Secrets Manager allows about twenty.
+    pub fn label_count(&self) -> usize {
+        self.versions.values().map(BTreeSet::len).sum()
+    }
+}
+
+/// A password credential of an application or service principal (Graph `passwordCredential`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// `keyId`.
+    pub key_id: KeyId,
+    /// `displayName`.
+    pub display_name: Option<String>,
+    /// `startDateTime`.
+    pub start: Option<DateTime<Utc>>,
+    /// `endDateTime`; `None` is a key that never expires.
+    pub end: Option<DateTime<Utc>>,
+}
+
+impl Key {
+    /// The rotation that minted it, if that was one of this scope; else the key is foreign.
+    pub fn minted_by(&self, scope: &Scope) -> Option<RotationId> {
+        names::minted_by(scope, self.display_name.as_deref()?)
+    }
+
+    /// Whether it can still be signed in with.
+    pub fn valid_at(&self, now: DateTime<Utc>) -> bool {
+        self.end.is_none_or(|end| end > now)
+    }
+}
+
+/// The directory object that holds the keys, as one read of Graph shows it.
+///
+/// Replicas lag: a key minted seconds ago may be absent, one just removed may still be there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Principal {
+    /// The object's id: of the application, or of the service principal for `key_on: servicePrincipal`.
+    pub object_id: ObjectId,
+    /// Whether the application has a service principal in this tenant; without one nobody can sign in.
+    pub has_service_principal: bool,
+    /// `passwordCredentials`.
+    pub keys: Vec<Key>,
+}
+
+impl Principal {
+    /// The key of that id, if this read shows it.
+    pub fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.iter().find(|key| key.key_id == id)
+    }
+}

@@ -1,0 +1,357 @@
+//! What a sweep finds to do about one credential, and what it only reports.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::observed::{Key, Principal, SecretState, SecretView};
+use super::retire::{Standing, Target, standing};
+use super::stop::Stop;
+use super::{CLOCK_SLACK, Scope, Terms, UNNAMED_FOR};
+use crate::ids::{KeyId, RotationId, VersionId};
+
+/// Who starts a credential's rotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trigger {
+    /// Keywheel's own sweep.
+    Sweep,
+    /// Secrets Manager's rotation schedule.
+    Native,
+}
+
+/// Why a rotation is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The secret has no value yet.
+    First,
+    /// The current key expires within `rotate_before`, or has expired.
+    Expiring,
+    /// The current key is not on the application any more: whoever uses the secret is locked out.
+    KeyAbsent,
+    /// An earlier rotation was cut off.
+    Resume,
+    /// The current version's key is unknown, and the manifest adopts it.
+    Adopt,
+    /// A promotion was cut off before its record and its `since` label.
+    Record,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// Replace the secret.
+    Rotate {
+        /// The rotation to resume; a new one gets its id when it is queued.
+        rotation: Option<RotationId>,
+        /// The version that it replaces.
+        replaces: Option<VersionId>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Remove a key that is out of use.
+    Retire(Target),
+    /// Remove a key that no version names.
+    Resolve {
+        /// The rotation that minted it.
+        rotation: RotationId,
+        /// The key.
+        key: KeyId,
+    },
+}
+
+/// Something a sweep saw and only reports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finding {
+    /// A rotation would stop for this reason.
+    Stopped(Stop),
+    /// A key on a managed application that Keywheel did not mint.
+    ForeignKey(KeyId),
+    /// A key without an end.
+    EndlessKey(KeyId),
+    /// A key whose life is longer than the policy allows.
+    LifetimeOverPolicy(KeyId),
+    /// A key that expires soon (or has expired) and that nobody manages.
+    ExpiringKey(KeyId, DateTime<Utc>),
+    /// A certificate that expires soon or has expired.
+    ExpiringCertificate(KeyId, DateTime<Utc>),
+    /// `trigger: native`, and Secrets Manager's schedule is late.
+    NativeRotationLate(KeyId, DateTime<Utc>),
+}
+
+impl Finding {
+    /// The finding's name, as in `keywheel.finding.<name>`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped(stop) => stop.name(),
+            Self::ForeignKey(_) => "foreign-key",
+            Self::EndlessKey(_) => "endless-key",
+            Self::LifetimeOverPolicy(_) => "lifetime-over-policy",
+            Self::ExpiringKey(..) => "expiring-key",
+            Self::ExpiringCertificate(..) => "expiring-certificate",
+            Self::NativeRotationLate(..) => "native-rotation-late",
+        }
+    }
+
+    /// The key or certificate that it is about.
+    pub fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Stopped(_) => None,
+            Self::ForeignKey(key)
+            | Self::EndlessKey(key)
+            | Self::LifetimeOverPolicy(key)
+            | Self::ExpiringKey(key, _)
+            | Self::ExpiringCertificate(key, _)
+            | Self::NativeRotationLate(key, _) => Some(*key),
+        }
+    }
+}
+
+/// What a sweep makes of one credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// To queue, in this order.
+    pub work: Vec<Work>,
+    /// To report.
+    pub findings: Vec<Finding>,
+}
+
+impl Plan {
+    fn stop(stop: Stop) -> Self {
+        Self { work: Vec::new(), findings: vec![Finding::Stopped(stop)] }
+    }
+}
+
+/// Compares one credential's secret with its application's keys.
+///
+/// The labels may come from `ListSecrets` and be minutes old, and the keys from a replica that lags:
+/// nothing is decided here that the rotation does not look at again.
+pub fn plan(
+    terms: &Terms,
+    trigger: Trigger,
+    secret: &SecretState,
+    principal: Option<&Principal>,
+    now: DateTime<Utc>,
+) -> Plan {
+    let Some(principal) = principal else {
+        return Plan::stop(Stop::ApplicationGone);
+    };
+    if !principal.has_service_principal {
+        return Plan::stop(Stop::NoServicePrincipal);
+    }
+    match secret {
+        SecretState::ScheduledForDeletion => Plan::stop(Stop::SecretScheduledForDeletion),
+        SecretState::Missing => {
+            let findings = vec![Finding::Stopped(Stop::SecretMissing)];
+            Plan { work: vec![rotate(Reason::First, None, None)], findings }
+        }
+        SecretState::Present(view) => {
+            let mut plan = plan_rotation(terms, trigger, view, principal, now);
+            plan.work.extend(plan_removals(terms, view, principal, &plan.work, now));
+            plan
+        }
+    }
+}
+
+fn rotate(reason: Reason, rotation: Option<RotationId>, replaces: Option<&VersionId>) -> Work {
+    Work::Rotate { rotation, replaces: replaces.cloned(), reason }
+}
+
+fn plan_rotation(
+    terms: &Terms,
+    trigger: Trigger,
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut plan = Plan::default();
+    let current = view.current();
+    let key = current.and_then(|current| view.key_of(current));
+    if current.is_some() && key.is_none() && !terms.policy.adopt {
+        plan.findings.push(Finding::Stopped(Stop::UnknownKey));
+        return plan;
+    }
+    if let Some(pending) = view.pending().filter(|pending| view.void(pending).is_none()) {
+        match pending.rotation() {
+            Some(id) => plan.work.push(rotate(Reason::Resume, Some(id), current)),
+            None => plan.findings.push(Finding::Stopped(Stop::ForeignPending)),
+        }
+        return plan;
+    }
+    let reason = match (current, key) {
+        (None, _) => Some(Reason::First),
+        (Some(_), None) => Some(Reason::Adopt),
+        (Some(current), Some(key)) => due(terms, view, current, principal.key(key), now),
+    };
+    match reason {
+        None => {}
+        Some(Reason::Record) => {
+            let id = current.and_then(VersionId::rotation);
+            plan.work.extend(id.map(|id| rotate(Reason::Record, Some(id), current)));
+        }
+        Some(Reason::Expiring) if trigger == Trigger::Native => {
+            plan.findings.extend(native_late(terms, principal, key, now));
+        }
+        Some(reason) => {
+            if reason == Reason::KeyAbsent {
+                plan.findings.push(Finding::Stopped(Stop::CurrentKeyAbsent));
+            }
+            let id = unclaimed(terms, view, principal, now);
+            plan.work.push(rotate(reason, id, current));
+        }
+    }
+    plan
+}
+
+fn due(
+    terms: &Terms,
+    view: &SecretView,
+    current: &VersionId,
+    key: Option<&Key>,
+    now: DateTime<Utc>,
+) -> Option<Reason> {
+    match key {
+        None => Some(Reason::KeyAbsent),
+        Some(key) if !key.valid_at(now + terms.policy.rotate_before) => Some(Reason::Expiring),
+        Some(_) if view.since(current).is_none() => Some(Reason::Record),
+        Some(_) => None,
+    }
+}
+
+/// With `trigger: native` a sweep only watches: it speaks up when half of `rotate_before` has passed.
+fn native_late(
+    terms: &Terms,
+    principal: &Principal,
+    key: Option<KeyId>,
+    now: DateTime<Utc>,
+) -> Option<Finding> {
+    let key = principal.key(key?)?;
+    let late = !key.valid_at(now + terms.policy.rotate_before / 2);
+    late.then(|| Finding::NativeRotationLate(key.key_id, key.end.unwrap_or(now)))
+}
+
+/// A rotation that was cut off between store and claim: its key is as good as a new one.
+fn unclaimed(
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Option<RotationId> {
+    view.versions.keys().find_map(|version| {
+        let key = principal.key(view.key_of(version)?)?;
+        let usable = standing(view, version, terms.policy.overlap) == Standing::Unclaimed
+            && key.valid_at(now + terms.policy.rotate_before);
+        version.rotation().filter(|_| usable)
+    })
+}
+
+fn plan_removals(
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    queued: &[Work],
+    now: DateTime<Utc>,
+) -> Vec<Work> {
+    let Some(since) = view.current().and_then(|current| {
+        view.key_of(current)?;
+        Some(view.since(current))
+    }) else {
+        // Nothing is removed beside a current version whose key is unknown.
+        return Vec::new();
+    };
+    let resumed: BTreeSet<VersionId> = queued
+        .iter()
+        .filter_map(|work| match work {
+            Work::Rotate { rotation: Some(id), .. } => Some((*id).into()),
+            _ => None,
+        })
+        .collect();
+    let past = view
+        .versions
+        .keys()
+        .filter(|version| !resumed.contains(*version))
+        .filter_map(|version| retire_due(terms, view, version, principal, now))
+        .map(Work::Retire);
+    let named = view.named_keys();
+    let loose = principal.keys.iter().filter(|key| !named.contains(&key.key_id));
+    let loose = loose.filter_map(|key| match key.minted_by(&terms.scope) {
+        Some(rotation) => {
+            let old = key.start.is_some_and(|start| now - start >= UNNAMED_FOR);
+            old.then_some(Work::Resolve { rotation, key: key.key_id })
+        }
+        None => {
+            let over = since.is_some_and(|at| now >= at + terms.policy.overlap + CLOCK_SLACK);
+            (over && terms.policy.retire_keys.contains(&key.key_id))
+                .then_some(Work::Retire(Target { version: None, key: key.key_id }))
+        }
+    });
+    past.chain(loose).collect()
+}
+
+fn retire_due(
+    terms: &Terms,
+    view: &SecretView,
+    version: &VersionId,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Option<Target> {
+    let key = view.key_of(version)?;
+    let due = match standing(view, version, terms.policy.overlap) {
+        Standing::InUse => false,
+        Standing::PastUnknown => true,
+        Standing::Past(at) | Standing::Void(at) => now >= at,
+        Standing::Unclaimed => principal
+            .key(key)
+            .and_then(|key| key.start)
+            .is_none_or(|start| now - start >= UNNAMED_FOR),
+    };
+    due.then(|| Target { version: Some(version.clone()), key })
+}
+
+/// A certificate (Graph `keyCredential`): Keywheel only watches them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// `keyId`.
+    pub key_id: KeyId,
+    /// `endDateTime`.
+    pub end: Option<DateTime<Utc>>,
+}
+
+/// What an application's keys and certificates tell, whoever manages them.
+///
+/// `scopes` are those of the manifest's credentials on this application; empty: nobody manages it.
+pub fn inspect(
+    keys: &[Key],
+    certificates: &[Certificate],
+    scopes: &[&Scope],
+    rotate_before: TimeDelta,
+    lifetime: TimeDelta,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let soon = now + rotate_before;
+    let mut findings = Vec::new();
+    for key in keys {
+        let ours = scopes.iter().any(|scope| key.minted_by(scope).is_some());
+        if !ours && !scopes.is_empty() {
+            findings.push(Finding::ForeignKey(key.key_id));
+        }
+        match key.end {
+            None => findings.push(Finding::EndlessKey(key.key_id)),
+            Some(end) => {
+                if !ours && end <= soon {
+                    findings.push(Finding::ExpiringKey(key.key_id, end));
+                }
+                // A day's grace: Graph rounds, and people count months.
+                let life = key.start.map(|start| end - start);
+                if life.is_some_and(|life| life > lifetime + TimeDelta::days(1)) {
+                    findings.push(Finding::LifetimeOverPolicy(key.key_id));
+                }
+            }
+        }
+    }
+    let expiring = certificates.iter().filter_map(|certificate| {
+        let end = certificate.end.filter(|end| *end <= soon)?;
+        Some(Finding::ExpiringCertificate(certificate.key_id, end))
+    });
+    findings.extend(expiring);
+    findings
+}

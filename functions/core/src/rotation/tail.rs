@@ -1,0 +1,72 @@
+//! After `AWSCURRENT` moved: the record, then the clock of the overlap.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::calls::{Call, Event, Reply};
+use super::names::Label;
+use crate::ids::{KeyId, VersionId};
+
+/// What is left to do once a version is current. No `since` label yet means: some of it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Tail {
+    version: VersionId,
+    key: KeyId,
+    step: TailStep,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum TailStep {
+    EmitMinted,
+    EmitStored,
+    EmitPromoted,
+    Since(DateTime<Utc>),
+    Finished,
+}
+
+impl Tail {
+    /// All that may be missing of a promotion that was cut off.
+    pub(super) fn mend(version: VersionId, key: KeyId) -> Self {
+        Self { version, key, step: TailStep::EmitMinted }
+    }
+
+    /// The record and the clock of a promotion just made.
+    pub(super) fn after_promotion(version: VersionId, key: KeyId) -> Self {
+        Self { version, key, step: TailStep::EmitPromoted }
+    }
+
+    /// The next call, or nothing when the `since` label is on.
+    pub(super) fn call(&self) -> Option<Call> {
+        let key = self.key;
+        // A version under a foreign id was put by other hands; its mint is not ours to record.
+        let rotation = self.version.rotation();
+        Some(match (&self.step, rotation) {
+            (TailStep::EmitMinted, Some(rotation)) => Call::Emit(Event::Minted { rotation, key }),
+            (TailStep::EmitStored, Some(rotation)) => Call::Emit(Event::Stored { rotation, key }),
+            (TailStep::EmitMinted | TailStep::EmitStored | TailStep::EmitPromoted, _) => {
+                Call::Emit(Event::Promoted { version: self.version.clone(), key })
+            }
+            (TailStep::Since(at), _) => Call::MoveLabel {
+                label: Label::Since(*at),
+                to: Some(self.version.clone()),
+                from: None,
+            },
+            (TailStep::Finished, _) => return None,
+        })
+    }
+
+    /// Takes the answer to [`Tail::call`] in.
+    pub(super) fn answered(mut self, reply: &Reply, now: DateTime<Utc>) -> Self {
+        let foreign = self.version.rotation().is_none();
+        self.step = match (self.step, reply) {
+            (TailStep::EmitMinted, _) if !foreign => TailStep::EmitStored,
+            (TailStep::EmitStored, _) if !foreign => TailStep::EmitPromoted,
+            (TailStep::EmitMinted | TailStep::EmitStored | TailStep::EmitPromoted, _) => {
+                TailStep::Since(now)
+            }
+            // Another version became current within the same second: labels are one per secret.
+            (TailStep::Since(at), Reply::Refused) => TailStep::Since(at + TimeDelta::seconds(1)),
+            (TailStep::Since(_) | TailStep::Finished, _) => TailStep::Finished,
+        };
+        self
+    }
+}

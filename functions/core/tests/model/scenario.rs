@@ -1,0 +1,368 @@
+//! Tries of one credential beside each other, cut off anywhere: every interleaving is explored.
+//!
+//! The tries are the ones that the engine runs in production. Each of their calls may be carried out and
+//! answered; carried out with its answer lost and the try killed; or left in flight by a killed try, to
+//! land later or never. Calls that no other try can notice (records, waits, a proof's sign-ins with
+//! replicas that agree) are taken together with the next one.
+
+use std::collections::VecDeque;
+
+use chrono::TimeDelta;
+use keywheel_core::ids::{KeyId, RotationId, VersionId};
+use keywheel_core::rotation::plan::{Trigger, Work, plan};
+use keywheel_core::rotation::retire::Target;
+use keywheel_core::rotation::{
+    Call, Label, Next, Reply, Replaces, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
+    rotate,
+};
+use stateright::{Model, Property};
+
+use crate::world::{Replica, World, rotation};
+
+/// What an actor carries out, once or again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Job {
+    Rotate { rotation: RotationId, replaces: Replaces, until: Until },
+    Retire(Target),
+    Resolve { rotation: RotationId, key: KeyId },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Running {
+    Rotate(Rotate),
+    Retire(Retire),
+    Resolve(Resolve),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Rotate(rotate::Outcome),
+    Retire(retire::Outcome),
+    Resolve(resolve::Outcome),
+}
+
+impl Running {
+    pub fn start(world: &World, job: &Job) -> Self {
+        let terms = world.terms.clone();
+        match job.clone() {
+            Job::Rotate { rotation, replaces, until } => {
+                Self::Rotate(Rotate::new(terms, rotation, replaces, until))
+            }
+            Job::Retire(target) => Self::Retire(Retire::new(terms, target, false)),
+            Job::Resolve { rotation, key } => Self::Resolve(Resolve::new(terms, rotation, key)),
+        }
+    }
+
+    pub fn next(&self) -> Next<Outcome> {
+        fn map<O>(next: Next<O>, wrap: impl Fn(O) -> Outcome) -> Next<Outcome> {
+            match next {
+                Next::Call(call) => Next::Call(call),
+                Next::Done(outcome) => Next::Done(wrap(outcome)),
+            }
+        }
+        match self {
+            Self::Rotate(rotate) => map(rotate.next(), Outcome::Rotate),
+            Self::Retire(retire) => map(retire.next(), Outcome::Retire),
+            Self::Resolve(resolve) => map(resolve.next(), Outcome::Resolve),
+        }
+    }
+
+    fn answered(self, world: &mut World, call: &Call, reply: Reply) -> Self {
+        if let (Call::SignIn { key }, Reply::SignIn(SignIn::Accepted)) = (call, &reply) {
+            // The ghost is generous: what the proof itself demands is tested on its own.
+            world.proved.insert(*key);
+        }
+        match self {
+            Self::Rotate(rotate) => Self::Rotate(rotate.answered(reply, world.now)),
+            Self::Retire(retire) => Self::Retire(retire.answered(reply, world.now)),
+            Self::Resolve(resolve) => Self::Resolve(resolve.answered(reply, world.now)),
+        }
+    }
+}
+
+/// One deliverer of jobs: a queue's message group, or Secrets Manager and its four steps.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Actor {
+    pub jobs: VecDeque<Job>,
+    pub running: Option<Running>,
+    /// Whether a job that did not reach what it was asked for keeps the next ones from starting.
+    pub native: bool,
+}
+
+impl Actor {
+    pub fn queue(jobs: impl IntoIterator<Item = Job>) -> Self {
+        Self { jobs: jobs.into_iter().collect(), running: None, native: false }
+    }
+
+    /// `RotateSecret` with this token.
+    pub fn native(token: RotationId) -> Self {
+        let step = |until| Job::Rotate { rotation: token, replaces: Replaces::Current, until };
+        let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);
+        Self { jobs: steps.into(), running: None, native: true }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct State {
+    pub world: World,
+    pub actors: Vec<Actor>,
+    /// Calls of killed tries that may still land.
+    pub in_flight: Vec<Call>,
+    pub faults_left: u8,
+    pub stale_left: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Answered(Replica),
+    AnswerLost,
+    Late,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Step(usize, Fate),
+    Land(usize),
+}
+
+pub struct Scenario {
+    pub start: State,
+}
+
+impl Scenario {
+    pub fn new(world: World, actors: Vec<Actor>, faults: u8, stale: u8) -> Self {
+        let in_flight = Vec::new();
+        let start = State { world, actors, in_flight, faults_left: faults, stale_left: stale };
+        Self { start }
+    }
+}
+
+/// Calls that change nothing another try could notice: they need no turn of their own.
+fn is_local(world: &World, call: &Call) -> bool {
+    match call {
+        Call::Wait(_) | Call::Emit(_) => true,
+        Call::SignIn { .. } => !world.replicas_differ(call),
+        _ => false,
+    }
+}
+
+impl State {
+    /// Runs one actor up to, not including, the next call that others could notice.
+    fn advance(&mut self, index: usize) {
+        loop {
+            let actor = &mut self.actors[index];
+            let running = match actor.running.take() {
+                Some(running) => running,
+                None => match actor.jobs.front() {
+                    Some(job) => Running::start(&self.world, job),
+                    None => return,
+                },
+            };
+            match running.next() {
+                Next::Done(outcome) => finish(actor, &outcome),
+                Next::Call(call) if is_local(&self.world, &call) => {
+                    let reply = self.world.carry_out(&call, Replica::UpToDate);
+                    actor.running =
+                        reply.map(|reply| running.answered(&mut self.world, &call, reply));
+                }
+                Next::Call(_) => {
+                    actor.running = Some(running);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn pending_call(&self, index: usize) -> Option<Call> {
+        let running = match (&self.actors[index].running, self.actors[index].jobs.front()) {
+            (Some(running), _) => running.clone(),
+            (None, Some(job)) => Running::start(&self.world, job),
+            (None, None) => return None,
+        };
+        match running.next() {
+            Next::Call(call) => Some(call),
+            Next::Done(_) => None,
+        }
+    }
+
+    fn step(&mut self, index: usize, fate: Fate) {
+        let Some(call) = self.pending_call(index) else { return };
+        match fate {
+            Fate::Answered(replica) => {
+                self.stale_left -= u8::from(replica == Replica::Behind);
+                let reply = self.world.carry_out(&call, replica);
+                let job = self.actors[index].jobs.front().cloned();
+                let running = self.actors[index].running.take();
+                let running = running.or_else(|| job.map(|job| Running::start(&self.world, &job)));
+                self.actors[index].running = running
+                    .zip(reply)
+                    .map(|(running, reply)| running.answered(&mut self.world, &call, reply));
+            }
+            Fate::AnswerLost | Fate::Late => {
+                self.faults_left -= 1;
+                self.actors[index].running = None;
+                if fate == Fate::AnswerLost {
+                    self.world.carry_out(&call, Replica::UpToDate);
+                } else {
+                    self.in_flight.push(call);
+                    self.in_flight.sort();
+                }
+            }
+        }
+        self.advance(index);
+    }
+
+    fn at_rest(&self) -> bool {
+        (0..self.actors.len()).all(|index| self.pending_call(index).is_none())
+    }
+
+    /// Sweeps and carries out what the sweeps queue, without faults, until nothing is left to do.
+    pub fn rest(&self) -> Result<World, String> {
+        let mut world = self.world.clone();
+        let mut quiet = 0;
+        for round in 0..40_u128 {
+            world.tick(if quiet == 0 { TimeDelta::minutes(65) } else { TimeDelta::hours(25) });
+            let state = world.secret_state();
+            let found = plan(
+                &world.terms,
+                Trigger::Sweep,
+                &state,
+                Some(&world.principal(Replica::UpToDate)),
+                world.now,
+            );
+            quiet = if found.work.is_empty() { quiet + 1 } else { 0 };
+            if quiet == 3 {
+                return Ok(world);
+            }
+            let fresh = rotation(5_000 + round);
+            for work in found.work {
+                run(&mut world, &job_of(work, fresh))?;
+            }
+        }
+        Err("never comes to rest".into())
+    }
+}
+
+fn job_of(work: Work, fresh: RotationId) -> Job {
+    match work {
+        Work::Rotate { rotation, replaces, .. } => Job::Rotate {
+            rotation: rotation.unwrap_or(fresh),
+            replaces: Replaces::Version(replaces),
+            until: Until::Promoted,
+        },
+        Work::Retire(target) => Job::Retire(target),
+        Work::Resolve { rotation, key } => Job::Resolve { rotation, key },
+    }
+}
+
+/// One try from beginning to end on a good day.
+pub fn run(world: &mut World, job: &Job) -> Result<Outcome, String> {
+    let mut running = Running::start(world, job);
+    for _ in 0..300 {
+        match running.next() {
+            Next::Done(outcome) => return Ok(outcome),
+            Next::Call(call) => {
+                let Some(reply) = world.carry_out(&call, Replica::UpToDate) else {
+                    return Err(format!("{call:?} failed"));
+                };
+                running = running.answered(world, &call, reply);
+            }
+        }
+    }
+    Err(format!("{job:?} never ends"))
+}
+
+fn finish(actor: &mut Actor, outcome: &Outcome) {
+    use rotate::Outcome::{Promoted, Proved, Stored};
+    actor.jobs.pop_front();
+    let went_well = matches!(outcome, Outcome::Rotate(Stored(_) | Proved(_) | Promoted(_)));
+    if actor.native && !went_well {
+        // Secrets Manager calls no further step; the version keeps AWSPENDING.
+        actor.jobs.clear();
+    }
+}
+
+impl Model for Scenario {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut state = self.start.clone();
+        for index in 0..state.actors.len() {
+            state.advance(index);
+        }
+        vec![state]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.world.violation.is_some() {
+            return;
+        }
+        for index in 0..state.actors.len() {
+            let Some(call) = state.pending_call(index) else { continue };
+            actions.push(Action::Step(index, Fate::Answered(Replica::UpToDate)));
+            if state.stale_left > 0 && state.world.replicas_differ(&call) {
+                actions.push(Action::Step(index, Fate::Answered(Replica::Behind)));
+            }
+            if state.faults_left > 0 {
+                actions.push(Action::Step(index, Fate::AnswerLost));
+                if changes(&call) {
+                    actions.push(Action::Step(index, Fate::Late));
+                }
+            }
+        }
+        for index in 0..state.in_flight.len() {
+            actions.push(Action::Land(index));
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Step(index, fate) => state.step(index, fate),
+            Action::Land(index) => {
+                let call = state.in_flight.remove(index);
+                state.world.carry_out(&call, Replica::UpToDate);
+            }
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("promises 1 to 3 hold", |_, state: &State| {
+                state.world.violation.is_none()
+            }),
+            Property::always("all comes to rest, promises 4 and 6 hold", |_, state: &State| {
+                !state.at_rest() || why_not_at_rest(state).is_none()
+            }),
+            Property::sometimes("a rotation ends", |_, state: &State| state.at_rest()),
+        ]
+    }
+}
+
+/// What is broken once everything has come to rest from here, in words.
+pub fn why_not_at_rest(state: &State) -> Option<String> {
+    match state.rest() {
+        Ok(world) => world.violation.clone().or_else(|| world.broken_at_rest()),
+        Err(why) => Some(why),
+    }
+}
+
+fn changes(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::CreateSecret
+            | Call::AddPassword { .. }
+            | Call::RemovePassword { .. }
+            | Call::PutValue { .. }
+            | Call::MoveLabel { .. }
+    )
+}
+
+/// A fresh world's `RotateSecret`: `AWSPENDING` on an empty version.
+pub fn begin_native(world: &mut World, token: RotationId) {
+    let version = VersionId::from(token);
+    world.secret.versions.entry(version.clone()).or_default();
+    assert!(world.secret.move_label(&Label::Pending, Some(&version), None));
+}

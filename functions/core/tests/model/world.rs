@@ -1,0 +1,326 @@
+//! Graph, Secrets Manager, the bus and the clock as one value, and ghosts that remember what the
+//! promises speak of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
+use keywheel_core::rotation::names::display_name;
+use keywheel_core::rotation::{
+    Call, Event, Key, Label, Policy, Principal, Reply, Scope, SecretState, SignIn, Terms,
+};
+use uuid::Uuid;
+
+use crate::secrets::{Put, Secret};
+
+pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
+
+pub fn rotation(n: u128) -> RotationId {
+    RotationId(Uuid::from_u128(n))
+}
+
+pub fn key_id(n: u128) -> KeyId {
+    KeyId(Uuid::from_u128(n << 64))
+}
+
+pub fn terms(adopt: bool) -> Terms {
+    Terms {
+        application: AppId(Uuid::nil()),
+        scope: Scope::of("000000000000", "eu-central-1", "prod/azure/model"),
+        policy: Policy {
+            rotate_before: TimeDelta::days(30),
+            lifetime: TimeDelta::days(180),
+            overlap: OVERLAP,
+            settle: TimeDelta::zero(),
+            adopt,
+            promote_when_blocked: false,
+            retire_keys: BTreeSet::new(),
+        },
+        signed_in_as: None,
+    }
+}
+
+/// A key in Graph. What changed since the clock last moved is known to some replicas only.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GraphKey {
+    pub key: Key,
+    pub young: bool,
+    pub removed: bool,
+    /// Removed since the clock last moved: some replicas still show it and accept its secret.
+    pub fading: bool,
+}
+
+/// Which replica answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Replica {
+    UpToDate,
+    Behind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct World {
+    pub now: DateTime<Utc>,
+    pub terms: Terms,
+    pub secret: Secret,
+    pub keys: BTreeMap<KeyId, GraphKey>,
+    pub events: BTreeSet<Event>,
+    pub minted: u128,
+    /// Ghost: keys that enough sign-ins in a row have proved.
+    pub proved: BTreeSet<KeyId>,
+    /// Ghost: since when a version that was once current is not any more.
+    pub replaced: BTreeMap<VersionId, (KeyId, DateTime<Utc>)>,
+    /// Ghost: every version that was ever current.
+    pub promoted: BTreeSet<VersionId>,
+    /// What is broken, in words.
+    pub violation: Option<String>,
+}
+
+impl World {
+    /// A world whose secret is missing and whose application has one foreign key.
+    pub fn new(terms: Terms) -> Self {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut world = Self {
+            now,
+            terms,
+            secret: Secret::default(),
+            keys: BTreeMap::new(),
+            events: BTreeSet::new(),
+            minted: 0,
+            proved: BTreeSet::new(),
+            replaced: BTreeMap::new(),
+            promoted: BTreeSet::new(),
+            violation: None,
+        };
+        world.seed_key(key_id(900), Some("terraform".into()), now + TimeDelta::days(300));
+        world
+    }
+
+    pub fn seed_key(&mut self, id: KeyId, display_name: Option<String>, end: DateTime<Utc>) {
+        let start = Some(self.now - TimeDelta::days(100));
+        let key = Key { key_id: id, display_name, start, end: Some(end) };
+        self.keys.insert(id, GraphKey { key, young: false, removed: false, fading: false });
+    }
+
+    /// A version in use for long, whose key expires in ten days.
+    pub fn with_current(mut self, labelled: bool) -> Self {
+        let (id, key) = (rotation(1), key_id(901));
+        let name = display_name(&self.terms.scope, id);
+        self.seed_key(key, labelled.then_some(name), self.now + TimeDelta::days(10));
+        self.secret.exists = true;
+        self.secret.put(&id.into(), key, &[]);
+        let version = VersionId::from(id);
+        if labelled {
+            let since = Label::Since(self.now - TimeDelta::days(100));
+            self.secret.move_label(&Label::Key(key), Some(&version), None);
+            self.secret.move_label(&since, Some(&version), None);
+        }
+        self.proved.insert(key);
+        self.promoted.insert(version);
+        self
+    }
+
+    pub fn current(&self) -> Option<VersionId> {
+        self.secret.holder(&Label::Current)
+    }
+
+    /// Lets time pass: all replicas agree again.
+    pub fn tick(&mut self, by: TimeDelta) {
+        self.now += by;
+        for key in self.keys.values_mut() {
+            key.young = false;
+            key.fading = false;
+        }
+    }
+
+    pub fn principal(&self, replica: Replica) -> Principal {
+        let shown = self.keys.values().filter(|key| match replica {
+            Replica::UpToDate => !key.removed,
+            Replica::Behind => (!key.removed && !key.young) || key.fading,
+        });
+        Principal {
+            object_id: ObjectId(Uuid::nil()),
+            has_service_principal: true,
+            keys: shown.map(|key| key.key.clone()).collect(),
+        }
+    }
+
+    /// Whether an answer depends on which replica gives it.
+    pub fn replicas_differ(&self, call: &Call) -> bool {
+        match call {
+            Call::ReadPrincipal => self.keys.values().any(|key| key.young || key.fading),
+            Call::SignIn { key } => self.keys.get(key).is_some_and(|key| key.young || key.fading),
+            _ => false,
+        }
+    }
+
+    /// Does what a call asks for.
+    pub fn carry_out(&mut self, call: &Call, replica: Replica) -> Option<Reply> {
+        Some(match call {
+            Call::DescribeSecret => Reply::Secret(self.secret.state()),
+            Call::CreateSecret => {
+                self.secret.exists = true;
+                Reply::Created
+            }
+            Call::ReadValue { version, .. } => {
+                match self.secret.versions.get(version).and_then(|version| version.value) {
+                    Some(_) => Reply::Value,
+                    None => Reply::NoValue,
+                }
+            }
+            Call::ReadPrincipal => Reply::Principal(Some(self.principal(replica))),
+            Call::AddPassword { rotation } => self.add_password(*rotation),
+            Call::RemovePassword { key } => self.remove_password(*key),
+            Call::PutValue { rotation, key } => {
+                let before = self.current();
+                let put = self.secret.put(&(*rotation).into(), *key, &[Label::Key(*key)]);
+                self.current_moved(before);
+                match put {
+                    Put::Stored => Reply::Stored,
+                    Put::Exists => Reply::Taken,
+                    Put::NoSecret => return None,
+                }
+            }
+            Call::MoveLabel { label, to, from } => {
+                let before = self.current();
+                let moved = self.secret.move_label(label, to.as_ref(), from.as_ref());
+                self.current_moved(before);
+                if moved { Reply::Moved } else { Reply::Refused }
+            }
+            Call::SignIn { key } => Reply::SignIn(self.sign_in(*key, replica)),
+            Call::Wait(_) => Reply::Waited,
+            Call::Emit(event) => {
+                self.events.insert(event.clone());
+                Reply::Emitted
+            }
+        })
+    }
+
+    fn add_password(&mut self, rotation: RotationId) -> Reply {
+        self.minted += 1;
+        let id = key_id(self.minted);
+        let key = Key {
+            key_id: id,
+            display_name: Some(display_name(&self.terms.scope, rotation)),
+            start: Some(self.now),
+            end: Some(self.now + self.terms.policy.lifetime),
+        };
+        self.keys.insert(id, GraphKey { key, young: true, removed: false, fading: false });
+        Reply::Added { key: id }
+    }
+
+    fn remove_password(&mut self, id: KeyId) -> Reply {
+        if let Some(key) = self.keys.get_mut(&id).filter(|key| !key.removed) {
+            key.removed = true;
+            key.fading = true;
+        }
+        self.check();
+        Reply::Removed
+    }
+
+    fn sign_in(&self, key: KeyId, replica: Replica) -> SignIn {
+        let accepted = self.keys.get(&key).is_some_and(|key| match replica {
+            Replica::UpToDate => !key.removed,
+            Replica::Behind => (!key.removed && !key.young) || key.fading,
+        });
+        if accepted { SignIn::Accepted } else { SignIn::WrongSecret }
+    }
+
+    pub fn key_in(&self, version: &VersionId) -> Option<KeyId> {
+        self.secret.versions.get(version)?.value
+    }
+
+    fn current_moved(&mut self, before: Option<VersionId>) {
+        let after = self.current();
+        if before == after {
+            return;
+        }
+        if let Some((version, key)) = before.and_then(|id| Some((id.clone(), self.key_in(&id)?))) {
+            self.replaced.insert(version, (key, self.now));
+        }
+        self.promoted.extend(after);
+        self.check();
+    }
+
+    fn alive(&self, key: KeyId) -> bool {
+        self.keys.get(&key).is_some_and(|key| !key.removed)
+    }
+
+    /// Promises 1, 2 and 3 of the ones a rotation must keep at every moment.
+    pub fn check(&mut self) {
+        let broken = self.broken();
+        if self.violation.is_none() {
+            self.violation = broken;
+        }
+    }
+
+    fn broken(&self) -> Option<String> {
+        if let Some(current) = self.current() {
+            let key = self.key_in(&current)?;
+            if !self.proved.contains(&key) {
+                return Some(format!("promise 1: {current} is current and was never proved"));
+            }
+            if !self.alive(key) {
+                return Some(format!("promise 1: the key under AWSCURRENT ({current}) is gone"));
+            }
+        }
+        let revoked = self
+            .replaced
+            .iter()
+            .find(|(_, (key, at))| !self.alive(*key) && self.now < *at + OVERLAP);
+        if let Some((version, _)) = revoked {
+            return Some(format!("promise 2: {version} was revoked within its overlap"));
+        }
+        let foreign = self.keys.values().find(|key| {
+            key.removed && key.key.minted_by(&self.terms.scope).is_none()
+        });
+        foreign.map(|key| format!("promise 3: foreign key {} was removed", key.key.key_id))
+    }
+
+    /// Promises 4 and 6, once everything has come to rest.
+    pub fn broken_at_rest(&self) -> Option<String> {
+        let Some(current) = self.current() else {
+            return Some("at rest: the secret has no value".into());
+        };
+        let key = self.key_in(&current);
+        let orphan = self.keys.values().find(|other| {
+            !other.removed
+                && other.key.minted_by(&self.terms.scope).is_some()
+                && Some(other.key.key_id) != key
+        });
+        if let Some(orphan) = orphan {
+            return Some(format!("promise 4: key {} is an orphan", orphan.key.key_id));
+        }
+        self.unrecorded()
+    }
+
+    fn unrecorded(&self) -> Option<String> {
+        for n in 1..=self.minted {
+            let id = key_id(n);
+            let recorded = |event: &Event| matches!(event, Event::Minted { key, .. } if *key == id);
+            if !self.events.iter().any(recorded) {
+                return Some(format!("promise 6: minting {id} left no record"));
+            }
+        }
+        for key in self.keys.values().filter(|key| key.removed) {
+            let id = key.key.key_id;
+            let records = self
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::Removed { key, .. } if *key == id));
+            if records.count() != 1 {
+                return Some(format!("promise 6: not one record that {id} was removed"));
+            }
+        }
+        let unsaid = self.promoted.iter().find(|id| {
+            let seeded = **id == VersionId::from(rotation(1));
+            !seeded && !self.events.iter().any(
+                |event| matches!(event, Event::Promoted { version, .. } if version == *id),
+            )
+        });
+        unsaid.map(|id| format!("promise 6: promoting {id} left no record"))
+    }
+
+    pub fn secret_state(&self) -> SecretState {
+        self.secret.state()
+    }
+}
