@@ -1,0 +1,390 @@
+//! What went wrong at Graph, and what that means for another try.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::CallOptions;
+use super::exchange::{Effect, Operation};
+use crate::http::{Answer, Retry, SendError, retry_after};
+
+/// What kind of failure it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The object is not there, or not yet known to this replica.
+    NotFound,
+    /// Keywheel lacks a permission, or a policy forbids it.
+    Forbidden {
+        /// What to grant.
+        grant: &'static str,
+    },
+    /// 403 `Directory_ResourceSizeExceeded`: the object holds too many keys.
+    SizeExceeded,
+    /// 400 `CredentialInvalidLifetimeAsPerAppPolicy`: the tenant's policy wants shorter lives.
+    LifetimeExceedsPolicy,
+    /// 429: nothing was done.
+    Throttled,
+    /// 409, or 400 with "concurrent requests": nothing was done.
+    Conflict,
+    /// No usable answer to `addPassword`: **a key may have been minted**, whose text is lost.
+    AnswerLost,
+    /// No usable answer to a request that may be repeated.
+    Unavailable,
+    /// Keywheel's own sign-in failed, or Graph does not take its token.
+    SignIn(String),
+    /// The answer is not what Graph's documentation says.
+    Malformed(&'static str),
+    /// Another 4xx.
+    Refused,
+}
+
+/// A failed call, with all that is known of it and nothing secret.
+#[derive(Debug, thiserror::Error)]
+#[error("Graph: {} {}: {}", .0.operation, .0.object, .0.describe())]
+pub struct GraphError(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
+    operation: &'static str,
+    object: String,
+    kind: Kind,
+    retry: Retry,
+    status: Option<u16>,
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+    client_request_id: Uuid,
+}
+
+impl Failure {
+    fn describe(&self) -> String {
+        let mut text = match &self.kind {
+            Kind::NotFound => "not found".to_owned(),
+            Kind::Forbidden { grant } => format!("forbidden; grant {grant}"),
+            Kind::SizeExceeded => "the object holds too many keys; remove some".to_owned(),
+            Kind::LifetimeExceedsPolicy => {
+                "the tenant's policy allows no key of that lifetime; shorten it".to_owned()
+            }
+            Kind::Throttled => "throttled".to_owned(),
+            Kind::Conflict => "another change is under way".to_owned(),
+            Kind::AnswerLost => "no usable answer; a key may have been minted".to_owned(),
+            Kind::Unavailable => "no usable answer".to_owned(),
+            Kind::SignIn(why) => format!("not signed in: {why}"),
+            Kind::Malformed(why) => format!("unexpected answer: {why}"),
+            Kind::Refused => "refused".to_owned(),
+        };
+        if let Some(status) = self.status {
+            let code = self.code.as_deref().unwrap_or("without a code");
+            let _ = write!(text, " ({status} {code})");
+        }
+        if let Some(message) = &self.message {
+            let _ = write!(text, ": {message}");
+        }
+        let request = self.request_id.as_deref().unwrap_or("unknown");
+        text + &format!(
+            " [request-id {request}, client-request-id {}]",
+            self.client_request_id
+        )
+    }
+}
+
+impl GraphError {
+    /// What kind of failure it was.
+    pub fn kind(&self) -> &Kind {
+        &self.0.kind
+    }
+
+    /// Whether the same call may be made again later. For [`Kind::AnswerLost`] that is a new try of the
+    /// whole rotation, which looks first.
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// The status, if an answer came.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// Graph's `error.code`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// Graph's `request-id`.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// Ours.
+    pub fn client_request_id(&self) -> Uuid {
+        self.0.client_request_id
+    }
+
+    fn new(operation: &Operation, options: &CallOptions, kind: Kind, retry: Retry) -> Self {
+        Self(Box::new(Failure {
+            operation: operation.name,
+            object: operation.object.clone(),
+            kind,
+            retry,
+            status: None,
+            code: None,
+            message: None,
+            request_id: None,
+            client_request_id: options.client_request_id,
+        }))
+    }
+
+    pub(super) fn sign_in(
+        operation: &Operation,
+        options: &CallOptions,
+        error: &azure_core::Error,
+    ) -> Self {
+        let why = short(&error.to_string());
+        Self::new(operation, options, Kind::SignIn(why), Retry::Soon)
+    }
+
+    /// There was no time left to send it.
+    pub(super) fn not_begun(operation: &Operation, options: &CallOptions) -> Self {
+        let mut error = Self::new(operation, options, Kind::Unavailable, Retry::Soon);
+        error.0.message = Some("not begun: too little time left".to_owned());
+        error
+    }
+
+    pub(super) fn malformed(
+        operation: &Operation,
+        options: &CallOptions,
+        why: &'static str,
+    ) -> Self {
+        Self::new(operation, options, Kind::Malformed(why), Retry::Never)
+    }
+
+    /// An answer that cannot be used, though the request was carried out.
+    pub(super) fn unusable(
+        operation: &Operation,
+        options: &CallOptions,
+        answer: &Answer,
+        why: &'static str,
+    ) -> Self {
+        let (kind, retry) = match operation.effect {
+            Effect::Repeatable => (Kind::Malformed(why), Retry::Never),
+            Effect::Once => (Kind::AnswerLost, Retry::Soon),
+        };
+        let mut error = Self::new(operation, options, kind, retry);
+        error.0.status = Some(answer.status.as_u16());
+        error.0.message = Some(why.to_owned());
+        error.0.request_id = request_id(answer);
+        error
+    }
+
+    pub(super) fn unanswered(
+        operation: &Operation,
+        options: &CallOptions,
+        error: &SendError,
+    ) -> Self {
+        let (kind, retry) = match operation.effect {
+            Effect::Once if !error.nothing_sent() => (Kind::AnswerLost, Retry::Soon),
+            _ if error.is_transient() => (Kind::Unavailable, Retry::Soon),
+            _ => (Kind::Unavailable, Retry::Never),
+        };
+        let mut failure = Self::new(operation, options, kind, retry);
+        failure.0.message = Some(error.to_string());
+        failure
+    }
+
+    /// Reads an answer that is not a success.
+    pub(super) fn refused(operation: &Operation, options: &CallOptions, answer: &Answer) -> Self {
+        let status = answer.status.as_u16();
+        let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let Said { code, message } = body.error;
+        let kind = kind(operation, status, &code, &message);
+        let retry = retry(&kind, retry_after(&answer.headers, Utc::now()));
+        let mut error = Self::new(operation, options, kind, retry);
+        error.0.status = Some(status);
+        error.0.code = Some(short(&code)).filter(|code| !code.is_empty());
+        error.0.message = Some(short(&message)).filter(|message| !message.is_empty());
+        error.0.request_id = request_id(answer);
+        error
+    }
+
+    /// The key is still listed though Graph says there is no such key: replicas disagree.
+    pub(super) fn into_unavailable(mut self) -> Self {
+        self.0.kind = Kind::Unavailable;
+        self.0.retry = Retry::Soon;
+        self
+    }
+}
+
+/// `microsoft.graph.ODataErrors.ODataError`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    error: Said,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    code: String,
+    message: String,
+}
+
+/// learn.microsoft.com/graph/errors, and what is reported of single codes.
+fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
+    let concurrent = code == "Directory_ConcurrencyViolation"
+        || message
+            .to_ascii_lowercase()
+            .contains("concurrent requests being made");
+    match status {
+        429 => Kind::Throttled,
+        409 => Kind::Conflict,
+        400 if concurrent => Kind::Conflict,
+        400 if code == "CredentialInvalidLifetimeAsPerAppPolicy" => Kind::LifetimeExceedsPolicy,
+        401 => Kind::SignIn("Graph does not take the token".to_owned()),
+        403 if code == "Directory_ResourceSizeExceeded" => Kind::SizeExceeded,
+        403 => Kind::Forbidden {
+            grant: operation.permission,
+        },
+        // Only in Graph's own words: a proxy's 404, or a wrong address, says nothing about the object.
+        404 if code.ends_with("ResourceNotFound") => Kind::NotFound,
+        408 | 500.. if operation.effect == Effect::Once => Kind::AnswerLost,
+        408 | 500.. => Kind::Unavailable,
+        _ => Kind::Refused,
+    }
+}
+
+fn retry(kind: &Kind, after: Option<Duration>) -> Retry {
+    match kind {
+        Kind::Throttled | Kind::Conflict | Kind::Unavailable | Kind::AnswerLost => {
+            after.map_or(Retry::Soon, Retry::After)
+        }
+        Kind::SignIn(_) => Retry::Soon,
+        _ => Retry::Never,
+    }
+}
+
+/// Graph's name for a request.
+pub(super) fn request_id(answer: &Answer) -> Option<String> {
+    answer.headers.get("request-id")?.to_str().ok().map(short)
+}
+
+/// A service's own words, cut to what belongs in a log line.
+fn short(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(300)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_and_codes_have_their_kinds() {
+        let read = Operation::read("get", "applications".to_owned());
+        let add = Operation::once("addPassword", "applications/x".to_owned());
+        let grant = read.permission;
+        let cases = [
+            (
+                &read,
+                404,
+                "Request_ResourceNotFound",
+                "",
+                Kind::NotFound,
+                Retry::Never,
+            ),
+            (&read, 404, "", "", Kind::Refused, Retry::Never),
+            (
+                &read,
+                403,
+                "Authorization_RequestDenied",
+                "",
+                Kind::Forbidden { grant },
+                Retry::Never,
+            ),
+            (
+                &add,
+                403,
+                "Directory_ResourceSizeExceeded",
+                "",
+                Kind::SizeExceeded,
+                Retry::Never,
+            ),
+            (
+                &add,
+                400,
+                "CredentialInvalidLifetimeAsPerAppPolicy",
+                "",
+                Kind::LifetimeExceedsPolicy,
+                Retry::Never,
+            ),
+            (
+                &add,
+                400,
+                "Request_BadRequest",
+                "too many concurrent requests being made to the tenant",
+                Kind::Conflict,
+                Retry::Soon,
+            ),
+            (
+                &add,
+                409,
+                "Directory_ConcurrencyViolation",
+                "",
+                Kind::Conflict,
+                Retry::Soon,
+            ),
+            (
+                &add,
+                429,
+                "TooManyRequests",
+                "",
+                Kind::Throttled,
+                Retry::Soon,
+            ),
+            (
+                &add,
+                500,
+                "InternalServerError",
+                "",
+                Kind::AnswerLost,
+                Retry::Soon,
+            ),
+            (
+                &add,
+                503,
+                "serviceNotAvailable",
+                "",
+                Kind::AnswerLost,
+                Retry::Soon,
+            ),
+            (
+                &read,
+                503,
+                "serviceNotAvailable",
+                "",
+                Kind::Unavailable,
+                Retry::Soon,
+            ),
+            (
+                &add,
+                400,
+                "Request_BadRequest",
+                "",
+                Kind::Refused,
+                Retry::Never,
+            ),
+        ];
+        for (operation, status, code, message, expected, again) in cases {
+            let kind = kind(operation, status, code, message);
+            assert_eq!(retry(&kind, None), again, "{status} {code}");
+            assert_eq!(kind, expected, "{status} {code}");
+        }
+        let after = Duration::from_secs(7);
+        assert_eq!(retry(&Kind::Throttled, Some(after)), Retry::After(after));
+        assert_eq!(retry(&Kind::Refused, Some(after)), Retry::Never);
+    }
+}

@@ -1,0 +1,175 @@
+//! Applications and service principals, by the page.
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::exchange::Operation;
+use super::{Application, CallOptions, Graph, GraphError, KeyOn, ServicePrincipal};
+use crate::ids::AppId;
+
+/// The most that Graph gives at once.
+const PAGE: &str = "999";
+/// As many values as a filter's `in` may name.
+const IN: usize = 15;
+const APPLICATION: &str =
+    "id,appId,displayName,tags,createdDateTime,signInAudience,passwordCredentials";
+const SERVICE_PRINCIPAL: &str =
+    "id,appId,displayName,tags,accountEnabled,servicePrincipalType,passwordCredentials";
+
+/// How much of each object is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Its keys.
+    Keys,
+    /// Its certificates too, of which Graph lets a tenant read 150 pages a minute.
+    KeysAndCertificates,
+}
+
+impl Detail {
+    fn select(self, on: KeyOn) -> String {
+        let keys = match on {
+            KeyOn::Application => APPLICATION,
+            KeyOn::ServicePrincipal => SERVICE_PRINCIPAL,
+        };
+        match self {
+            Self::Keys => keys.to_owned(),
+            Self::KeysAndCertificates => format!("{keys},keyCredentials"),
+        }
+    }
+}
+
+/// Where a listing goes on (`@odata.nextLink`); always at the Graph that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageLink(Url);
+
+/// A part of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Its items.
+    pub items: Vec<T>,
+    /// Where it goes on, if it does.
+    pub next: Option<PageLink>,
+}
+
+#[derive(Deserialize)]
+struct Wire<T> {
+    value: Vec<T>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+}
+
+impl Graph {
+    /// A page of all applications (`GET /applications`).
+    pub async fn applications(
+        &self,
+        detail: Detail,
+        link: Option<&PageLink>,
+        options: &CallOptions,
+    ) -> Result<Page<Application>, GraphError> {
+        self.all(KeyOn::Application, detail, link, options).await
+    }
+
+    /// A page of all service principals (`GET /servicePrincipals`).
+    pub async fn service_principals(
+        &self,
+        detail: Detail,
+        link: Option<&PageLink>,
+        options: &CallOptions,
+    ) -> Result<Page<ServicePrincipal>, GraphError> {
+        self.all(KeyOn::ServicePrincipal, detail, link, options)
+            .await
+    }
+
+    /// The applications of these client ids; those that are not there are not in the answer.
+    pub async fn applications_by_app_id(
+        &self,
+        apps: &[AppId],
+        detail: Detail,
+        options: &CallOptions,
+    ) -> Result<Vec<Application>, GraphError> {
+        self.by_app_ids(KeyOn::Application, apps, detail, options)
+            .await
+    }
+
+    /// The service principals of these client ids; those that are not there are not in the answer.
+    pub async fn service_principals_by_app_id(
+        &self,
+        apps: &[AppId],
+        detail: Detail,
+        options: &CallOptions,
+    ) -> Result<Vec<ServicePrincipal>, GraphError> {
+        self.by_app_ids(KeyOn::ServicePrincipal, apps, detail, options)
+            .await
+    }
+
+    async fn all<T: DeserializeOwned>(
+        &self,
+        on: KeyOn,
+        detail: Detail,
+        link: Option<&PageLink>,
+        options: &CallOptions,
+    ) -> Result<Page<T>, GraphError> {
+        let url = match link {
+            Some(link) => link.0.clone(),
+            None => self.url(
+                on.collection(),
+                &[("$top", PAGE), ("$select", &detail.select(on))],
+            ),
+        };
+        self.page(on, url, options).await
+    }
+
+    async fn by_app_ids<T: DeserializeOwned>(
+        &self,
+        on: KeyOn,
+        apps: &[AppId],
+        detail: Detail,
+        options: &CallOptions,
+    ) -> Result<Vec<T>, GraphError> {
+        let select = detail.select(on);
+        let mut found = Vec::new();
+        for some in apps.chunks(IN) {
+            let ids: Vec<String> = some.iter().map(|app| format!("'{app}'")).collect();
+            let filter = format!("appId in ({})", ids.join(","));
+            let mut options = options.further(&filter);
+            let mut next = Some(PageLink(self.url(
+                on.collection(),
+                &[("$filter", &filter), ("$select", &select)],
+            )));
+            while let Some(PageLink(url)) = next {
+                let page = self.page(on, url, &options).await?;
+                found.extend(page.items);
+                next = page.next;
+                options = options.further("next");
+            }
+        }
+        Ok(found)
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        on: KeyOn,
+        url: Url,
+        options: &CallOptions,
+    ) -> Result<Page<T>, GraphError> {
+        let operation = Operation::read("list", on.collection().to_owned());
+        let wire: Wire<T> = self.read(&operation, url, options).await?;
+        // The token goes wherever the link points.
+        let next = match wire.next.map(|link| Url::parse(&link)).transpose() {
+            Ok(None) => None,
+            Ok(Some(link)) if link.origin() == self.root.origin() => Some(PageLink(link)),
+            _ => {
+                return Err(GraphError::malformed(
+                    &operation,
+                    options,
+                    "its nextLink leads elsewhere",
+                ));
+            }
+        };
+        Ok(Page {
+            items: wire.value,
+            next,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! Microsoft Graph v1.0, as far as client secrets need it: applications, service principals, their keys.
+//!
+//! A client of our own, since what it does after a failure is the point of it: reads and removals are
+//! tried again, `addPassword` only where the answer proves that nothing was done.
+
+mod error;
+mod exchange;
+mod listing;
+mod passwords;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+
+use azure_core::credentials::TokenCredential;
+use reqwest::Url;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::http::Http;
+use crate::ids::{AppId, ObjectId};
+use crate::rotation::observed::Principal;
+
+pub use error::{GraphError, Kind};
+pub use listing::{Detail, Page, PageLink};
+pub use passwords::{Added, Removed};
+pub use wire::{Application, Certificate, ServicePrincipal};
+
+use exchange::Operation;
+
+/// Which object of a principal holds a key: they have separate ones, though both sign in as the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyOn {
+    /// The application (app registration).
+    Application,
+    /// The service principal (enterprise application).
+    ServicePrincipal,
+}
+
+impl KeyOn {
+    fn collection(self) -> &'static str {
+        match self {
+            Self::Application => "applications",
+            Self::ServicePrincipal => "servicePrincipals",
+        }
+    }
+}
+
+/// A directory object that holds keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Object {
+    /// Its kind.
+    pub on: KeyOn,
+    /// Its `id`, not the client id.
+    pub id: ObjectId,
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.on.collection(), self.id)
+    }
+}
+
+/// What a caller settles for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallOptions {
+    /// `client-request-id`: names the call in audit events even where its answer is lost.
+    pub client_request_id: Uuid,
+    /// When all tries together have to be over.
+    pub deadline: Instant,
+}
+
+impl CallOptions {
+    /// A call with an id of its own.
+    pub fn until(deadline: Instant) -> Self {
+        Self {
+            client_request_id: Uuid::new_v4(),
+            deadline,
+        }
+    }
+
+    /// The same call's further request, under an id that follows from its own.
+    fn further(self, name: &str) -> Self {
+        let client_request_id = Uuid::new_v5(&self.client_request_id, name.as_bytes());
+        Self {
+            client_request_id,
+            ..self
+        }
+    }
+}
+
+/// A client of Graph; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    http: Http,
+    credential: Arc<dyn TokenCredential>,
+    root: Url,
+}
+
+impl Graph {
+    /// A client of the Graph at this address (without a version), signed in with this credential.
+    pub fn new(http: Http, credential: Arc<dyn TokenCredential>, endpoint: &Url) -> Self {
+        Self {
+            http,
+            credential,
+            root: endpoint.clone(),
+        }
+    }
+
+    /// The object that holds a principal's keys, read afresh by its client id; `None` where there is none.
+    ///
+    /// `GET /applications(appId='…')`, `GET /servicePrincipals(appId='…')`.
+    pub async fn principal(
+        &self,
+        app: AppId,
+        on: KeyOn,
+        options: &CallOptions,
+    ) -> Result<Option<Principal>, GraphError> {
+        let further = options.further("servicePrincipals");
+        let (holder, has_service_principal) = match on {
+            KeyOn::ServicePrincipal => {
+                let holder: Option<wire::Holder> =
+                    self.by_app_id(on, app, wire::HOLDER, options).await?;
+                (holder, true)
+            }
+            KeyOn::Application => {
+                let other = KeyOn::ServicePrincipal;
+                let (holder, other) = tokio::try_join!(
+                    self.by_app_id::<wire::Holder>(on, app, wire::HOLDER, options),
+                    self.by_app_id::<wire::Identified>(other, app, "id,appId", &further),
+                )?;
+                (holder, other.is_some())
+            }
+        };
+        Ok(holder.map(|holder| Principal {
+            object_id: holder.id,
+            has_service_principal,
+            keys: wire::keys(holder.password_credentials),
+        }))
+    }
+
+    async fn by_app_id<T>(
+        &self,
+        on: KeyOn,
+        app: AppId,
+        select: &str,
+        options: &CallOptions,
+    ) -> Result<Option<T>, GraphError>
+    where
+        T: DeserializeOwned + wire::OfApp,
+    {
+        let collection = on.collection();
+        let operation = Operation::read("get", format!("{collection}(appId='{app}')"));
+        let url = self.url(&operation.object, &[("$select", select)]);
+        let found: Option<T> = match self.read(&operation, url, options).await {
+            Err(error) if *error.kind() == Kind::NotFound => None,
+            other => Some(other?),
+        };
+        match found {
+            Some(found) if found.app_id() != app => Err(GraphError::malformed(
+                &operation,
+                options,
+                "it is of another application",
+            )),
+            found => Ok(found),
+        }
+    }
+
+    /// An address below this Graph's `/v1.0`; it is made of our own words and of typed ids.
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
+        let mut url = self.root.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/v1.0/{path}"));
+        if !query.is_empty() {
+            let pairs: Vec<String> = query
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            url.set_query(Some(&pairs.join("&")));
+        }
+        url
+    }
+}

@@ -1,0 +1,132 @@
+//! Keys come and go: `addPassword`, `removePassword`.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use reqwest::Method;
+use serde_json::json;
+
+use super::error::{GraphError, Kind, request_id};
+use super::exchange::Operation;
+use super::{CallOptions, Graph, Object, wire};
+use crate::ids::KeyId;
+use crate::secret::SecretText;
+
+/// A key just minted, with the text that Graph shows only this once.
+#[derive(Debug)]
+pub struct Added {
+    /// `keyId`.
+    pub key: KeyId,
+    /// `secretText`.
+    pub secret: SecretText,
+    /// `startDateTime`.
+    pub start: Option<DateTime<Utc>>,
+    /// `endDateTime`.
+    pub end: Option<DateTime<Utc>>,
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+}
+
+/// A key that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Graph's `request-id`.
+    pub request_id: Option<String>,
+    /// It was gone before, by an earlier try or another hand.
+    pub already_gone: bool,
+}
+
+impl Graph {
+    /// Mints a key (`POST /{object}/addPassword`).
+    ///
+    /// The request has no `startDateTime`: our clock may be ahead of Graph's. It is sent again only after
+    /// an answer that proves that nothing was done (429, 409, 400 for concurrency) or where no connection
+    /// came about. Anything else that is not a plain refusal is [`Kind::AnswerLost`].
+    pub async fn add_password(
+        &self,
+        object: Object,
+        display_name: &str,
+        end: DateTime<Utc>,
+        options: &CallOptions,
+    ) -> Result<Added, GraphError> {
+        let operation = Operation::once("addPassword", object.to_string());
+        let url = self.url(&format!("{object}/addPassword"), &[]);
+        let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let body =
+            json!({ "passwordCredential": { "displayName": display_name, "endDateTime": end } });
+        let answer = self
+            .call(&operation, Method::POST, url, Some(&body), options)
+            .await?;
+        let unusable = |why| GraphError::unusable(&operation, options, &answer, why);
+        // What serde says of a mismatch may quote the text.
+        let minted: wire::Minted = serde_json::from_slice(&answer.body)
+            .map_err(|_| unusable("it is not a password credential with keyId and secretText"))?;
+        let secret = SecretText::new(minted.secret_text);
+        if secret.expose().is_empty() {
+            return Err(unusable("its secretText is empty"));
+        }
+        Ok(Added {
+            key: minted.key_id,
+            secret,
+            start: minted.start_date_time,
+            end: minted.end_date_time,
+            request_id: request_id(&answer),
+        })
+    }
+
+    /// Removes a key (`POST /{object}/removePassword`); one that is gone already counts as removed.
+    ///
+    /// Graph at times answers 500 after doing the work, so it is sent again, and then answers 400 (of some
+    /// replicas, 404) that there is no such key. As 400 also means other things, and as a key of seconds ago
+    /// is unknown to some replicas, the object is read before that is believed.
+    pub async fn remove_password(
+        &self,
+        object: Object,
+        key: KeyId,
+        options: &CallOptions,
+    ) -> Result<Removed, GraphError> {
+        let operation = Operation::write("removePassword", object.to_string());
+        let url = self.url(&format!("{object}/removePassword"), &[]);
+        let body = json!({ "keyId": key });
+        let error = match self
+            .call(&operation, Method::POST, url, Some(&body), options)
+            .await
+        {
+            Ok(answer) => {
+                return Ok(Removed {
+                    request_id: request_id(&answer),
+                    already_gone: false,
+                });
+            }
+            Err(error) => error,
+        };
+        let doubtful = matches!(error.kind(), Kind::NotFound)
+            || (*error.kind() == Kind::Refused && matches!(error.status(), Some(400 | 404)));
+        if !doubtful {
+            return Err(error);
+        }
+        if self
+            .holds(object, key, &options.further("read back"))
+            .await?
+        {
+            return Err(error.into_unavailable());
+        }
+        Ok(Removed {
+            request_id: error.request_id().map(str::to_owned),
+            already_gone: true,
+        })
+    }
+
+    /// Whether a fresh read of the object shows the key; the object itself has to be there.
+    async fn holds(
+        &self,
+        object: Object,
+        key: KeyId,
+        options: &CallOptions,
+    ) -> Result<bool, GraphError> {
+        let operation = Operation::read("get", object.to_string());
+        let url = self.url(&operation.object, &[("$select", wire::HOLDER)]);
+        let holder: wire::Holder = self.read(&operation, url, options).await?;
+        Ok(wire::keys(holder.password_credentials)
+            .iter()
+            .any(|held| held.key_id == key))
+    }
+}

@@ -1,0 +1,146 @@
+//! Graph's own shapes, and what Keywheel makes of them.
+//!
+//! What was selected must be in the answer: a missing `passwordCredentials` is not an empty one.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer};
+
+use crate::ids::{AppId, KeyId, ObjectId};
+use crate::rotation::observed::Key;
+
+/// What a read of a key's holder selects.
+pub(super) const HOLDER: &str = "id,appId,passwordCredentials";
+
+/// An object that is of an application.
+pub(super) trait OfApp {
+    fn app_id(&self) -> AppId;
+}
+
+/// `microsoft.graph.application` or `servicePrincipal`, with its keys.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Holder {
+    pub(super) id: ObjectId,
+    pub(super) app_id: AppId,
+    pub(super) password_credentials: Vec<PasswordCredential>,
+}
+
+impl OfApp for Holder {
+    fn app_id(&self) -> AppId {
+        self.app_id
+    }
+}
+
+/// The same, where only its being there matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Identified {
+    pub(super) app_id: AppId,
+}
+
+impl OfApp for Identified {
+    fn app_id(&self) -> AppId {
+        self.app_id
+    }
+}
+
+/// `microsoft.graph.passwordCredential`, as listed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PasswordCredential {
+    key_id: Option<KeyId>,
+    display_name: Option<String>,
+    start_date_time: Option<DateTime<Utc>>,
+    end_date_time: Option<DateTime<Utc>>,
+}
+
+/// `microsoft.graph.passwordCredential`, as `addPassword` answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Minted {
+    pub(super) key_id: KeyId,
+    pub(super) secret_text: String,
+    pub(super) start_date_time: Option<DateTime<Utc>>,
+    pub(super) end_date_time: Option<DateTime<Utc>>,
+}
+
+/// The keys that can be spoken of. One without a `keyId` can be neither named nor removed.
+pub(super) fn keys(listed: Vec<PasswordCredential>) -> Vec<Key> {
+    let key = |listed: PasswordCredential| {
+        Some(Key {
+            key_id: listed.key_id?,
+            display_name: listed.display_name,
+            start: listed.start_date_time,
+            end: listed.end_date_time,
+        })
+    };
+    listed.into_iter().filter_map(key).collect()
+}
+
+fn read_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Key>, D::Error> {
+    Vec::deserialize(from).map(keys)
+}
+
+/// A certificate (`microsoft.graph.keyCredential`): its life, not its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// `keyId`.
+    pub key_id: Option<KeyId>,
+    /// `displayName`.
+    pub display_name: Option<String>,
+    /// `endDateTime`.
+    #[serde(rename = "endDateTime")]
+    pub end: Option<DateTime<Utc>>,
+}
+
+/// An application (`microsoft.graph.application`), as a sweep lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Application {
+    /// `id`.
+    #[serde(rename = "id")]
+    pub object_id: ObjectId,
+    /// `appId`.
+    pub app_id: AppId,
+    /// `displayName`.
+    pub display_name: Option<String>,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// `createdDateTime`.
+    #[serde(rename = "createdDateTime")]
+    pub created: Option<DateTime<Utc>>,
+    /// `signInAudience`: personal accounts limit an application to two keys.
+    pub sign_in_audience: Option<String>,
+    /// `passwordCredentials`.
+    #[serde(rename = "passwordCredentials", deserialize_with = "read_keys")]
+    pub keys: Vec<Key>,
+    /// `keyCredentials`; `None` where they were not asked for.
+    #[serde(rename = "keyCredentials")]
+    pub certificates: Option<Vec<Certificate>>,
+}
+
+/// A service principal (`microsoft.graph.servicePrincipal`), as a sweep lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePrincipal {
+    /// `id`.
+    #[serde(rename = "id")]
+    pub object_id: ObjectId,
+    /// `appId`.
+    pub app_id: AppId,
+    /// `displayName`.
+    pub display_name: Option<String>,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// `accountEnabled`: whether it may sign in.
+    pub account_enabled: Option<bool>,
+    /// `servicePrincipalType`, such as `Application` or `ManagedIdentity`.
+    pub service_principal_type: Option<String>,
+    /// `passwordCredentials`.
+    #[serde(rename = "passwordCredentials", deserialize_with = "read_keys")]
+    pub keys: Vec<Key>,
+    /// `keyCredentials`; `None` where they were not asked for.
+    #[serde(rename = "keyCredentials")]
+    pub certificates: Option<Vec<Certificate>>,
+}

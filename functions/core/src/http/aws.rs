@@ -1,0 +1,203 @@
+//! The shared client under the AWS SDK, and the SDK's failures in Keywheel's words.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::RequestId;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+
+use super::{Http, Retry, SendError, env};
+
+/// Region, credentials and endpoints as the SDK finds them in the environment: variables, a profile, a web
+/// identity, a container's or an instance's role. Everything goes through the shared client.
+///
+/// Retries are the SDK's standard ones, bounded; adaptive ones would hold calls back for longer than a
+/// function may run.
+pub async fn config(http: &Http) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(Duration::from_secs(15))
+        .operation_timeout(Duration::from_mins(1))
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(client(http))
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(timeouts)
+        // Bodies are read whole and in bounded time.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    // The SDK takes an empty variable for a region's name.
+    if let Some(region) = env("AWS_REGION").or_else(|| env("AWS_DEFAULT_REGION")) {
+        loader = loader.region(Region::new(region));
+    }
+    loader.load().await
+}
+
+/// The shared client in the form that the SDK takes.
+pub fn client(http: &Http) -> SharedHttpClient {
+    let http = http.clone();
+    http_client_fn(move |settings, _| {
+        SharedHttpConnector::new(Connector {
+            http: http.clone(),
+            timeout: timeout(settings),
+        })
+    })
+}
+
+#[derive(Debug)]
+struct Connector {
+    http: Http,
+    timeout: Option<Duration>,
+}
+
+/// How long the answer may take. reqwest has one connect time-out for all requests ([`super::CONNECT_TIMEOUT`]),
+/// so the SDK's own bounds the wait as a part of the whole.
+fn timeout(settings: &HttpConnectorSettings) -> Option<Duration> {
+    Some(settings.read_timeout()? + settings.connect_timeout().unwrap_or_default())
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (http, timeout) = (self.http.clone(), self.timeout);
+        HttpConnectorFuture::new(async move {
+            let mut request = to_reqwest(request).await?;
+            if let Some(timeout) = timeout {
+                *request.timeout_mut() = Some(timeout);
+            }
+            let mut answer = http.send(request).await.map_err(connector_error)?;
+            let body = SdkBody::from(std::mem::take(&mut *answer.body));
+            let mut response = ::http::Response::new(body);
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            HttpResponse::try_from(response).map_err(|error| ConnectorError::user(error.into()))
+        })
+    }
+}
+
+async fn to_reqwest(request: HttpRequest) -> Result<reqwest::Request, ConnectorError> {
+    let request = request
+        .try_into_http1x()
+        .map_err(|error| ConnectorError::user(error.into()))?;
+    let (parts, body) = request.into_parts();
+    let body = ByteStream::new(body).collect().await;
+    let body = body
+        .map_err(|error| ConnectorError::user(error.into()))?
+        .into_bytes();
+    reqwest::Request::try_from(::http::Request::from_parts(parts, body))
+        .map_err(|error| ConnectorError::user(error.without_url().into()))
+}
+
+fn connector_error(error: SendError) -> ConnectorError {
+    match error {
+        SendError::NotConnected(_) => ConnectorError::io(error.into()).never_connected(),
+        SendError::TimedOut => ConnectorError::timeout(error.into()),
+        SendError::Cut(_) => ConnectorError::io(error.into()),
+        SendError::Insecure(_) | SendError::Malformed(_) | SendError::TooLarge => {
+            ConnectorError::user(error.into())
+        }
+    }
+}
+
+/// What is told of a failed AWS call: never its parameters, which may hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsFailure {
+    /// The service's error code, such as `AccessDeniedException`; `None` where no answer came.
+    pub code: Option<String>,
+    /// The service's own words, or what kept it from answering.
+    pub message: String,
+    /// The request's id at the service.
+    pub request_id: Option<String>,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+impl AwsFailure {
+    /// Reads the SDK's error.
+    pub fn new<E>(error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + RequestId,
+    {
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let code = metadata.and_then(|meta| meta.code()).map(str::to_owned);
+        let said = metadata.and_then(|meta| meta.message()).map(str::to_owned);
+        let message = said.unwrap_or_else(|| unanswered(error).to_owned());
+        let request_id = error
+            .as_service_error()
+            .and_then(RequestId::request_id)
+            .map(str::to_owned);
+        let retry = match (code.as_deref(), status) {
+            (Some(code), _) if is_transient(code) => Retry::Soon,
+            (_, Some(status)) if status == 429 || status >= 500 => Retry::Soon,
+            (_, Some(_)) => Retry::Never,
+            (_, None) if matches!(error, SdkError::ConstructionFailure(_)) => Retry::Never,
+            (_, None) => Retry::Soon,
+        };
+        Self {
+            code,
+            message,
+            request_id,
+            retry,
+        }
+    }
+
+    /// Whether the service answered with this code.
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+fn unanswered<E>(error: &SdkError<E>) -> &'static str {
+    match error {
+        SdkError::ConstructionFailure(_) => "the request could not be built",
+        SdkError::TimeoutError(_) => "no answer in time",
+        // Credentials that cannot be found are a dispatch failure as well.
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            "the request was refused before it was sent"
+        }
+        SdkError::DispatchFailure(_) => "no connection, or no AWS credentials",
+        SdkError::ResponseError(_) => "the answer could not be read",
+        _ => "the service gave no reason",
+    }
+}
+
+fn is_transient(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "InternalServiceError"
+                | "InternalError"
+                | "InternalFailure"
+                | "InternalException"
+                | "ServiceUnavailable"
+                | "RequestTimeout"
+                | "RequestLimitExceeded"
+                | "TooManyRequestsException"
+                | "RequestThrottled"
+                | "ExpiredTokenException"
+        )
+}
+
+impl std::fmt::Display for AwsFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.code {
+            Some(code) => write!(f, "{code}: {}", self.message)?,
+            None => f.write_str(&self.message)?,
+        }
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The shared client as the transport of `azure_identity`.
+
+use async_trait::async_trait;
+use azure_core::error::ErrorKind;
+use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
+use azure_core::{Error, Result};
+use serde_json::{Value, json};
+
+use super::{Http, SendError};
+
+/// [`Http`] as an `azure_core` transport.
+///
+/// `reqwest::Client` is one itself; this one also holds to the rules of [`Http::send`], and mends the error
+/// documents of the token endpoint for `azure_identity`, which cannot read a text with an escape in it
+/// (Entra's have `\r\n`) and then loses the AADSTS code.
+#[derive(Clone, Debug)]
+pub struct AzureTransport(pub Http);
+
+#[async_trait]
+impl HttpClient for AzureTransport {
+    async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse> {
+        let answer = self.0.send(to_reqwest(request)?).await.map_err(|error| {
+            let kind = match error {
+                SendError::NotConnected(_) => ErrorKind::Connection,
+                _ if error.is_transient() => ErrorKind::Io,
+                _ => ErrorKind::Other,
+            };
+            Error::new(kind, error)
+        })?;
+        let status = answer.status.as_u16();
+        let body = if status < 400 {
+            answer.body.to_vec()
+        } else {
+            without_escapes(&answer.body)
+        };
+        let headers = answer.headers.iter().filter_map(|(name, value)| {
+            let value = value.to_str().ok()?.to_owned();
+            Some((name.as_str().to_owned().into(), value.into()))
+        });
+        let headers = headers.collect::<std::collections::HashMap<_, _>>().into();
+        Ok(AsyncRawResponse::from_bytes(status.into(), headers, body))
+    }
+}
+
+fn to_reqwest(request: &Request) -> Result<reqwest::Request> {
+    let malformed = |message| Error::with_message(ErrorKind::DataConversion, message);
+    let method = reqwest::Method::from_bytes(request.method().as_ref().as_bytes())
+        .map_err(|_| malformed("the method is not one of HTTP"))?;
+    let mut converted = reqwest::Request::new(method, request.url().clone());
+    for (name, value) in request.headers().iter() {
+        let name = reqwest::header::HeaderName::from_bytes(name.as_str().as_bytes());
+        let value = reqwest::header::HeaderValue::from_str(value.as_str());
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err(malformed("a header is not one of HTTP"));
+        };
+        converted.headers_mut().insert(name, value);
+    }
+    let Body::Bytes(body) = request.body() else {
+        return Err(malformed("requests with a streamed body are not sent"));
+    };
+    if !body.is_empty() {
+        *converted.body_mut() = Some(body.clone().into());
+    }
+    Ok(converted)
+}
+
+/// The parts of an error document that `azure_identity` reads, in text that needs no escapes.
+fn without_escapes(body: &[u8]) -> Vec<u8> {
+    let Ok(Value::Object(document)) = serde_json::from_slice(body) else {
+        return body.to_vec();
+    };
+    let Some(description) = document.get("error_description").and_then(Value::as_str) else {
+        return body.to_vec();
+    };
+    let plain: String = description
+        .chars()
+        .map(|c| {
+            if c.is_control() || c == '"' || c == '\\' {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
+    let codes = document
+        .get("error_codes")
+        .cloned()
+        .unwrap_or_else(|| json!([]));
+    json!({ "error": document.get("error"), "error_codes": codes, "error_description": plain })
+        .to_string()
+        .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_document_keeps_its_codes_and_loses_its_escapes() {
+        let body = br#"{"error":"invalid_client","error_description":"AADSTS700213: No \"match\".\r\nTrace ID: 1","error_codes":[700213],"trace_id":"x"}"#;
+        let mended = String::from_utf8(without_escapes(body)).unwrap();
+        assert!(!mended.contains('\\'), "{mended}");
+        assert!(mended.contains("700213"));
+        assert_eq!(without_escapes(b"<html>"), b"<html>");
+        assert_eq!(without_escapes(b"{\"a\":1}"), b"{\"a\":1}");
+    }
+}

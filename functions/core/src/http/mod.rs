@@ -1,0 +1,277 @@
+//! The one HTTP client that every service is reached through.
+//!
+//! One `reqwest` client (rustls over *ring*) serves Graph, the token endpoint, `azure_identity` and the
+//! AWS SDK: a client with the platform's roots costs milliseconds of a cold start. What all of them share
+//! is settled here: https only, no redirects, time-outs on every wait, bounded bodies, and no retry that
+//! the caller did not decide on.
+
+pub mod aws;
+mod azure;
+mod retry;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
+use zeroize::Zeroizing;
+
+pub use azure::AzureTransport;
+pub use retry::{Backoff, Retry, retry_after};
+
+/// Under the AWS SDK's own 3.1 s, since reqwest knows one connect time-out per client.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// A page of 999 applications with their keys is a few megabytes.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+const CA_FILE: &str = "KEYWHEEL_CA_FILE";
+
+/// The value of an environment variable; an empty one counts as unset.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name)
+        .ok()
+        .filter(|value| !value.trim().is_empty())
+}
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The file of further roots cannot be read.
+    #[error("{CA_FILE} ({path}) cannot be read")]
+    Read {
+        /// Where it was looked for.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The roots are not PEM, or TLS could not be set up with them.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// The shared client; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    roots: Vec<reqwest::Certificate>,
+}
+
+/// A client that opens a connection for each request and closes it after the answer.
+///
+/// Proofs run over it: a kept connection keeps ending at the replica that already knows the new secret.
+#[derive(Clone, Debug)]
+pub struct Unpooled(reqwest::Client);
+
+impl Http {
+    /// Trusts the platform's roots, and those in the PEM file that `KEYWHEEL_CA_FILE` names.
+    pub fn from_env() -> Result<Self, SetupError> {
+        let Some(path) = env(CA_FILE) else {
+            return Self::with_roots(&[]);
+        };
+        match std::fs::read(&path) {
+            Ok(pem) => Self::with_roots(&pem),
+            Err(source) => Err(SetupError::Read { path, source }),
+        }
+    }
+
+    /// Trusts the platform's roots and the certificates of a PEM bundle, which may be empty.
+    pub fn with_roots(pem: &[u8]) -> Result<Self, SetupError> {
+        // Fails where a provider is installed already, which then serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(SetupError::Tls)?;
+        let client = builder(&roots).build().map_err(SetupError::Tls)?;
+        Ok(Self { client, roots })
+    }
+
+    /// A client for proofs. Each costs as much as the shared one: make one per process, when it is needed.
+    pub fn unpooled(&self) -> Result<Unpooled, SetupError> {
+        let client = builder(&self.roots).pool_max_idle_per_host(0).http1_only();
+        Ok(Unpooled(client.build().map_err(SetupError::Tls)?))
+    }
+
+    /// Begins a request; what it builds goes through [`Http::send`].
+    pub fn request(&self, method: reqwest::Method, url: Url) -> reqwest::RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Sends a request once and reads its whole answer, whatever the status.
+    pub async fn send(&self, request: reqwest::Request) -> Result<Answer, SendError> {
+        send(&self.client, request).await
+    }
+}
+
+impl Unpooled {
+    /// Begins a POST; what it builds goes through [`Unpooled::send`].
+    pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
+        self.0.post(url)
+    }
+
+    /// Sends a request once, over a connection of its own, and reads its whole answer.
+    pub async fn send(&self, request: reqwest::Request) -> Result<Answer, SendError> {
+        send(&self.0, request).await
+    }
+}
+
+fn builder(roots: &[reqwest::Certificate]) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("keywheel/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        // reqwest would repeat what HTTP/2 says was not processed; all repeats are to be ours, and bounded.
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .tls_certs_merge(roots.iter().cloned())
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body: wiped when dropped, for it may hold a secret.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// No answer, or not all of one. What it says of whether the request was acted on decides about a retry.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Neither https nor a loopback or metadata address.
+    #[error("refused to send to {0}: https is required")]
+    Insecure(String),
+    /// The request is malformed; nothing was sent.
+    #[error("the request cannot be built: {}", cause(.0))]
+    Malformed(#[source] reqwest::Error),
+    /// No connection came about; nothing was sent.
+    #[error("no connection: {}", cause(.0))]
+    NotConnected(#[source] reqwest::Error),
+    /// The time allowed ran out before the whole answer was here.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection was cut before the whole answer was here.
+    #[error("the connection was cut before the answer was complete: {}", cause(.0))]
+    Cut(#[source] reqwest::Error),
+    /// The answer is larger than any this client expects.
+    #[error("the answer exceeds {MAX_BODY} bytes")]
+    TooLarge,
+}
+
+/// What lies at the bottom of an error, such as a certificate that is not trusted.
+fn cause(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
+impl SendError {
+    /// Whether the service cannot have seen the request.
+    pub fn nothing_sent(&self) -> bool {
+        matches!(
+            self,
+            Self::Insecure(_) | Self::Malformed(_) | Self::NotConnected(_)
+        )
+    }
+
+    /// Whether sending it again may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::NotConnected(_) | Self::TimedOut | Self::Cut(_))
+    }
+}
+
+impl From<reqwest::Error> for SendError {
+    fn from(error: reqwest::Error) -> Self {
+        // Addresses may carry ids and filters; the caller's error names the operation.
+        let error = error.without_url();
+        if error.is_connect() {
+            Self::NotConnected(error)
+        } else if error.is_timeout() {
+            Self::TimedOut
+        } else if error.is_builder() {
+            Self::Malformed(error)
+        } else {
+            Self::Cut(error)
+        }
+    }
+}
+
+async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, SendError> {
+    if !is_permitted(request.url()) {
+        return Err(SendError::Insecure(
+            request.url().origin().ascii_serialization(),
+        ));
+    }
+    let mut response = client.execute(request).await?;
+    let expected = response
+        .content_length()
+        .and_then(|length| usize::try_from(length).ok());
+    let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(0).min(MAX_BODY)));
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(SendError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer {
+        status: response.status(),
+        headers: std::mem::take(response.headers_mut()),
+        body,
+    })
+}
+
+/// Whether a request may go there: over TLS, or to an address that never leaves the machine.
+///
+/// The link-local ones are the metadata services of AWS and Azure, which speak plain HTTP only.
+pub fn is_permitted(url: &Url) -> bool {
+    let host = url
+        .host_str()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    let local = match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
+        // fd00:ec2::/32 is where AWS keeps its metadata services on IPv6.
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.segments()[..2] == [0xfd00, 0x0ec2],
+        Err(_) => host == "localhost",
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_never_leaves_the_machine_goes_without_tls() {
+        for (address, permitted) in [
+            ("https://graph.microsoft.com/v1.0", true),
+            ("http://graph.microsoft.com/v1.0", false),
+            ("http://127.0.0.1:4566/", true),
+            ("http://localhost:4566/", true),
+            ("http://localhost.example.com/", false),
+            ("http://[::1]:80/", true),
+            ("http://169.254.169.254/latest", true),
+            ("http://[fd00:ec2::254]/latest", true),
+            ("http://10.0.0.1/", false),
+            ("ftp://127.0.0.1/", false),
+        ] {
+            assert_eq!(
+                is_permitted(&address.parse().unwrap()),
+                permitted,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_is_built_without_further_roots() {
+        Http::with_roots(b"").unwrap().unpooled().unwrap();
+    }
+}

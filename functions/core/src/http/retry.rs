@@ -1,0 +1,105 @@
+//! When something may be tried again, in the words that all clients share.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
+
+/// Whether, and when, the same thing may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Retry {
+    /// It would fail again: somebody has to change something.
+    Never,
+    /// Not before this long; the service said so.
+    After(Duration),
+    /// After a pause of the caller's choice.
+    Soon,
+}
+
+/// The pauses between tries of one call: doubling from half a second, and never past a deadline.
+#[derive(Debug)]
+pub struct Backoff {
+    tries_left: u32,
+    pause: Duration,
+    deadline: Instant,
+}
+
+impl Backoff {
+    /// At most this many further tries, none of them begun after the deadline.
+    pub fn new(retries: u32, deadline: Instant) -> Self {
+        Self {
+            tries_left: retries,
+            pause: Duration::from_millis(500),
+            deadline,
+        }
+    }
+
+    /// Waits before the next try. `false`, at once, where there is to be none.
+    pub async fn pause(&mut self, retry: Retry) -> bool {
+        let pause = match retry {
+            Retry::Never => return false,
+            Retry::After(wanted) => wanted.max(self.pause),
+            Retry::Soon => self.pause,
+        };
+        // Up to a quarter more, so that functions throttled together do not come back together.
+        let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        let pause = pause + pause / 1024 * spread;
+        if self.tries_left == 0 || Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        self.tries_left -= 1;
+        self.pause *= 2;
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// What `Retry-After` asks for, in either of its forms (RFC 9110, section 10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = DateTime::parse_from_rfc2822(text).ok()?;
+    Some((at.with_timezone(&Utc) - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        let now = "2026-11-21T09:00:00Z".parse().unwrap();
+        for (text, seconds) in [
+            ("7", Some(7)),
+            ("Sat, 21 Nov 2026 09:00:30 GMT", Some(30)),
+            ("Sat, 21 Nov 2026 08:00:30 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(
+                retry_after(&headers, now),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_are_bounded_in_number_and_by_the_deadline() {
+        let start = Instant::now();
+        let mut few = Backoff::new(2, start + Duration::from_mins(1));
+        assert!(few.pause(Retry::Soon).await);
+        assert!(few.pause(Retry::After(Duration::from_secs(10))).await);
+        assert!(start.elapsed() >= Duration::from_millis(10_500));
+        assert!(!few.pause(Retry::Soon).await);
+
+        let mut late = Backoff::new(9, Instant::now() + Duration::from_secs(5));
+        let before = Instant::now();
+        assert!(!late.pause(Retry::After(Duration::from_secs(5))).await);
+        assert!(!late.pause(Retry::Never).await);
+        assert_eq!(before, Instant::now());
+    }
+}

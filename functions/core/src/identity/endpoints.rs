@@ -1,0 +1,190 @@
+//! Where Entra, Graph and Azure Resource Manager are, in each of Microsoft's clouds.
+
+use std::str::FromStr;
+
+use reqwest::Url;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::IdentityError;
+use crate::http;
+
+/// One of Microsoft's clouds: each has a directory, a Graph and an ARM of its own.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    /// The global one.
+    #[default]
+    Public,
+    /// Azure Government (GCC High). The military's Graph is reached with `KEYWHEEL_GRAPH_ENDPOINT`.
+    UsGovernment,
+    /// Azure in China, operated by 21Vianet.
+    China,
+}
+
+impl FromStr for Cloud {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "public" => Ok(Self::Public),
+            "usgovernment" => Ok(Self::UsGovernment),
+            "china" => Ok(Self::China),
+            _ => Err(IdentityError::Setting {
+                name: "cloud",
+                problem: format!("{text:?} is none of public, usgovernment, china"),
+            }),
+        }
+    }
+}
+
+/// The addresses that one deployment speaks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Entra's token endpoints are below it.
+    pub authority: Url,
+    /// Microsoft Graph, without its version.
+    pub graph: Url,
+    /// Azure Resource Manager.
+    pub arm: Url,
+    /// What a workload's own token must name as its audience to be exchanged for one of Entra's.
+    pub federated_audience: String,
+}
+
+impl Endpoints {
+    /// The cloud's own addresses (learn.microsoft.com/graph/deployments, …/workload-identity-federation).
+    pub fn of(cloud: Cloud) -> Result<Self, IdentityError> {
+        let (authority, graph, arm, audience) = match cloud {
+            Cloud::Public => (
+                "https://login.microsoftonline.com",
+                "https://graph.microsoft.com",
+                "https://management.azure.com",
+                "api://AzureADTokenExchange",
+            ),
+            Cloud::UsGovernment => (
+                "https://login.microsoftonline.us",
+                "https://graph.microsoft.us",
+                "https://management.usgovcloudapi.net",
+                "api://AzureADTokenExchangeUSGov",
+            ),
+            Cloud::China => (
+                "https://login.chinacloudapi.cn",
+                "https://microsoftgraph.chinacloudapi.cn",
+                "https://management.chinacloudapi.cn",
+                "api://AzureADTokenExchangeChina",
+            ),
+        };
+        Ok(Self {
+            authority: address("authority", authority)?,
+            graph: address("Graph", graph)?,
+            arm: address("ARM", arm)?,
+            federated_audience: audience.to_owned(),
+        })
+    }
+
+    /// The cloud's addresses, save those that `AZURE_AUTHORITY_HOST`, `KEYWHEEL_GRAPH_ENDPOINT` and
+    /// `KEYWHEEL_ARM_ENDPOINT` replace.
+    pub fn from_env(cloud: Cloud) -> Result<Self, IdentityError> {
+        Self::of(cloud)?.replaced(http::env)
+    }
+
+    fn replaced(mut self, env: impl Fn(&str) -> Option<String>) -> Result<Self, IdentityError> {
+        for (name, endpoint) in [
+            ("AZURE_AUTHORITY_HOST", &mut self.authority),
+            ("KEYWHEEL_GRAPH_ENDPOINT", &mut self.graph),
+            ("KEYWHEEL_ARM_ENDPOINT", &mut self.arm),
+        ] {
+            if let Some(text) = env(name) {
+                // Microsoft's own tools also take a bare host name there.
+                let text = if text.contains("://") {
+                    text
+                } else {
+                    format!("https://{text}")
+                };
+                *endpoint = address(name, &text)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// What a token for Graph is asked for.
+    pub fn graph_scope(&self) -> String {
+        scope(&self.graph)
+    }
+
+    /// What a token for Azure Resource Manager is asked for.
+    pub fn arm_scope(&self) -> String {
+        scope(&self.arm)
+    }
+}
+
+fn scope(resource: &Url) -> String {
+    format!("{}/.default", resource.as_str().trim_end_matches('/'))
+}
+
+fn address(name: &'static str, text: &str) -> Result<Url, IdentityError> {
+    let wrong = |problem: &str| IdentityError::Setting {
+        name,
+        problem: format!("{text}: {problem}"),
+    };
+    let url = Url::parse(text).map_err(|_| wrong("not an address"))?;
+    if !http::is_permitted(&url) {
+        return Err(wrong("https is required"));
+    }
+    if !url.username().is_empty() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("only scheme, host and path are expected"));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cloud_has_its_own_addresses() {
+        for cloud in [Cloud::Public, Cloud::UsGovernment, Cloud::China] {
+            let name = serde_json::to_value(cloud).unwrap();
+            assert_eq!(name.as_str().unwrap().parse::<Cloud>().unwrap(), cloud);
+            let endpoints = Endpoints::of(cloud).unwrap();
+            assert!(endpoints.graph_scope().ends_with("/.default"));
+            assert!(!endpoints.graph_scope().contains("//.default"));
+        }
+        assert!("azure".parse::<Cloud>().is_err());
+    }
+
+    #[test]
+    fn addresses_are_replaced_and_checked() {
+        let with = |name: &'static str, value: &'static str| {
+            Endpoints::of(Cloud::Public)
+                .unwrap()
+                .replaced(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        let local = with("KEYWHEEL_GRAPH_ENDPOINT", "https://127.0.0.1:8443/").unwrap();
+        assert_eq!(local.graph_scope(), "https://127.0.0.1:8443/.default");
+        assert_eq!(local.arm_scope(), "https://management.azure.com/.default");
+        let bare = with("AZURE_AUTHORITY_HOST", "login.microsoftonline.us").unwrap();
+        assert_eq!(bare.authority.as_str(), "https://login.microsoftonline.us/");
+        for wrong in [
+            "http://graph.example.com",
+            "https://a@b/",
+            "https://b/?q=1",
+            "https://",
+        ] {
+            assert!(with("KEYWHEEL_ARM_ENDPOINT", wrong).is_err(), "{wrong}");
+        }
+    }
+}
