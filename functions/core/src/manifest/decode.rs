@@ -1,0 +1,330 @@
+//! From tree to wire types, noting every problem on the way instead of stopping at the first.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::problem::{Place, Problems, quoted, suggest};
+use super::tree::{Entry, Node, Value};
+
+/// A type that a node can be read as. `None` means that the problem has been noted.
+pub(super) trait Decode: Sized {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self>;
+}
+
+/// A value at its place.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) place: Place,
+    /// `None` where the value was wrong, or missing: that has been noted, and nothing more is said of it.
+    pub(super) value: Option<T>,
+}
+
+impl<T: Decode> At<T> {
+    fn decode(node: Node, problems: &mut Problems) -> Self {
+        Self {
+            place: node.place,
+            value: T::decode(node, problems),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A group of fields of one mapping.
+pub(super) trait Group: Sized {
+    /// The names of the fields.
+    fn names() -> Vec<&'static str>;
+
+    /// Takes the group's fields out of a mapping.
+    fn take(fields: &mut Fields, problems: &mut Problems) -> Self;
+}
+
+/// Reads a mapping that has the fields of the group and no others.
+pub(super) fn decode_group<G: Group>(node: Node, problems: &mut Problems) -> Option<G> {
+    let mut fields = Fields::open(node, problems)?;
+    let group = G::take(&mut fields, problems);
+    fields.close(&G::names(), problems);
+    Some(group)
+}
+
+/// A mapping whose fields are taken out one by one.
+pub(super) struct Fields {
+    place: Place,
+    entries: Vec<Entry>,
+}
+
+impl Fields {
+    fn open(node: Node, problems: &mut Problems) -> Option<Self> {
+        match node.value {
+            Value::Map(entries) => Some(Self {
+                place: node.place,
+                entries,
+            }),
+            other => {
+                wrong_kind(
+                    "a mapping",
+                    node.place,
+                    &other,
+                    "write `field: value` lines, indented",
+                    problems,
+                );
+                None
+            }
+        }
+    }
+
+    /// A field that may be left out.
+    pub(super) fn optional<T: Decode>(
+        &mut self,
+        name: &str,
+        problems: &mut Problems,
+    ) -> Option<At<T>> {
+        let index = self.entries.iter().position(|entry| entry.key == name)?;
+        let entry = self.entries.swap_remove(index);
+        Some(problems.within(name, |problems| match entry.node.value {
+            Value::Nothing => {
+                problems.add(
+                    entry.place,
+                    "there is no value",
+                    "give one, or remove the line",
+                );
+                At {
+                    place: entry.place,
+                    value: None,
+                }
+            }
+            _ => At::decode(entry.node, problems),
+        }))
+    }
+
+    /// A field that must be there.
+    pub(super) fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> At<T> {
+        self.optional(name, problems).unwrap_or_else(|| {
+            problems.add(self.place, format!("`{name}` is missing"), "add it");
+            At {
+                place: self.place,
+                value: None,
+            }
+        })
+    }
+
+    /// Whatever nobody took is unknown.
+    fn close(mut self, known: &[&str], problems: &mut Problems) {
+        self.entries.sort_by_key(|entry| entry.place);
+        for Entry { key, place, .. } in self.entries {
+            match not_here(&key) {
+                Some(why) => problems.add(place, format!("`{key}` is not possible here"), why),
+                None => problems.add(
+                    place,
+                    format!("unknown field {}", quoted(&key)),
+                    suggest(&key, known),
+                ),
+            }
+        }
+    }
+}
+
+/// Fields that are known, but not at this place or not in this version.
+fn not_here(field: &str) -> Option<&'static str> {
+    match field {
+        "consumers" => Some(
+            "consumers are not supported by this version yet: remove it, and let them read the secret",
+        ),
+        "adopt" | "retire_keys" => Some("it is a decision on one credential: say it there"),
+        "application" | "secret" => Some("it belongs to a credential or, as a pattern, to a rule"),
+        "defaults" | "credentials" | "rules" | "tenant" => {
+            Some("it belongs at the top, not indented")
+        }
+        _ => None,
+    }
+}
+
+/// Notes that another kind of value was expected.
+pub(super) fn wrong_kind(
+    expected: &str,
+    place: Place,
+    found: &Value,
+    cure: &str,
+    problems: &mut Problems,
+) {
+    problems.add(
+        place,
+        format!("expected {expected}, found {}", found.kind()),
+        cure,
+    );
+}
+
+/// The text of a node.
+pub(super) fn text(node: Node, problems: &mut Problems) -> Option<String> {
+    match node.value {
+        Value::Text(text) => Some(text),
+        other => {
+            let cure = match other {
+                Value::Bool(_) | Value::Number => "put it in quotes",
+                _ => "write it on the field's own line",
+            };
+            wrong_kind("a text", node.place, &other, cure, problems);
+            None
+        }
+    }
+}
+
+/// A text that is parsed; the error of the parser is what is wrong and its cure.
+pub(super) fn parsed<T>(
+    node: Node,
+    problems: &mut Problems,
+    parse: impl FnOnce(&str) -> Result<T, (String, String)>,
+) -> Option<T> {
+    let place = node.place;
+    let text = text(node, problems)?;
+    parse(&text)
+        .map_err(|(what, cure)| problems.add(place, what, cure))
+        .ok()
+}
+
+impl Decode for bool {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        match node.value {
+            Value::Bool(value) => Some(value),
+            other => {
+                wrong_kind(
+                    "`true` or `false`",
+                    node.place,
+                    &other,
+                    "write one of them, without quotes",
+                    problems,
+                );
+                None
+            }
+        }
+    }
+}
+
+impl<T: Decode> Decode for Vec<At<T>> {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        match node.value {
+            Value::List(nodes) => Some(
+                nodes
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, node)| {
+                        problems.within(&index.to_string(), |p| At::decode(node, p))
+                    })
+                    .collect(),
+            ),
+            other => {
+                wrong_kind(
+                    "a list",
+                    node.place,
+                    &other,
+                    "begin each entry with `- `",
+                    problems,
+                );
+                None
+            }
+        }
+    }
+}
+
+/// A mapping from names to values of one type, in the file's order.
+#[derive(Clone, Debug)]
+pub(super) struct Named<T>(pub(super) Vec<(At<String>, At<T>)>);
+
+impl<T: Decode> Decode for Named<T> {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        let Fields { entries, .. } = Fields::open(node, problems)?;
+        let read = |Entry { key, place, node }: Entry| {
+            let value = problems.within(&key, |problems| At::decode(node, problems));
+            (
+                At {
+                    place,
+                    value: Some(key),
+                },
+                value,
+            )
+        };
+        Some(Self(entries.into_iter().map(read).collect()))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
+    }
+}
+
+/// Declares a wire type once, for the decoder and for the published schema: a field cannot be in one
+/// and missing from the other.
+macro_rules! wire {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            $( $(#[$field_doc:meta])* $need:ident $field:ident: $type:ty, )*
+            $( ..$group:ident: $group_type:ty, )?
+        }
+    ) => {
+        #[derive(Clone, Debug, schemars::JsonSchema)]
+        $(#[$doc])*
+        #[schemars(deny_unknown_fields)]
+        pub(super) struct $name {
+            $( $(#[$field_doc])* pub(super) $field: $crate::manifest::decode::wire!(@$need $type), )*
+            $( #[schemars(flatten)] pub(super) $group: $group_type, )?
+        }
+
+        impl $crate::manifest::decode::Group for $name {
+            fn names() -> Vec<&'static str> {
+                #[allow(unused_mut, reason = "only a type with a flattened group extends it")]
+                let mut names = vec![$( stringify!($field).trim_start_matches("r#") ),*];
+                $( names.extend(<$group_type>::names()); )?
+                names
+            }
+
+            fn take(
+                fields: &mut $crate::manifest::decode::Fields,
+                problems: &mut $crate::manifest::problem::Problems,
+            ) -> Self {
+                Self {
+                    $( $field: fields.$need(stringify!($field).trim_start_matches("r#"), problems), )*
+                    $( $group: <$group_type>::take(fields, problems), )?
+                }
+            }
+        }
+
+        impl $crate::manifest::decode::Decode for $name {
+            fn decode(
+                node: $crate::manifest::tree::Node,
+                problems: &mut $crate::manifest::problem::Problems,
+            ) -> Option<Self> {
+                $crate::manifest::decode::decode_group(node, problems)
+            }
+        }
+    };
+    (@required $type:ty) => { $crate::manifest::decode::At<$type> };
+    (@optional $type:ty) => { Option<$crate::manifest::decode::At<$type>> };
+}
+pub(super) use wire;

@@ -1,0 +1,251 @@
+//! What a credential's secret looks like in Secrets Manager, written and read back.
+//!
+//! Every format can be read back without knowing anything but itself: a rotation that was cut off
+//! resumes with the client secret that it finds stored.
+
+mod env;
+mod json;
+mod template;
+mod text;
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
+use crate::secret::SecretText;
+
+use text::Buffer;
+
+pub use template::{Template, TemplateError};
+
+/// The most that Secrets Manager stores in one version.
+pub const MAX_VALUE_BYTES: usize = 65_536;
+
+/// The shape of a secret's value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// An object of `tenant_id`, `client_id`, `client_secret`, `key_id` and `expires_on`.
+    #[default]
+    Json,
+    /// The SDK auth file that `az ad sp create-for-rbac --sdk-auth` writes.
+    SdkAuth,
+    /// Lines of `AZURE_*` and `ARM_*` variables.
+    Env,
+    /// The `creds` of a dstack Azure backend.
+    Dstack,
+    /// The client secret's text alone.
+    Raw,
+    /// A text of the manifest's own.
+    Template(Template),
+}
+
+/// What stands in a value beside the client secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueFacts {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The application's client id.
+    pub application: AppId,
+    /// The subscription, where the manifest names one.
+    pub subscription: Option<SubscriptionId>,
+    /// The key that the client secret belongs to.
+    pub key_id: KeyId,
+    /// When the key expires.
+    pub expires_on: DateTime<Utc>,
+}
+
+impl ValueFacts {
+    /// RFC 3339 to the second, always in the same twenty characters.
+    fn expiry(&self) -> String {
+        self.expires_on.to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+}
+
+/// What a value says of the cloud, in the spelling of the Azure CLI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloudFacts {
+    /// `activeDirectoryEndpointUrl`.
+    pub active_directory: &'static str,
+    /// `resourceManagerEndpointUrl`.
+    pub resource_manager: &'static str,
+    /// `activeDirectoryGraphResourceId`.
+    pub graph_resource: &'static str,
+    /// `sqlManagementEndpointUrl`.
+    pub sql_management: &'static str,
+    /// `galleryEndpointUrl`.
+    pub gallery: &'static str,
+    /// `managementEndpointUrl`.
+    pub management: &'static str,
+    /// `ARM_ENVIRONMENT`, where it is not the default.
+    pub arm_environment: Option<&'static str>,
+}
+
+impl CloudFacts {
+    /// Azure's public cloud.
+    pub const PUBLIC: Self = Self {
+        active_directory: "https://login.microsoftonline.com",
+        resource_manager: "https://management.azure.com/",
+        graph_resource: "https://graph.windows.net/",
+        sql_management: "https://management.core.windows.net:8443/",
+        gallery: "https://gallery.azure.com/",
+        management: "https://management.core.windows.net/",
+        arm_environment: None,
+    };
+    /// Azure for the government of the United States.
+    pub const US_GOVERNMENT: Self = Self {
+        active_directory: "https://login.microsoftonline.us",
+        resource_manager: "https://management.usgovcloudapi.net/",
+        graph_resource: "https://graph.microsoftazure.us/",
+        sql_management: "https://management.core.usgovcloudapi.net:8443/",
+        gallery: "https://gallery.usgovcloudapi.net/",
+        management: "https://management.core.usgovcloudapi.net/",
+        arm_environment: Some("usgovernment"),
+    };
+    /// Azure in China.
+    pub const CHINA: Self = Self {
+        active_directory: "https://login.chinacloudapi.cn",
+        resource_manager: "https://management.chinacloudapi.cn",
+        graph_resource: "https://graph.chinacloudapi.cn/",
+        sql_management: "https://management.core.chinacloudapi.cn:8443/",
+        gallery: "https://gallery.chinacloudapi.cn/",
+        management: "https://management.core.chinacloudapi.cn/",
+        arm_environment: Some("china"),
+    };
+}
+
+/// Why a value cannot be written, or not be read back. Never holds any of its text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// There is no client secret to write.
+    #[error("the client secret is empty")]
+    NoSecret,
+    /// The format names a subscription and there is none.
+    #[error("format {format} needs a subscription: add `subscription` to the credential")]
+    NoSubscription {
+        /// The format's name.
+        format: &'static str,
+    },
+    /// Secrets Manager would refuse it.
+    #[error(
+        "a value of {bytes} bytes in format {format} is more than Secrets Manager stores ({MAX_VALUE_BYTES})"
+    )]
+    TooLarge {
+        /// The format's name.
+        format: &'static str,
+        /// The size it would have.
+        bytes: usize,
+    },
+    /// The stored value is not of this format.
+    #[error("the stored value is not of format {format}: {why}")]
+    Mismatch {
+        /// The format's name.
+        format: &'static str,
+        /// What is missing or amiss.
+        why: &'static str,
+    },
+}
+
+impl Format {
+    /// The format's name in the manifest.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::SdkAuth => "sdk-auth",
+            Self::Env => "env",
+            Self::Dstack => "dstack",
+            Self::Raw => "raw",
+            Self::Template(_) => "template",
+        }
+    }
+
+    /// Whether a value of this format names a subscription.
+    pub fn needs_subscription(&self) -> bool {
+        match self {
+            Self::SdkAuth => true,
+            Self::Template(template) => template.needs_subscription(),
+            _ => false,
+        }
+    }
+
+    /// The value to store for a client secret.
+    pub fn render(
+        &self,
+        facts: &ValueFacts,
+        cloud: &CloudFacts,
+        secret: &SecretText,
+    ) -> Result<SecretText, FormatError> {
+        let secret = secret.expose();
+        if secret.is_empty() {
+            return Err(FormatError::NoSecret);
+        }
+        // Refused before anything of its size is written.
+        self.fits(secret.len())?;
+        let value = match self {
+            Self::Json => json::plain(facts, secret),
+            Self::Dstack => json::dstack(facts, secret),
+            Self::SdkAuth => json::sdk_auth(facts, self.subscription(facts)?, cloud, secret),
+            Self::Env => env::render(facts, cloud, secret),
+            Self::Raw => Buffer::of(secret),
+            Self::Template(template) => {
+                let subscription = template
+                    .needs_subscription()
+                    .then(|| self.subscription(facts));
+                template.render(facts, subscription.transpose()?, secret)
+            }
+        };
+        self.fits(value.len())?;
+        Ok(value.into_secret())
+    }
+
+    /// The client secret in a stored value of this format.
+    pub fn client_secret(&self, value: &SecretText) -> Result<SecretText, FormatError> {
+        let value = value.expose();
+        let found = match self {
+            Self::Json | Self::Dstack => json::snake_case_secret(value),
+            Self::SdkAuth => json::camel_case_secret(value),
+            Self::Env => env::client_secret(value),
+            Self::Raw => Ok(Buffer::of(value)),
+            Self::Template(template) => template.client_secret(value).map(Buffer::of),
+        };
+        let found = found.and_then(|text| {
+            if text.len() == 0 {
+                Err("the client secret in it is empty")
+            } else {
+                Ok(text)
+            }
+        });
+        found
+            .map(Buffer::into_secret)
+            .map_err(|why| FormatError::Mismatch {
+                format: self.name(),
+                why,
+            })
+    }
+
+    fn subscription(&self, facts: &ValueFacts) -> Result<SubscriptionId, FormatError> {
+        facts.subscription.ok_or(FormatError::NoSubscription {
+            format: self.name(),
+        })
+    }
+
+    fn fits(&self, bytes: usize) -> Result<(), FormatError> {
+        if bytes > MAX_VALUE_BYTES {
+            return Err(FormatError::TooLarge {
+                format: self.name(),
+                bytes,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;

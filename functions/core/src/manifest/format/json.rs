@@ -1,0 +1,166 @@
+//! The formats that are JSON: `json`, `sdk-auth` and `dstack`.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::ids::SubscriptionId;
+
+use super::text::Buffer;
+use super::{CloudFacts, ValueFacts};
+
+/// Room for everything but the client secret: ids, field names and URLs.
+const ROOM: usize = 1024;
+
+/// `json`.
+pub(super) fn plain(facts: &ValueFacts, secret: &str) -> Buffer {
+    let fields = [
+        ("tenant_id", facts.tenant.to_string()),
+        ("client_id", facts.application.to_string()),
+        ("key_id", facts.key_id.to_string()),
+        ("expires_on", facts.expiry()),
+    ];
+    let [tenant, client, key, expiry] = &fields;
+    let fields = [
+        borrow(tenant),
+        borrow(client),
+        ("client_secret", secret),
+        borrow(key),
+        borrow(expiry),
+    ];
+    object(&fields, Layout::Line)
+}
+
+/// `dstack`: one line of JSON, which is YAML too, so that it can be pasted under `creds:`.
+pub(super) fn dstack(facts: &ValueFacts, secret: &str) -> Buffer {
+    let (client, tenant) = (facts.application.to_string(), facts.tenant.to_string());
+    let fields = [
+        ("type", "client"),
+        ("client_id", client.as_str()),
+        ("client_secret", secret),
+        ("tenant_id", tenant.as_str()),
+    ];
+    object(&fields, Layout::Line)
+}
+
+/// `sdk-auth`: the fields in the order and the layout of the Azure CLI.
+pub(super) fn sdk_auth(
+    facts: &ValueFacts,
+    subscription: SubscriptionId,
+    cloud: &CloudFacts,
+    secret: &str,
+) -> Buffer {
+    let (client, tenant) = (facts.application.to_string(), facts.tenant.to_string());
+    let subscription = subscription.to_string();
+    let fields = [
+        ("clientId", client.as_str()),
+        ("clientSecret", secret),
+        ("subscriptionId", subscription.as_str()),
+        ("tenantId", tenant.as_str()),
+        ("activeDirectoryEndpointUrl", cloud.active_directory),
+        ("resourceManagerEndpointUrl", cloud.resource_manager),
+        ("activeDirectoryGraphResourceId", cloud.graph_resource),
+        ("sqlManagementEndpointUrl", cloud.sql_management),
+        ("galleryEndpointUrl", cloud.gallery),
+        ("managementEndpointUrl", cloud.management),
+    ];
+    object(&fields, Layout::Indented)
+}
+
+fn borrow<'a>(field: &'a (&'a str, String)) -> (&'a str, &'a str) {
+    (field.0, &field.1)
+}
+
+#[derive(Clone, Copy)]
+enum Layout {
+    Line,
+    Indented,
+}
+
+/// Writes an object of texts. By hand, since a serialiser's buffer grows and leaves copies behind.
+fn object(fields: &[(&str, &str)], layout: Layout) -> Buffer {
+    // No character takes more than six times its bytes: `\u0000` for one of one byte.
+    let texts: usize = fields.iter().map(|(_, text)| text.len()).sum();
+    let mut buffer = Buffer::with_room(ROOM + texts * 6);
+    let (begin, between, end) = match layout {
+        Layout::Line => ("{", ",", "}"),
+        Layout::Indented => ("{\n  ", ",\n  ", "\n}"),
+    };
+    let colon = match layout {
+        Layout::Line => ":",
+        Layout::Indented => ": ",
+    };
+    for (index, (name, text)) in fields.iter().enumerate() {
+        buffer.push(if index == 0 { begin } else { between });
+        string(&mut buffer, name);
+        buffer.push(colon);
+        string(&mut buffer, text);
+    }
+    buffer.push(end);
+    buffer
+}
+
+/// Writes a string that JSON and YAML parsers read alike.
+fn string(buffer: &mut Buffer, text: &str) {
+    buffer.push("\"");
+    for c in text.chars() {
+        match c {
+            '"' => buffer.push("\\\""),
+            '\\' => buffer.push("\\\\"),
+            c if troubles_yaml(c) => {
+                // All of these are below U+10000: one escape each, no surrogates.
+                let code = u32::from(c);
+                buffer.push("\\u");
+                for shift in [12, 8, 4, 0] {
+                    buffer.push_char(char::from_digit((code >> shift) & 0xf, 16).unwrap_or('0'));
+                }
+            }
+            c => buffer.push_char(c),
+        }
+    }
+    buffer.push("\"");
+}
+
+/// Characters that YAML folds, refuses or strips where JSON allows them.
+fn troubles_yaml(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+}
+
+#[derive(Deserialize)]
+struct SnakeCase<'a> {
+    #[serde(borrow)]
+    client_secret: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct CamelCase<'a> {
+    #[serde(borrow, rename = "clientSecret")]
+    client_secret: Cow<'a, str>,
+}
+
+/// The secret in a value of `json` or `dstack`.
+pub(super) fn snake_case_secret(value: &str) -> Result<Buffer, &'static str> {
+    // serde_json's own error is dropped: it can quote the value.
+    serde_json::from_str::<SnakeCase<'_>>(value)
+        .map(|object| buffer_of(object.client_secret))
+        .map_err(|_| "it is not a JSON object with a text `client_secret`")
+}
+
+/// The secret in a value of `sdk-auth`.
+pub(super) fn camel_case_secret(value: &str) -> Result<Buffer, &'static str> {
+    serde_json::from_str::<CamelCase<'_>>(value)
+        .map(|object| buffer_of(object.client_secret))
+        .map_err(|_| "it is not a JSON object with a text `clientSecret`")
+}
+
+/// Entra's secrets need no escapes, and are borrowed; one that was unescaped is taken over, to be wiped.
+fn buffer_of(text: Cow<'_, str>) -> Buffer {
+    match text {
+        Cow::Borrowed(text) => Buffer::of(text),
+        Cow::Owned(text) => Buffer::from(text),
+    }
+}

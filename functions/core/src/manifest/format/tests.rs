@@ -1,0 +1,297 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn facts() -> ValueFacts {
+    ValueFacts {
+        tenant: "72f988bf-86f1-41af-91ab-2d7cd011db48".parse().expect("id"),
+        application: "408bf248-dd4e-4be5-919a-7f6207a307ab".parse().expect("id"),
+        subscription: Some("5f9b1a52-0c0e-4c8f-8f3a-3f2f0a3d9c11".parse().expect("id")),
+        key_id: "0f5a3c1e-7f0b-4b1d-a1de-6f3a9f4c2b77".parse().expect("id"),
+        expires_on: "2026-11-21T09:30:00.123Z".parse().expect("time"),
+    }
+}
+
+fn template(text: &str) -> Format {
+    Format::Template(text.parse().expect("template"))
+}
+
+fn formats() -> Vec<Format> {
+    vec![
+        Format::Json,
+        Format::SdkAuth,
+        Format::Env,
+        Format::Dstack,
+        Format::Raw,
+        template("{client_secret}"),
+        template(
+            "{{{tenant_id}}}:{client_id}\n{client_secret}é{key_id}{expires_on}{subscription_id}}}",
+        ),
+    ]
+}
+
+fn render(format: &Format, secret: &str) -> String {
+    let secret = SecretText::new(secret.to_owned());
+    format
+        .render(&facts(), &CloudFacts::PUBLIC, &secret)
+        .expect("value")
+        .expose()
+        .to_owned()
+}
+
+fn read(format: &Format, value: &str) -> Result<String, FormatError> {
+    format
+        .client_secret(&SecretText::new(value.to_owned()))
+        .map(|secret| secret.expose().to_owned())
+}
+
+/// Texts that trip quoting, and any others.
+fn secrets() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z0-9~._-]{40}",
+        r#"['"$`\\{}~#:=! \n\r\ta-c]{1,24}"#,
+        any::<String>().prop_filter("not empty", |text| !text.is_empty()),
+        Just("AZURE_CLIENT_SECRET=x\nAZURE_CLIENT_SECRET='y'".to_owned()),
+        Just("{client_secret}{key_id}".to_owned()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(secret in secrets()) {
+        for format in formats() {
+            for cloud in [CloudFacts::PUBLIC, CloudFacts::US_GOVERNMENT, CloudFacts::CHINA] {
+                let text = SecretText::new(secret.clone());
+                let value = format.render(&facts(), &cloud, &text).expect("value");
+                let back = format.client_secret(&value).expect("secret");
+                prop_assert_eq!(back.expose(), secret.as_str(), "{}", format);
+            }
+        }
+    }
+
+    #[test]
+    fn json_says_what_json_parsers_read(secret in secrets()) {
+        for (format, field) in [
+            (Format::Json, "client_secret"),
+            (Format::SdkAuth, "clientSecret"),
+            (Format::Dstack, "client_secret"),
+        ] {
+            let value: serde_json::Value = serde_json::from_str(&render(&format, &secret)).expect("JSON");
+            prop_assert_eq!(value[field].as_str(), Some(secret.as_str()));
+        }
+    }
+
+    #[test]
+    fn dstack_reads_its_creds_as_yaml(secret in secrets()) {
+        let value: std::collections::BTreeMap<String, String> =
+            serde_saphyr::from_str(&render(&Format::Dstack, &secret)).expect("YAML");
+        prop_assert_eq!(&value["client_secret"], &secret);
+    }
+
+    #[test]
+    fn an_error_says_nothing_of_the_value(secret in "[A-Za-z0-9~._-]{12,40}") {
+        for format in formats().into_iter().filter(|format| *format != Format::Raw) {
+            for value in [secret.clone(), format!("{{\"client_secret\": {secret}"), format!("AZURE_CLIENT_SECRET='{secret}")] {
+                if let Err(error) = read(&format, &value) {
+                    let told = format!("{error} {error:?}");
+                    prop_assert!(!told.contains(&secret));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_of_others_do_not_panic(value in any::<String>()) {
+        for format in formats() {
+            let _ = read(&format, &value);
+        }
+    }
+
+    #[test]
+    fn templates_parse_or_refuse(text in r"(\{|\}|client_secret|\{client_secret\}|\{key_id\}|a|é){0,9}", secret in secrets()) {
+        if let Ok(template) = text.parse::<Template>() {
+            let format = Format::Template(template);
+            prop_assert_eq!(read(&format, &render(&format, &secret)).expect("secret"), secret);
+        }
+    }
+}
+
+#[test]
+fn json_has_its_five_fields() {
+    assert_eq!(
+        render(&Format::Json, "s3~"),
+        "{\"tenant_id\":\"72f988bf-86f1-41af-91ab-2d7cd011db48\",\
+         \"client_id\":\"408bf248-dd4e-4be5-919a-7f6207a307ab\",\"client_secret\":\"s3~\",\
+         \"key_id\":\"0f5a3c1e-7f0b-4b1d-a1de-6f3a9f4c2b77\",\"expires_on\":\"2026-11-21T09:30:00Z\"}"
+    );
+}
+
+#[test]
+fn sdk_auth_is_the_file_of_the_azure_cli() {
+    let expected = r#"{
+  "clientId": "408bf248-dd4e-4be5-919a-7f6207a307ab",
+  "clientSecret": "s3~",
+  "subscriptionId": "5f9b1a52-0c0e-4c8f-8f3a-3f2f0a3d9c11",
+  "tenantId": "72f988bf-86f1-41af-91ab-2d7cd011db48",
+  "activeDirectoryEndpointUrl": "https://login.microsoftonline.com",
+  "resourceManagerEndpointUrl": "https://management.azure.com/",
+  "activeDirectoryGraphResourceId": "https://graph.windows.net/",
+  "sqlManagementEndpointUrl": "https://management.core.windows.net:8443/",
+  "galleryEndpointUrl": "https://gallery.azure.com/",
+  "managementEndpointUrl": "https://management.core.windows.net/"
+}"#;
+    assert_eq!(render(&Format::SdkAuth, "s3~"), expected);
+}
+
+#[test]
+fn env_quotes_only_what_needs_it() {
+    let of = |secret: &str| {
+        let value = render(&Format::Env, secret);
+        let line = value
+            .lines()
+            .find_map(|line| line.strip_prefix("ARM_CLIENT_SECRET="));
+        line.expect("line").to_owned()
+    };
+    assert_eq!(of("abc8Q~x._-"), "abc8Q~x._-");
+    assert_eq!(of("~abc"), "'~abc'");
+    assert_eq!(of("a b#$x"), "'a b#$x'");
+    assert_eq!(of(r"a\b"), r"'a\b'");
+    assert_eq!(of("it's"), "\"it's\"");
+    assert_eq!(of("it's $5 \"`\\"), r#""it's \$5 \"\`\\""#);
+    assert_eq!(of("a${b}"), r#""a\${b}""#);
+}
+
+#[test]
+fn env_names_the_cloud_where_it_is_not_the_public_one() {
+    let secret = SecretText::new("s".to_owned());
+    let value = Format::Env
+        .render(&facts(), &CloudFacts::CHINA, &secret)
+        .expect("value");
+    assert!(
+        value.expose().ends_with(
+            "AZURE_AUTHORITY_HOST=https://login.chinacloudapi.cn\nARM_ENVIRONMENT=china\n"
+        )
+    );
+    assert!(!render(&Format::Env, "s").contains("ENVIRONMENT"));
+}
+
+/// What a shell makes of the lines is what the program in it gets.
+#[test]
+fn a_shell_reads_env_as_it_was_written() {
+    for secret in [
+        "plain~8Q",
+        "~home",
+        "it's",
+        "a\"b",
+        "$HOME `id` \\ \\\\",
+        "two\nlines",
+        "${x}'",
+        "tail\\",
+    ] {
+        let script = format!(
+            "{}printf %s \"$AZURE_CLIENT_SECRET\"",
+            render(&Format::Env, secret)
+        );
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .expect("sh");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), secret);
+    }
+}
+
+#[test]
+fn a_subscription_is_asked_for_where_it_is_written() {
+    let without = ValueFacts {
+        subscription: None,
+        ..facts()
+    };
+    for format in [
+        Format::SdkAuth,
+        template("{client_secret} {subscription_id}"),
+    ] {
+        let error = format.render(
+            &without,
+            &CloudFacts::PUBLIC,
+            &SecretText::new("s".to_owned()),
+        );
+        assert_eq!(
+            error.err(),
+            Some(FormatError::NoSubscription {
+                format: format.name()
+            })
+        );
+    }
+    let value = Format::Env.render(
+        &without,
+        &CloudFacts::PUBLIC,
+        &SecretText::new("s".to_owned()),
+    );
+    assert!(!value.expect("value").expose().contains("SUBSCRIPTION"));
+}
+
+#[test]
+fn a_value_has_a_limit() {
+    let of = |size: usize| {
+        let secret = SecretText::new("x".repeat(size));
+        Format::Raw
+            .render(&facts(), &CloudFacts::PUBLIC, &secret)
+            .map(|value| value.expose().len())
+    };
+    assert_eq!(of(MAX_VALUE_BYTES), Ok(MAX_VALUE_BYTES));
+    assert_eq!(
+        of(MAX_VALUE_BYTES + 1),
+        Err(FormatError::TooLarge {
+            format: "raw",
+            bytes: MAX_VALUE_BYTES + 1
+        })
+    );
+    let nearly = SecretText::new("\"".repeat(MAX_VALUE_BYTES - 10));
+    let error = Format::Json
+        .render(&facts(), &CloudFacts::PUBLIC, &nearly)
+        .expect_err("too large");
+    assert!(matches!(
+        error,
+        FormatError::TooLarge { format: "json", .. }
+    ));
+    assert_eq!(of(0), Err(FormatError::NoSecret));
+}
+
+#[test]
+fn a_changed_value_is_no_match() {
+    let format = template("id={client_id};{client_secret};");
+    assert!(read(&format, "id=408bf248-dd4e-4be5-919a-7f6207a307ab;s;").is_ok());
+    for other in [
+        "",
+        "id=;s;",
+        "id=408bf248-dd4e-4be5-919a-7f6207a307ab;s",
+        "id=408bf248-dd4e-4be5-919a-7f6207a307ab;;",
+    ] {
+        assert!(read(&format, other).is_err(), "{other}");
+    }
+    assert!(read(&Format::Json, "{\"client_secret\":\"\"}").is_err());
+    assert!(read(&Format::Env, "X=1\nAZURE_CLIENT_SECRET='a").is_err());
+    assert_eq!(
+        read(&Format::Env, "X=1\r\nAZURE_CLIENT_SECRET=a\r\n").as_deref(),
+        Ok("a")
+    );
+}
+
+#[test]
+fn bad_templates_say_what_is_wrong() {
+    let error = |text: &str| {
+        text.parse::<Template>()
+            .expect_err("no template")
+            .to_string()
+    };
+    assert_eq!(error("x"), "the template lacks {client_secret}");
+    assert_eq!(
+        error("{client_secret}{client_secret}"),
+        "the template has {client_secret} more than once"
+    );
+    assert!(error("{client_secret}{clientid}").contains("did you mean `client_id`?"));
+    assert!(error("{client_secret}{\"a\": 1}").contains("`…`"));
+    assert_eq!(error("{client_secret} }"), "the template has a lone `}`");
+    assert_eq!(error("{client_secret"), "the template has a lone `{`");
+}

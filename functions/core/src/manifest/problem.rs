@@ -1,0 +1,224 @@
+//! What is wrong with a manifest: each problem with its place and its cure.
+
+use std::fmt;
+
+/// A place in the text, counted from one, as editors count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column, in characters.
+    pub column: u64,
+}
+
+impl Place {
+    /// The beginning of the text: of what is wrong with all of it.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// One thing that is wrong, and what to do about it.
+///
+/// The texts quote names (fields, formats, secrets' names), and never a free text of the file: whoever
+/// pastes a client secret into the wrong field does not find it in a log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where it is.
+    pub place: Place,
+    /// The fields that lead there, such as `credentials.aks.overlap`; empty for the file as such.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        write!(f, "{}; {}", self.what, self.cure)
+    }
+}
+
+/// A manifest that is not valid, with all that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ManifestError {
+    file: String,
+    problems: Vec<Problem>,
+}
+
+impl ManifestError {
+    /// Where the manifest came from.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What is wrong, in the order of the file; at least one problem.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// So many problems are written out: enough to see a pattern, and an error stays readable.
+const SHOWN: usize = 50;
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().take(SHOWN).enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}:{}: {problem}", self.file, problem.place)?;
+        }
+        match self.problems.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n{}: and {more} more problems", self.file),
+        }
+    }
+}
+
+/// Collects problems while a manifest is read, and knows the path to what is being read.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    path: Vec<String>,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Notes a problem with what is being read.
+    pub(super) fn add(&mut self, place: Place, what: impl Into<String>, cure: impl Into<String>) {
+        let path = self.path.join(".");
+        self.found.push(Problem {
+            place,
+            path,
+            what: what.into(),
+            cure: cure.into(),
+        });
+    }
+
+    /// Reads something one step further down the path.
+    pub(super) fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step.to_owned());
+        let result = read(self);
+        self.path.pop();
+        result
+    }
+
+    /// The value if nothing was wrong, or all that was, each thing once.
+    pub(super) fn settle<T>(mut self, file: &str, value: Option<T>) -> Result<T, ManifestError> {
+        // A wrong default is met again by every credential that takes it.
+        self.found.sort();
+        self.found
+            .dedup_by(|a, b| (a.place, &a.what) == (b.place, &b.what));
+        match value {
+            Some(value) if self.found.is_empty() => Ok(value),
+            _ => Err(ManifestError {
+                file: file.to_owned(),
+                problems: self.found,
+            }),
+        }
+    }
+}
+
+/// The known name that an unknown one is probably meant to be.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '.', ' '], "_");
+    let name = plain(name);
+    let (distance, best) = known
+        .iter()
+        .map(|known| (distance(&name, &plain(known)), *known))
+        .min_by_key(|(distance, _)| *distance)?;
+    // Further apart than a third of the name, and the guess is more puzzling than helpful.
+    (distance * 3 <= name.chars().count().max(3)).then_some(best)
+}
+
+/// The words for a cure: the probable name, or all of them.
+pub(super) fn suggest(name: &str, known: &[&str]) -> String {
+    nearest(name, known).map_or_else(
+        || format!("one of {}", list(known)),
+        |best| format!("did you mean `{best}`?"),
+    )
+}
+
+/// Names in a row: `` `a`, `b` ``.
+pub(super) fn list(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// A name out of the file, cut short so that an error stays a line.
+pub(super) fn quoted(name: &str) -> String {
+    const LONGEST: usize = 40;
+    let text: String = name
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect();
+    let more = if name.chars().count() > LONGEST {
+        "…"
+    } else {
+        ""
+    };
+    format!("`{text}{more}`")
+}
+
+/// Levenshtein's distance: insertions, deletions and replacements from one text to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(&to) {
+            let above = *cell;
+            *cell = (diagonal + usize::from(a != *b))
+                .min(above + 1)
+                .min(left + 1);
+            (diagonal, left) = (above, *cell);
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_levenshteins() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        let known = ["rotate_before", "lifetime", "overlap"];
+        assert_eq!(nearest("rotate-before", &known), Some("rotate_before"));
+        assert_eq!(nearest("overlapp", &known), Some("overlap"));
+        assert_eq!(nearest("colour", &known), None);
+    }
+
+    #[test]
+    fn a_flood_of_problems_is_cut_short() {
+        let mut problems = Problems::default();
+        for line in 1..=60 {
+            problems.add(Place { line, column: 1 }, "wrong", "mend it");
+        }
+        let error = problems.settle::<()>("m.yaml", None).expect_err("problems");
+        assert_eq!(error.problems().len(), 60);
+        assert!(
+            error.to_string().ends_with("m.yaml: and 10 more problems"),
+            "{error}"
+        );
+    }
+}

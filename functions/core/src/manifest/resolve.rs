@@ -1,0 +1,179 @@
+//! From wire types to a manifest: defaults are filled in, and what holds between fields is checked.
+
+mod settings;
+
+use std::collections::BTreeMap;
+
+use crate::ids::CredentialName;
+
+use super::decode::{At, Decode, Named};
+use super::names::{CREDENTIAL_CURE, SecretPattern, check_credential};
+use super::problem::{Place, Problems, quoted};
+use super::tree::{Node, Value};
+use super::wire::{Wire, WireCredential, WireOptions, WireRule};
+use super::{Credential, Manifest, Rule};
+
+/// Reads the wire types; a manifest of nothing at all has an error of its own.
+pub(super) fn wire(tree: Node, problems: &mut Problems) -> Option<Wire> {
+    if matches!(tree.value, Value::Nothing) {
+        problems.add(
+            tree.place,
+            "the manifest is empty",
+            "begin with `tenant:` and `credentials:`",
+        );
+        return None;
+    }
+    Wire::decode(tree, problems)
+}
+
+/// Puts the manifest together. `None` if something without which there is none was wrong.
+pub(super) fn manifest(wire: Wire, problems: &mut Problems) -> Option<Manifest> {
+    let defaults = wire.defaults.and_then(|defaults| defaults.value);
+    let credentials = wire
+        .credentials
+        .and_then(|listed| listed.value)
+        .unwrap_or(Named(Vec::new()));
+    let rules = wire.rules.and_then(|rules| rules.value).unwrap_or_default();
+    check_names(&credentials, problems);
+    check_secrets(&credentials, &rules, problems);
+    settings::check_default_template(defaults.as_ref(), &credentials, &rules, problems);
+    Some(Manifest {
+        credentials: listed(credentials, defaults.as_ref(), problems),
+        rules: rules_of(rules, defaults.as_ref(), problems),
+        tenant: wire.tenant.value?,
+    })
+}
+
+fn listed(
+    credentials: Named<WireCredential>,
+    defaults: Option<&WireOptions>,
+    problems: &mut Problems,
+) -> BTreeMap<CredentialName, Credential> {
+    let resolve = |(name, credential): (At<String>, At<WireCredential>)| {
+        let text = name.value?;
+        let wire = credential.value?;
+        let settings = problems.within("credentials", |problems| {
+            problems.within(&text, |problems| {
+                settings::resolve(wire.only, defaults, name.place, problems)
+            })
+        })?;
+        let name = CredentialName(text);
+        let credential =
+            settings.credential(name.clone(), wire.application.value?, wire.secret.value?);
+        Some((name, credential))
+    };
+    credentials.0.into_iter().filter_map(resolve).collect()
+}
+
+fn rules_of(
+    rules: Vec<At<WireRule>>,
+    defaults: Option<&WireOptions>,
+    problems: &mut Problems,
+) -> Vec<Rule> {
+    let resolve = |(index, At { place, value }): (usize, At<WireRule>)| {
+        let wire = value?;
+        let settings = problems.within("rules", |problems| {
+            problems.within(&index.to_string(), |problems| {
+                settings::resolve(wire.only, defaults, place, problems)
+            })
+        })?;
+        Some(Rule {
+            tag: wire.r#match.value?.tag.value?.0,
+            secret: wire.secret.value?,
+            settings,
+        })
+    };
+    rules.into_iter().enumerate().filter_map(resolve).collect()
+}
+
+fn check_names(credentials: &Named<WireCredential>, problems: &mut Problems) {
+    for (name, _) in &credentials.0 {
+        let Some(text) = &name.value else { continue };
+        if let Err(error) = check_credential(text) {
+            problems.within("credentials", |problems| {
+                problems.add(name.place, error.to_string(), CREDENTIAL_CURE)
+            });
+        }
+    }
+}
+
+const ONE_SECRET: &str = "give each credential a secret of its own";
+
+/// No two credentials may share a secret, nor a credential be taken for one that a rule makes.
+fn check_secrets(
+    credentials: &Named<WireCredential>,
+    rules: &[At<WireRule>],
+    problems: &mut Problems,
+) {
+    let patterns = patterns(rules, problems);
+    let mut owners: BTreeMap<&str, (&str, Place)> = BTreeMap::new();
+    for (name, credential) in &credentials.0 {
+        let Some(name_text) = &name.value else {
+            continue;
+        };
+        if let Some((_, line)) = patterns
+            .iter()
+            .find(|(pattern, _)| pattern.could_be(name_text))
+        {
+            let what = format!("the name could be that of a credential of the rule at line {line}");
+            problems.add(name.place, what, "name the credential otherwise");
+        }
+        let Some(secret) = credential
+            .value
+            .as_ref()
+            .map(|credential| &credential.secret)
+        else {
+            continue;
+        };
+        let Some(secret_name) = &secret.value else {
+            continue;
+        };
+        if let Some((owner, place)) = owners.get(secret_name.as_str()) {
+            let what = format!(
+                "the credentials {} (line {}) and {} (line {}) share the secret {}",
+                quoted(owner),
+                place.line,
+                quoted(name_text),
+                name.place.line,
+                quoted(secret_name.as_str()),
+            );
+            problems.add(secret.place, what, ONE_SECRET);
+        }
+        owners
+            .entry(secret_name.as_str())
+            .or_insert((name_text, name.place));
+        if let Some((_, line)) = patterns
+            .iter()
+            .find(|(pattern, _)| pattern.could_be(secret_name.as_str()))
+        {
+            let what =
+                format!("the secret could be that of a credential of the rule at line {line}");
+            problems.add(secret.place, what, ONE_SECRET);
+        }
+    }
+}
+
+/// The rules' patterns and their lines. Two rules of one pattern would share secrets.
+fn patterns<'a>(
+    rules: &'a [At<WireRule>],
+    problems: &mut Problems,
+) -> Vec<(&'a SecretPattern, u64)> {
+    let mut seen: Vec<(&SecretPattern, u64)> = Vec::new();
+    for rule in rules {
+        let Some(At {
+            place,
+            value: Some(pattern),
+        }) = rule.value.as_ref().map(|rule| &rule.secret)
+        else {
+            continue;
+        };
+        if let Some((_, line)) = seen.iter().find(|(other, _)| *other == pattern) {
+            let what = format!(
+                "the rule at line {line} has the same pattern: an application with both tags would have two credentials on one secret"
+            );
+            problems.add(*place, what, "give each rule a pattern of its own");
+        }
+        seen.push((pattern, place.line));
+    }
+    seen
+}

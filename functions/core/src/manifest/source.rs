@@ -1,0 +1,336 @@
+//! Where a manifest is kept, and how it is fetched from there.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::{MAX_BYTES, Manifest, ManifestError};
+
+/// Where a manifest is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManifestSource {
+    /// An object in S3: `s3://bucket/key`.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+    },
+    /// A parameter in the Parameter Store, which may be encrypted: `ssm:/name`.
+    Ssm {
+        /// The parameter's name or ARN.
+        name: String,
+    },
+    /// A file.
+    File(PathBuf),
+}
+
+/// A text that names no place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} names no manifest: {why}; write s3://bucket/key, ssm:/name or a path")]
+pub struct SourceError {
+    text: String,
+    why: &'static str,
+}
+
+impl ManifestSource {
+    /// Reads `s3://bucket/key`, `ssm:/name` or a path.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let error = |why| {
+            Err(SourceError {
+                text: text.to_owned(),
+                why,
+            })
+        };
+        if let Some(rest) = text.strip_prefix("s3://") {
+            return match rest.split_once('/') {
+                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Self::S3 {
+                    bucket: bucket.to_owned(),
+                    key: key.to_owned(),
+                }),
+                _ => error("a bucket and a key are needed"),
+            };
+        }
+        if let Some(name) = text.strip_prefix("ssm:") {
+            return match name {
+                "" | "/" => error("a parameter's name is needed"),
+                name if name.starts_with("//") => error("a parameter's name begins with one slash"),
+                name => Ok(Self::Ssm {
+                    name: name.to_owned(),
+                }),
+            };
+        }
+        if text.trim().is_empty() {
+            return error("it is empty");
+        }
+        if text.contains("://") {
+            return error("this kind of address is not supported");
+        }
+        Ok(Self::File(PathBuf::from(text)))
+    }
+
+    /// Fetches the manifest and parses it.
+    pub async fn load(&self, aws: &SdkConfig) -> Result<Manifest, LoadError> {
+        let bytes = match self {
+            Self::S3 { bucket, key } => self.from_s3(aws, bucket, key).await?,
+            Self::Ssm { name } => self.from_ssm(aws, name).await?,
+            Self::File(path) => self.from_file(path)?,
+        };
+        if bytes.len() > MAX_BYTES {
+            return Err(self.too_big());
+        }
+        let text = String::from_utf8(bytes).map_err(|error| LoadError::NotText {
+            from: self.to_string(),
+            at: error.utf8_error().valid_up_to(),
+        })?;
+        Ok(Manifest::parse(&text, &self.to_string())?)
+    }
+
+    async fn from_s3(
+        &self,
+        aws: &SdkConfig,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Vec<u8>, LoadError> {
+        let config = aws_sdk_s3::config::Builder::from(aws)
+            // Behind an endpoint of one's own, a bucket has no host name.
+            .force_path_style(aws.endpoint_url().is_some())
+            .build();
+        let call = aws_sdk_s3::Client::from_conf(config)
+            .get_object()
+            .bucket(bucket)
+            .key(key);
+        let object = call
+            .send()
+            .await
+            .map_err(|error| self.refused("GetObject", &error))?;
+        let announced = object
+            .content_length()
+            .and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|length| length > MAX_BYTES) {
+            return Err(self.too_big());
+        }
+        self.collect(object.body).await
+    }
+
+    /// Reads a body, and stops reading where it is too long, whatever length it announced.
+    async fn collect(&self, mut body: ByteStream) -> Result<Vec<u8>, LoadError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| LoadError::CutOff {
+                from: self.to_string(),
+                read: bytes.len(),
+                source: Box::new(error),
+            })?;
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MAX_BYTES {
+                return Err(self.too_big());
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn from_ssm(&self, aws: &SdkConfig, name: &str) -> Result<Vec<u8>, LoadError> {
+        let client = aws_sdk_ssm::Client::new(aws);
+        let call = client.get_parameter().name(name).with_decryption(true);
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| self.refused("GetParameter", &error))?;
+        let value = answer
+            .parameter
+            .and_then(|parameter| parameter.value)
+            .unwrap_or_default();
+        Ok(value.into_bytes())
+    }
+
+    fn from_file(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        let mut bytes = Vec::new();
+        // One byte more than is allowed shows that there are more.
+        let limit = u64::try_from(MAX_BYTES)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
+        std::fs::File::open(path)
+            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+            .map_err(|source| LoadError::File {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(bytes)
+    }
+
+    fn too_big(&self) -> LoadError {
+        LoadError::TooBig {
+            from: self.to_string(),
+        }
+    }
+
+    fn refused<E, R>(&self, call: &'static str, error: &SdkError<E, R>) -> LoadError
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: fmt::Debug,
+    {
+        let code = error.code().unwrap_or("no answer").to_owned();
+        let message = match error.message() {
+            Some(message) => message.to_owned(),
+            // Without an answer only the chain of causes says why: no route, no credentials, a time-out.
+            None if error.code().is_none() => DisplayErrorContext(error).to_string(),
+            None => "the service says no more".to_owned(),
+        };
+        let hint = self.hint(&code);
+        LoadError::Refused {
+            from: self.to_string(),
+            call,
+            code,
+            message,
+            hint,
+        }
+    }
+
+    fn hint(&self, code: &str) -> &'static str {
+        match (self, code) {
+            (Self::S3 { .. }, "AccessDenied") => {
+                "; allow the role s3:GetObject on it, and s3:ListBucket to tell denied from missing"
+            }
+            (Self::Ssm { .. }, "AccessDeniedException") => {
+                "; allow the role ssm:GetParameter on it, and kms:Decrypt if it is encrypted"
+            }
+            (_, "NoSuchKey" | "NoSuchBucket" | "ParameterNotFound") => {
+                "; check its name, the account and the region"
+            }
+            _ => "",
+        }
+    }
+}
+
+impl FromStr for ManifestSource {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for ManifestSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Self::Ssm { name } => write!(f, "ssm:{name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A service did not give it out.
+    #[error("{call} of {from} failed: {code}: {message}{hint}")]
+    Refused {
+        /// The manifest's address.
+        from: String,
+        /// The API call.
+        call: &'static str,
+        /// The service's code.
+        code: String,
+        /// The service's words.
+        message: String,
+        /// What to do about it, where that is known; begins with a semicolon.
+        hint: &'static str,
+    },
+    /// The answer broke off.
+    #[error("reading {from} broke off after {read} bytes")]
+    CutOff {
+        /// The manifest's address.
+        from: String,
+        /// How much had come.
+        read: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file cannot be read.
+    #[error("the manifest {} cannot be read", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is larger than a manifest may be.
+    #[error("the manifest {from} has more than {MAX_BYTES} bytes; describe a fleet by rules")]
+    TooBig {
+        /// The manifest's address.
+        from: String,
+    },
+    /// It is not UTF-8.
+    #[error("the manifest {from} is not UTF-8 text (byte {at}); save it as UTF-8")]
+    NotText {
+        /// The manifest's address.
+        from: String,
+        /// The first byte that is amiss.
+        at: usize,
+    },
+    /// It was read, and is not valid.
+    #[error(transparent)]
+    Invalid(#[from] ManifestError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_told_apart() {
+        let s3 = ManifestSource::S3 {
+            bucket: "b".into(),
+            key: "a/k.yaml".into(),
+        };
+        assert_eq!(ManifestSource::parse("s3://b/a/k.yaml"), Ok(s3));
+        assert_eq!(
+            ManifestSource::parse("ssm:/kw/m"),
+            Ok(ManifestSource::Ssm {
+                name: "/kw/m".into()
+            })
+        );
+        assert_eq!(
+            ManifestSource::parse("./m.yaml"),
+            Ok(ManifestSource::File("./m.yaml".into()))
+        );
+    }
+
+    #[test]
+    fn what_names_no_place_is_refused() {
+        for bad in [
+            "",
+            " ",
+            "s3://",
+            "s3://b",
+            "s3://b/",
+            "s3:///k",
+            "ssm:",
+            "ssm:/",
+            "ssm://x",
+            "https://x/y",
+        ] {
+            assert!(ManifestSource::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_written_as_it_is_read() {
+        for text in ["s3://b/k", "ssm:/name", "ssm:name", "/etc/keywheel.yaml"] {
+            assert_eq!(
+                ManifestSource::parse(text).expect("source").to_string(),
+                text
+            );
+        }
+    }
+}

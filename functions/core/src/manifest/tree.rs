@@ -1,0 +1,259 @@
+//! YAML text as a tree in which every node knows its place.
+//!
+//! A tree, and not the wire types at once: serde stops at the first value that does not fit, and a
+//! manifest's errors are to be reported all together.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{
+    DuplicateKeyPolicy, Error, Location, MessageFormatter, Spanned, UserMessageFormatter,
+};
+
+use super::problem::{Place, Problems, quoted};
+
+/// The largest manifest: some five thousand credentials written out.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// A value and its place.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+/// What YAML can say. Numbers stay apart from text: `1.10` is not the text that somebody meant.
+#[derive(Debug)]
+pub(super) enum Value {
+    Nothing,
+    Bool(bool),
+    Number,
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// One `key: value` of a mapping.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) place: Place,
+    pub(super) node: Node,
+}
+
+impl Value {
+    /// What it is, in an error's words.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Number => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads the tree, within bounds on size, depth and what anchors may grow into.
+pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
+    if text.len() > MAX_BYTES {
+        let what = format!(
+            "the manifest has {} bytes, more than {MAX_BYTES}",
+            text.len()
+        );
+        problems.add(
+            Place::START,
+            what,
+            "describe a fleet by rules, or split it over two deployments",
+        );
+        return None;
+    }
+    match parse(text, DuplicateKeyPolicy::Error) {
+        Ok(node) => Some(node),
+        Err(error) => {
+            report(&error, problems);
+            // A key given twice hides nothing else: the rest is read with the first of the two.
+            matches!(bare(&error), Error::DuplicateMappingKey { .. })
+                .then(|| parse(text, DuplicateKeyPolicy::FirstWins).ok())
+                .flatten()
+        }
+    }
+}
+
+fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: 16,
+            flow_nesting_limit: 16,
+            max_events: 500_000,
+            max_nodes: 250_000,
+            max_anchors: 1_000,
+            max_recorded_anchor_events: 100_000,
+            max_recorded_anchor_bytes: 4 * MAX_BYTES,
+            max_documents: 2,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 250_000,
+            max_replay_stack_depth: 8,
+        },
+        duplicate_keys: duplicate_keys,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options)
+}
+
+fn report(error: &Error, problems: &mut Problems) {
+    let place = error.location().map_or(Place::START, place_of);
+    let (what, cure) = match bare(error) {
+        Error::Eof { .. } => (
+            "the manifest is empty".to_owned(),
+            "begin with `tenant:` and `credentials:`",
+        ),
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().map_or_else(|| "a key".to_owned(), quoted);
+            (
+                format!("{key} is given twice in one mapping"),
+                "keep one of the two",
+            )
+        }
+        Error::MultipleDocuments { .. } => (
+            "a second YAML document begins".to_owned(),
+            "one file holds one manifest: remove the `---`",
+        ),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => (
+            "the YAML is nested too deeply or grows too large".to_owned(),
+            "use fewer anchors and aliases, and no deeper nesting than a manifest needs",
+        ),
+        other => (
+            format!(
+                "this is not YAML: {}",
+                UserMessageFormatter.format_message(other)
+            ),
+            "check indentation, quotes and colons here and on the line before",
+        ),
+    };
+    problems.add(place, what, cure);
+}
+
+/// The error itself, without where an alias brought it about.
+fn bare(error: &Error) -> &Error {
+    match error.without_snippet() {
+        Error::AliasError { error, .. } => bare(error),
+        other => other,
+    }
+}
+
+fn place_of(location: Location) -> Place {
+    // Unknown locations are zero: the beginning is the nearest to the truth.
+    Place {
+        line: location.line().max(1),
+        column: location.column().max(1),
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        // Where a value is written, and not where an alias or a merge repeats it: there it is mended.
+        Ok(Self {
+            place: place_of(spanned.defined),
+            value: spanned.value,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number, a boolean, a list or a mapping")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Nothing)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::Number)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+        Ok(Value::Number)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Value, E> {
+        Ok(Value::Number)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Value, E> {
+        Ok(Value::Number)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Number)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Value, E> {
+        Err(E::custom("binary data has no place in a manifest"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some(node) = list.next_element()? {
+            nodes.push(node);
+        }
+        Ok(Value::List(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<Node>()? {
+            let Value::Text(text) = key.value else {
+                let (kind, place) = (key.value.kind(), key.place);
+                return Err(A::Error::custom(format!(
+                    "the key at {place} is {kind}: put it in quotes"
+                )));
+            };
+            entries.push(Entry {
+                key: text,
+                place: key.place,
+                node: map.next_value()?,
+            });
+        }
+        Ok(Value::Map(entries))
+    }
+}

@@ -1,0 +1,69 @@
+//! Manifests of unusual size and form: bombs, floods, fleets, and other editors' habits.
+
+use chrono::TimeDelta;
+use keywheel_core::manifest::{Manifest, ManifestError};
+
+const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";
+
+fn parse(text: &str) -> Result<Manifest, ManifestError> {
+    Manifest::parse(text, "m.yaml")
+}
+
+fn one(more: &str) -> String {
+    format!(
+        "tenant: {APP}\ncredentials:\n  one:\n    application: {APP}\n    secret: prod/one\n{more}"
+    )
+}
+
+fn error(text: &str) -> String {
+    parse(text).expect_err("not valid").to_string()
+}
+
+#[test]
+fn bombs_and_floods_are_bounded() {
+    let mut bomb = String::from("a: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..10 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb.push_str(&format!("b{level}: &a{level} [{aliases}]\n"));
+    }
+    let begun = std::time::Instant::now();
+    let grown = error(&bomb);
+    assert!(
+        grown.contains("nested too deeply or grows too large"),
+        "{grown}"
+    );
+    let deep = format!("a: {}", "[".repeat(5_000));
+    assert!(parse(&deep).is_err());
+    let block: String = (0..2_000)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth % 300)))
+        .collect();
+    assert!(parse(&block).is_err());
+    let big = format!("# {}\n{}", "x".repeat(1024 * 1024), one(""));
+    assert!(error(&big).contains("more than 1048576"));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn a_large_fleet_is_read() {
+    let mut text = format!("tenant: {APP}\ncredentials:\n");
+    for index in 0..4_000 {
+        text.push_str(&format!("  c{index}:\n    application: {APP}\n    secret: prod/c{index}\n    lifetime: 90d\n    format: raw\n"));
+    }
+    assert_eq!(
+        parse(&text)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .credentials()
+            .len(),
+        4_000
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
+    let text = format!("\u{feff}{}", one("    overlap: 2h\n").replace('\n', "\r\n"));
+    let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        manifest.credentials().next().expect("one").policy.overlap,
+        TimeDelta::hours(2)
+    );
+}
