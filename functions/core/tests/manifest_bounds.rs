@@ -1,5 +1,13 @@
 //! Manifests of unusual size and form: bombs, floods, fleets, and other editors' habits.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::fmt::Write;
+
 use chrono::TimeDelta;
 use keywheel_core::manifest::{Manifest, ManifestError};
 
@@ -24,7 +32,7 @@ fn bombs_and_floods_are_bounded() {
     let mut bomb = String::from("a: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..10 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
-        bomb.push_str(&format!("b{level}: &a{level} [{aliases}]\n"));
+        writeln!(bomb, "b{level}: &a{level} [{aliases}]").expect("a string takes it");
     }
     let begun = std::time::Instant::now();
     let grown = error(&bomb);
@@ -34,9 +42,10 @@ fn bombs_and_floods_are_bounded() {
     );
     let deep = format!("a: {}", "[".repeat(5_000));
     assert!(parse(&deep).is_err());
-    let block: String = (0..2_000)
-        .map(|depth| format!("{}a:\n", " ".repeat(depth % 300)))
-        .collect();
+    let mut block = String::new();
+    for depth in 0..2_000 {
+        writeln!(block, "{:1$}a:", "", depth % 300).expect("a string takes it");
+    }
     assert!(parse(&block).is_err());
     let big = format!("# {}\n{}", "x".repeat(1024 * 1024), one(""));
     assert!(error(&big).contains("more than 1048576"));
@@ -47,7 +56,11 @@ fn bombs_and_floods_are_bounded() {
 fn a_large_fleet_is_read() {
     let mut text = format!("tenant: {APP}\ncredentials:\n");
     for index in 0..4_000 {
-        text.push_str(&format!("  c{index}:\n    application: {APP}\n    secret: prod/c{index}\n    lifetime: 90d\n    format: raw\n"));
+        writeln!(
+            text,
+            "  c{index}:\n    application: {APP}\n    secret: prod/c{index}\n    lifetime: 90d\n    format: raw"
+        )
+        .expect("a string takes it");
     }
     assert_eq!(
         parse(&text)

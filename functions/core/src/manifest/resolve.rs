@@ -54,9 +54,10 @@ fn listed(
         let wire = credential.value?;
         let settings = problems.within("credentials", |problems| {
             problems.within(&text, |problems| {
-                settings::resolve(wire.only, defaults, name.place, problems)
+                settings::resolve(&wire.only, defaults, name.place, problems)
             })
-        })?;
+        });
+        let settings = settings.ok()?;
         let name = CredentialName(text);
         let credential =
             settings.credential(name.clone(), wire.application.value?, wire.secret.value?);
@@ -74,9 +75,10 @@ fn rules_of(
         let wire = value?;
         let settings = problems.within("rules", |problems| {
             problems.within(&index.to_string(), |problems| {
-                settings::resolve(wire.only, defaults, place, problems)
+                settings::resolve(&wire.only, defaults, place, problems)
             })
-        })?;
+        });
+        let settings = settings.ok()?;
         Some(Rule {
             tag: wire.r#match.value?.tag.value?.0,
             secret: wire.secret.value?,
@@ -91,7 +93,7 @@ fn check_names(credentials: &Named<WireCredential>, problems: &mut Problems) {
         let Some(text) = &name.value else { continue };
         if let Err(error) = check_credential(text) {
             problems.within("credentials", |problems| {
-                problems.add(name.place, error.to_string(), CREDENTIAL_CURE)
+                problems.add(name.place, error.to_string(), CREDENTIAL_CURE);
             });
         }
     }

@@ -79,9 +79,9 @@ impl ManifestSource {
     /// Fetches the manifest and parses it.
     pub async fn load(&self, aws: &SdkConfig) -> Result<Manifest, LoadError> {
         let bytes = match self {
-            Self::S3 { bucket, key } => self.from_s3(aws, bucket, key).await?,
-            Self::Ssm { name } => self.from_ssm(aws, name).await?,
-            Self::File(path) => self.from_file(path)?,
+            Self::S3 { bucket, key } => self.read_s3(aws, bucket, key).await?,
+            Self::Ssm { name } => self.read_ssm(aws, name).await?,
+            Self::File(path) => read_file(path)?,
         };
         if bytes.len() > MAX_BYTES {
             return Err(self.too_big());
@@ -93,7 +93,7 @@ impl ManifestSource {
         Ok(Manifest::parse(&text, &self.to_string())?)
     }
 
-    async fn from_s3(
+    async fn read_s3(
         &self,
         aws: &SdkConfig,
         bucket: &str,
@@ -137,7 +137,7 @@ impl ManifestSource {
         Ok(bytes)
     }
 
-    async fn from_ssm(&self, aws: &SdkConfig, name: &str) -> Result<Vec<u8>, LoadError> {
+    async fn read_ssm(&self, aws: &SdkConfig, name: &str) -> Result<Vec<u8>, LoadError> {
         let client = aws_sdk_ssm::Client::new(aws);
         let call = client.get_parameter().name(name).with_decryption(true);
         let answer = call
@@ -149,21 +149,6 @@ impl ManifestSource {
             .and_then(|parameter| parameter.value)
             .unwrap_or_default();
         Ok(value.into_bytes())
-    }
-
-    fn from_file(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
-        let mut bytes = Vec::new();
-        // One byte more than is allowed shows that there are more.
-        let limit = u64::try_from(MAX_BYTES)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
-        std::fs::File::open(path)
-            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-            .map_err(|source| LoadError::File {
-                path: path.to_owned(),
-                source,
-            })?;
-        Ok(bytes)
     }
 
     fn too_big(&self) -> LoadError {
@@ -208,6 +193,21 @@ impl ManifestSource {
             _ => "",
         }
     }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    // One byte more than is allowed shows that there are more.
+    let limit = u64::try_from(MAX_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|source| LoadError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(bytes)
 }
 
 impl FromStr for ManifestSource {

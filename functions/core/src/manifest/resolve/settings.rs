@@ -15,35 +15,39 @@ use crate::manifest::wire::{
 };
 use crate::rotation::policy::Policy;
 
-/// Fills in the defaults. `None` if something was wrong; it has been noted.
+/// Something was wrong, and has been noted already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted;
+
+/// Fills in the defaults.
 pub(super) fn resolve(
-    wire: WireDecisions,
+    wire: &WireDecisions,
     defaults: Option<&WireOptions>,
     place: Place,
     problems: &mut Problems,
-) -> Option<Settings> {
+) -> Result<Settings, Noted> {
     let layers = Layers {
         own: &wire.options,
         defaults,
         place,
     };
     // Everything is looked at before anything gives up.
-    let policy = policy(&wire, &layers, problems);
+    let policy = policy(wire, &layers, problems);
     let format = format(&layers, problems);
     let tags = tags(&layers, problems);
-    Some(Settings {
-        subscription: layers.pick(|options| &options.subscription).settle()?,
+    Ok(Settings {
+        subscription: layers.pick(|options| &options.subscription).value?,
         key_on: layers
             .pick(|options| &options.key_on)
-            .settle()?
+            .value?
             .unwrap_or_default(),
         trigger: layers
             .pick(|options| &options.trigger)
-            .settle()?
+            .value?
             .unwrap_or_default(),
         kms_key: layers
             .pick(|options| &options.kms_key)
-            .settle()?
+            .value?
             .map(|key| key.0),
         format: format?,
         policy: policy?,
@@ -64,36 +68,19 @@ struct Picked<T> {
     place: Place,
     /// How far from the credential it was found: 0 its own, 1 the defaults', 2 nowhere.
     layer: u8,
-    /// `Some(None)` if it is wrong, which has been noted.
-    value: Option<Option<T>>,
-}
-
-impl<T> Picked<T> {
-    /// The value if there is one; `None` if it was wrong.
-    fn settle(self) -> Option<Option<T>> {
-        match self.value {
-            None => Some(None),
-            Some(None) => None,
-            Some(value) => Some(value),
-        }
-    }
+    /// The value, if there is one.
+    value: Result<Option<T>, Noted>,
 }
 
 impl Layers<'_> {
     fn pick<T: Clone>(&self, field: impl Fn(&WireOptions) -> &Option<At<T>>) -> Picked<T> {
         let own = field(self.own).as_ref().map(|at| (at, 0));
         let found = own.or_else(|| Some((field(self.defaults?).as_ref()?, 1)));
-        match found {
-            Some((at, layer)) => Picked {
-                place: at.place,
-                layer,
-                value: Some(at.value.clone()),
-            },
-            None => Picked {
-                place: self.place,
-                layer: 2,
-                value: None,
-            },
+        let (place, layer) = found.map_or((self.place, 2), |(at, layer)| (at.place, layer));
+        Picked {
+            place,
+            layer,
+            value: value_of(found.map(|(at, _)| at)),
         }
     }
 
@@ -110,47 +97,47 @@ impl Layers<'_> {
         Timed {
             place,
             layer,
-            value: value.map_or(Some(built_in), |value| value.map(Into::into)),
+            value: value.map(|value| value.map_or(built_in, Into::into)),
         }
     }
+}
+
+fn value_of<T: Clone>(at: Option<&At<T>>) -> Result<Option<T>, Noted> {
+    at.map(|at| at.value.clone().ok_or(Noted)).transpose()
 }
 
 /// A duration, and where it stands.
 struct Timed {
     place: Place,
     layer: u8,
-    value: Option<TimeDelta>,
+    value: Result<TimeDelta, Noted>,
 }
 
-fn policy(wire: &WireDecisions, layers: &Layers<'_>, problems: &mut Problems) -> Option<Policy> {
+fn policy(
+    wire: &WireDecisions,
+    layers: &Layers<'_>,
+    problems: &mut Problems,
+) -> Result<Policy, Noted> {
     let rotate_before = layers.duration(TimeDelta::days(30), |options| &options.rotate_before);
     let lifetime = layers.duration(TimeDelta::days(180), |options| &options.lifetime);
     let overlap = layers.duration(TimeDelta::hours(24), |options| &options.overlap);
     let settle = layers.duration(TimeDelta::seconds(60), |options| &options.settle);
     check_durations(&rotate_before, &lifetime, &overlap, problems);
     let blocked = layers.pick(|options| &options.promote_when_blocked);
-    Some(Policy {
+    Ok(Policy {
         rotate_before: rotate_before.value?,
         lifetime: lifetime.value?,
         overlap: overlap.value?,
         settle: settle.value?,
-        adopt: own(wire.adopt.as_ref())?.unwrap_or_default(),
-        promote_when_blocked: blocked.settle()?.unwrap_or_default(),
+        adopt: value_of(wire.adopt.as_ref())?.unwrap_or_default(),
+        promote_when_blocked: blocked.value?.unwrap_or_default(),
         retire_keys: keys(wire)?,
     })
 }
 
-/// A value that has no default: `None` if it is wrong.
-fn own<T: Clone>(at: Option<&At<T>>) -> Option<Option<T>> {
-    match at {
-        None => Some(None),
-        Some(at) => at.value.clone().map(Some),
-    }
-}
-
-fn keys(wire: &WireDecisions) -> Option<BTreeSet<KeyId>> {
-    let keys = own(wire.retire_keys.as_ref())?.unwrap_or_default();
-    keys.into_iter().map(|key| key.value).collect()
+fn keys(wire: &WireDecisions) -> Result<BTreeSet<KeyId>, Noted> {
+    let keys = value_of(wire.retire_keys.as_ref())?.unwrap_or_default();
+    keys.into_iter().map(|key| key.value.ok_or(Noted)).collect()
 }
 
 /// What must hold between the durations, each pair once, at the one that is nearest to the credential.
@@ -160,7 +147,7 @@ fn check_durations(
     overlap: &Timed,
     problems: &mut Problems,
 ) {
-    let (Some(before), Some(life)) = (rotate_before.value, lifetime.value) else {
+    let (Ok(before), Ok(life)) = (rotate_before.value, lifetime.value) else {
         return;
     };
     if before >= life {
@@ -176,7 +163,7 @@ fn check_durations(
         );
         return;
     }
-    let Some(over) = overlap.value else { return };
+    let Ok(over) = overlap.value else { return };
     if over > before {
         let what = format!(
             "overlap ({}) is longer than rotate_before ({}): the old key would expire before its overlap is over",
@@ -210,13 +197,10 @@ fn nearest(of: &[&Timed]) -> Place {
         .map_or(Place::START, |timed| timed.place)
 }
 
-fn format(layers: &Layers<'_>, problems: &mut Problems) -> Option<Format> {
+fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted> {
     let name = layers.pick(|options| &options.format);
     let template = layers.pick(|options| &options.template);
-    let chosen = match name.value {
-        None => FormatName::Json,
-        Some(value) => value?,
-    };
+    let chosen = name.value?.unwrap_or(FormatName::Json);
     if chosen != FormatName::Template && template.layer == 0 {
         let what = "`template` is given, but the format is not `template`";
         problems.add(
@@ -225,27 +209,26 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Option<Format> {
             "write `format: template`, or remove the template",
         );
     }
-    let format = match chosen {
-        FormatName::Json => Format::Json,
-        FormatName::SdkAuth => Format::SdkAuth,
-        FormatName::Env => Format::Env,
-        FormatName::Dstack => Format::Dstack,
-        FormatName::Raw => Format::Raw,
-        FormatName::Template => match template.value {
-            Some(value) => Format::Template(value?),
-            None => {
-                let what = "`format: template` has no template";
-                problems.add(
-                    name.place,
-                    what,
-                    "add `template:` with a text that has {client_secret} in it",
-                );
-                return None;
-            }
-        },
+    let format = match (chosen, template.value) {
+        (FormatName::Json, _) => Format::Json,
+        (FormatName::SdkAuth, _) => Format::SdkAuth,
+        (FormatName::Env, _) => Format::Env,
+        (FormatName::Dstack, _) => Format::Dstack,
+        (FormatName::Raw, _) => Format::Raw,
+        (FormatName::Template, Ok(Some(template))) => Format::Template(template),
+        (FormatName::Template, Err(noted)) => return Err(noted),
+        (FormatName::Template, Ok(None)) => {
+            let what = "`format: template` has no template";
+            problems.add(
+                name.place,
+                what,
+                "add `template:` with a text that has {client_secret} in it",
+            );
+            return Err(Noted);
+        }
     };
     let subscription = layers.pick(|options| &options.subscription);
-    if format.needs_subscription() && subscription.value.is_none() {
+    if format.needs_subscription() && matches!(subscription.value, Ok(None)) {
         // Where the credential stands: the format may be the defaults', the cure is here.
         let place = if name.layer == 0 {
             name.place
@@ -255,7 +238,7 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Option<Format> {
         let what = format!("format `{format}` names a subscription, and there is none");
         problems.add(place, what, "add `subscription:`");
     }
-    Some(format)
+    Ok(format)
 }
 
 /// A template in the defaults that nothing uses was probably meant to be used.
@@ -297,14 +280,14 @@ pub(super) fn check_default_template(
 const MOST_TAGS: usize = 50;
 
 /// The defaults' tags and the credential's own, which win.
-fn tags(layers: &Layers<'_>, problems: &mut Problems) -> Option<BTreeMap<String, String>> {
+fn tags(layers: &Layers<'_>, problems: &mut Problems) -> Result<BTreeMap<String, String>, Noted> {
     let mut tags = BTreeMap::new();
-    let mut valid = true;
+    let mut verdict = Ok(());
     for options in layers.defaults.into_iter().chain([layers.own]) {
         let Some(at) = &options.tags else { continue };
-        for (key, value) in &at.value.as_ref()?.0 {
+        for (key, value) in &at.value.as_ref().ok_or(Noted)?.0 {
             let (Some(key_text), Some(text)) = (&key.value, &value.value) else {
-                valid = false;
+                verdict = Err(Noted);
                 continue;
             };
             if let Err(error) = check_tag(key_text, text) {
@@ -313,7 +296,7 @@ fn tags(layers: &Layers<'_>, problems: &mut Problems) -> Option<BTreeMap<String,
                     format!("this tag is not possible: {error}"),
                     TAG_CURE,
                 );
-                valid = false;
+                verdict = Err(Noted);
             }
             tags.insert(key_text.clone(), text.clone());
         }
@@ -325,7 +308,7 @@ fn tags(layers: &Layers<'_>, problems: &mut Problems) -> Option<BTreeMap<String,
             format!("{} tags are more than {MOST_TAGS}", tags.len()),
             "remove some",
         );
-        valid = false;
+        verdict = Err(Noted);
     }
-    valid.then_some(tags)
+    verdict.map(|()| tags)
 }
