@@ -283,106 +283,69 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_and_codes_have_their_kinds() {
+    fn statuses_and_codes_of_a_read_have_their_kinds() {
         let read = Operation::read("get", "applications".to_owned());
-        let add = Operation::once("addPassword", "applications/x".to_owned());
-        let grant = read.permission;
-        let cases = [
+        let forbidden = Kind::Forbidden {
+            grant: read.permission,
+        };
+        for (status, code, expected, again) in [
             (
-                &read,
                 404,
                 "Request_ResourceNotFound",
-                "",
                 Kind::NotFound,
                 Retry::Never,
             ),
-            (&read, 404, "", "", Kind::Refused, Retry::Never),
-            (
-                &read,
-                403,
-                "Authorization_RequestDenied",
-                "",
-                Kind::Forbidden { grant },
-                Retry::Never,
-            ),
-            (
-                &add,
-                403,
-                "Directory_ResourceSizeExceeded",
-                "",
-                Kind::SizeExceeded,
-                Retry::Never,
-            ),
-            (
-                &add,
-                400,
-                "CredentialInvalidLifetimeAsPerAppPolicy",
-                "",
-                Kind::LifetimeExceedsPolicy,
-                Retry::Never,
-            ),
-            (
-                &add,
-                400,
-                "Request_BadRequest",
-                "too many concurrent requests being made to the tenant",
-                Kind::Conflict,
-                Retry::Soon,
-            ),
-            (
-                &add,
-                409,
-                "Directory_ConcurrencyViolation",
-                "",
-                Kind::Conflict,
-                Retry::Soon,
-            ),
-            (
-                &add,
-                429,
-                "TooManyRequests",
-                "",
-                Kind::Throttled,
-                Retry::Soon,
-            ),
-            (
-                &add,
-                500,
-                "InternalServerError",
-                "",
-                Kind::AnswerLost,
-                Retry::Soon,
-            ),
-            (
-                &add,
-                503,
-                "serviceNotAvailable",
-                "",
-                Kind::AnswerLost,
-                Retry::Soon,
-            ),
-            (
-                &read,
-                503,
-                "serviceNotAvailable",
-                "",
-                Kind::Unavailable,
-                Retry::Soon,
-            ),
-            (
-                &add,
-                400,
-                "Request_BadRequest",
-                "",
-                Kind::Refused,
-                Retry::Never,
-            ),
-        ];
-        for (operation, status, code, message, expected, again) in cases {
-            let kind = kind(operation, status, code, message);
+            (404, "", Kind::Refused, Retry::Never),
+            (403, "Authorization_RequestDenied", forbidden, Retry::Never),
+            (503, "serviceNotAvailable", Kind::Unavailable, Retry::Soon),
+            (429, "TooManyRequests", Kind::Throttled, Retry::Soon),
+        ] {
+            let kind = kind(&read, status, code, "");
             assert_eq!(retry(&kind, None), again, "{status} {code}");
             assert_eq!(kind, expected, "{status} {code}");
         }
+    }
+
+    #[test]
+    fn only_answers_that_prove_nothing_was_done_let_a_key_be_minted_again() {
+        let add = Operation::once("addPassword", "applications/x".to_owned());
+        let lifetime = "CredentialInvalidLifetimeAsPerAppPolicy";
+        for (status, code, expected, again) in [
+            (429, "TooManyRequests", Kind::Throttled, Retry::Soon),
+            (
+                409,
+                "Directory_ConcurrencyViolation",
+                Kind::Conflict,
+                Retry::Soon,
+            ),
+            (
+                400,
+                "Directory_ConcurrencyViolation",
+                Kind::Conflict,
+                Retry::Soon,
+            ),
+            (
+                403,
+                "Directory_ResourceSizeExceeded",
+                Kind::SizeExceeded,
+                Retry::Never,
+            ),
+            (400, lifetime, Kind::LifetimeExceedsPolicy, Retry::Never),
+            (400, "Request_BadRequest", Kind::Refused, Retry::Never),
+            (500, "InternalServerError", Kind::AnswerLost, Retry::Soon),
+            (503, "serviceNotAvailable", Kind::AnswerLost, Retry::Soon),
+            (504, "", Kind::AnswerLost, Retry::Soon),
+        ] {
+            let kind = kind(&add, status, code, "");
+            assert_eq!(retry(&kind, None), again, "{status} {code}");
+            assert_eq!(kind, expected, "{status} {code}");
+        }
+        let said = "There are too many concurrent requests being made to the tenant.";
+        assert_eq!(kind(&add, 400, "Request_BadRequest", said), Kind::Conflict);
+    }
+
+    #[test]
+    fn what_the_service_asks_for_is_honoured() {
         let after = Duration::from_secs(7);
         assert_eq!(retry(&Kind::Throttled, Some(after)), Retry::After(after));
         assert_eq!(retry(&Kind::Refused, Some(after)), Retry::Never);

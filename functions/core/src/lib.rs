@@ -1,0 +1,15 @@
+//! Everything in Keywheel that knows Graph, Secrets Manager or a rule.
+//!
+//! Layers point down only: [`rotation`] says what should happen (pure), `engine` makes it happen over
+//! the thin clients, and the functions parse their trigger and call the engine.
+
+pub mod audit;
+pub mod graph;
+pub mod http;
+pub mod identity;
+pub mod ids;
+pub mod manifest;
+pub mod queue;
+pub mod rotation;
+pub mod secret;
+pub mod secrets;

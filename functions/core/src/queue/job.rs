@@ -1,0 +1,278 @@
+//! What a job says. It names keys and versions; it never holds a secret.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::ids::{AppId, CredentialName, KeyId, RotationId, VersionId};
+
+/// The version of the shape below. A worker refuses any other, and its message waits for one that knows it.
+pub const SCHEMA: u32 = 1;
+
+/// One piece of work on one credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// The version of this shape: 1.
+    #[schemars(extend("const" = 1))]
+    pub schema: u32,
+    /// The credential, by its name in the manifest.
+    pub credential: CredentialName,
+    /// The application whose keys are worked on.
+    pub application: AppId,
+    /// What to do.
+    pub work: Work,
+    /// Who, or what, asked for it.
+    pub requested_by: String,
+    /// How many functions have handed the job on before this one.
+    #[serde(default)]
+    pub continuation: u32,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Work {
+    /// Replace the secret.
+    Rotate {
+        /// The rotation, and the version that it makes.
+        rotation: RotationId,
+        /// The version that was current when the job was made; `null` for a secret without a value.
+        replaces: Option<VersionId>,
+        /// Why.
+        reason: Reason,
+        /// When the old key goes.
+        #[serde(default)]
+        revoke_old: RevokeOld,
+    },
+    /// Remove a key whose overlap is over.
+    Retire {
+        /// The version that holds it, if one does.
+        version: Option<VersionId>,
+        /// The key.
+        key: KeyId,
+    },
+    /// Remove keys that lost: minted by a rotation of ours, and held by no version.
+    Resolve {
+        /// The keys.
+        keys: BTreeSet<KeyId>,
+    },
+}
+
+/// Why a secret is rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It expires soon.
+    Due,
+    /// There is none yet.
+    First,
+    /// An earlier try was cut off.
+    Resumed,
+    /// Somebody asked.
+    Requested,
+    /// Somebody said that it is known to others.
+    Compromised,
+}
+
+/// When the old key goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevokeOld {
+    /// After the overlap, by a later job.
+    #[default]
+    AfterOverlap,
+    /// As soon as the new secret is current, consumers or not.
+    Now,
+}
+
+/// A message that is not a job for this version of Keywheel.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It has another shape.
+    #[error("a job of schema {0}; this version of Keywheel knows schema {SCHEMA} only")]
+    Schema(u64),
+    /// It does not say which.
+    #[error("not a job: it names no schema")]
+    NoSchema,
+    /// It names schema 1 and does not follow it.
+    #[error("not a job of schema {SCHEMA}")]
+    Shape(#[source] serde_json::Error),
+}
+
+impl Job {
+    /// Reads a message's body.
+    pub fn parse(text: &str) -> Result<Self, JobError> {
+        let value: serde_json::Value = serde_json::from_str(text).map_err(JobError::Shape)?;
+        // Before anything else: a later schema may have fields that look wrong to this one.
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema == u64::from(SCHEMA) => {}
+            Some(schema) => return Err(JobError::Schema(schema)),
+            None => return Err(JobError::NoSchema),
+        }
+        serde_json::from_value(value).map_err(JobError::Shape)
+    }
+
+    /// The message's body.
+    pub fn to_json(&self) -> Result<String, JobError> {
+        serde_json::to_string(self).map_err(JobError::Shape)
+    }
+
+    /// The same work, handed on to a fresh message.
+    #[must_use]
+    pub fn continued(&self) -> Self {
+        Self {
+            continuation: self.continuation + 1,
+            ..self.clone()
+        }
+    }
+
+    /// `MessageGroupId`: the credential, so that its jobs wait for each other.
+    pub fn group_id(&self) -> String {
+        fit(&self.credential.0)
+    }
+
+    /// `MessageDeduplicationId`: the work and its continuation, so that a hand-off within the window of five
+    /// minutes does not vanish.
+    pub fn deduplication_id(&self) -> String {
+        let work = match &self.work {
+            Work::Rotate { rotation, .. } => format!("rotate-{rotation}"),
+            Work::Retire { version, key } => {
+                let version = version
+                    .as_ref()
+                    .map_or("none", |version| version.0.as_str());
+                format!("retire-{version}-{key}")
+            }
+            Work::Resolve { keys } => {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                format!("resolve-{}", hash(&keys.join(",")))
+            }
+        };
+        // Two credentials on one application may both speak of one key.
+        let credential = &hash(&self.credential.0)[..16];
+        fit(&format!("{credential}-{work}-{}", self.continuation))
+    }
+}
+
+/// A text that SQS takes as an id: up to 128 letters, digits and ASCII punctuation. Others are hashed whole,
+/// under a prefix, so that none is taken for a text that fits.
+fn fit(text: &str) -> String {
+    let fits = (1..=128).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.starts_with("sha256:");
+    if fits {
+        text.to_owned()
+    } else {
+        format!("sha256:{}", hash(text))
+    }
+}
+
+fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            use std::fmt::Write;
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn job(credential: &str, work: Work) -> Job {
+        Job {
+            schema: SCHEMA,
+            credential: CredentialName(credential.to_owned()),
+            application: AppId(Uuid::from_u128(1)),
+            work,
+            requested_by: "sweep".to_owned(),
+            continuation: 0,
+        }
+    }
+
+    fn all() -> Vec<Job> {
+        let key = KeyId(Uuid::from_u128(2));
+        let rotation = RotationId(Uuid::from_u128(3));
+        let rotate = Work::Rotate {
+            rotation,
+            replaces: Some(VersionId::from(rotation)),
+            reason: Reason::Due,
+            revoke_old: RevokeOld::Now,
+        };
+        vec![
+            job("a", rotate),
+            job("a", Work::Retire { version: None, key }),
+            job("a", Work::Resolve { keys: [key].into() }),
+        ]
+    }
+
+    #[test]
+    fn a_job_comes_back_as_it_was_sent() {
+        for job in all() {
+            assert_eq!(Job::parse(&job.to_json().unwrap()).unwrap(), job);
+        }
+    }
+
+    #[test]
+    fn other_schemas_are_refused_by_name() {
+        assert!(matches!(
+            Job::parse(r#"{"schema":2,"new":true}"#),
+            Err(JobError::Schema(2))
+        ));
+        assert!(matches!(Job::parse("{}"), Err(JobError::NoSchema)));
+        assert!(matches!(
+            Job::parse("{\"schema\":1}"),
+            Err(JobError::Shape(_))
+        ));
+        assert!(matches!(Job::parse("not json"), Err(JobError::Shape(_))));
+        let mut extra = serde_json::to_value(&all()[0]).unwrap();
+        extra["surprise"] = true.into();
+        assert!(Job::parse(&extra.to_string()).is_err());
+    }
+
+    #[test]
+    fn ids_are_distinct_and_fit_sqs() {
+        let mut ids = BTreeSet::new();
+        for one in all() {
+            assert!(ids.insert(one.deduplication_id()));
+            assert!(ids.insert(one.continued().deduplication_id()));
+            let other = Job {
+                credential: CredentialName("b".to_owned()),
+                ..one
+            };
+            assert!(ids.insert(other.deduplication_id()));
+        }
+        for id in ids {
+            assert!(id.len() <= 128, "{id}");
+        }
+        let key = KeyId(Uuid::nil());
+        let group = |name: &str| job(name, Work::Retire { version: None, key }).group_id();
+        assert_eq!(group("prod/azure-1"), "prod/azure-1");
+        for odd in ["", "Schlüssel", "two words", &"x".repeat(200), "sha256:0"] {
+            assert!(
+                group(odd).starts_with("sha256:") && group(odd).len() == 71,
+                "{odd}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_published_schema_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/job.schema.json");
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Job)).unwrap() + "\n";
+        if crate::http::env("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            published == schema,
+            "run with KEYWHEEL_UPDATE_SCHEMAS=1 to publish the new schema"
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! The SQS FIFO queue.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use tokio::time::Instant;
+
+use super::{Job, JobError};
+use crate::http::aws::AwsFailure;
+use crate::http::{Backoff, Retry};
+
+/// The most that SQS takes at once.
+const BATCH: usize = 10;
+const RETRIES: u32 = 3;
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that SQS keeps a message from sight.
+const MAX_VISIBILITY: Duration = Duration::from_hours(12);
+
+/// A client of the job queue and of its dead-letter queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+    dead_letters: String,
+}
+
+/// A job that is not in the queue, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// The job.
+    pub job: Job,
+    /// Why.
+    pub failure: AwsFailure,
+}
+
+/// Not everything was done.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Some jobs are not in the queue. Sending them again is safe: SQS drops what it has.
+    #[error("{} job(s) not queued; the first: {}: {}", .0.len(), first(.0).0, first(.0).1)]
+    Unsent(Vec<Unsent>),
+    /// A job has no JSON form.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// SQS refused.
+    #[error("SQS: {operation}: {failure}")]
+    Failed {
+        /// The operation.
+        operation: &'static str,
+        /// What SQS said.
+        failure: AwsFailure,
+    },
+}
+
+fn first(unsent: &[Unsent]) -> (String, String) {
+    let of = |unsent: &Unsent| {
+        (
+            unsent.job.credential.to_string(),
+            unsent.failure.to_string(),
+        )
+    };
+    unsent.first().map(of).unwrap_or_default()
+}
+
+impl QueueError {
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unsent(unsent) if unsent.iter().all(|one| one.failure.retry == Retry::Never) => {
+                Retry::Never
+            }
+            Self::Unsent(_) => Retry::Soon,
+            Self::Job(_) => Retry::Never,
+            Self::Failed { failure, .. } => failure.retry,
+        }
+    }
+}
+
+impl Queue {
+    /// A client of these two queues.
+    pub fn new(aws: &SdkConfig, url: String, dead_letters: String) -> Self {
+        Self {
+            client: Client::new(aws),
+            url,
+            dead_letters,
+        }
+    }
+
+    /// Sends jobs (`SendMessageBatch`), and those that SQS failed on again, a few times.
+    pub async fn send_batch(&self, jobs: &[Job]) -> Result<(), QueueError> {
+        let mut unsent = Vec::new();
+        for some in jobs.chunks(BATCH) {
+            unsent.extend(self.send_some(some).await?);
+        }
+        if unsent.is_empty() {
+            Ok(())
+        } else {
+            Err(QueueError::Unsent(unsent))
+        }
+    }
+
+    async fn send_some(&self, jobs: &[Job]) -> Result<Vec<Unsent>, QueueError> {
+        let mut backoff = Backoff::new(RETRIES, Instant::now() + PATIENCE);
+        let mut left: Vec<Job> = jobs.to_vec();
+        loop {
+            let unsent = self.send_once(&left).await?;
+            let passing = unsent.iter().any(|one| one.failure.retry != Retry::Never);
+            let retry = if passing { Retry::Soon } else { Retry::Never };
+            if unsent.is_empty() || !backoff.pause(retry).await {
+                return Ok(unsent);
+            }
+            left = unsent.into_iter().map(|one| one.job).collect();
+        }
+    }
+
+    async fn send_once(&self, jobs: &[Job]) -> Result<Vec<Unsent>, QueueError> {
+        let mut request = self.client.send_message_batch().queue_url(&self.url);
+        for (index, job) in jobs.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(job.to_json()?)
+                .message_group_id(job.group_id())
+                .message_deduplication_id(job.deduplication_id());
+            request = request.entries(entry.build().map_err(|error| QueueError::Failed {
+                operation: "SendMessageBatch",
+                failure: local(&error.to_string()),
+            })?);
+        }
+        match request.send().await {
+            Ok(answer) => Ok(answer
+                .failed
+                .iter()
+                .filter_map(|failed| {
+                    let retry = if failed.sender_fault {
+                        Retry::Never
+                    } else {
+                        Retry::Soon
+                    };
+                    let message = failed.message.clone().unwrap_or_default();
+                    let failure = AwsFailure {
+                        retry,
+                        code: Some(failed.code.clone()),
+                        ..local(&message)
+                    };
+                    Some(Unsent {
+                        job: jobs.get(failed.id.parse::<usize>().ok()?)?.clone(),
+                        failure,
+                    })
+                })
+                .collect()),
+            Err(error) => {
+                let failure = AwsFailure::new(&error);
+                Ok(jobs
+                    .iter()
+                    .map(|job| Unsent {
+                        job: job.clone(),
+                        failure: failure.clone(),
+                    })
+                    .collect())
+            }
+        }
+    }
+
+    /// Puts a message that fails for good where an alarm watches, as it was received, with the reason.
+    pub async fn send_to_dead_letter(
+        &self,
+        body: &str,
+        group: &str,
+        deduplication: &str,
+        reason: &str,
+    ) -> Result<(), QueueError> {
+        let operation = "SendMessage";
+        let reason: String = reason.chars().take(1000).collect();
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason)
+            .build();
+        let reason = reason.map_err(|error| QueueError::Failed {
+            operation,
+            failure: local(&error.to_string()),
+        })?;
+        let request = self
+            .client
+            .send_message()
+            .queue_url(&self.dead_letters)
+            .message_body(body)
+            .message_attributes("reason", reason)
+            .message_group_id(group)
+            .message_deduplication_id(deduplication);
+        let sent = request.send().await.map(drop);
+        sent.map_err(|error| QueueError::Failed {
+            operation,
+            failure: AwsFailure::new(&error),
+        })
+    }
+
+    /// Lets a received message be seen again after this long (`ChangeMessageVisibility`).
+    pub async fn set_visibility(&self, receipt: &str, after: Duration) -> Result<(), QueueError> {
+        let seconds = i32::try_from(after.min(MAX_VISIBILITY).as_secs()).unwrap_or(i32::MAX);
+        let request = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt)
+            .visibility_timeout(seconds);
+        let set = request.send().await.map(drop);
+        let operation = "ChangeMessageVisibility";
+        set.map_err(|error| QueueError::Failed {
+            operation,
+            failure: AwsFailure::new(&error),
+        })
+    }
+}
+
+fn local(message: &str) -> AwsFailure {
+    AwsFailure {
+        code: None,
+        message: message.to_owned(),
+        request_id: None,
+        retry: Retry::Never,
+    }
+}

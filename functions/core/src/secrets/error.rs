@@ -1,0 +1,123 @@
+//! What went wrong at Secrets Manager.
+
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::RequestId;
+
+use crate::http::Retry;
+use crate::http::aws::AwsFailure;
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no such secret.
+    Missing,
+    /// The secret's state forbids it: it is scheduled for deletion, or another service's.
+    State,
+    /// A permission is lacking, on the secret or on its KMS key.
+    AccessDenied,
+    /// The KMS key cannot be used.
+    Encryption,
+    /// A quota: versions of a secret, labels of a version, secrets of an account.
+    LimitExceeded,
+    /// The value is not a text.
+    Binary,
+    /// The value is larger than Secrets Manager takes.
+    TooLarge,
+    /// No usable answer.
+    Unavailable,
+    /// Anything else.
+    Other,
+}
+
+/// A failed call, with nothing of a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Secrets Manager: {operation} {secret}: {}", words(.failure.as_ref(), *.kind))]
+pub struct SecretsError {
+    /// The operation.
+    pub operation: &'static str,
+    /// The secret's name; of a listing, the prefixes.
+    pub secret: String,
+    /// What kind of failure it was.
+    pub kind: Kind,
+    /// What the service said, if it was asked.
+    pub failure: Option<AwsFailure>,
+}
+
+impl SecretsError {
+    pub(super) fn new<E>(operation: &'static str, secret: &str, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + RequestId,
+    {
+        let failure = AwsFailure::new(error);
+        let secret = secret.to_owned();
+        Self {
+            operation,
+            secret,
+            kind: kind(&failure),
+            failure: Some(failure),
+        }
+    }
+
+    /// The same, for a call whose parameters are secret.
+    pub(super) fn without_message<E>(
+        operation: &'static str,
+        secret: &str,
+        error: &SdkError<E>,
+    ) -> Self
+    where
+        E: ProvideErrorMetadata + RequestId,
+    {
+        let mut own = Self::new(operation, secret, error);
+        if let Some(failure) = &mut own.failure
+            && failure.code.is_some()
+        {
+            "refused".clone_into(&mut failure.message);
+        }
+        own
+    }
+
+    /// A failure that was seen on this side.
+    pub(super) fn local(operation: &'static str, secret: &str, kind: Kind) -> Self {
+        Self {
+            operation,
+            secret: secret.to_owned(),
+            kind,
+            failure: None,
+        }
+    }
+
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        self.failure
+            .as_ref()
+            .map_or(Retry::Never, |failure| failure.retry)
+    }
+
+    /// Whether the service answered with this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.failure
+            .as_ref()
+            .is_some_and(|failure| failure.is(code))
+    }
+}
+
+fn words(failure: Option<&AwsFailure>, kind: Kind) -> String {
+    match (failure, kind) {
+        (Some(failure), _) => failure.to_string(),
+        (None, Kind::Binary) => "the value is not a text".to_owned(),
+        (None, Kind::TooLarge) => "the value exceeds 65,536 bytes".to_owned(),
+        (None, kind) => format!("{kind:?}"),
+    }
+}
+
+fn kind(failure: &AwsFailure) -> Kind {
+    match failure.code.as_deref() {
+        Some("ResourceNotFoundException") => Kind::Missing,
+        Some("InvalidRequestException") => Kind::State,
+        Some(code) if code.starts_with("AccessDenied") => Kind::AccessDenied,
+        Some("EncryptionFailure" | "DecryptionFailure") => Kind::Encryption,
+        Some("LimitExceededException") => Kind::LimitExceeded,
+        _ if failure.retry != Retry::Never => Kind::Unavailable,
+        _ => Kind::Other,
+    }
+}

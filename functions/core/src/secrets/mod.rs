@@ -1,0 +1,242 @@
+//! AWS Secrets Manager, as far as a rotation needs it.
+//!
+//! Everything but [`Secrets::value`] works without `secretsmanager:GetSecretValue`; a sweep's role has none.
+
+mod error;
+mod listing;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::types::Tag;
+
+pub use error::{Kind, SecretsError};
+pub use listing::{Listed, Page};
+
+use crate::ids::{RotationId, VersionId};
+use crate::rotation::names::Label;
+use crate::rotation::observed::{SecretState, SecretView};
+use crate::secret::SecretText;
+
+/// The most that a value may hold (Secrets Manager's quotas).
+const MAX_VALUE: usize = 65_536;
+
+/// A client of Secrets Manager; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    client: Client,
+}
+
+/// A secret as `DescribeSecret` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its ARN, which tells account and region; `None` where there is no such secret.
+    pub arn: Option<String>,
+    /// What a rotation sees of it.
+    pub state: SecretState,
+}
+
+/// What a secret is made with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewSecret {
+    /// The KMS key that encrypts it; `None` is `aws/secretsmanager`.
+    pub kms_key: Option<String>,
+    /// Its description.
+    pub description: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A secret that is there now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// Its ARN, where this call made it.
+    pub arn: Option<String>,
+    /// It was there before.
+    pub existed: bool,
+}
+
+/// How a put came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The version has this value, by this call or an earlier one with the same value.
+    Stored,
+    /// The version has another value already (`ResourceExistsException`).
+    Taken,
+}
+
+/// How moving a label came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The label is where it should be.
+    Moved,
+    /// The label is not where the call said (`InvalidParameterException`).
+    Refused,
+}
+
+impl Secrets {
+    /// A client with the environment's credentials, over the shared HTTP client.
+    pub fn new(aws: &SdkConfig) -> Self {
+        Self {
+            client: Client::new(aws),
+        }
+    }
+
+    /// `DescribeSecret`: the labels of each version, never a value.
+    pub async fn describe(&self, name: &str) -> Result<Described, SecretsError> {
+        let answer = match self.client.describe_secret().secret_id(name).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = SecretsError::new("DescribeSecret", name, &error);
+                return match error.kind {
+                    Kind::Missing => Ok(Described {
+                        arn: None,
+                        state: SecretState::Missing,
+                    }),
+                    _ => Err(error),
+                };
+            }
+        };
+        let state = if answer.deleted_date.is_some() {
+            SecretState::ScheduledForDeletion
+        } else {
+            let rotation_enabled = answer.rotation_enabled.unwrap_or_default();
+            SecretState::Present(view(answer.version_ids_to_stages, rotation_enabled))
+        };
+        Ok(Described {
+            arn: answer.arn,
+            state,
+        })
+    }
+
+    /// `CreateSecret` without a value. One that is there already is left as it is.
+    pub async fn create_empty(&self, name: &str, new: &NewSecret) -> Result<Created, SecretsError> {
+        let tags = new
+            .tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let request = self
+            .client
+            .create_secret()
+            .name(name)
+            .description(&new.description)
+            .set_kms_key_id(new.kms_key.clone())
+            .set_tags((!new.tags.is_empty()).then(|| tags.collect()));
+        match request.send().await {
+            Ok(answer) => Ok(Created {
+                arn: answer.arn,
+                existed: false,
+            }),
+            Err(error) => match SecretsError::new("CreateSecret", name, &error) {
+                error if error.is("ResourceExistsException") => Ok(Created {
+                    arn: None,
+                    existed: true,
+                }),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// `GetSecretValue` of one version. `None`: the secret is there, but has no such version, or the version
+    /// has no value yet.
+    pub async fn value(
+        &self,
+        name: &str,
+        version: &VersionId,
+    ) -> Result<Option<SecretText>, SecretsError> {
+        let request = self
+            .client
+            .get_secret_value()
+            .secret_id(name)
+            .version_id(&version.0);
+        let error = match request.send().await {
+            Ok(answer) => match answer.secret_string {
+                Some(text) => return Ok(Some(SecretText::new(text))),
+                None => return Err(SecretsError::local("GetSecretValue", name, Kind::Binary)),
+            },
+            Err(error) => SecretsError::new("GetSecretValue", name, &error),
+        };
+        if error.kind != Kind::Missing {
+            return Err(error);
+        }
+        // The same code says that there is no secret, no version and no value; only the first is an error.
+        match self.describe(name).await?.state {
+            SecretState::Present(_) => Ok(None),
+            SecretState::Missing | SecretState::ScheduledForDeletion => Err(error),
+        }
+    }
+
+    /// `PutSecretValue`, with the rotation as token (and so as version) and this label only.
+    ///
+    /// The very first version of a secret becomes `AWSCURRENT` as well, whatever is asked for.
+    pub async fn put(
+        &self,
+        name: &str,
+        rotation: RotationId,
+        value: &SecretText,
+        label: &Label,
+    ) -> Result<Put, SecretsError> {
+        if value.expose().len() > MAX_VALUE {
+            return Err(SecretsError::local("PutSecretValue", name, Kind::TooLarge));
+        }
+        let request = self
+            .client
+            .put_secret_value()
+            .secret_id(name)
+            .client_request_token(rotation.to_string())
+            .secret_string(value.expose())
+            .version_stages(label.to_string());
+        match request.send().await {
+            Ok(_) => Ok(Put::Stored),
+            // A validation's message may quote what it does not like.
+            Err(error) => match SecretsError::without_message("PutSecretValue", name, &error) {
+                error if error.is("ResourceExistsException") => Ok(Put::Taken),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// `UpdateSecretVersionStage`: puts a label on `to` (or on none), taking it from `from`.
+    ///
+    /// A refusal is looked into, for an earlier try whose answer was lost may have moved it.
+    pub async fn move_label(
+        &self,
+        name: &str,
+        label: &Label,
+        to: Option<&VersionId>,
+        from: Option<&VersionId>,
+    ) -> Result<Move, SecretsError> {
+        let request = self
+            .client
+            .update_secret_version_stage()
+            .secret_id(name)
+            .version_stage(label.to_string())
+            .set_move_to_version_id(to.map(ToString::to_string))
+            .set_remove_from_version_id(from.map(ToString::to_string));
+        let Err(error) = request.send().await else {
+            return Ok(Move::Moved);
+        };
+        let error = SecretsError::new("UpdateSecretVersionStage", name, &error);
+        if !error.is("InvalidParameterException") {
+            return Err(error);
+        }
+        match self.describe(name).await?.state {
+            SecretState::Present(view) if view.holder(label) == to => Ok(Move::Moved),
+            SecretState::Present(_) => Ok(Move::Refused),
+            SecretState::Missing | SecretState::ScheduledForDeletion => Err(error),
+        }
+    }
+}
+
+fn view(versions: Option<HashMap<String, Vec<String>>>, rotation_enabled: bool) -> SecretView {
+    let versions = versions.unwrap_or_default().into_iter();
+    let versions = versions.map(|(id, labels)| {
+        let labels: BTreeSet<Label> = Label::parse_all(labels.iter().map(String::as_str));
+        (VersionId(id), labels)
+    });
+    SecretView {
+        versions: versions.collect(),
+        rotation_enabled,
+    }
+}
