@@ -1,0 +1,183 @@
+"""MiniStack's application with our replacements, and ``/_local/`` beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio.tcp_server import TCPServer
+
+from . import cloudformation, delivery, faults, federation, functions, rotation, secrets_manager
+from .secret_rules import Refused
+
+Receive = Callable[[], Awaitable[dict]]
+Send = Callable[[dict], Awaitable[None]]
+KEPT = {"SendMessage", "SendMessageBatch", "PutEvents"}  # operations whose requests a test may read
+_KEY_ID = re.compile(r"Credential=([^/,]+)/")
+_connection: contextvars.ContextVar[Any] = contextvars.ContextVar("connection")
+
+
+def issuer(endpoint: str) -> str:
+    return endpoint + federation.ISSUER_PATH
+
+
+class App:
+    """The ASGI application: our own paths, else MiniStack with faults and a record."""
+
+    def __init__(self, theirs: Callable) -> None:
+        self._theirs = theirs
+        self.faults = faults.Faults()
+        self.sent: list[dict] = []
+        self.started = asyncio.Event()
+
+    async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._theirs(scope, receive, self._noticing(send))
+        elif scope["type"] == "http" and scope["path"].startswith("/_local/"):
+            await self._local(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._call(scope, receive, send)
+        else:
+            await self._theirs(scope, receive, send)
+
+    def _noticing(self, send: Send) -> Send:
+        async def noticing(message: dict) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self.started.set()
+        return noticing
+
+    async def _call(self, scope: dict, receive: Receive, send: Send) -> None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        prefix, _, operation = headers.get(b"x-amz-target", "").rpartition(".")
+        service = faults.SERVICES.get(prefix)
+        if service is None:
+            await self._theirs(scope, receive, send)
+            return
+        body = await _body(receive)
+        key_id = _KEY_ID.search(headers.get(b"authorization", ""))
+        by_function = bool(key_id) and key_id.group(1).startswith("ASIA")
+        kind = self.faults.strike(service, operation, by_function)
+        if kind in (None, "lost_answer"):
+            answer = _Answer()
+            await self._theirs(scope, _replayed(body), answer.send)
+            if operation in KEPT:
+                self.sent.append({"service": service, "operation": operation, "time": time.time(),
+                                  "by_function": by_function, "status": answer.status, "request": json.loads(body)})
+            if kind is None:
+                await answer.deliver(send)
+            else:
+                _connection.get().transport.abort()
+            return
+        status, text = faults.answer(kind)
+        await _respond(send, status, text, "application/x-amz-json-1.1")
+
+    async def _local(self, scope: dict, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"].removeprefix("/_local/")
+        try:
+            answer = await asyncio.to_thread(self._route, method, path, json.loads(await _body(receive) or b"null"))
+        except (ValueError, TypeError, KeyError, Refused) as error:
+            await _respond(send, 400, json.dumps({"error": str(error)}).encode())
+            return
+        if answer is None:
+            await _respond(send, 404, b'{"error": "no such path"}')
+        else:
+            await _respond(send, 200, json.dumps(answer, default=str).encode())
+
+    def _route(self, method: str, path: str, data: Any) -> Any:
+        published = federation.documents().get("/" + path.removeprefix("oidc/")) if path.startswith("oidc/") else None
+        match (method, path):
+            case ("GET", _) if published:
+                return published
+            case ("POST", "faults"):
+                self.faults.add(data if isinstance(data, list) else [data])
+                return self.faults.shown()
+            case ("GET", "faults"):
+                return self.faults.shown()
+            case ("DELETE", "faults"):
+                self.faults.clear()
+                return []
+            case ("GET", "sent"):
+                return self.sent
+            case ("GET", "logs"):
+                return functions.logs()
+            case ("GET", "invocations"):
+                return functions.invocations()
+            case ("GET", "idle"):
+                return {"busy": functions.busy(), "rotations": rotation.running()}
+            case ("POST", "functions/kill"):
+                return {"killed": functions.kill(data["function"])}
+            case ("POST", "rotations/retry"):
+                return {"started": secrets_manager.retry_rotation(data)}
+        return None
+
+
+class _Answer:
+    """MiniStack's answer, held until we know whether it is to be lost."""
+
+    def __init__(self) -> None:
+        self._messages: list[dict] = []
+
+    @property
+    def status(self) -> int:
+        return self._messages[0]["status"]
+
+    async def send(self, message: dict) -> None:
+        self._messages.append(message)
+
+    async def deliver(self, send: Send) -> None:
+        for message in self._messages:
+            await send(message)
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _replayed(body: bytes) -> Receive:
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+    return receive
+
+
+async def _respond(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _remember_connections() -> None:
+    """Let a request find its connection, so that a fault can break it."""
+    run = TCPServer.run
+
+    async def remembering(self: TCPServer) -> None:
+        _connection.set(self.writer)
+        await run(self)
+
+    TCPServer.run = remembering
+
+
+def build(endpoint: str, home: Path) -> App:
+    """Import MiniStack (its environment must be set by now), install the replacements, wrap it."""
+    from ministack import app as ministack
+
+    secrets_manager.install()
+    federation.install(endpoint)
+    cloudformation.install()
+    delivery.install()
+    functions.install(home)
+    _remember_connections()
+    return App(ministack.app)

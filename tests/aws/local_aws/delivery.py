@@ -1,0 +1,57 @@
+"""Delivery to functions as AWS does it: FIFO groups side by side, and EventBridge's permission, retries, dead letters."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+
+from ministack.core.arn import parse_arn
+from ministack.services import eventbridge, lambda_svc
+
+from . import functions
+
+_MOST_GROUPS_AT_ONCE = 10
+log = logging.getLogger("local_aws.delivery")
+_target: contextvars.ContextVar[tuple[dict, dict]] = contextvars.ContextVar("target")
+
+
+def _dead_letter(target: dict, payload: str) -> None:
+    arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    log.warning("EventBridge could not deliver to %s: dead letter to %s", target.get("Arn"), arn)
+    if arn:
+        eventbridge._dispatch_to_sqs(parse_arn(arn), payload)
+
+
+def _to_lambda(arn: str, payload: str) -> None:
+    """Asynchronous, retried by Lambda; what may not be invoked at all goes to the target's dead-letter queue."""
+    target, rule = _target.get()
+    by_role = "RoleArn" in target  # EventBridge Scheduler takes on a role
+    if functions.find(arn) is None or not (
+            by_role or functions.may_invoke(arn, "events.amazonaws.com", source_arn=rule.get("Arn", ""))):
+        _dead_letter(target, payload)
+        return
+    record, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(record, config), json.loads(payload))
+
+
+def install() -> None:
+    invoke_target = eventbridge._invoke_target
+    concurrency = lambda_svc._sqs_esm_concurrency
+
+    def with_target(target: dict, event: dict, rule: dict, view: object = None) -> None:
+        token = _target.set((target, rule))
+        try:
+            invoke_target(target, event, rule, view)
+        finally:
+            _target.reset(token)
+
+    def groups_at_once(mapping: dict, record: dict, config: dict, queue: dict | None = None) -> int:
+        """One message a batch is one group a batch: batches of a FIFO queue may then run side by side."""
+        if not (queue or {}).get("is_fifo") or mapping.get("BatchSize", 10) != 1:
+            return concurrency(mapping, record, config, queue)
+        return (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency") or _MOST_GROUPS_AT_ONCE
+
+    eventbridge._invoke_target = with_target
+    eventbridge._dispatch_to_lambda = _to_lambda
+    lambda_svc._sqs_esm_concurrency = groups_at_once

@@ -1,0 +1,203 @@
+"""The rules of Secrets Manager: tokens, values, staging labels. Pure; it knows no server.
+
+A version is MiniStack's own record, ``{SecretString, SecretBinary, CreatedDate, Stages}``, so that the
+rest of MiniStack (dynamic references, resource policies) reads what these rules wrote.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import time
+import uuid
+
+CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+MOST_LABELS = 20  # over all the versions of a secret
+MOST_VERSIONS = 100
+MOST_BYTES = 65_536
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+
+
+class Refused(Exception):
+    """An error as AWS answers it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Refused("ValidationException",
+                      "Invalid name. Must be a valid name containing alphanumeric characters, or any of: -/_+=.@")
+
+
+def check_token(token: str | None) -> str:
+    """The version id a request's token stands for; a request without one gets what an SDK would send."""
+    if token is None:
+        return str(uuid.uuid4())
+    if not 32 <= len(token) <= 64:
+        raise Refused("ValidationException", "1 validation error detected: Value at 'clientRequestToken' failed to "
+                      "satisfy constraint: Member must have length between 32 and 64")
+    return token
+
+
+def check_value(data: dict) -> tuple[str | None, str | None]:
+    """``(SecretString, SecretBinary)`` of a request; both None where it brings none."""
+    text, binary = data.get("SecretString"), data.get("SecretBinary")
+    if text is not None and binary is not None:
+        raise Refused("InvalidParameterException", "You can't specify both a binary secret value and a string "
+                      "secret value in the same secret.")
+    if text is not None and not text:
+        raise Refused("ValidationException", "1 validation error detected: Value at 'secretString' failed to satisfy "
+                      "constraint: Member must have length greater than or equal to 1")
+    size = len((text or "").encode()) or len(binary or "") * 3 // 4
+    if size > MOST_BYTES:
+        raise Refused("ValidationException", "1 validation error detected: Value at 'secretString' failed to satisfy "
+                      f"constraint: Member must have length less than or equal to {MOST_BYTES}")
+    return text, binary
+
+
+def check_labels(labels: list[str]) -> None:
+    if not 1 <= len(labels) <= MOST_LABELS:
+        raise Refused("ValidationException", "1 validation error detected: Value at 'versionStages' failed to satisfy "
+                      "constraint: Member must have length between 1 and 20")
+    for label in labels:
+        check_label(label)
+
+
+def check_label(label: str) -> None:
+    if not 1 <= len(label) <= 256:
+        raise Refused("ValidationException", "1 validation error detected: Value at 'versionStage' failed to satisfy "
+                      "constraint: Member must have length between 1 and 256")
+
+
+def has_value(version: dict) -> bool:
+    return version.get("SecretString") is not None or version.get("SecretBinary") is not None
+
+
+def holder(versions: dict, label: str) -> str | None:
+    return next((vid for vid, version in versions.items() if label in version["Stages"]), None)
+
+
+def labels(versions: dict) -> dict[str, list[str]]:
+    """The labelled versions: a version without a label is deprecated and not shown."""
+    return {vid: list(version["Stages"]) for vid, version in versions.items() if version["Stages"]}
+
+
+def _attach(versions: dict, label: str, to: str) -> None:
+    """A label is on one version only. Moving AWSCURRENT leaves AWSPREVIOUS where it was."""
+    held = holder(versions, label)
+    if held == to:
+        return
+    if held is not None:
+        versions[held]["Stages"].remove(label)
+    versions[to]["Stages"].append(label)
+    if label == CURRENT and held is not None:
+        _attach(versions, PREVIOUS, held)
+
+
+def _new_version(versions: dict, vid: str) -> None:
+    if len(versions) >= MOST_VERSIONS:
+        raise Refused("LimitExceededException", f"You can't have more than {MOST_VERSIONS} versions of a secret.")
+    versions[vid] = {"SecretString": None, "SecretBinary": None, "CreatedDate": time.time(), "Stages": []}
+
+
+class Change:
+    """A change of a secret's versions: made whole, or, where it is refused, not at all."""
+
+    def __init__(self, secret: dict) -> None:
+        self._secret = secret
+        self.versions: dict = copy.deepcopy(secret["Versions"])
+
+    def __enter__(self) -> dict:
+        return self.versions
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is not None:
+            return
+        if sum(len(version["Stages"]) for version in self.versions.values()) > MOST_LABELS:
+            raise Refused("LimitExceededException",
+                          f"The request failed because it would exceed the limit of {MOST_LABELS} staging labels.")
+        if self.versions != self._secret["Versions"]:
+            self._secret["Versions"] = self.versions
+            self._secret["LastChangedDate"] = time.time()
+
+
+def put(secret: dict, token: str, text: str | None, binary: str | None, stages: list[str] | None) -> str:
+    """``PutSecretValue``, and what ``CreateSecret`` and ``UpdateSecret`` do with a value."""
+    if text is None and binary is None:
+        raise Refused("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+    if stages is not None:
+        check_labels(stages)
+    with Change(secret) as versions:
+        version = versions.get(token)
+        if version is not None and has_value(version):
+            if (version["SecretString"], version["SecretBinary"]) == (text, binary):
+                return token
+            raise Refused("ResourceExistsException", "You can't use ClientRequestToken "
+                          f"{token} because that value is already in use for a version of secret {secret['ARN']}.")
+        if version is None:
+            _new_version(versions, token)
+        versions[token].update(SecretString=text, SecretBinary=binary)
+        for label in stages if stages is not None else [CURRENT]:
+            _attach(versions, label, token)
+        if holder(versions, CURRENT) is None:
+            _attach(versions, CURRENT, token)  # the first version with a value, whatever was asked for
+    return token
+
+
+def begin_rotation(secret: dict, token: str) -> None:
+    """The empty version with AWSPENDING that Secrets Manager makes before it calls the function."""
+    with Change(secret) as versions:
+        held = holder(versions, PENDING)
+        if held is not None and held != holder(versions, CURRENT):
+            raise Refused("InvalidRequestException",
+                          "A previous rotation isn't complete. That rotation will be reattempted.")
+        if token not in versions:
+            _new_version(versions, token)
+        _attach(versions, PENDING, token)
+
+
+def move(secret: dict, label: str, to: str | None, remove_from: str | None) -> None:
+    """``UpdateSecretVersionStage``."""
+    check_label(label)
+    if to is None and remove_from is None:
+        raise Refused("InvalidParameterException", "You must specify RemoveFromVersionId or MoveToVersionId.")
+    with Change(secret) as versions:
+        for vid in filter(None, (to, remove_from)):
+            if vid not in versions:
+                raise Refused("ResourceNotFoundException",
+                              f"Secrets Manager can't find the specified secret value for VersionId: {vid}.")
+        held = holder(versions, label)
+        if remove_from is not None and remove_from != held:
+            raise Refused("InvalidParameterException",
+                          f"The parameter RemoveFromVersionId can't be {remove_from}. Staging label {label} is "
+                          f"currently {'not attached' if held is None else 'attached to version ' + held}.")
+        if to is None:
+            if label == CURRENT:
+                raise Refused("InvalidParameterException", "You can only move staging label AWSCURRENT to a different "
+                              "secret version. It can't be completely removed.")
+            versions[remove_from]["Stages"].remove(label)
+        elif held not in (None, to) and remove_from is None:
+            raise Refused("InvalidParameterException", "The parameter RemoveFromVersionId can't be empty. Staging "
+                          f"label {label} is currently attached to version {held}, so you must explicitly reference "
+                          "that version in RemoveFromVersionId.")
+        else:
+            _attach(versions, label, to)
+
+
+def read(secret: dict, vid: str | None, label: str | None) -> tuple[str, dict]:
+    """``GetSecretValue``: the version asked for, if it has a value."""
+    versions = secret["Versions"]
+    found = vid or holder(versions, label or CURRENT)
+    version = versions.get(found)
+    if version is None or not has_value(version):
+        wanted = f"VersionId: {vid}" if vid else f"staging label: {label or CURRENT}"
+        raise Refused("ResourceNotFoundException",
+                      f"Secrets Manager can't find the specified secret value for {wanted}")
+    if vid and label and label not in version["Stages"]:
+        raise Refused("InvalidRequestException", "You provided a VersionStage that is not associated to the provided "
+                      "VersionId.")
+    return found, version
