@@ -32,7 +32,7 @@ class Aws:
         own = {"aws_access_key_id": self.ready["access_key_id"],
                "aws_secret_access_key": self.ready["secret_access_key"]}
         return boto3.client(service, endpoint_url=self.endpoint, region_name=self.ready["region"],
-                            config=Config(retries={"max_attempts": 1}), **(credentials or own))
+                            config=Config(retries={"total_max_attempts": 1}), **(credentials or own))
 
     def local(self, method: str, path: str, data: object = None):
         body = None if data is None else json.dumps(data).encode()

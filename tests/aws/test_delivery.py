@@ -1,0 +1,166 @@
+"""Queues and events reach functions as AWS delivers them; faults strike; everything sent is on record."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
+from conftest import until
+
+CONSUMER = """
+import json, os, time
+
+def handle(event):
+    for record in event["Records"]:
+        job = json.loads(record["body"])
+        print("job", job["name"], record["attributes"]["ApproximateReceiveCount"], flush=True)
+        time.sleep(job.get("seconds", 0))
+        if job.get("fail"):
+            return {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
+    return {"batchItemFailures": []}
+"""
+MAY_RECEIVE = [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]
+
+
+@pytest.fixture
+def queue(aws, name):
+    """A FIFO queue with a dead-letter queue and a consumer, one message a batch."""
+    sqs = aws.client("sqs")
+    dead = sqs.create_queue(QueueName=f"{name}-dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes={
+        "FifoQueue": "true", "VisibilityTimeout": "30",
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})})["QueueUrl"]
+    source = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.function(name, CONSUMER, MAY_RECEIVE)
+    aws.client("lambda").create_event_source_mapping(
+        FunctionName=name, EventSourceArn=source, BatchSize=1, FunctionResponseTypes=["ReportBatchItemFailures"])
+    return url, dead
+
+
+def send(aws, url: str, group: str, **job: object) -> None:
+    job = {"name": uuid.uuid4().hex} | job
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(job), MessageGroupId=group,
+                                   MessageDeduplicationId=uuid.uuid4().hex)
+
+
+def calls(aws, name: str) -> list[dict]:
+    return [call for call in aws.local("GET", "invocations") if call["function"] == name]
+
+
+def done(aws, name: str, count: int) -> list[dict]:
+    return until(lambda: len([c for c in calls(aws, name) if c["ended"]]) >= count) and calls(aws, name)
+
+
+def test_groups_run_side_by_side_and_a_group_in_order(aws, name, queue):
+    for group in ("a", "b"):
+        for number in (1, 2):
+            send(aws, queue[0], group, name=f"{group}{number}", seconds=1)
+    ran = done(aws, name, 4)
+    spans = {json.loads(call["event"]["Records"][0]["body"])["name"]: (call["started"], call["ended"]) for call in ran}
+    assert spans["a1"][1] <= spans["a2"][0] and spans["b1"][1] <= spans["b2"][0]
+    assert spans["b1"][0] < spans["a1"][1], "two groups at once"
+
+
+def test_a_failed_message_waits_out_its_visibility_then_dies(aws, name, queue):
+    url, dead = queue
+    sqs = aws.client("sqs")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    send(aws, url, "a", name="broken", fail=True)
+    done(aws, name, 2)
+    first, second = calls(aws, name)
+    assert second["started"] - first["started"] >= 1
+    letter = until(lambda: sqs.receive_message(QueueUrl=dead).get("Messages"))
+    assert json.loads(letter[0]["Body"])["name"] == "broken"
+
+
+def test_a_visibility_the_consumer_set_is_kept(aws, name, queue):
+    """``Retry-After``: the message comes back when its consumer said."""
+    url, _ = queue
+    send(aws, url, "a", name="slow", fail=True, seconds=1)
+    record = until(lambda: calls(aws, name))[0]["event"]["Records"][0]
+    aws.client("sqs").change_message_visibility(QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=3)
+    first, second, *_ = done(aws, name, 2)
+    assert 2.5 < second["started"] - first["started"] < 10
+
+
+def test_a_duplicate_within_the_window_is_dropped(aws, name, queue):
+    for _ in range(2):
+        aws.client("sqs").send_message(QueueUrl=queue[0], MessageBody='{"name": "once"}', MessageGroupId="a",
+                                       MessageDeduplicationId="the same")
+    send(aws, queue[0], "a", name="last")
+    done(aws, name, 2)
+    assert len(calls(aws, name)) == 2
+
+
+def test_an_event_reaches_a_function_with_permission_else_the_dead_letter_queue(aws, name):
+    events, sqs = aws.client("events"), aws.client("sqs")
+    arn = aws.function(name, "def handle(event):\n    return event['detail']\n")
+    dead = sqs.create_queue(QueueName=name)["QueueUrl"]
+    dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.create_event_bus(Name=name)
+    rule = events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["keywheel"]}')["RuleArn"]
+    events.put_targets(Rule=name, EventBusName=name,
+                       Targets=[{"Id": "f", "Arn": arn, "DeadLetterConfig": {"Arn": dead_arn}}])
+    entry = {"Source": "keywheel", "DetailType": "t", "Detail": '{"n": 1}', "EventBusName": name}
+    events.put_events(Entries=[entry])
+    assert until(lambda: sqs.receive_message(QueueUrl=dead).get("Messages"))
+    aws.client("lambda").add_permission(FunctionName=name, StatementId="bus", Action="lambda:InvokeFunction",
+                                        Principal="events.amazonaws.com", SourceArn=rule)
+    events.put_events(Entries=[entry])
+    assert done(aws, name, 1)[0]["event"]["detail"] == {"n": 1}
+
+
+@pytest.fixture
+def faulty(aws):
+    yield lambda **rule: aws.local("POST", "faults", {"callers": "all"} | rule)
+    aws.local("DELETE", "faults")
+
+
+def test_an_answer_can_be_lost_after_the_work_was_done(aws, name, faulty):
+    sm = aws.client("secretsmanager")
+    faulty(kind="lost_answer", service="secretsmanager", operation="CreateSecret", count=1)
+    with pytest.raises((ConnectionClosedError, EndpointConnectionError)):
+        sm.create_secret(Name=name, SecretString="a")
+    assert sm.get_secret_value(SecretId=name)["SecretString"] == "a"
+
+
+@pytest.mark.parametrize(("kind", "code"), [("error", "InternalServiceError"), ("throttle", "ThrottlingException")])
+def test_a_call_can_fail_before_the_work(aws, name, faulty, kind, code):
+    sm = aws.client("secretsmanager")
+    faulty(kind=kind, operation="CreateSecret", count=1)
+    with pytest.raises(ClientError, match=code):
+        sm.create_secret(Name=name, SecretString="a")
+    sm.create_secret(Name=name, SecretString="a")
+    assert aws.local("GET", "faults")[0]["fired"] == 1
+
+
+def test_faults_spare_the_tests_own_calls_unless_told(aws, name):
+    aws.local("POST", "faults", {"kind": "error"})
+    try:
+        aws.client("secretsmanager").create_secret(Name=name)
+    finally:
+        aws.local("DELETE", "faults")
+
+
+def test_what_was_sent_and_printed_is_on_record(aws, name, queue):
+    send(aws, queue[0], "a", name="visible")
+    done(aws, name, 1)
+    sent = [entry for entry in aws.local("GET", "sent") if "visible" in json.dumps(entry)]
+    assert [entry["operation"] for entry in sent] == ["SendMessage"]
+    assert until(lambda: "job visible 1" in aws.local("GET", "logs").get(name, []))
+
+
+def test_a_killed_function_is_a_crash_and_the_message_comes_back(aws, name, queue):
+    aws.client("sqs").set_queue_attributes(QueueUrl=queue[0], Attributes={"VisibilityTimeout": "2"})
+    send(aws, queue[0], "a", name="long", seconds=15)
+    until(lambda: "job long 1" in aws.local("GET", "logs").get(name, []))
+    started = time.time()
+    assert aws.local("POST", "functions/kill", {"function": name}) == {"killed": 1}
+    assert until(lambda: calls(aws, name)[0]["error"])["errorType"] == "Runtime.ExitError"
+    until(lambda: len(calls(aws, name)) == 2)
+    assert time.time() - started < 15
+    aws.local("POST", "functions/kill", {"function": name})
