@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::operation::Operation;
 
 /// Entries kept of each log; the oldest go first.
-const KEPT: usize = 50_000;
+const KEPT: usize = 20_000;
 
 /// One request.
 #[derive(Debug, Clone, Serialize)]

@@ -52,7 +52,7 @@ impl Secrets {
 
     /// A body as the request log shows it: secrets, tokens and assertions are taken out by name, then known secrets by value.
     pub(crate) fn redact(&self, body: &[u8]) -> Value {
-        const SHOWN: usize = 64 * 1024;
+        const SHOWN: usize = 8 * 1024;
         if body.is_empty() {
             return Value::Null;
         }

@@ -108,6 +108,17 @@ fn arm(request: &Request) -> Reply {
     )
 }
 
+/// The path as sent, or decoded where that is needed to find a secret in it.
+fn shown_path(world: &World, target: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(target).decode_utf8_lossy();
+    let hidden = world.secrets.hide(&decoded);
+    if hidden == decoded {
+        world.secrets.hide(target)
+    } else {
+        hidden
+    }
+}
+
 /// Writes a request into the log, without its secrets.
 pub(crate) fn record(
     world: &mut World,
@@ -121,7 +132,7 @@ pub(crate) fn record(
         number: trace.number,
         time: rfc3339(now),
         method: request.method.to_string(),
-        path: world.secrets.hide(&request.target),
+        path: shown_path(world, &request.target),
         operation: trace.operation,
         status: reply.status.as_u16(),
         delivered: reply.fate == Fate::Delivered,

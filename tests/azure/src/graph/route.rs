@@ -150,10 +150,10 @@ impl Route {
 
     fn of_deleted(method: &str, rest: &[&str]) -> Result<Self, GraphError> {
         match (method, rest) {
-            ("GET", ["microsoft.graph.application" | "application"]) => {
+            ("GET", ["microsoft.graph.application" | "graph.application"]) => {
                 Ok(Self::new(Operation::ListDeleted).kind(Kind::Application))
             }
-            ("GET", ["microsoft.graph.servicePrincipal" | "servicePrincipal"]) => {
+            ("GET", ["microsoft.graph.servicePrincipal" | "graph.servicePrincipal"]) => {
                 Ok(Self::new(Operation::ListDeleted).kind(Kind::ServicePrincipal))
             }
             ("GET", [id]) => Ok(Self::new(Operation::GetDeleted).key(Key::id(id))),

@@ -62,9 +62,12 @@ pub(crate) async fn answer(
     before_work(&mishaps)?;
     let mut key = None;
     let outcome = admit(shared, &wish, view, &mishaps, &mut key).await;
-    shared.world().sign_ins.push(SignIn {
+    let mut world = shared.world();
+    // A client may send its secret where its id belongs.
+    let app_id = world.secrets.hide(&wish.client);
+    world.sign_ins.push(SignIn {
         time: rfc3339(now),
-        app_id: wish.client.clone(),
+        app_id,
         key_id: key,
         method: if matches!(wish.credential, Credential::Secret(_)) {
             "secret"
@@ -74,6 +77,7 @@ pub(crate) async fn answer(
         code: outcome.as_ref().err().map_or(0, |error| error.code),
         replica: view.replica - shared.site.replicas,
     });
+    drop(world);
     let reply = issue(&shared.site, &outcome?, &wish, trace.request_id, now)?;
     match mishaps
         .iter()

@@ -1,0 +1,370 @@
+//! Faults of every kind.
+
+use std::time::{Duration, Instant};
+
+use azure_emulator::{FaultKind, Faults, Operation, Rule, Throttle};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{APP, Harness, SECRET, one_application, read};
+
+fn set(h: &Harness, rule: Rule) {
+    h.emulator
+        .set_faults(Faults {
+            rules: vec![rule],
+            ..Faults::default()
+        })
+        .unwrap();
+}
+
+fn passwords(h: &Harness) -> usize {
+    h.emulator.state()["applications"][0]["passwords"]
+        .as_array()
+        .unwrap()
+        .len()
+}
+
+fn add_request(h: &Harness) -> reqwest::RequestBuilder {
+    h.admin_request(
+        Method::POST,
+        &format!("/applications(appId='{APP}')/addPassword"),
+        Some(json!({})),
+    )
+}
+
+#[tokio::test]
+async fn an_answer_can_be_lost_after_the_work() {
+    let h = Harness::start(one_application()).await;
+    set(
+        &h,
+        Rule::new(FaultKind::LostAnswer)
+            .on(Operation::AddPassword)
+            .application(APP.to_string())
+            .times(1),
+    );
+    assert!(add_request(&h).send().await.is_err());
+    assert_eq!(passwords(&h), 2, "the work was done");
+    assert_eq!(h.emulator.faults().rules[0].times, Some(0));
+    assert_eq!(
+        add_request(&h).send().await.unwrap().status(),
+        StatusCode::OK,
+        "once only"
+    );
+    let lost = h
+        .emulator
+        .requests()
+        .into_iter()
+        .find(|request| !request.delivered)
+        .unwrap();
+    assert_eq!(
+        (lost.operation, lost.status),
+        (Some(Operation::AddPassword), 200)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_can_be_cut_before_the_work_and_amid_the_answer() {
+    let h = Harness::start(one_application()).await;
+    set(&h, Rule::new(FaultKind::CutConnection).on(Operation::Write));
+    assert!(add_request(&h).send().await.is_err());
+    assert_eq!(passwords(&h), 1, "nothing was done");
+    set(&h, Rule::new(FaultKind::CutBody).on(Operation::AddPassword));
+    let answer = add_request(&h).send().await;
+    let whole = match answer {
+        Ok(answer) => answer.bytes().await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!whole);
+    assert_eq!(passwords(&h), 2, "the work was done");
+}
+
+#[tokio::test]
+async fn errors_before_the_work_leave_no_trace() {
+    let h = Harness::start(one_application()).await;
+    for (kind, status, code) in [
+        (
+            FaultKind::ConcurrencyViolation,
+            409,
+            "Directory_ConcurrencyViolation",
+        ),
+        (FaultKind::ConcurrentRequests, 400, "Request_BadRequest"),
+        (FaultKind::ServerError, 500, "Service_InternalServerError"),
+        (FaultKind::Unavailable, 503, "serviceNotAvailable"),
+        (FaultKind::TooManyRequests, 429, "TooManyRequests"),
+    ] {
+        set(&h, Rule::new(kind).on(Operation::AddPassword).times(1));
+        let seen = h.add_password(APP).await;
+        assert_eq!((seen.status.as_u16(), seen.code()), (status, code));
+        assert_eq!(passwords(&h), 1);
+        if status == 429 {
+            assert_eq!(seen.header("retry-after"), "1");
+        }
+        if kind == FaultKind::ConcurrentRequests {
+            assert!(
+                seen.body["error"]["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("concurrent requests being made to the tenant")
+            );
+        }
+        assert_eq!(
+            h.get("/applications").await.status,
+            StatusCode::OK,
+            "reads are not concerned"
+        );
+    }
+}
+
+#[tokio::test]
+async fn remove_password_can_fail_after_doing_the_work() {
+    let h = Harness::start(one_application()).await;
+    let key = h.get(&format!("/applications(appId='{APP}')")).await.body["passwordCredentials"][0]
+        ["keyId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    set(
+        &h,
+        Rule::new(FaultKind::ServerErrorAfterWork)
+            .on(Operation::RemovePassword)
+            .times(1),
+    );
+    assert_eq!(
+        h.remove_password(APP, &key).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    assert_eq!(passwords(&h), 0);
+    assert_eq!(
+        h.remove_password(APP, &key).await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn the_token_endpoint_has_bad_days_too() {
+    let h = Harness::start(one_application()).await;
+    for (kind, status, code) in [
+        (FaultKind::TooManyRequests, 429, 90_055),
+        (FaultKind::ServerError, 500, 90_033),
+        (FaultKind::Unavailable, 503, 90_033),
+    ] {
+        set(&h, Rule::new(kind).on(Operation::Token).times(1));
+        let seen = h.sign_in(&APP.to_string(), SECRET).await;
+        assert_eq!((seen.status.as_u16(), seen.aadsts()), (status, code));
+        h.token_of(&APP.to_string(), SECRET).await;
+    }
+    let mut slow = Rule::new(FaultKind::Slow).on(Operation::Token);
+    slow.delay_ms = Some(300);
+    set(&h, slow);
+    let before = Instant::now();
+    h.token_of(&APP.to_string(), SECRET).await;
+    assert!(before.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn a_rule_for_one_application_leaves_others_alone() {
+    let h = Harness::start(one_application()).await;
+    set(
+        &h,
+        Rule::new(FaultKind::ServerError).application(Uuid::from_u128(99).to_string()),
+    );
+    assert_eq!(h.add_password(APP).await.status, StatusCode::OK);
+    // By object id, of a request that names the application by its appId.
+    set(
+        &h,
+        Rule::new(FaultKind::ServerError).application(h.object_id("applications", APP)),
+    );
+    assert_eq!(
+        h.add_password(APP).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+}
+
+#[tokio::test]
+async fn budgets_run_out_and_come_back() {
+    let h = Harness::start(one_application()).await;
+    let throttle = Throttle {
+        units_per_10_seconds: 10,
+        ..Throttle::default()
+    };
+    h.emulator
+        .set_faults(Faults {
+            throttle,
+            ..Faults::default()
+        })
+        .unwrap();
+    for (query, units) in [
+        ("", "2"),
+        ("?$select=id", "1"),
+        ("?$top=5", "1"),
+        ("?$top=5&$select=id", "1"),
+        ("?$expand=owners", "3"),
+    ] {
+        assert_eq!(
+            h.get(&format!("/applications{query}"))
+                .await
+                .header("x-ms-resource-unit"),
+            units,
+            "{query}"
+        );
+    }
+    assert_eq!(
+        h.get("/applications?$select=id")
+            .await
+            .header("x-ms-throttle-limit-percentage"),
+        "0.9"
+    );
+    let refused = h.get("/applications").await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")
+    );
+    let wait: i64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=10).contains(&wait));
+    assert_eq!(
+        refused.header("x-ms-throttle-information"),
+        "ResourceUnitLimitExceeded"
+    );
+    assert!(
+        refused
+            .header("x-ms-throttle-scope")
+            .contains(&h.at.client_id.to_string())
+    );
+    h.emulator.advance(wait);
+    assert_eq!(h.get("/applications").await.status, StatusCode::OK);
+
+    let throttle = Throttle {
+        writes_per_150_seconds: 1,
+        key_credentials_per_minute: 1,
+        ..Throttle::default()
+    };
+    h.emulator
+        .set_faults(Faults {
+            throttle,
+            ..Faults::default()
+        })
+        .unwrap();
+    h.emulator.advance(150);
+    assert_eq!(h.add_password(APP).await.status, StatusCode::OK);
+    assert_eq!(
+        h.add_password(APP)
+            .await
+            .header("x-ms-throttle-information"),
+        "WriteLimitExceeded"
+    );
+    assert_eq!(
+        h.get("/applications?$select=keyCredentials").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        h.get("/applications?$select=keyCredentials").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test]
+async fn no_secret_stands_in_any_log() {
+    let h = Harness::start(one_application()).await;
+    let secret = h.add_password(APP).await.body["secretText"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    h.token_of(&APP.to_string(), &secret).await;
+    h.sign_in(&APP.to_string(), SECRET).await;
+    // A client that puts secrets where none belong.
+    h.post(
+        "/applications",
+        json!({"displayName": format!("it is {secret}.")}),
+    )
+    .await;
+    h.get(&format!("/applications?$filter=displayName eq '{secret}'"))
+        .await;
+    h.get(&format!(
+        "/applications?$filter=displayName eq '{}'",
+        secret.replace('~', "%7E")
+    ))
+    .await;
+    h.sign_in(&secret, "x").await;
+    let shown = |path: &str| h.client.get(format!("{}/{path}", h.at.admin)).send();
+    for path in ["requests", "sign-ins", "state", "faults"] {
+        let seen = read(shown(path).await.unwrap()).await;
+        let mut text = seen.body.to_string();
+        if path == "state" {
+            // The directory holds what it was given: the name that the client made of the secret.
+            text = text.replace(&format!("it is {secret}."), "");
+        }
+        for secret in h.emulator.secrets() {
+            assert!(!text.contains(&secret), "{path}");
+        }
+    }
+    let all = read(shown("state?secrets=true").await.unwrap()).await;
+    assert!(all.body.to_string().contains(SECRET));
+    let secrets = read(shown("secrets").await.unwrap()).await;
+    assert!(secrets.body.as_array().unwrap().contains(&json!(secret)));
+}
+
+#[tokio::test]
+async fn tests_steer_over_http() {
+    let h = Harness::start(one_application()).await;
+    let url = |path: &str| format!("{}/{path}", h.at.admin);
+    let post = |path: &str, body: Value| h.client.post(url(path)).json(&body).send();
+    let rules = json!({"rules": [{"kind": "server_error", "operation": "read", "times": 1}]});
+    assert_eq!(
+        post("faults", rules).await.unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        h.get("/applications").await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    assert_eq!(h.get("/applications").await.status, StatusCode::OK);
+    for wrong in [
+        json!({"rulez": []}),
+        json!({"rules": [{"kind": "x"}]}),
+        json!({"rules": [{"kind": "slow", "probability": 2}]}),
+    ] {
+        assert_eq!(
+            post("faults", wrong).await.unwrap().status(),
+            StatusCode::BAD_REQUEST
+        );
+    }
+    let before = h.emulator.now();
+    assert_eq!(
+        post("clock", json!({"advance_seconds": 100}))
+            .await
+            .unwrap()
+            .status(),
+        StatusCode::OK
+    );
+    assert!((h.emulator.now() - before).num_seconds() >= 100);
+    let arm = read(
+        h.client
+            .get(format!("{}/subscriptions", h.at.arm))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert_eq!(
+        (arm.status, arm.code()),
+        (StatusCode::NOT_FOUND, "ResourceNotFound")
+    );
+    let last = h.emulator.requests().pop().unwrap();
+    assert_eq!(last.status, 404);
+}
+
+#[tokio::test]
+async fn skew_shows_in_tokens_and_dates() {
+    let h = Harness::start(one_application()).await;
+    h.emulator
+        .set_faults(Faults {
+            clock_skew_seconds: -600,
+            ..Faults::default()
+        })
+        .unwrap();
+    let seen = h.sign_in(&APP.to_string(), SECRET).await;
+    let date = chrono::DateTime::parse_from_rfc2822(seen.header("date")).unwrap();
+    let behind = (chrono::Utc::now() - date.to_utc()).num_seconds();
+    assert!((598..=605).contains(&behind), "{behind}");
+}
