@@ -83,3 +83,16 @@ def test_the_account_can_switch_it_off(aws):
             sts.get_web_identity_token(Audience=["a"], SigningAlgorithm="RS256")
     finally:
         iam.enable_outbound_web_identity_federation()
+
+
+def test_a_policy_can_hold_a_role_to_one_audience(aws, name):
+    aws.function(name, FUNCTION, [{
+        "Effect": "Allow", "Action": "sts:GetWebIdentityToken", "Resource": "*", "Condition": {
+            "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "api://AzureADTokenExchange"},
+            "StringEquals": {"sts:SigningAlgorithm": "RS256"}}}])
+    got = {}
+    for audience in ("api://AzureADTokenExchange", "elsewhere"):
+        event = {"Audience": [audience], "SigningAlgorithm": "RS256"}
+        answer = aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        got[audience] = isinstance(json.load(answer["Payload"]), str)
+    assert got == {"api://AzureADTokenExchange": True, "elsewhere": False}

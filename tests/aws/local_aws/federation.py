@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from ministack.core import iam_actions
 from ministack.core.iam_evaluator import caller_arn
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
@@ -70,9 +71,13 @@ def _refused(code: str, message: str, status: int = 400) -> tuple:
     return sts._error(status, code, message, ns="sts")
 
 
+def _audiences(params: dict[str, list[str]]) -> list[str]:
+    return [value for key, values in params.items() if key.startswith("Audience.member.") for value in values]
+
+
 def get_web_identity_token(params: dict[str, list[str]]) -> tuple:
     algorithm = (params.get("SigningAlgorithm") or [""])[0]
-    audiences = [value for key, values in params.items() for value in values if key.startswith("Audience.member.")]
+    audiences = _audiences(params)
     seconds = (params.get("DurationSeconds") or ["300"])[0]
     if not _enabled:
         return _refused("OutboundWebIdentityFederationDisabledException",
@@ -127,6 +132,17 @@ def install(endpoint: str) -> None:
     _keys["RS256"] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     _keys["ES384"] = ec.generate_private_key(ec.SECP384R1())
     their_sts, their_iam = sts.handle_request, iam.handle_request
+    their_context = iam_actions.request_tag_context
+
+    def context(service: str, action: str, body: bytes, params: dict) -> dict:
+        """The condition keys a policy may hold a token to."""
+        keys = their_context(service, action, body, params)
+        if action == "sts:GetWebIdentityToken":
+            asked = _form(body, params)
+            keys |= {"sts:identitytokenaudience": _audiences(asked),
+                     "sts:signingalgorithm": (asked.get("SigningAlgorithm") or [""])[0],
+                     "sts:durationseconds": (asked.get("DurationSeconds") or ["300"])[0]}
+        return keys
 
     async def sts_request(method: str, path: str, headers: dict, body: bytes, query: dict) -> tuple:
         params = _form(body, query)
@@ -141,3 +157,4 @@ def install(endpoint: str) -> None:
         return await their_iam(method, path, headers, body, query)
 
     sts.handle_request, iam.handle_request = sts_request, iam_request
+    iam_actions.request_tag_context = context
