@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::problem::{Place, Problems, quoted, suggest};
+use super::problem::{Place, Problems, stranger, suggest};
 use super::tree::{Entry, Node, Value};
 
 /// A type that a node can be read as. `None` means that the problem has been noted.
@@ -133,7 +133,7 @@ impl Fields {
                 Some(why) => problems.add(place, format!("`{key}` is not possible here"), why),
                 None => problems.add(
                     place,
-                    format!("unknown field {}", quoted(&key)),
+                    format!("unknown field {}", stranger(&key)),
                     suggest(&key, known),
                 ),
             }

@@ -12,6 +12,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::identity::Cloud;
 use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use crate::secret::SecretText;
 
@@ -112,6 +113,16 @@ impl CloudFacts {
         management: "https://management.core.chinacloudapi.cn/",
         arm_environment: Some("china"),
     };
+}
+
+impl From<Cloud> for CloudFacts {
+    fn from(cloud: Cloud) -> Self {
+        match cloud {
+            Cloud::Public => Self::PUBLIC,
+            Cloud::UsGovernment => Self::US_GOVERNMENT,
+            Cloud::China => Self::CHINA,
+        }
+    }
 }
 
 /// Why a value cannot be written, or not be read back. Never holds any of its text.

@@ -128,6 +128,9 @@ impl Manifest {
     }
 
     /// The credential of this name: one that is listed, or one that a rule makes of the application.
+    ///
+    /// A listed one is found by its name alone. Its application may be another than was asked with, if
+    /// the manifest has changed since.
     pub fn credential(
         &self,
         name: &CredentialName,
@@ -142,6 +145,13 @@ impl Manifest {
             .iter()
             .find(of_rule)
             .map(|rule| rule.credential_for(application))
+    }
+
+    /// The credential that keeps its secret under this name, listed or of a rule.
+    pub fn credential_of_secret(&self, secret: &str) -> Option<Credential> {
+        let listed = self.credentials.values().find(|listed| listed.secret.as_str() == secret);
+        let ruled = |rule: &Rule| Some(rule.credential_for(rule.secret.application(secret)?));
+        listed.cloned().or_else(|| self.rules.iter().find_map(ruled))
     }
 
     /// The JSON Schema of manifests, for editors.

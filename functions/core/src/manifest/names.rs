@@ -50,16 +50,16 @@ impl SecretPattern {
         SecretName(self.0.replace(APP_ID, &application.to_string()))
     }
 
-    /// Whether some application's secret would have this name.
-    pub(super) fn could_be(&self, name: &str) -> bool {
-        let Some((before, _)) = self.0.split_once(APP_ID) else {
-            return false;
-        };
-        let id = name.get(before.len()..).and_then(|rest| rest.get(..36));
-        let Some(id) = id.and_then(|id| id.parse::<AppId>().ok()) else {
-            return false;
-        };
-        self.secret(id).as_str() == name
+    /// What all names begin with.
+    pub fn prefix(&self) -> &str {
+        self.0.split_once(APP_ID).map_or(self.as_str(), |(before, _)| before)
+    }
+
+    /// The application whose secret has this name, if it is of this pattern.
+    pub fn application(&self, name: &str) -> Option<AppId> {
+        let id = name.get(self.prefix().len()..)?.get(..36)?;
+        let id = id.parse().ok()?;
+        (self.secret(id).as_str() == name).then_some(id)
     }
 }
 
@@ -265,9 +265,9 @@ mod tests {
         let app: AppId = APP.parse().expect("id");
         let name = pattern.secret(app);
         assert_eq!(name.as_str(), format!("entra/{APP}/{APP}"));
-        assert!(pattern.could_be(name.as_str()));
-        assert!(!pattern.could_be("entra/x"));
-        assert!(!pattern.could_be(&format!("entra/{APP}/{}", uuid::Uuid::nil())));
+        assert_eq!(pattern.application(name.as_str()).map(|id| id.to_string()).as_deref(), Some(APP));
+        assert_eq!(pattern.application("entra/x"), None);
+        assert_eq!(pattern.application(&format!("entra/{APP}/{}", uuid::Uuid::nil())), None);
         assert_eq!("entra/x".parse::<SecretPattern>(), Err(NameError::NoAppId));
     }
 

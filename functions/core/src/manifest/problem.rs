@@ -1,5 +1,6 @@
 //! What is wrong with a manifest: each problem with its place and its cure.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A place in the text, counted from one, as editors count.
@@ -112,9 +113,10 @@ impl Problems {
     /// The value if nothing was wrong, or all that was, each thing once.
     pub(super) fn settle<T>(mut self, file: &str, value: Option<T>) -> Result<T, ManifestError> {
         // A wrong default is met again by every credential that takes it.
-        self.found.sort();
+        let mut seen = BTreeSet::new();
         self.found
-            .dedup_by(|a, b| (a.place, &a.what) == (b.place, &b.what));
+            .retain(|problem| seen.insert((problem.place, problem.what.clone())));
+        self.found.sort_by_key(|problem| problem.place);
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => Err(ManifestError {
@@ -151,20 +153,23 @@ pub(super) fn list(names: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// A name out of the file, cut short so that an error stays a line.
+/// A name that has been checked, as it stands in an error.
 pub(super) fn quoted(name: &str) -> String {
-    const LONGEST: usize = 40;
-    let text: String = name
+    format!("`{name}`")
+}
+
+/// A word that nobody knows, as it stands in an error. Entra's client secrets have forty characters and
+/// a `~`: whatever could be one, or part of one, is left out.
+pub(super) fn stranger(word: &str) -> String {
+    const LONGEST: usize = 32;
+    let plain = word
         .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
-    let more = if name.chars().count() > LONGEST {
-        "…"
+        .all(|c| c.is_alphanumeric() || "_-./ ".contains(c));
+    if plain && word.chars().count() <= LONGEST {
+        quoted(word)
     } else {
-        ""
-    };
-    format!("`{text}{more}`")
+        "`…`".to_owned()
+    }
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements from one text to the other.

@@ -115,7 +115,7 @@ fn check_secrets(
         };
         if let Some((_, line)) = patterns
             .iter()
-            .find(|(pattern, _)| pattern.could_be(name_text))
+            .find(|(pattern, _)| pattern.application(name_text).is_some())
         {
             let what = format!("the name could be that of a credential of the rule at line {line}");
             problems.add(name.place, what, "name the credential otherwise");
@@ -146,7 +146,7 @@ fn check_secrets(
             .or_insert((name_text, name.place));
         if let Some((_, line)) = patterns
             .iter()
-            .find(|(pattern, _)| pattern.could_be(secret_name.as_str()))
+            .find(|(pattern, _)| pattern.application(secret_name.as_str()).is_some())
         {
             let what =
                 format!("the secret could be that of a credential of the rule at line {line}");

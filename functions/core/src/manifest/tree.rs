@@ -10,7 +10,7 @@ use serde_saphyr::{
     DuplicateKeyPolicy, Error, Location, MessageFormatter, Spanned, UserMessageFormatter,
 };
 
-use super::problem::{Place, Problems, quoted};
+use super::problem::{Place, Problems, stranger};
 
 /// The largest manifest: some five thousand credentials written out.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -113,7 +113,7 @@ fn report(error: &Error, problems: &mut Problems) {
             "begin with `tenant:` and `credentials:`",
         ),
         Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().map_or_else(|| "a key".to_owned(), quoted);
+            let key = key.as_deref().map_or_else(|| "a key".to_owned(), stranger);
             (
                 format!("{key} is given twice in one mapping"),
                 "keep one of the two",
@@ -132,7 +132,7 @@ fn report(error: &Error, problems: &mut Problems) {
         ),
         other => (
             format!(
-                "this is not YAML: {}",
+                "the YAML cannot be read: {}",
                 UserMessageFormatter.format_message(other)
             ),
             "check indentation, quotes and colons here and on the line before",

@@ -10,7 +10,7 @@ use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use super::decode::{Decode, Named, parsed, text, wire};
 use super::format::Template;
 use super::names::{self, NameError, SecretName, SecretPattern};
-use super::problem::{Problems, quoted, suggest};
+use super::problem::{Problems, stranger, suggest};
 use super::tree::Node;
 use super::{KeyOn, Trigger};
 
@@ -204,7 +204,7 @@ macro_rules! decode_words {
                 const WORDS: &[&str] = &[$($word),*];
                 parsed(node, problems, |text| match text {
                     $($word => Ok($value),)*
-                    other => Err((format!("unknown {} {}", $what, quoted(other)), suggest(other, WORDS))),
+                    other => Err((format!("unknown {} {}", $what, stranger(other)), suggest(other, WORDS))),
                 })
             }
         }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::ids::SubscriptionId;
-use crate::manifest::problem::{list, quoted, suggest};
+use crate::manifest::problem::{list, stranger, suggest};
 
 use super::ValueFacts;
 use super::text::Buffer;
@@ -56,7 +56,7 @@ pub enum TemplateError {
     /// A place that cannot be filled.
     #[error("the template has an unknown placeholder {name}; {hint}")]
     Unknown {
-        /// What stands between the braces, cut short and quoted.
+        /// What stands between the braces, where it is safe to show.
         name: String,
         /// The name that it may be meant to be, or all of them.
         hint: String,
@@ -156,16 +156,13 @@ fn place(name: &str) -> Result<Place, TemplateError> {
         "expires_on" => Ok(Place::Expiry),
         "subscription_id" => Ok(Place::Subscription),
         _ => {
-            let is_name = !name.is_empty()
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c));
-            let (name, hint) = if is_name {
-                (quoted(name), suggest(name, NAMES))
+            let shown = stranger(name);
+            let hint = if name.is_empty() {
+                list(NAMES)
             } else {
-                ("`…`".to_owned(), list(NAMES))
+                suggest(name, NAMES)
             };
-            Err(TemplateError::Unknown { name, hint })
+            Err(TemplateError::Unknown { name: shown, hint })
         }
     }
 }
