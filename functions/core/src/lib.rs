@@ -4,10 +4,12 @@
 //! the thin clients, and the functions parse their trigger and call the engine.
 
 pub mod audit;
+pub mod engine;
 pub mod graph;
 pub mod http;
 pub mod identity;
 pub mod ids;
+pub mod lambda;
 pub mod manifest;
 pub mod queue;
 pub mod rotation;

@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -73,10 +75,14 @@ impl Bus {
 
     /// Tells events (`PutEvents`) and returns once each of them is accepted.
     pub async fn put(&self, events: &[CloudEvent], deadline: Instant) -> Result<(), AuditError> {
-        let mut left = events
+        let entries = events
             .iter()
             .map(|event| self.entry(event))
             .collect::<Result<Vec<_>, _>>()?;
+        self.put_all(entries, deadline).await
+    }
+
+    async fn put_all(&self, mut left: Vec<Entry>, deadline: Instant) -> Result<(), AuditError> {
         let mut backoff = Backoff::new(RETRIES, deadline);
         loop {
             let (refused, failure) = self.put_once(left).await;
@@ -91,24 +97,45 @@ impl Bus {
         }
     }
 
+    /// Puts a message of Keywheel to itself, which is no audit event.
+    pub async fn put_message<T: Serialize>(
+        &self,
+        kind: &str,
+        detail: &T,
+        deadline: Instant,
+    ) -> Result<(), AuditError> {
+        let id = Uuid::new_v4();
+        let entry = self.wire(id, kind, Utc::now(), detail)?;
+        self.put_all(vec![entry], deadline).await
+    }
+
     fn entry(&self, event: &CloudEvent) -> Result<Entry, AuditError> {
-        let detail = serde_json::to_string(event)
-            .map_err(|error| AuditError::Unwritable(event.id, error))?;
-        let kind = event.kind.to_string();
+        self.wire(event.id, &event.kind.to_string(), event.time, event)
+    }
+
+    fn wire<T: Serialize>(
+        &self,
+        id: Uuid,
+        kind: &str,
+        time: DateTime<Utc>,
+        detail: &T,
+    ) -> Result<Entry, AuditError> {
+        let detail =
+            serde_json::to_string(detail).map_err(|error| AuditError::Unwritable(id, error))?;
         // 14 bytes are counted for the time (docs.aws.amazon.com/eventbridge: PutEvents entry size).
         let bytes = 14 + SOURCE.len() + kind.len() + detail.len();
         if bytes > BYTES {
-            return Err(AuditError::TooLarge(event.id));
+            return Err(AuditError::TooLarge(id));
         }
         let wire = PutEventsRequestEntry::builder()
             .event_bus_name(&self.name)
             .source(SOURCE)
             .detail_type(kind)
-            .time(SystemTime::from(event.time).into())
+            .time(SystemTime::from(time).into())
             .detail(detail)
             .build();
         Ok(Entry {
-            id: event.id,
+            id,
             bytes,
             wire,
         })

@@ -86,20 +86,16 @@ impl CloudEvent {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
-    /// `keywheel.rotation.queued`.
-    RotationQueued,
     /// `keywheel.rotation.stored`.
     RotationStored,
     /// `keywheel.rotation.promoted`.
     RotationPromoted,
-    /// `keywheel.rotation.abandoned`: another one won.
+    /// `keywheel.rotation.abandoned`: its key was dead, or another rotation won.
     RotationAbandoned,
     /// `keywheel.rotation.failed`: for good; the job is in the dead-letter queue.
     RotationFailed,
     /// `keywheel.key.minted`.
     KeyMinted,
-    /// `keywheel.key.answer-lost`: one may have been minted, whose text nobody has.
-    KeyAnswerLost,
     /// `keywheel.key.removed`.
     KeyRemoved,
     /// `keywheel.finding.<what>`: seen, and only reported.
@@ -109,14 +105,12 @@ pub enum EventType {
 const FINDING: &str = "keywheel.finding.";
 
 impl EventType {
-    const NAMED: [(Self, &'static str); 8] = [
-        (Self::RotationQueued, "keywheel.rotation.queued"),
+    const NAMED: [(Self, &'static str); 6] = [
         (Self::RotationStored, "keywheel.rotation.stored"),
         (Self::RotationPromoted, "keywheel.rotation.promoted"),
         (Self::RotationAbandoned, "keywheel.rotation.abandoned"),
         (Self::RotationFailed, "keywheel.rotation.failed"),
         (Self::KeyMinted, "keywheel.key.minted"),
-        (Self::KeyAnswerLost, "keywheel.key.answer-lost"),
         (Self::KeyRemoved, "keywheel.key.removed"),
     ];
 

@@ -137,6 +137,9 @@ impl Graph {
             Ok(request) => self.http.send(request).await,
             Err(error) => Err(SendError::from(error)),
         };
+        if let Ok(answer) = &sent {
+            self.set_clock(&answer.headers);
+        }
         match sent {
             Ok(answer) if answer.status.is_success() => Ok(answer),
             Ok(answer) => Err(GraphError::refused(operation, options, &answer)),

@@ -1,5 +1,7 @@
 //! Applications and service principals, by the page.
 
+use std::fmt;
+
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +44,12 @@ impl Detail {
 /// Where a listing goes on (`@odata.nextLink`); always at the Graph that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageLink(Url);
+
+impl fmt::Display for PageLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A part of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +109,12 @@ impl Graph {
     ) -> Result<Vec<ServicePrincipal>, GraphError> {
         self.by_app_ids(KeyOn::ServicePrincipal, apps, detail, options)
             .await
+    }
+
+    /// A link that was written down, unless it leads away from this Graph: the token goes wherever it points.
+    pub fn page_link(&self, text: &str) -> Option<PageLink> {
+        let link = Url::parse(text).ok()?;
+        (link.origin() == self.root.origin()).then_some(PageLink(link))
     }
 
     async fn all<T: DeserializeOwned>(

@@ -11,9 +11,12 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use azure_core::credentials::TokenCredential;
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Url;
+use reqwest::header::{DATE, HeaderMap};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -93,6 +96,8 @@ impl CallOptions {
 /// A client of Graph; clones share everything.
 #[derive(Clone, Debug)]
 pub struct Graph {
+    /// How many seconds Graph's clock is ahead of ours, by the `Date` of its last answer.
+    ahead: Arc<AtomicI64>,
     http: Http,
     credential: Arc<dyn TokenCredential>,
     root: Url,
@@ -102,9 +107,27 @@ impl Graph {
     /// A client of the Graph at this address (without a version), signed in with this credential.
     pub fn new(http: Http, credential: Arc<dyn TokenCredential>, endpoint: &Url) -> Self {
         Self {
+            ahead: Arc::default(),
             http,
             credential,
             root: endpoint.clone(),
+        }
+    }
+
+    /// The time by Graph's clock, as of its last answer: a key's life and a clock that is wrong here are
+    /// measured by the same clock that way.
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::seconds(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Takes the `Date` of an answer in (RFC 9110, section 6.6.1). It counts whole seconds, and the answer
+    /// took its time: a small difference is none.
+    fn set_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(Ok(date)) = date.map(DateTime::parse_from_rfc2822) {
+            let ahead = (date.with_timezone(&Utc) - Utc::now()).num_seconds();
+            let ahead = if ahead.abs() <= 5 { 0 } else { ahead };
+            self.ahead.store(ahead, Ordering::Relaxed);
         }
     }
 

@@ -20,44 +20,13 @@ use super::stored::StoredSecret;
 use super::{Endpoints, IdentityError};
 use crate::http::aws::AwsFailure;
 use crate::http::{AzureTransport, Backoff, Http, Retry};
-use crate::ids::{AppId, KeyId, TenantId};
+use crate::rotation::{OwnKey, SignedInAs};
+use crate::ids::{AppId, TenantId};
 
 /// How long the STS token lives that is exchanged at once (`DurationSeconds`, 60 to 3600).
 const ASSERTION_SECONDS: i32 = 300;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Whom Keywheel itself is signed in as, so that no rule ever removes that key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignedInAs {
-    /// Its application; `None` where a person is signed in, or a machine.
-    pub app: Option<AppId>,
-    /// The key it signs in with.
-    pub key: OwnKey,
-}
-
-/// The key that Keywheel itself signs in with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnKey {
-    /// It signs in without a client secret.
-    None,
-    /// This one.
-    Known(KeyId),
-    /// A client secret that came without its key's id: it may be any of the application's.
-    Unknown,
-}
-
-impl SignedInAs {
-    /// Whether removing this key could lock Keywheel out.
-    pub fn protects(&self, app: AppId, key: KeyId) -> bool {
-        self.app == Some(app)
-            && match self.key {
-                OwnKey::None => false,
-                OwnKey::Known(own) => own == key,
-                OwnKey::Unknown => true,
-            }
-    }
-}
 
 /// Keywheel's own sign-in.
 #[derive(Clone, Debug)]

@@ -35,6 +35,13 @@ pub enum Cloud {
     China,
 }
 
+impl Cloud {
+    /// The one that `KEYWHEEL_CLOUD` names, or the global one.
+    pub fn from_env() -> Result<Self, IdentityError> {
+        http::env("KEYWHEEL_CLOUD").map_or(Ok(Self::default()), |text| text.parse())
+    }
+}
+
 impl FromStr for Cloud {
     type Err = IdentityError;
 

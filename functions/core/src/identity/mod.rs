@@ -6,11 +6,12 @@ mod mode;
 mod stored;
 pub mod token;
 
-pub use credential::{Identity, OwnKey, SignedInAs};
+pub use credential::Identity;
 pub use endpoints::{Cloud, Endpoints};
 pub use mode::SignInMode;
 pub use token::{TokenError, sign_in};
 
+use crate::http::Retry;
 use crate::http::aws::AwsFailure;
 
 /// Keywheel's own sign-in is not set up, or not as it should be.
@@ -43,4 +44,14 @@ pub enum IdentityError {
         /// What is wrong with it; nothing of the value itself.
         problem: &'static str,
     },
+}
+
+impl IdentityError {
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Read { failure, .. } => failure.retry,
+            Self::Setting { .. } | Self::Setup(_) | Self::Value { .. } => Retry::Never,
+        }
+    }
 }

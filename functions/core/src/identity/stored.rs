@@ -14,9 +14,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant};
 
 use super::IdentityError;
-use super::credential::{OwnKey, aadsts, client_secret};
+use super::credential::{aadsts, client_secret};
 use crate::http::aws::AwsFailure;
 use crate::ids::{AppId, KeyId, TenantId};
+use crate::rotation::OwnKey;
 use crate::secret::SecretText;
 
 /// How long a value is held before it is read anew: a function's process may outlive a rotation of its own

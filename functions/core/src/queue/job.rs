@@ -1,12 +1,11 @@
 //! What a job says. It names keys and versions; it never holds a secret.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AppId, CredentialName, KeyId, RotationId, VersionId};
+use crate::rotation::plan::Reason;
 
 /// The version of the shape below. A worker refuses any other, and its message waits for one that knows it.
 pub const SCHEMA: u32 = 1;
@@ -54,27 +53,13 @@ pub enum Work {
         /// The key.
         key: KeyId,
     },
-    /// Remove keys that lost: minted by a rotation of ours, and held by no version.
+    /// Remove a key that lost: minted by a rotation of ours, and held by no version.
     Resolve {
-        /// The keys.
-        keys: BTreeSet<KeyId>,
+        /// The rotation that minted it.
+        rotation: RotationId,
+        /// The key.
+        key: KeyId,
     },
-}
-
-/// Why a secret is rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// It expires soon.
-    Due,
-    /// There is none yet.
-    First,
-    /// An earlier try was cut off.
-    Resumed,
-    /// Somebody asked.
-    Requested,
-    /// Somebody said that it is known to others.
-    Compromised,
 }
 
 /// When the old key goes.
@@ -145,10 +130,7 @@ impl Job {
                     .map_or("none", |version| version.0.as_str());
                 format!("retire-{version}-{key}")
             }
-            Work::Resolve { keys } => {
-                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                format!("resolve-{}", hash(&keys.join(",")))
-            }
+            Work::Resolve { key, .. } => format!("resolve-{key}"),
         };
         // Two credentials on one application may both speak of one key.
         let credential = &hash(&self.credential.0)[..16];

@@ -3,5 +3,5 @@
 mod job;
 mod sqs;
 
-pub use job::{Job, JobError, Reason, RevokeOld, SCHEMA, Work};
+pub use job::{Job, JobError, RevokeOld, SCHEMA, Work};
 pub use sqs::{Queue, QueueError, Unsent};

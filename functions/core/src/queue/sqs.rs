@@ -23,7 +23,7 @@ const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 pub struct Queue {
     client: Client,
     url: String,
-    dead_letters: String,
+    dead_letters: Option<String>,
 }
 
 /// A job that is not in the queue, as far as is known.
@@ -44,6 +44,9 @@ pub enum QueueError {
     /// A job has no JSON form.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// This deployment has no dead-letter queue to write to.
+    #[error("KEYWHEEL_DEAD_LETTER_URL is not set: only the redrive policy makes dead letters")]
+    NoDeadLetters,
     /// SQS refused.
     #[error("SQS: {operation}: {failure}")]
     Failed {
@@ -72,7 +75,7 @@ impl QueueError {
                 Retry::Never
             }
             Self::Unsent(_) => Retry::Soon,
-            Self::Job(_) => Retry::Never,
+            Self::Job(_) | Self::NoDeadLetters => Retry::Never,
             Self::Failed { failure, .. } => failure.retry,
         }
     }
@@ -80,7 +83,7 @@ impl QueueError {
 
 impl Queue {
     /// A client of these two queues.
-    pub fn new(aws: &SdkConfig, url: String, dead_letters: String) -> Self {
+    pub fn new(aws: &SdkConfig, url: String, dead_letters: Option<String>) -> Self {
         Self {
             client: Client::new(aws),
             url,
@@ -172,6 +175,7 @@ impl Queue {
         reason: &str,
     ) -> Result<(), QueueError> {
         let operation = "SendMessage";
+        let dead_letters = self.dead_letters.as_ref().ok_or(QueueError::NoDeadLetters)?;
         let reason: String = reason.chars().take(1000).collect();
         let reason = MessageAttributeValue::builder()
             .data_type("String")
@@ -184,7 +188,7 @@ impl Queue {
         let request = self
             .client
             .send_message()
-            .queue_url(&self.dead_letters)
+            .queue_url(dead_letters)
             .message_body(body)
             .message_attributes("reason", reason)
             .message_group_id(group)

@@ -62,6 +62,50 @@ pub enum Call {
     Emit(Event),
 }
 
+impl Call {
+    /// The operation's name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::DescribeSecret => "DescribeSecret",
+            Self::CreateSecret => "CreateSecret",
+            Self::ReadValue { .. } => "GetSecretValue",
+            Self::ReadPrincipal => "get principal",
+            Self::AddPassword { .. } => "addPassword",
+            Self::RemovePassword { .. } => "removePassword",
+            Self::PutValue { .. } => "PutSecretValue",
+            Self::MoveLabel { .. } => "UpdateSecretVersionStage",
+            Self::SignIn { .. } => "sign in",
+            Self::Wait(_) => "wait",
+            Self::Emit(_) => "PutEvents",
+        }
+    }
+}
+
+impl Reply {
+    /// What kind of answer it was, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Secret(SecretState::Missing) => "missing",
+            Self::Secret(SecretState::ScheduledForDeletion) => "scheduled for deletion",
+            Self::Secret(SecretState::Present(_)) | Self::Principal(Some(_)) => "present",
+            Self::Principal(None) => "gone",
+            Self::Created => "created",
+            Self::Value => "a value",
+            Self::NoValue => "no value",
+            Self::Added { .. } => "added",
+            Self::Removed => "removed",
+            Self::Stored => "stored",
+            Self::Taken => "taken",
+            Self::Moved => "moved",
+            Self::Refused => "refused",
+            Self::SignIn(SignIn::Accepted) => "accepted",
+            Self::SignIn(_) => "refused",
+            Self::Waited => "waited",
+            Self::Emitted => "emitted",
+        }
+    }
+}
+
 /// The answer to a [`Call`]. An answer that means "this try cannot go on" is not here: the try ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reply {

@@ -44,24 +44,36 @@ pub const UNNAMED_FOR: TimeDelta = TimeDelta::hours(1);
 /// How long a void version's key is kept: longer than any try lives that did not see the label.
 pub const VOID_FOR: TimeDelta = TimeDelta::minutes(15);
 
-/// Whom Keywheel itself is signed in as: that key is never removed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Whom Keywheel itself is signed in as, so that no rule ever removes that key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignedInAs {
-    /// The application.
-    pub application: AppId,
-    /// How it proves itself.
-    pub by: SignedInBy,
+    /// Its application; `None` where a person is signed in, or a machine.
+    pub app: Option<AppId>,
+    /// The key it signs in with.
+    pub key: OwnKey,
 }
 
-/// What Keywheel itself signs in with.
+/// The key that Keywheel itself signs in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SignedInBy {
-    /// A federated credential, a managed identity, a person: no key is at stake.
-    NoKey,
-    /// This key.
-    Key(KeyId),
-    /// Some key, and there is no telling which: none of the application's is removed.
-    UnknownKey,
+pub enum OwnKey {
+    /// It signs in without a client secret.
+    None,
+    /// This one.
+    Known(KeyId),
+    /// A client secret that came without its key's id: it may be any of the application's.
+    Unknown,
+}
+
+impl SignedInAs {
+    /// Whether removing this key could lock Keywheel out.
+    pub fn protects(&self, app: AppId, key: KeyId) -> bool {
+        self.app == Some(app)
+            && match self.key {
+                OwnKey::None => false,
+                OwnKey::Known(own) => own == key,
+                OwnKey::Unknown => true,
+            }
+    }
 }
 
 /// What all tries at one credential know of it.
@@ -80,13 +92,6 @@ pub struct Terms {
 impl Terms {
     /// Whether a key may be the one that Keywheel itself is signed in with.
     pub fn is_own_key(&self, key: KeyId) -> bool {
-        self.signed_in_as.as_ref().is_some_and(|own| {
-            own.application == self.application
-                && match own.by {
-                    SignedInBy::NoKey => false,
-                    SignedInBy::Key(id) => id == key,
-                    SignedInBy::UnknownKey => true,
-                }
-        })
+        self.signed_in_as.is_some_and(|own| own.protects(self.application, key))
     }
 }

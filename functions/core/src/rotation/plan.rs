@@ -1,8 +1,11 @@
 //! What a sweep finds to do about one credential, and what it only reports.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::retire::{Standing, Target, standing};
@@ -20,7 +23,10 @@ pub enum Trigger {
 }
 
 /// Why a rotation is to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The secret has no value yet.
     First,
@@ -34,6 +40,8 @@ pub enum Reason {
     Adopt,
     /// A promotion was cut off before its record and its `since` label.
     Record,
+    /// Somebody asked.
+    Requested,
 }
 
 /// One thing to do.
@@ -57,6 +65,30 @@ pub enum Work {
         /// The key.
         key: KeyId,
     },
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotate { reason, .. } => write!(f, "rotate ({reason})"),
+            Self::Retire(target) => write!(f, "retire key {}", target.key),
+            Self::Resolve { key, .. } => write!(f, "resolve key {key}"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::Expiring => "expiring",
+            Self::KeyAbsent => "key absent",
+            Self::Resume => "resume",
+            Self::Adopt => "adopt",
+            Self::Record => "record",
+            Self::Requested => "requested",
+        })
+    }
 }
 
 /// Something a sweep saw and only reports.
@@ -102,6 +134,30 @@ impl Finding {
             | Self::ExpiringKey(key, _)
             | Self::ExpiringCertificate(key, _)
             | Self::NativeRotationLate(key, _) => Some(*key),
+        }
+    }
+}
+
+impl Finding {
+    /// What it means and what to do about it, in a sentence for people.
+    pub fn explanation(&self) -> String {
+        match self {
+            Self::Stopped(stop) => stop.explanation().to_owned(),
+            Self::ForeignKey(_) => {
+                "a key that Keywheel did not mint; name it under `retire_keys` to have it removed".into()
+            }
+            Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
+            Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
+            Self::ExpiringKey(_, at) => {
+                format!("expires on {}, and nobody manages it; add it to the manifest", at.date_naive())
+            }
+            Self::ExpiringCertificate(_, at) => {
+                format!("expires on {}; Keywheel does not rotate certificates", at.date_naive())
+            }
+            Self::NativeRotationLate(_, at) => format!(
+                "expires on {}, and Secrets Manager's rotation schedule has not replaced it; check the schedule",
+                at.date_naive()
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::observed::{Key, Principal, SecretState, SecretView};
 use super::stop::Stop;
 use super::tail::Tail;
 use super::{CLOCK_SLACK, Terms, VOID_FOR};
-use crate::ids::{KeyId, VersionId};
+use crate::ids::{KeyId, RotationId, VersionId};
 
 /// Which key is to go, and where its secret lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,8 @@ enum State {
     Since(DateTime<Utc>),
     Void { version: VersionId, at: DateTime<Utc> },
     ReadPrincipal,
+    /// The try that stored a version that was never current may not have lived to say what it minted.
+    EmitMinted { rotation: RotationId, present: bool },
     Remove,
     Emit,
     TakeOff(Vec<Label>),
@@ -187,7 +189,7 @@ impl Retire {
         }
         let Some(key) = principal.key(self.target.key) else {
             // Removed by an earlier try that was cut off before it could say so.
-            return State::Emit;
+            return self.remove(false);
         };
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
@@ -201,7 +203,16 @@ impl Retire {
         if self.promoted_by_hand(key) && !self.now {
             return State::Since(now);
         }
-        State::Remove
+        self.remove(true)
+    }
+
+    fn remove(&self, present: bool) -> State {
+        let never_current = |version: &&VersionId| self.view.since(version).is_none();
+        match self.target.version.as_ref().filter(never_current).and_then(VersionId::rotation) {
+            Some(rotation) => State::EmitMinted { rotation, present },
+            None if present => State::Remove,
+            None => State::Emit,
+        }
     }
 
     /// `AWSPREVIOUS` without a `since` label, on a key younger than the current version's promotion:
@@ -255,6 +266,9 @@ impl Retire {
                 from: None,
             },
             State::ReadPrincipal => Call::ReadPrincipal,
+            State::EmitMinted { rotation, .. } => {
+                Call::Emit(Event::Minted { rotation: *rotation, key: self.target.key })
+            }
             State::Remove => Call::RemovePassword { key: self.target.key },
             State::Emit => Call::Emit(Event::Removed {
                 version: self.target.version.clone(),
@@ -301,7 +315,9 @@ impl Try for Retire {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
-            (State::Remove, Reply::Removed) => State::Emit,
+            (State::EmitMinted { present: true, .. }, Reply::Emitted) => State::Remove,
+            (State::EmitMinted { present: false, .. }, Reply::Emitted)
+            | (State::Remove, Reply::Removed) => State::Emit,
             (State::Emit, Reply::Emitted) => self.after_emit(),
             // Refused: the label is off already.
             (State::TakeOff(labels), _) => Self::take_off(labels),

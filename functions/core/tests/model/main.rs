@@ -44,14 +44,14 @@ fn one_try_cut_off_three_times() {
 fn a_job_delivered_twice_at_once() {
     let world = World::new(terms(false)).with_current(true);
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([rotate(2, Some(1))])];
-    explore("the same job twice", Scenario::new(world, actors, 1, 1));
+    explore("the same job twice", Scenario::new(world, actors, 2, 2));
 }
 
 #[test]
 fn two_rotations_at_once() {
     let world = World::new(terms(false)).with_current(true);
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([rotate(3, Some(1))])];
-    explore("two rotations", Scenario::new(world, actors, 1, 1));
+    explore("two rotations", Scenario::new(world, actors, 2, 2));
 }
 
 #[test]
@@ -59,14 +59,14 @@ fn a_queued_job_beside_rotate_secret() {
     let mut world = World::new(terms(false)).with_current(true);
     begin_native(&mut world, rotation(3));
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(rotation(3))];
-    explore("a job beside RotateSecret", Scenario::new(world, actors, 1, 1));
+    explore("a job beside RotateSecret", Scenario::new(world, actors, 2, 2));
 }
 
 #[test]
 fn the_first_rotation_twice_at_once() {
     let world = World::new(terms(false));
     let actors = vec![Actor::queue([rotate(2, None)]), Actor::queue([rotate(3, None)])];
-    explore("two first rotations", Scenario::new(world, actors, 1, 1));
+    explore("two first rotations", Scenario::new(world, actors, 2, 2));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn the_first_rotation_cut_off() {
 fn an_adopted_secret() {
     let world = World::new(terms(true)).with_current(false);
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([rotate(2, Some(1))])];
-    explore("adoption", Scenario::new(world, actors, 1, 1));
+    explore("adoption", Scenario::new(world, actors, 2, 2));
 }
 
 #[test]
@@ -94,5 +94,5 @@ fn retiring_beside_a_rotation() {
         Actor::queue([retire.clone(), rotate(3, Some(2))]),
         Actor::queue([rotate(3, Some(2)), retire]),
     ];
-    explore("retire beside rotate", Scenario::new(world, actors, 1, 1));
+    explore("retire beside rotate", Scenario::new(world, actors, 2, 2));
 }

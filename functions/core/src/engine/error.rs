@@ -1,0 +1,92 @@
+//! Why the engine could not go on, in the words of whichever client failed.
+
+use crate::audit::AuditError;
+use crate::graph::{self, GraphError};
+use crate::http::{Retry, SetupError};
+use crate::identity::{IdentityError, TokenError};
+use crate::ids::{CredentialName, KeyId};
+use crate::manifest::{FormatError, LoadError, SourceError};
+use crate::queue::QueueError;
+use crate::secrets::SecretsError;
+
+/// A step that failed. The next try of the same job goes on where this one was cut off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The function's time is nearly over; what is left goes to a fresh message.
+    #[error("out of time; what is left goes on in a fresh message")]
+    OutOfTime,
+    /// Microsoft Graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// AWS Secrets Manager.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The token endpoint, asked with the secret being proved.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Keywheel's own sign-in.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The event bus.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The value of a secret.
+    #[error("credential {credential}: {source}")]
+    Format {
+        /// Whose.
+        credential: CredentialName,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] LoadError),
+    /// Where the manifest is.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// An environment variable.
+    #[error("{name} is not set; {cure}")]
+    Unset {
+        /// The variable.
+        name: &'static str,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// AWS does not say who we are.
+    #[error("cannot learn the AWS account and region: {0}")]
+    Account(String),
+    /// The rules asked for a text that this try does not hold.
+    #[error("the secret of key {0} is not at hand")]
+    TextNotAtHand(KeyId),
+}
+
+impl EngineError {
+    /// Whether, and when, the same job may be tried again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            // The key that was perhaps minted is resolved later; the next try mints another.
+            Self::Graph(error) if *error.kind() == graph::Kind::AnswerLost => Retry::Soon,
+            Self::Graph(error) => error.retry(),
+            Self::Secrets(error) => error.retry(),
+            Self::Token(error) => error.retry(),
+            Self::Audit(error) => error.retry(),
+            Self::Queue(error) => error.retry(),
+            // Somebody may be mending it; the queue counts the tries.
+            Self::OutOfTime
+            | Self::TextNotAtHand(_)
+            | Self::Account(_)
+            | Self::Identity(_)
+            | Self::Manifest(_) => Retry::Soon,
+            Self::Format { .. } | Self::Source(_) | Self::Setup(_) | Self::Unset { .. } => {
+                Retry::Never
+            }
+        }
+    }
+}

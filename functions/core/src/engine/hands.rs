@@ -1,0 +1,288 @@
+//! Carries out the calls that the rules ask for: one `match`, one client each.
+//!
+//! Here, and only here, are secrets' texts: by `keyId`, for as long as one try lives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+use tracing::info;
+use uuid::Uuid;
+
+use super::{Engine, EngineError};
+use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::graph::{self, CallOptions, Object};
+use crate::identity::{Cloud, sign_in};
+use crate::ids::{KeyId, RotationId, VersionId};
+use crate::manifest::{self, CloudFacts, Credential, ValueFacts};
+use crate::rotation::names::display_name;
+use crate::rotation::{Call, Event, Label, Next, Principal, Reply, Terms, Try};
+use crate::secret::SecretText;
+use crate::secrets::{Move, NewSecret, Put};
+
+/// How much of its time a try leaves for handing on what is left.
+const RESERVE: Duration = Duration::from_secs(15);
+
+/// A key's secret, and what is published beside it.
+struct Held {
+    text: SecretText,
+    /// Known to the try that minted the key; only that one renders a value from it.
+    expires_on: Option<DateTime<Utc>>,
+}
+
+/// One try's access to the world, for one credential.
+pub(super) struct Hands<'a> {
+    engine: &'a Engine,
+    credential: &'a Credential,
+    terms: &'a Terms,
+    requested_by: &'a str,
+    deadline: Instant,
+    object: Option<Object>,
+    held: BTreeMap<KeyId, Held>,
+    /// Graph's request ids, for the audit trail.
+    graph_requests: BTreeMap<KeyId, String>,
+}
+
+impl<'a> Hands<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        credential: &'a Credential,
+        terms: &'a Terms,
+        requested_by: &'a str,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            engine,
+            credential,
+            terms,
+            requested_by,
+            deadline: deadline - RESERVE,
+            object: None,
+            held: BTreeMap::new(),
+            graph_requests: BTreeMap::new(),
+        }
+    }
+
+    /// Runs a try to its end.
+    pub(super) async fn carry_out<T: Try>(mut self, mut this: T) -> Result<T::Outcome, EngineError> {
+        // Learns the time by Graph's clock before any rule asks for it.
+        self.read_principal().await?;
+        loop {
+            match this.next() {
+                Next::Done(outcome) => return Ok(outcome),
+                Next::Call(call) => {
+                    if Instant::now() >= self.deadline {
+                        return Err(EngineError::OutOfTime);
+                    }
+                    let reply = self.call(&call).await?;
+                    info!(credential = %self.credential.name, call = call.name(), reply = reply.name());
+                    this = this.answered(reply, self.engine.graph.now());
+                }
+            }
+        }
+    }
+
+    async fn call(&mut self, call: &Call) -> Result<Reply, EngineError> {
+        let secrets = &self.engine.secrets;
+        let name = self.credential.secret.as_str();
+        Ok(match call {
+            Call::DescribeSecret => Reply::Secret(secrets.describe(name).await?.state),
+            Call::CreateSecret => {
+                secrets.create_empty(name, &self.new_secret()).await?;
+                Reply::Created
+            }
+            Call::ReadValue { version, key } => self.read_value(version, *key).await?,
+            Call::ReadPrincipal => Reply::Principal(self.read_principal().await?),
+            Call::AddPassword { rotation } => self.add_password(*rotation).await?,
+            Call::RemovePassword { key } => self.remove_password(*key).await?,
+            Call::PutValue { rotation, key } => self.put_value(*rotation, *key).await?,
+            Call::MoveLabel { label, to, from } => {
+                match secrets.move_label(name, label, to.as_ref(), from.as_ref()).await? {
+                    Move::Moved => Reply::Moved,
+                    Move::Refused => Reply::Refused,
+                }
+            }
+            Call::SignIn { key } => self.sign_in(*key).await?,
+            Call::Wait(pause) => {
+                let pause = pause.to_std().unwrap_or_default();
+                if Instant::now() + pause >= self.deadline {
+                    return Err(EngineError::OutOfTime);
+                }
+                tokio::time::sleep(pause).await;
+                Reply::Waited
+            }
+            Call::Emit(event) => {
+                let event = self.cloud_event(event);
+                self.engine.bus.put(&[event], self.deadline).await?;
+                Reply::Emitted
+            }
+        })
+    }
+
+    fn new_secret(&self) -> NewSecret {
+        NewSecret {
+            kms_key: self.credential.kms_key.clone(),
+            description: format!(
+                "Client secret of Entra application {}, kept fresh by Keywheel ({})",
+                self.credential.application, self.credential.name
+            ),
+            tags: self.credential.tags.clone(),
+        }
+    }
+
+    fn options(&self, client_request_id: Uuid) -> CallOptions {
+        CallOptions { client_request_id, deadline: self.deadline }
+    }
+
+    async fn read_principal(&mut self) -> Result<Option<Principal>, EngineError> {
+        let (application, on) = (self.credential.application, key_on(self.credential.key_on));
+        let options = CallOptions::until(self.deadline);
+        let principal = self.engine.graph.principal(application, on, &options).await?;
+        self.object = principal.as_ref().map(|principal| Object { on, id: principal.object_id });
+        Ok(principal)
+    }
+
+    async fn object(&mut self) -> Result<Option<Object>, EngineError> {
+        if self.object.is_none() {
+            self.read_principal().await?;
+        }
+        Ok(self.object)
+    }
+
+    async fn read_value(&mut self, version: &VersionId, key: Option<KeyId>) -> Result<Reply, EngineError> {
+        let name = self.credential.secret.as_str();
+        let Some(value) = self.engine.secrets.value(name, version).await? else {
+            return Ok(Reply::NoValue);
+        };
+        if let Some(key) = key {
+            let text = self.credential.format.client_secret(&value);
+            let text = text.map_err(|source| self.format_error(source))?;
+            self.held.insert(key, Held { text, expires_on: None });
+        }
+        Ok(Reply::Value)
+    }
+
+    async fn add_password(&mut self, rotation: RotationId) -> Result<Reply, EngineError> {
+        let Some(object) = self.object().await? else {
+            return Ok(Reply::Principal(None));
+        };
+        let end = self.engine.graph.now() + self.terms.policy.lifetime;
+        let display_name = display_name(&self.terms.scope, rotation);
+        let options = self.options(mint_request(rotation));
+        let added = self.engine.graph.add_password(object, &display_name, end, &options).await?;
+        if let Some(id) = added.request_id {
+            self.graph_requests.insert(added.key, id);
+        }
+        let expires_on = Some(added.end.unwrap_or(end));
+        self.held.insert(added.key, Held { text: added.secret, expires_on });
+        Ok(Reply::Added { key: added.key })
+    }
+
+    async fn remove_password(&mut self, key: KeyId) -> Result<Reply, EngineError> {
+        let Some(object) = self.object().await? else {
+            return Ok(Reply::Principal(None));
+        };
+        let options = self.options(removal_request(key));
+        let removed = self.engine.graph.remove_password(object, key, &options).await?;
+        if let Some(id) = removed.request_id {
+            self.graph_requests.insert(key, id);
+        }
+        Ok(Reply::Removed)
+    }
+
+    async fn put_value(&mut self, rotation: RotationId, key: KeyId) -> Result<Reply, EngineError> {
+        let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
+        let facts = ValueFacts {
+            tenant: self.engine.manifest.tenant(),
+            application: self.credential.application,
+            subscription: self.credential.subscription,
+            key_id: key,
+            expires_on: held.expires_on.ok_or(EngineError::TextNotAtHand(key))?,
+        };
+        let value = self.credential.format.render(&facts, &cloud_facts(self.engine.cloud), &held.text);
+        let value = value.map_err(|source| self.format_error(source))?;
+        let name = self.credential.secret.as_str();
+        Ok(match self.engine.secrets.put(name, rotation, &value, &Label::Key(key)).await? {
+            Put::Stored => Reply::Stored,
+            Put::Taken => Reply::Taken,
+        })
+    }
+
+    async fn sign_in(&mut self, key: KeyId) -> Result<Reply, EngineError> {
+        let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
+        let engine = self.engine;
+        let scope = engine.endpoints.graph_scope();
+        let answer = sign_in(
+            &engine.proofs,
+            &engine.endpoints.authority,
+            engine.manifest.tenant(),
+            self.credential.application,
+            &held.text,
+            &scope,
+        );
+        Ok(Reply::SignIn(answer.await?))
+    }
+
+    fn format_error(&self, source: crate::manifest::FormatError) -> EngineError {
+        EngineError::Format { credential: self.credential.name.clone(), source }
+    }
+
+    fn cloud_event(&self, event: &Event) -> CloudEvent {
+        let (kind, version, key, client_request_id) = match event {
+            Event::Minted { rotation, key } => {
+                let request = mint_request(*rotation);
+                (EventType::KeyMinted, Some((*rotation).into()), *key, Some(request))
+            }
+            Event::Stored { rotation, key } => {
+                (EventType::RotationStored, Some((*rotation).into()), *key, None)
+            }
+            Event::Promoted { version, key } => {
+                (EventType::RotationPromoted, Some(version.clone()), *key, None)
+            }
+            Event::Abandoned { rotation, key } => {
+                (EventType::RotationAbandoned, Some((*rotation).into()), *key, None)
+            }
+            Event::Removed { version, key } => {
+                (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
+            }
+        };
+        let subject = version.as_ref().map_or_else(|| self.terms.scope.to_string(), ToString::to_string);
+        let id = event_id(&subject, &kind.to_string(), Some(key));
+        let mut data = EventData::of(self.credential.name.clone(), self.credential.application);
+        data.tenant = Some(self.engine.manifest.tenant());
+        data.rotation = version.as_ref().and_then(VersionId::rotation);
+        data.version = version;
+        data.key = Some(key);
+        data.requested_by = Some(self.requested_by.to_owned());
+        data.graph_request_id =
+            client_request_id.and_then(|_| self.graph_requests.get(&key).cloned());
+        data.client_request_id = client_request_id;
+        CloudEvent::new(id, kind, self.engine.graph.now(), data)
+    }
+}
+
+/// `client-request-id` of a rotation's `addPassword`: it follows from the rotation, so that a key whose
+/// answer was lost can still be traced.
+fn mint_request(rotation: RotationId) -> Uuid {
+    event_id(&rotation.to_string(), "addPassword", None)
+}
+
+fn removal_request(key: KeyId) -> Uuid {
+    event_id(&key.to_string(), "removePassword", None)
+}
+
+fn key_on(on: manifest::KeyOn) -> graph::KeyOn {
+    match on {
+        manifest::KeyOn::Application => graph::KeyOn::Application,
+        manifest::KeyOn::ServicePrincipal => graph::KeyOn::ServicePrincipal,
+    }
+}
+
+fn cloud_facts(cloud: Cloud) -> &'static CloudFacts {
+    match cloud {
+        Cloud::Public => &CloudFacts::PUBLIC,
+        Cloud::UsGovernment => &CloudFacts::US_GOVERNMENT,
+        Cloud::China => &CloudFacts::CHINA,
+    }
+}

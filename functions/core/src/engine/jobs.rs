@@ -1,0 +1,204 @@
+//! A queued job, from the manifest's entry to what becomes of its message.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::hands::Hands;
+use super::{Engine, EngineError};
+use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::http::Retry;
+use crate::ids::VersionId;
+use crate::manifest::Credential;
+use crate::queue::{Job, RevokeOld, Work};
+use crate::rotation::retire::Target;
+use crate::rotation::{
+    Replaces, Resolve, Retire, Rotate, SecretState, Stop, Terms, Until, resolve, retire, rotate,
+};
+
+/// How often a job is handed on before it has failed for good; each hand-off is most of five minutes.
+const MAX_CONTINUATIONS: u32 = 20;
+/// When a job is tried again that nobody gave a time for.
+const TRY_AGAIN: Duration = Duration::from_secs(20);
+
+/// What becomes of a job's message.
+#[derive(Debug)]
+pub enum Ended {
+    /// It is done, or not needed any more.
+    Done,
+    /// What is left goes to a fresh message.
+    HandOn(Job),
+    /// The message becomes visible again after this long.
+    Again(Duration),
+    /// It failed for good: a dead letter, for this reason.
+    Failed(String),
+}
+
+/// How one piece of work came out, before anything is made of it.
+enum Came {
+    Out(&'static str),
+    Stopped(Stop),
+}
+
+impl Engine {
+    /// Carries out a job, and says what becomes of its message. Failures are on the bus by then.
+    pub async fn work(&self, job: &Job, deadline: Instant) -> Ended {
+        let Some(credential) = self.manifest.credential(&job.credential, Some(job.application)) else {
+            return self.failed(job, "the manifest has no such credential any more".into(), deadline).await;
+        };
+        if credential.application != job.application {
+            let why = format!("the manifest says application {} by now", credential.application);
+            return self.failed(job, why, deadline).await;
+        }
+        match self.carry_out(job, &credential, deadline).await {
+            Ok(Came::Out(outcome)) => {
+                info!(credential = %job.credential, outcome, "done");
+                Ended::Done
+            }
+            Ok(Came::Stopped(stop)) if stop.retry_helps() => {
+                warn!(credential = %job.credential, stop = stop.name(), "tried again later");
+                self.give_up_after(job, stop.explanation().into(), Some(TRY_AGAIN), deadline).await
+            }
+            Ok(Came::Stopped(stop)) => self.failed(job, stop.explanation().into(), deadline).await,
+            Err(EngineError::OutOfTime) => self.hand_on(job, deadline).await,
+            Err(failure) => {
+                warn!(credential = %job.credential, %failure, "a step failed");
+                let after = match failure.retry() {
+                    Retry::Never => None,
+                    Retry::After(wait) => Some(wait.max(Duration::from_secs(1))),
+                    Retry::Soon => Some(TRY_AGAIN),
+                };
+                self.give_up_after(job, failure.to_string(), after, deadline).await
+            }
+        }
+    }
+
+    async fn give_up_after(&self, job: &Job, why: String, after: Option<Duration>, deadline: Instant) -> Ended {
+        match after {
+            // The queue counts receives, and makes a dead letter of a message received too often.
+            Some(wait) => Ended::Again(wait.min(Duration::from_hours(1))),
+            None => self.failed(job, why, deadline).await,
+        }
+    }
+
+    async fn hand_on(&self, job: &Job, deadline: Instant) -> Ended {
+        if job.continuation >= MAX_CONTINUATIONS {
+            let why = format!("it did not come to an end in {MAX_CONTINUATIONS} functions");
+            return self.failed(job, why, deadline).await;
+        }
+        Ended::HandOn(job.continued())
+    }
+
+    async fn failed(&self, job: &Job, why: String, deadline: Instant) -> Ended {
+        error!(credential = %job.credential, why, "failed for good");
+        let kind = EventType::RotationFailed;
+        let id = event_id(&job.deduplication_id(), &kind.to_string(), None);
+        let mut data = EventData::of(job.credential.clone(), job.application);
+        data.requested_by = Some(job.requested_by.clone());
+        data.reason = Some(why.clone());
+        let event = CloudEvent::new(id, kind, self.graph.now(), data);
+        match self.bus.put(&[event], deadline).await {
+            Ok(()) => Ended::Failed(why),
+            // The dead letter must not be without its record.
+            Err(failure) => {
+                warn!(credential = %job.credential, %failure, "the failure is not recorded yet");
+                Ended::Again(TRY_AGAIN)
+            }
+        }
+    }
+
+    async fn carry_out(&self, job: &Job, credential: &Credential, deadline: Instant) -> Result<Came, EngineError> {
+        let by = job.requested_by.as_str();
+        match &job.work {
+            Work::Rotate { rotation, replaces, revoke_old, .. } => {
+                let terms = self.terms(credential, None);
+                let replaces_version = Replaces::Version(replaces.clone());
+                let this = Rotate::new(terms.clone(), *rotation, replaces_version, Until::Promoted);
+                let hands = Hands::new(self, credential, &terms, by, deadline);
+                let outcome = hands.carry_out(this).await?;
+                if matches!(outcome, rotate::Outcome::Promoted(_)) && *revoke_old == RevokeOld::Now {
+                    return self.revoke(job, credential, replaces.as_ref(), deadline).await;
+                }
+                Ok(rotated(&outcome))
+            }
+            Work::Retire { version, key } => {
+                let target = Target { version: version.clone(), key: *key };
+                self.retire(job, credential, target, false, deadline).await
+            }
+            Work::Resolve { rotation, key } => {
+                let terms = self.removal_terms(credential).await?;
+                let this = Resolve::new(terms.clone(), *rotation, *key);
+                let outcome = Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
+                Ok(match outcome {
+                    resolve::Outcome::Removed => Came::Out("removed"),
+                    resolve::Outcome::Named => Came::Out("a version names it"),
+                    resolve::Outcome::NotYet => Came::Out("too young"),
+                    resolve::Outcome::Stopped(stop) => Came::Stopped(stop),
+                })
+            }
+        }
+    }
+
+    /// Whoever removes a key must know which one Keywheel itself is signed in with.
+    async fn removal_terms(&self, credential: &Credential) -> Result<Terms, EngineError> {
+        let own = self.identity.signed_in_as().await?;
+        Ok(self.terms(credential, Some(own)))
+    }
+
+    async fn retire(
+        &self,
+        job: &Job,
+        credential: &Credential,
+        target: Target,
+        now: bool,
+        deadline: Instant,
+    ) -> Result<Came, EngineError> {
+        let terms = self.removal_terms(credential).await?;
+        let this = Retire::new(terms.clone(), target, now);
+        let hands = Hands::new(self, credential, &terms, &job.requested_by, deadline);
+        Ok(match hands.carry_out(this).await? {
+            retire::Outcome::Removed => Came::Out("removed"),
+            retire::Outcome::ClockStarted => Came::Out("the clock of its overlap runs from now"),
+            retire::Outcome::NotYet => Came::Out("not yet"),
+            retire::Outcome::Nothing => Came::Out("nothing left to do"),
+            retire::Outcome::Stopped(stop) => Came::Stopped(stop),
+        })
+    }
+
+    /// `revoke_old: now`: the replaced version's key goes at once, because somebody asked for it.
+    async fn revoke(
+        &self,
+        job: &Job,
+        credential: &Credential,
+        replaced: Option<&VersionId>,
+        deadline: Instant,
+    ) -> Result<Came, EngineError> {
+        let Some(version) = replaced.cloned() else {
+            return Ok(Came::Out("promoted; there was no old key"));
+        };
+        let described = self.secrets.describe(credential.secret.as_str()).await?;
+        let key = match &described.state {
+            SecretState::Present(view) => view.key_of(&version),
+            _ => None,
+        };
+        match key {
+            Some(key) => {
+                let target = Target { version: Some(version), key };
+                self.retire(job, credential, target, true, deadline).await
+            }
+            None => Ok(Came::Out("promoted; the old version's key is unknown or gone already")),
+        }
+    }
+}
+
+fn rotated(outcome: &rotate::Outcome) -> Came {
+    match outcome {
+        rotate::Outcome::Promoted(_) => Came::Out("promoted"),
+        rotate::Outcome::Stored(_) => Came::Out("stored"),
+        rotate::Outcome::Proved(_) => Came::Out("proved"),
+        rotate::Outcome::Superseded => Came::Out("superseded"),
+        rotate::Outcome::Abandoned(_) => Came::Out("abandoned"),
+        rotate::Outcome::Stopped(stop) => Came::Stopped(*stop),
+    }
+}

@@ -1,0 +1,162 @@
+//! Makes it happen: runs the rules' tries against the real services.
+
+mod error;
+mod hands;
+pub mod jobs;
+pub mod native;
+pub mod sweep;
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+pub use error::EngineError;
+
+use crate::audit::Bus;
+use crate::graph::Graph;
+use crate::http::{self, Http, Unpooled};
+use crate::identity::{Cloud, Endpoints, Identity, SignInMode};
+use crate::ids::TenantId;
+use crate::manifest::{Credential, Manifest, ManifestSource};
+use crate::queue::Queue;
+use crate::rotation::{Scope, SignedInAs, Terms};
+use crate::secrets::Secrets;
+
+/// What a process builds once, at its start: clients, endpoints, who we are.
+#[derive(Debug)]
+pub struct Clients {
+    http: Http,
+    proofs: Unpooled,
+    aws: SdkConfig,
+    source: ManifestSource,
+    cloud: Cloud,
+    endpoints: Endpoints,
+    account: String,
+    region: String,
+    /// The sign-in of the manifest's tenant, kept while the process lives for its cached tokens.
+    identity: Mutex<Option<(TenantId, Identity)>>,
+}
+
+impl Clients {
+    /// Reads the environment (`KEYWHEEL_MANIFEST`, `KEYWHEEL_CLOUD`, …) and asks STS which account this is.
+    pub async fn connect() -> Result<Self, EngineError> {
+        let http = Http::from_env()?;
+        let aws = http::aws::config(&http).await;
+        let source = required("KEYWHEEL_MANIFEST", "give s3://bucket/key, ssm:/name or a path")?;
+        let cloud = Cloud::from_env()?;
+        let region = aws.region().map(ToString::to_string).ok_or_else(|| {
+            EngineError::Account("no region is configured; set AWS_REGION".into())
+        })?;
+        Ok(Self {
+            proofs: http.unpooled()?,
+            source: ManifestSource::parse(&source)?,
+            endpoints: Endpoints::from_env(cloud)?,
+            account: account(&aws).await?,
+            identity: Mutex::new(None),
+            http,
+            aws,
+            cloud,
+            region,
+        })
+    }
+
+    /// Loads the manifest afresh: it may have changed since the last event.
+    pub async fn engine(&self) -> Result<Engine, EngineError> {
+        let manifest = self.source.load(&self.aws).await?;
+        let identity = self.identity(manifest.tenant()).await?;
+        let bus = required("KEYWHEEL_BUS", "give the name of the event bus")?;
+        Ok(Engine {
+            graph: Graph::new(self.http.clone(), identity.credential(), &self.endpoints.graph),
+            secrets: Secrets::new(&self.aws),
+            bus: Bus::new(&self.aws, bus),
+            proofs: self.proofs.clone(),
+            endpoints: self.endpoints.clone(),
+            cloud: self.cloud,
+            account: self.account.clone(),
+            region: self.region.clone(),
+            manifest: Arc::new(manifest),
+            identity,
+        })
+    }
+
+    /// The queue of jobs and its dead letters.
+    pub fn queue(&self) -> Result<Queue, EngineError> {
+        let url = required("KEYWHEEL_QUEUE_URL", "give the URL of the job queue")?;
+        let dead_letters = http::env("KEYWHEEL_DEAD_LETTER_URL");
+        Ok(Queue::new(&self.aws, url, dead_letters))
+    }
+
+    /// Asks the bus for a further sweep, from where the time of this one ended.
+    pub async fn continue_sweep(
+        &self,
+        rest: &sweep::Cursor,
+        deadline: Instant,
+    ) -> Result<(), EngineError> {
+        let bus = Bus::new(&self.aws, required("KEYWHEEL_BUS", "give the name of the event bus")?);
+        Ok(bus.put_message(sweep::Cursor::CONTINUED, rest, deadline).await?)
+    }
+
+    async fn identity(&self, tenant: TenantId) -> Result<Identity, EngineError> {
+        let mut kept = self.identity.lock().await;
+        if let Some((of, identity)) = kept.as_ref()
+            && *of == tenant
+        {
+            return Ok(identity.clone());
+        }
+        let mode = SignInMode::from_env()?;
+        let identity = Identity::new(&self.http, &self.aws, &self.endpoints, tenant, mode)?;
+        *kept = Some((tenant, identity.clone()));
+        Ok(identity)
+    }
+}
+
+fn required(name: &'static str, cure: &'static str) -> Result<String, EngineError> {
+    http::env(name).ok_or(EngineError::Unset { name, cure })
+}
+
+async fn account(aws: &SdkConfig) -> Result<String, EngineError> {
+    let identity = aws_sdk_sts::Client::new(aws).get_caller_identity().send().await;
+    let identity = identity
+        .map_err(|error| EngineError::Account(http::aws::AwsFailure::new(&error).to_string()))?;
+    let account = identity.account().map(str::to_owned);
+    account.ok_or_else(|| EngineError::Account("STS named no account".into()))
+}
+
+/// The clients together with the manifest of this moment.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) manifest: Arc<Manifest>,
+    graph: Graph,
+    secrets: Secrets,
+    bus: Bus,
+    proofs: Unpooled,
+    endpoints: Endpoints,
+    cloud: Cloud,
+    account: String,
+    region: String,
+    identity: Identity,
+}
+
+impl Engine {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The client of Secrets Manager.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// What every try at a credential knows of it.
+    fn terms(&self, credential: &Credential, signed_in_as: Option<SignedInAs>) -> Terms {
+        Terms {
+            application: credential.application,
+            scope: Scope::of(&self.account, &self.region, credential.secret.as_str()),
+            policy: credential.policy.clone(),
+            signed_in_as,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Secrets Manager's own rotation: its four steps, over the same tries as the queue.
+
+use chrono::TimeDelta;
+use tokio::time::Instant;
+
+use super::hands::Hands;
+use super::{Engine, EngineError};
+use crate::ids::{RotationId, VersionId};
+use crate::manifest::Credential;
+use crate::rotation::{Replaces, Rotate, SecretState, SecretView, Stop, Until, rotate};
+
+/// Who asked, in the audit trail.
+const REQUESTED_BY: &str = "secretsmanager.amazonaws.com";
+
+/// A step of the rotation contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `createSecret`: mint and store.
+    Create,
+    /// `setSecret`: prove (and deliver).
+    Set,
+    /// `testSecret`: one more proof.
+    Test,
+    /// `finishSecret`: prove and promote.
+    Finish,
+}
+
+impl Step {
+    /// Reads the event's `Step`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "createSecret" => Self::Create,
+            "setSecret" => Self::Set,
+            "testSecret" => Self::Test,
+            "finishSecret" => Self::Finish,
+            _ => return None,
+        })
+    }
+
+    fn until(self) -> Until {
+        match self {
+            Self::Create => Until::Stored,
+            Self::Set | Self::Test => Until::Proved,
+            Self::Finish => Until::Promoted,
+        }
+    }
+}
+
+/// Why a step is refused or failed; Secrets Manager shows it in the function's log and tries again later.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NativeError {
+    /// Another secret's rotation was pointed at this function.
+    #[error("no credential of the manifest keeps its secret in {0}; add one, or point the rotation elsewhere")]
+    NotManaged(String),
+    /// Not a rotation's token.
+    #[error("ClientRequestToken {0:?} is not a UUID")]
+    Token(String),
+    /// Rotation was turned off meanwhile.
+    #[error("rotation of {0} is not enabled (aws secretsmanager rotate-secret --rotation-lambda-arn …)")]
+    NotEnabled(String),
+    /// The token is of no version.
+    #[error("{secret} has no version {token}")]
+    UnknownVersion {
+        /// The secret.
+        secret: String,
+        /// The token.
+        token: RotationId,
+    },
+    /// The version is neither pending nor current.
+    #[error("version {token} of {secret} is not AWSPENDING; start again with RotateSecret")]
+    NotPending {
+        /// The secret.
+        secret: String,
+        /// The token.
+        token: RotationId,
+    },
+    /// The secret is missing or scheduled for deletion.
+    #[error("{0}")]
+    NoSecret(&'static str),
+    /// The rules stopped.
+    #[error("{}: {}", .0.name(), .0.explanation())]
+    Stopped(Stop),
+    /// The rotation came to nothing.
+    #[error("the rotation was {0}; start again with RotateSecret")]
+    Void(&'static str),
+    /// A call failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Engine {
+    /// One step of the rotation contract; each may be called again.
+    pub async fn native_step(
+        &self,
+        step: Step,
+        secret_id: &str,
+        token: &str,
+        deadline: Instant,
+    ) -> Result<(), NativeError> {
+        let name = secret_name(secret_id);
+        let mut credential = self
+            .manifest
+            .credential_of_secret(name)
+            .ok_or_else(|| NativeError::NotManaged(name.to_owned()))?;
+        let token = token.parse().map_err(|_| NativeError::Token(token.to_owned()))?;
+        let described = self.secrets.describe(name).await.map_err(EngineError::from)?;
+        let view = present(described.state)?;
+        if is_current(&view, name, token)? && step != Step::Finish {
+            return Ok(());
+        }
+        if step == Step::Test {
+            // The settle time passed in `setSecret`, and passes again before the promotion.
+            credential.policy.settle = TimeDelta::zero();
+        }
+        self.run_step(step, &credential, token, deadline).await
+    }
+
+    async fn run_step(
+        &self,
+        step: Step,
+        credential: &Credential,
+        token: RotationId,
+        deadline: Instant,
+    ) -> Result<(), NativeError> {
+        let terms = self.terms(credential, None);
+        let this = Rotate::new(terms.clone(), token, Replaces::Current, step.until());
+        let hands = Hands::new(self, credential, &terms, REQUESTED_BY, deadline);
+        match hands.carry_out(this).await? {
+            rotate::Outcome::Stored(_) | rotate::Outcome::Proved(_) | rotate::Outcome::Promoted(_) => Ok(()),
+            rotate::Outcome::Superseded => Err(NativeError::Void("superseded")),
+            rotate::Outcome::Abandoned(_) => Err(NativeError::Void("abandoned: its key is dead")),
+            rotate::Outcome::Stopped(stop) => Err(NativeError::Stopped(stop)),
+        }
+    }
+}
+
+fn present(state: SecretState) -> Result<SecretView, NativeError> {
+    match state {
+        SecretState::Present(view) => Ok(view),
+        SecretState::Missing => Err(NativeError::NoSecret(Stop::SecretMissing.explanation())),
+        SecretState::ScheduledForDeletion => {
+            Err(NativeError::NoSecret(Stop::SecretScheduledForDeletion.explanation()))
+        }
+    }
+}
+
+/// What the contract asks every step to check first; `true`: the version is current already.
+fn is_current(view: &SecretView, secret: &str, token: RotationId) -> Result<bool, NativeError> {
+    let version = VersionId::from(token);
+    if !view.rotation_enabled {
+        return Err(NativeError::NotEnabled(secret.to_owned()));
+    }
+    if view.current() == Some(&version) {
+        return Ok(true);
+    }
+    if !view.versions.contains_key(&version) {
+        return Err(NativeError::UnknownVersion { secret: secret.to_owned(), token });
+    }
+    if view.pending() != Some(&version) {
+        return Err(NativeError::NotPending { secret: secret.to_owned(), token });
+    }
+    Ok(false)
+}
+
+/// The name in a secret's ARN: Secrets Manager appends a hyphen and six characters.
+fn secret_name(secret_id: &str) -> &str {
+    let Some((_, resource)) = secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:")) else {
+        return secret_id;
+    };
+    match resource.rsplit_once('-') {
+        Some((name, suffix)) if suffix.len() == 6 => name,
+        _ => resource,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secrets_name_is_read_from_its_arn() {
+        let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:prod/azure/monk-main-a1B2c3";
+        assert_eq!(secret_name(arn), "prod/azure/monk-main");
+        assert_eq!(secret_name("prod/azure/monk-abcdef"), "prod/azure/monk-abcdef");
+    }
+
+    #[test]
+    fn steps_are_known_by_their_exact_names() {
+        assert_eq!(Step::parse("finishSecret"), Some(Step::Finish));
+        assert_eq!(Step::parse("FinishSecret"), None);
+    }
+}

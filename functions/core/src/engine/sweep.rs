@@ -1,0 +1,461 @@
+//! A sweep: compares the directory with the manifest, queues what is due, reports what it saw.
+//!
+//! First the listed credentials, then page by page the whole directory for rules and for what nobody
+//! manages. What a page gives is queued and reported before the next is read, so that a sweep which runs
+//! out of time loses nothing: it goes on at its [`Cursor`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tracing::info;
+use uuid::Uuid;
+
+use super::{Engine, EngineError};
+use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::graph::{Application, CallOptions, Detail, PageLink, ServicePrincipal};
+use crate::ids::{AppId, CredentialName, ObjectId, RotationId};
+use crate::manifest::{Credential, KeyOn, Rule};
+use crate::queue::{Job, Queue, RevokeOld, SCHEMA};
+use crate::rotation::plan::{self, Certificate, Finding, Plan, Trigger, Work};
+use crate::rotation::{Key, Principal, Scope, SecretState, SecretView};
+
+/// Who asks for what a sweep queues.
+const SWEEP: &str = "keywheel sweep";
+/// What a page may need after it is read: it is not begun with less time left.
+const RESERVE: Duration = Duration::from_secs(45);
+/// `ListSecrets` filters by at most this many prefixes.
+const MAX_PREFIXES: usize = 10;
+/// What nobody manages is reported this long before it expires, and if it lives longer than this.
+const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
+const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
+
+/// Where a sweep goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// What is being paged through.
+    pub listing: Listing,
+    /// Graph's link to the next page; none: from the first.
+    pub next: Option<String>,
+}
+
+impl Cursor {
+    /// The `detail-type` of the event that makes a sweep go on.
+    pub const CONTINUED: &str = "keywheel.sweep.continued";
+}
+
+/// The parts of a sweep, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Listing {
+    /// The credentials that the manifest lists.
+    #[default]
+    Credentials,
+    /// All applications.
+    Applications,
+    /// All service principals.
+    ServicePrincipals,
+}
+
+/// What a sweep is to do with what it finds.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// Queue it and report it.
+    Queue(&'a Queue),
+    /// Nothing.
+    DryRun,
+}
+
+/// A credential and what is to be done about it.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The credential.
+    pub credential: CredentialName,
+    /// Its application.
+    pub application: AppId,
+    /// What to do.
+    pub work: Work,
+}
+
+/// Something seen and only reported.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The credential, where one is concerned.
+    pub credential: Option<CredentialName>,
+    /// The application.
+    pub application: AppId,
+    /// Its display name, where it was read.
+    pub display_name: Option<String>,
+    /// What.
+    pub finding: Finding,
+}
+
+/// What a sweep came to.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What was queued (or would be).
+    pub planned: Vec<Planned>,
+    /// What was reported (or would be).
+    pub findings: Vec<Seen>,
+    /// The credentials looked at, due or not.
+    pub credentials: usize,
+    /// Applications and service principals read.
+    pub objects: usize,
+    /// Where it goes on, if its time was not enough.
+    pub rest: Option<Cursor>,
+}
+
+/// An application or a service principal, as far as a sweep is concerned.
+struct Object {
+    id: ObjectId,
+    application: AppId,
+    display_name: Option<String>,
+    tags: Vec<String>,
+    keys: Vec<Key>,
+    certificates: Vec<Certificate>,
+}
+
+/// What one credential's plan rests on.
+type Secrets = HashMap<String, SecretView>;
+
+impl Engine {
+    /// Sweeps from the cursor until all is seen or the deadline is near.
+    pub async fn sweep(
+        &self,
+        from: Cursor,
+        mode: Mode<'_>,
+        deadline: Instant,
+    ) -> Result<Report, EngineError> {
+        let secrets = self.labels().await?;
+        let mut report = Report::default();
+        let mut cursor = Some(from);
+        while let Some(at) = cursor {
+            if Instant::now() + RESERVE >= deadline && report.objects > 0 {
+                report.rest = Some(at);
+                break;
+            }
+            let planned = report.planned.len();
+            let found = report.findings.len();
+            cursor = self.sweep_part(&at, &secrets, &mut report, deadline).await?;
+            if let Mode::Queue(queue) = mode {
+                self.queue_planned(queue, &report.planned[planned..]).await?;
+                self.report_findings(&report.findings[found..], deadline).await?;
+            }
+            info!(?at, objects = report.objects, planned = report.planned.len(), "swept a part");
+        }
+        Ok(report)
+    }
+
+    async fn sweep_part(
+        &self,
+        at: &Cursor,
+        secrets: &Secrets,
+        report: &mut Report,
+        deadline: Instant,
+    ) -> Result<Option<Cursor>, EngineError> {
+        let options = CallOptions::until(deadline);
+        // A link of another Graph begins the listing again.
+        let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
+        let (listing, next) = match at.listing {
+            Listing::Credentials => {
+                let listed: Vec<Credential> = self.manifest.credentials().cloned().collect();
+                self.sweep_credentials(&listed, secrets, report, &options).await?;
+                return Ok(Some(Cursor { listing: Listing::Applications, next: None }));
+            }
+            Listing::Applications => {
+                let detail = Detail::KeysAndCertificates;
+                let page = self.graph.applications(detail, link.as_ref(), &options).await?;
+                let objects = page.items.into_iter().map(Object::from).collect();
+                self.sweep_applications(objects, secrets, report, &options).await?;
+                (Listing::ServicePrincipals, page.next)
+            }
+            Listing::ServicePrincipals => {
+                let detail = Detail::KeysAndCertificates;
+                let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
+                let objects: Vec<Object> = page.items.into_iter().map(Object::from).collect();
+                self.sweep_service_principals(&objects, report);
+                if page.next.is_none() {
+                    return Ok(None);
+                }
+                (Listing::ServicePrincipals, page.next)
+            }
+        };
+        let next = next.as_ref().map(PageLink::to_string);
+        let listing = if next.is_some() { at.listing } else { listing };
+        Ok(Some(Cursor { listing, next }))
+    }
+
+    /// The labels of all secrets that the manifest may speak of, without any value.
+    async fn labels(&self) -> Result<Secrets, EngineError> {
+        let listed = self.manifest.credentials().map(|credential| credential.secret.as_str().to_owned());
+        let ruled = self.manifest.rules().iter().map(|rule| rule.secret().prefix().to_owned());
+        let mut prefixes: BTreeSet<String> = listed.chain(ruled).collect();
+        if prefixes.len() > MAX_PREFIXES || prefixes.contains("") {
+            prefixes.clear();
+        }
+        let prefixes: Vec<String> = prefixes.into_iter().collect();
+        let mut secrets = Secrets::new();
+        let mut next: Option<String> = None;
+        loop {
+            let page = self.secrets.list(&prefixes, next.as_deref()).await?;
+            secrets.extend(page.items.into_iter().map(|listed| (listed.name, listed.view)));
+            next = page.next;
+            if next.is_none() {
+                return Ok(secrets);
+            }
+        }
+    }
+
+    async fn sweep_credentials(
+        &self,
+        credentials: &[Credential],
+        secrets: &Secrets,
+        report: &mut Report,
+        options: &CallOptions,
+    ) -> Result<(), EngineError> {
+        let ids: BTreeSet<AppId> = credentials.iter().map(|credential| credential.application).collect();
+        let ids: Vec<AppId> = ids.into_iter().collect();
+        let detail = Detail::KeysAndCertificates;
+        let applications = self.graph.applications_by_app_id(&ids, detail, options).await?;
+        let principals = self.graph.service_principals_by_app_id(&ids, detail, options).await?;
+        let applications = by_app_id(applications.into_iter().map(Object::from));
+        let principals = by_app_id(principals.into_iter().map(Object::from));
+        report.objects += applications.len() + principals.len();
+        let scopes = self.scopes(credentials);
+        for credential in credentials {
+            let id = &credential.application;
+            let holder = match credential.key_on {
+                KeyOn::Application => applications.get(id),
+                KeyOn::ServicePrincipal => principals.get(id),
+            };
+            self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
+        }
+        for (objects, on) in [(&applications, KeyOn::Application), (&principals, KeyOn::ServicePrincipal)] {
+            for object in objects.values() {
+                let key = (object.application, on);
+                if let Some((scopes, policy)) = scopes.get(&key) {
+                    let scopes: Vec<&Scope> = scopes.iter().collect();
+                    self.inspect(object, credentials, &scopes, policy.0, policy.1, report);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The scopes of the credentials on each object, and the strictest of their policies.
+    fn scopes(&self, credentials: &[Credential]) -> Scopes {
+        let mut scopes = Scopes::new();
+        for credential in credentials {
+            let terms = self.terms(credential, None);
+            let policy = (terms.policy.rotate_before, terms.policy.lifetime);
+            let entry = scopes.entry((credential.application, credential.key_on));
+            let (known, strictest) = entry.or_insert_with(|| (Vec::new(), policy));
+            known.push(terms.scope);
+            *strictest = (strictest.0.max(policy.0), strictest.1.min(policy.1));
+        }
+        scopes
+    }
+
+    fn sweep_credential(
+        &self,
+        credential: &Credential,
+        holder: Option<&Object>,
+        has_service_principal: bool,
+        secrets: &Secrets,
+        report: &mut Report,
+    ) {
+        let secret = match secrets.get(credential.secret.as_str()) {
+            Some(view) => SecretState::Present(view.clone()),
+            None => SecretState::Missing,
+        };
+        let principal = holder.map(|object| Principal {
+            object_id: object.id,
+            has_service_principal,
+            keys: object.keys.clone(),
+        });
+        let trigger = match credential.trigger {
+            crate::manifest::Trigger::Sweep => Trigger::Sweep,
+            crate::manifest::Trigger::Native => Trigger::Native,
+        };
+        let terms = self.terms(credential, None);
+        let Plan { work, findings } = plan::plan(&terms, trigger, &secret, principal.as_ref(), self.graph.now());
+        report.credentials += 1;
+        report.planned.extend(work.into_iter().map(|work| Planned {
+            credential: credential.name.clone(),
+            application: credential.application,
+            work,
+        }));
+        report.findings.extend(findings.into_iter().map(|finding| Seen {
+            credential: Some(credential.name.clone()),
+            application: credential.application,
+            display_name: holder.and_then(|object| object.display_name.clone()),
+            finding,
+        }));
+    }
+
+    async fn sweep_applications(
+        &self,
+        objects: Vec<Object>,
+        secrets: &Secrets,
+        report: &mut Report,
+        options: &CallOptions,
+    ) -> Result<(), EngineError> {
+        report.objects += objects.len();
+        let listed: BTreeSet<AppId> = self.manifest.credentials().map(|credential| credential.application).collect();
+        let mut ruled = Vec::new();
+        for object in &objects {
+            if listed.contains(&object.application) {
+                continue;
+            }
+            match self.rule_for(object) {
+                Some(rule) => ruled.push(rule.credential_for(object.application)),
+                None => self.inspect(object, &[], &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report),
+            }
+        }
+        if ruled.is_empty() {
+            return Ok(());
+        }
+        self.sweep_credentials(&ruled, secrets, report, options).await
+    }
+
+    fn rule_for(&self, object: &Object) -> Option<&Rule> {
+        self.manifest.rules().iter().find(|rule| object.tags.iter().any(|tag| tag == rule.tag()))
+    }
+
+    /// Service principals have passwords and certificates of their own, which no portal page shows.
+    fn sweep_service_principals(&self, objects: &[Object], report: &mut Report) {
+        report.objects += objects.len();
+        let managed: BTreeSet<AppId> = self
+            .manifest
+            .credentials()
+            .filter(|credential| credential.key_on == KeyOn::ServicePrincipal)
+            .map(|credential| credential.application)
+            .collect();
+        for object in objects.iter().filter(|object| !managed.contains(&object.application)) {
+            let by_rule = self.rule_for(object).is_some_and(|rule| {
+                rule.credential_for(object.application).key_on == KeyOn::ServicePrincipal
+            });
+            if !by_rule {
+                self.inspect(object, &[], &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report);
+            }
+        }
+    }
+
+    fn inspect(
+        &self,
+        object: &Object,
+        credentials: &[Credential],
+        scopes: &[&Scope],
+        soon: TimeDelta,
+        lifetime: TimeDelta,
+        report: &mut Report,
+    ) {
+        let now = self.graph.now();
+        let found = plan::inspect(&object.keys, &object.certificates, scopes, soon, lifetime, now);
+        let credential = credentials.iter().find(|credential| credential.application == object.application);
+        report.findings.extend(found.into_iter().map(|finding| Seen {
+            credential: credential.map(|credential| credential.name.clone()),
+            application: object.application,
+            display_name: object.display_name.clone(),
+            finding,
+        }));
+    }
+
+    async fn queue_planned(&self, queue: &Queue, planned: &[Planned]) -> Result<(), EngineError> {
+        let jobs: Vec<Job> = planned.iter().map(|planned| planned.job(SWEEP, RevokeOld::AfterOverlap)).collect();
+        if !jobs.is_empty() {
+            queue.send_batch(&jobs).await?;
+        }
+        Ok(())
+    }
+
+    async fn report_findings(&self, findings: &[Seen], deadline: Instant) -> Result<(), EngineError> {
+        let events: Vec<CloudEvent> = findings.iter().map(|seen| seen.event(self.graph.now())).collect();
+        if !events.is_empty() {
+            self.bus.put(&events, deadline).await?;
+        }
+        Ok(())
+    }
+}
+
+type Scopes = BTreeMap<(AppId, KeyOn), (Vec<Scope>, (TimeDelta, TimeDelta))>;
+
+fn by_app_id(objects: impl Iterator<Item = Object>) -> HashMap<AppId, Object> {
+    objects.map(|object| (object.application, object)).collect()
+}
+
+impl Planned {
+    /// The job that carries it out; a new rotation gets its id here, before anything is minted.
+    pub fn job(&self, requested_by: &str, revoke_old: RevokeOld) -> Job {
+        use crate::queue::Work as Queued;
+        let work = match self.work.clone() {
+            Work::Rotate { rotation, replaces, reason } => Queued::Rotate {
+                rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4())),
+                replaces,
+                reason,
+                revoke_old,
+            },
+            Work::Retire(target) => Queued::Retire { version: target.version, key: target.key },
+            Work::Resolve { rotation, key } => Queued::Resolve { rotation, key },
+        };
+        Job {
+            schema: SCHEMA,
+            credential: self.credential.clone(),
+            application: self.application,
+            work,
+            requested_by: requested_by.to_owned(),
+            continuation: 0,
+        }
+    }
+}
+
+impl Seen {
+    /// The finding as an event. Its id is the same all day, so that hourly sweeps do not repeat it.
+    fn event(&self, now: DateTime<Utc>) -> CloudEvent {
+        let kind = EventType::Finding(self.finding.name().to_owned());
+        let subject = self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));
+        let day = format!("{subject} {} {}", self.application, now.date_naive());
+        let id = event_id(&day, &kind.to_string(), self.finding.key());
+        let mut data = EventData::of(subject, self.application);
+        data.key = self.finding.key();
+        data.requested_by = Some(SWEEP.to_owned());
+        data.reason = Some(self.finding.explanation());
+        CloudEvent::new(id, kind, now, data)
+    }
+}
+
+fn certificates(listed: Option<Vec<crate::graph::Certificate>>) -> Vec<Certificate> {
+    let known = |certificate: crate::graph::Certificate| {
+        Some(Certificate { key_id: certificate.key_id?, end: certificate.end })
+    };
+    listed.unwrap_or_default().into_iter().filter_map(known).collect()
+}
+
+impl From<Application> for Object {
+    fn from(application: Application) -> Self {
+        Self {
+            id: application.object_id,
+            application: application.app_id,
+            display_name: application.display_name,
+            tags: application.tags,
+            keys: application.keys,
+            certificates: certificates(application.certificates),
+        }
+    }
+}
+
+impl From<ServicePrincipal> for Object {
+    fn from(principal: ServicePrincipal) -> Self {
+        Self {
+            id: principal.object_id,
+            application: principal.app_id,
+            display_name: principal.display_name,
+            tags: principal.tags,
+            keys: principal.keys,
+            certificates: certificates(principal.certificates),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A batch of the job queue, answered message by message.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use keywheel_core::engine::jobs::Ended;
+use keywheel_core::engine::{Clients, Engine, EngineError};
+use keywheel_core::queue::{Job, Queue, QueueError};
+use lambda_runtime::Error;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+/// When a message comes back whose failure is not its own.
+const COME_BACK: Duration = Duration::from_secs(30);
+
+/// Works on each message; those that failed stay in the queue.
+pub(crate) async fn handle(
+    clients: &Clients,
+    batch: SqsEvent,
+    deadline: Instant,
+) -> Result<SqsBatchResponse, Error> {
+    let queue = clients.queue()?;
+    let mut answer = SqsBatchResponse::default();
+    for message in batch.records {
+        // A FIFO queue's order: nothing after a failed message may be done before it.
+        let done = answer.batch_item_failures.is_empty()
+            && handle_message(clients, &queue, &message, deadline).await;
+        if !done {
+            answer.add_failure(message.message_id.unwrap_or_default());
+        }
+    }
+    Ok(answer)
+}
+
+/// Whether the message is done with. A cut-off in here leaves it in the queue.
+async fn handle_message(
+    clients: &Clients,
+    queue: &Queue,
+    message: &SqsMessage,
+    deadline: Instant,
+) -> bool {
+    let body = message.body.as_deref().unwrap_or_default();
+    let settled = match (Job::parse(body), clients.engine().await) {
+        (Err(refused), _) => {
+            error!(%refused, "a message that is no job");
+            bury(queue, message, &refused.to_string()).await
+        }
+        (Ok(_), Err(failure)) => {
+            error!(%failure, "cannot begin");
+            come_back(queue, message, COME_BACK).await
+        }
+        (Ok(job), Ok(engine)) => settle(&engine, queue, message, &job, deadline).await,
+    };
+    settled.unwrap_or_else(|failure| {
+        warn!(%failure, "the message stays as it is, until it is visible again");
+        false
+    })
+}
+
+async fn settle(
+    engine: &Engine,
+    queue: &Queue,
+    message: &SqsMessage,
+    job: &Job,
+    deadline: Instant,
+) -> Result<bool, EngineError> {
+    match engine.work(job, deadline).await {
+        Ended::Done => Ok(true),
+        Ended::HandOn(rest) => {
+            queue.send_batch(std::slice::from_ref(&rest)).await?;
+            Ok(true)
+        }
+        Ended::Again(wait) => come_back(queue, message, wait).await,
+        Ended::Failed(why) => bury(queue, message, &why).await,
+    }
+}
+
+async fn come_back(queue: &Queue, message: &SqsMessage, wait: Duration) -> Result<bool, EngineError> {
+    if let Some(receipt) = &message.receipt_handle {
+        queue.set_visibility(receipt, wait).await?;
+    }
+    Ok(false)
+}
+
+/// Makes a dead letter of a message at once: trying it again would not help.
+async fn bury(queue: &Queue, message: &SqsMessage, why: &str) -> Result<bool, EngineError> {
+    let body = message.body.as_deref().unwrap_or_default();
+    let attribute = |name| message.attributes.get(name).map_or("unknown", String::as_str);
+    let group = attribute("MessageGroupId");
+    let id = message.message_id.as_deref().unwrap_or_default();
+    match queue.send_to_dead_letter(body, group, id, why).await {
+        Ok(()) => Ok(true),
+        // The redrive policy buries it in the end.
+        Err(failure @ QueueError::NoDeadLetters) => {
+            warn!(%failure);
+            Ok(false)
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! What may start a sweep: a schedule, an earlier sweep that ran out of time, or a person's invocation.
+
+use keywheel_core::engine::sweep::{Cursor, Report};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How to sweep.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    pub(crate) cursor: Cursor,
+    pub(crate) dry_run: bool,
+}
+
+/// A person's invocation, for example `{"dry_run": true}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Invocation {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Trigger {
+    /// EventBridge's events have a `detail-type`; of these, only our own says where to go on.
+    pub(crate) fn parse(event: Value) -> Result<Self, serde_json::Error> {
+        match event.get("detail-type").and_then(Value::as_str) {
+            Some(Cursor::CONTINUED) => {
+                let detail = event.get("detail").cloned().unwrap_or_default();
+                Ok(Self { cursor: serde_json::from_value(detail)?, dry_run: false })
+            }
+            Some(_) => Ok(Self::default()),
+            None if event.is_null() => Ok(Self::default()),
+            None => {
+                let invocation: Invocation = serde_json::from_value(event)?;
+                Ok(Self { cursor: Cursor::default(), dry_run: invocation.dry_run })
+            }
+        }
+    }
+}
+
+/// What the function answers whoever invoked it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    credentials: usize,
+    objects: usize,
+    queued: Vec<Queued>,
+    findings: usize,
+    finished: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Queued {
+    credential: String,
+    work: String,
+}
+
+impl Answer {
+    pub(crate) fn of(report: Report) -> Self {
+        let queued = report.planned.into_iter().map(|planned| Queued {
+            work: planned.work.to_string(),
+            credential: planned.credential.0,
+        });
+        Self {
+            credentials: report.credentials,
+            objects: report.objects,
+            queued: queued.collect(),
+            findings: report.findings.len(),
+            finished: report.rest.is_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keywheel_core::engine::sweep::Listing;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_schedule_and_an_empty_invocation_begin_at_the_beginning() {
+        let scheduled = json!({ "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {} });
+        for event in [scheduled, json!({}), Value::Null] {
+            assert_eq!(Trigger::parse(event).unwrap(), Trigger::default());
+        }
+    }
+
+    #[test]
+    fn a_sweep_that_ran_out_of_time_goes_on() {
+        let next = "https://graph.microsoft.com/v1.0/applications?$skiptoken=x";
+        let event = json!({
+            "source": "keywheel",
+            "detail-type": "keywheel.sweep.continued",
+            "detail": { "listing": "applications", "next": next },
+        });
+        let cursor = Cursor { listing: Listing::Applications, next: Some(next.to_owned()) };
+        assert_eq!(Trigger::parse(event).unwrap(), Trigger { cursor, dry_run: false });
+    }
+
+    #[test]
+    fn a_misspelt_invocation_is_refused_rather_than_swept() {
+        assert!(Trigger::parse(json!({ "dryrun": true })).is_err());
+        assert!(Trigger::parse(json!({ "dry_run": true })).unwrap().dry_run);
+    }
+}
