@@ -1,0 +1,340 @@
+//! The clients of AWS over the shared HTTP client, against a stand-in on loopback.
+
+mod secrets_stub;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use chrono::Utc;
+use keywheel_core::audit::{Bus, CloudEvent, EventData, EventType};
+use keywheel_core::http::Retry;
+use keywheel_core::ids::{AppId, CredentialName, KeyId, RotationId, VersionId};
+use keywheel_core::queue::{Job, Queue, SCHEMA, Work};
+use keywheel_core::rotation::names::Label;
+use keywheel_core::rotation::observed::SecretState;
+use keywheel_core::secret::SecretText;
+use keywheel_core::secrets::{Kind, Move, NewSecret, Put, Secrets};
+use secrets_stub::{Answer, Request, Stub};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const V1: &str = "00000000-0000-0000-0000-000000000001";
+const V2: &str = "00000000-0000-0000-0000-000000000002";
+const TEXT: &str = "s3cr3t~Text";
+
+#[allow(clippy::unnecessary_wraps)] // The shape that the stand-in wants.
+fn ok(body: &Value) -> Option<Answer> {
+    Some((200, body.to_string()))
+}
+
+#[allow(clippy::unnecessary_wraps)]
+fn refusal(code: &str) -> Option<Answer> {
+    let body = json!({ "__type": code, "message": format!("no: {TEXT}"), "Message": "no" });
+    Some((400, body.to_string()))
+}
+
+fn described() -> Option<Answer> {
+    ok(&json!({
+        "ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:a-x",
+        "Name": "a",
+        "RotationEnabled": true,
+        "VersionIdsToStages": { V1: ["AWSCURRENT", "other"], V2: ["AWSPENDING"] },
+    }))
+}
+
+async fn secrets(
+    answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+) -> (Stub, Secrets) {
+    let stub = Stub::start(answer).await;
+    let secrets = Secrets::new(&stub.config());
+    (stub, secrets)
+}
+
+#[tokio::test]
+async fn a_secret_is_described_in_each_of_its_states() {
+    let (_stub, secrets) = secrets(|request| match request.json()["SecretId"].as_str() {
+        Some("a") => described(),
+        Some("going") => ok(&json!({ "Name": "going", "DeletedDate": 1_700_000_000 })),
+        Some("locked") => refusal("AccessDeniedException"),
+        _ => refusal("ResourceNotFoundException"),
+    })
+    .await;
+    let described = secrets.describe("a").await.unwrap();
+    assert!(described.arn.unwrap().starts_with("arn:"));
+    let SecretState::Present(view) = described.state else {
+        panic!("{:?}", described.state)
+    };
+    assert!(view.rotation_enabled);
+    assert_eq!(
+        view.holder(&Label::Current),
+        Some(&VersionId(V1.to_owned()))
+    );
+    assert_eq!(view.pending(), Some(&VersionId(V2.to_owned())));
+    let state = async |name: &str| secrets.describe(name).await.unwrap().state;
+    assert_eq!(state("going").await, SecretState::ScheduledForDeletion);
+    assert_eq!(state("none").await, SecretState::Missing);
+    let error = secrets.describe("locked").await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.retry()),
+        (Kind::AccessDenied, Retry::Never)
+    );
+    assert_eq!(
+        error.failure.unwrap().request_id.as_deref(),
+        Some("stub-request")
+    );
+}
+
+#[tokio::test]
+async fn a_missing_value_is_told_from_a_missing_secret() {
+    let (_stub, secrets) = secrets(|request| {
+        let asked = request.json();
+        match (request.operation.as_str(), asked["SecretId"].as_str()) {
+            ("GetSecretValue", Some("a")) if asked["VersionId"] == V1 => {
+                ok(&json!({ "SecretString": TEXT, "VersionId": V1 }))
+            }
+            ("GetSecretValue", Some("binary")) => ok(&json!({ "SecretBinary": "AAAA" })),
+            ("DescribeSecret", Some("a")) => described(),
+            _ => refusal("ResourceNotFoundException"),
+        }
+    })
+    .await;
+    let (v1, v2) = (VersionId(V1.to_owned()), VersionId(V2.to_owned()));
+    assert_eq!(
+        secrets.value("a", &v1).await.unwrap().unwrap().expose(),
+        TEXT
+    );
+    assert!(secrets.value("a", &v2).await.unwrap().is_none());
+    assert_eq!(
+        secrets.value("none", &v1).await.unwrap_err().kind,
+        Kind::Missing
+    );
+    assert_eq!(
+        secrets.value("binary", &v1).await.unwrap_err().kind,
+        Kind::Binary
+    );
+}
+
+#[tokio::test]
+async fn a_put_is_stored_or_taken_and_never_quoted() {
+    let (stub, secrets) = secrets(|request| match request.json()["SecretId"].as_str() {
+        Some("a") => ok(&json!({ "VersionId": V1 })),
+        Some("taken") => refusal("ResourceExistsException"),
+        _ => refusal("InvalidParameterException"),
+    })
+    .await;
+    let rotation: RotationId = V1.parse().unwrap();
+    let label = Label::Key(KeyId(Uuid::from_u128(9)));
+    let text = SecretText::new(TEXT.to_owned());
+    assert_eq!(
+        secrets.put("a", rotation, &text, &label).await.unwrap(),
+        Put::Stored
+    );
+    let sent = stub.requests.lock().unwrap()[0].json();
+    assert_eq!(sent["ClientRequestToken"], V1);
+    assert_eq!(sent["VersionStages"], json!([label.to_string()]));
+    assert_eq!(
+        secrets.put("taken", rotation, &text, &label).await.unwrap(),
+        Put::Taken
+    );
+    let error = secrets
+        .put("wrong", rotation, &text, &label)
+        .await
+        .unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(TEXT));
+    let large = SecretText::new("x".repeat(65_537));
+    assert_eq!(
+        secrets
+            .put("a", rotation, &large, &label)
+            .await
+            .unwrap_err()
+            .kind,
+        Kind::TooLarge
+    );
+}
+
+#[tokio::test]
+async fn a_refused_move_is_looked_into() {
+    let (_stub, secrets) = secrets(|request| match request.operation.as_str() {
+        "DescribeSecret" => described(),
+        _ => refusal("InvalidParameterException"),
+    })
+    .await;
+    let (v1, v2) = (VersionId(V1.to_owned()), VersionId(V2.to_owned()));
+    let moved = async |to| {
+        secrets
+            .move_label("a", &Label::Current, to, None)
+            .await
+            .unwrap()
+    };
+    assert_eq!(moved(Some(&v1)).await, Move::Moved);
+    assert_eq!(moved(Some(&v2)).await, Move::Refused);
+    assert_eq!(moved(None).await, Move::Refused);
+    let gone = secrets
+        .move_label("a", &Label::Previous, None, Some(&v1))
+        .await;
+    assert_eq!(gone.unwrap(), Move::Moved);
+}
+
+#[tokio::test]
+async fn secrets_are_made_once_and_listed_by_the_page() {
+    let (_stub, secrets) = secrets(|request| match request.operation.as_str() {
+        "CreateSecret" if request.json()["Name"] == "new" => ok(&json!({ "ARN": "arn:new" })),
+        "CreateSecret" => refusal("ResourceExistsException"),
+        _ => ok(&json!({
+            "SecretList": [{ "Name": "p/a", "ARN": "arn:a", "SecretVersionsToStages": { V1: ["AWSCURRENT"] } }],
+            "NextToken": "more",
+        })),
+    })
+    .await;
+    let new = NewSecret {
+        tags: [("k".to_owned(), "v".to_owned())].into(),
+        ..NewSecret::default()
+    };
+    assert_eq!(
+        secrets
+            .create_empty("new", &new)
+            .await
+            .unwrap()
+            .arn
+            .as_deref(),
+        Some("arn:new")
+    );
+    assert!(secrets.create_empty("old", &new).await.unwrap().existed);
+    let page = secrets.list(&["p/".to_owned()], None).await.unwrap();
+    assert_eq!((page.items.len(), page.next.as_deref()), (1, Some("more")));
+    assert_eq!(
+        page.items[0].view.current(),
+        Some(&VersionId(V1.to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let tries = AtomicUsize::new(0);
+    let (stub, secrets) = secrets(move |_| match tries.fetch_add(1, Ordering::SeqCst) {
+        0 => None,
+        1 => Some((500, "{}".to_owned())),
+        _ => described(),
+    })
+    .await;
+    // The settings of `http::aws::config` are the SDK's standard ones, with one try more.
+    assert!(matches!(
+        secrets.describe("a").await.unwrap().state,
+        SecretState::Present(_)
+    ));
+    assert_eq!(stub.operations().len(), 3);
+}
+
+fn event(number: u128) -> CloudEvent {
+    let data = EventData::of(CredentialName("a".to_owned()), AppId(Uuid::nil()));
+    CloudEvent::new(
+        Uuid::from_u128(number),
+        EventType::KeyMinted,
+        Utc::now(),
+        data,
+    )
+}
+
+#[tokio::test]
+async fn each_event_is_told_until_it_is_accepted() {
+    let stub = Stub::start(|request| {
+        let entries = request.json()["Entries"].as_array().map_or(0, Vec::len);
+        let failed = usize::from(entries > 1);
+        let mut results = vec![json!({ "EventId": "e" }); entries - failed];
+        results.extend(vec![json!({ "ErrorCode": "ThrottlingException" }); failed]);
+        ok(&json!({ "FailedEntryCount": failed, "Entries": results }))
+    })
+    .await;
+    let bus = Bus::new(&stub.config(), "keywheel".to_owned());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    bus.put(&[event(1), event(2), event(3)], deadline)
+        .await
+        .unwrap();
+    let sent: Vec<Value> = stub
+        .requests
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Request::json)
+        .collect();
+    assert_eq!(sent.len(), 2);
+    let again = &sent[1]["Entries"][0];
+    assert_eq!(
+        (&again["Source"], &again["DetailType"]),
+        (&json!("keywheel"), &json!("keywheel.key.minted"))
+    );
+    let detail: CloudEvent = serde_json::from_str(again["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(detail.id, Uuid::from_u128(3));
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_accepted_is_an_error() {
+    let stub = Stub::start(|_| {
+        ok(&json!({ "FailedEntryCount": 1, "Entries": [{ "ErrorCode": "AccessDeniedException" }] }))
+    })
+    .await;
+    let bus = Bus::new(&stub.config(), "keywheel".to_owned());
+    let error = bus
+        .put(&[event(1)], Instant::now() + Duration::from_secs(9))
+        .await
+        .unwrap_err();
+    assert_eq!(error.retry(), Retry::Never);
+    assert_eq!(stub.operations().len(), 1);
+}
+
+#[tokio::test]
+async fn jobs_are_sent_in_batches_and_failed_ones_again() {
+    let failures = AtomicUsize::new(0);
+    let stub = Stub::start(move |request| {
+        let entries = request.json()["Entries"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let fail = usize::from(failures.fetch_add(1, Ordering::SeqCst) == 0);
+        let (lost, sent) = entries.split_at(fail);
+        let of =
+            |entry: &Value| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" });
+        let sent: Vec<Value> = sent.iter().map(of).collect();
+        let lost: Vec<Value> = lost
+            .iter()
+            .map(
+                |entry| json!({ "Id": entry["Id"], "SenderFault": false, "Code": "InternalError" }),
+            )
+            .collect();
+        ok(&json!({ "Successful": sent, "Failed": lost }))
+    })
+    .await;
+    let jobs: Vec<Job> = (0..12)
+        .map(|number| Job {
+            schema: SCHEMA,
+            credential: CredentialName(format!("c{number}")),
+            application: AppId(Uuid::nil()),
+            work: Work::Retire {
+                version: None,
+                key: KeyId(Uuid::from_u128(number)),
+            },
+            requested_by: "test".to_owned(),
+            continuation: 0,
+        })
+        .collect();
+    let queue = Queue::new(
+        &stub.config(),
+        format!("{}/1/q.fifo", stub.url),
+        format!("{}/1/d.fifo", stub.url),
+    );
+    queue.send_batch(&jobs).await.unwrap();
+    let sent: Vec<Value> = stub
+        .requests
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Request::json)
+        .collect();
+    let counts: Vec<usize> = sent
+        .iter()
+        .map(|sent| sent["Entries"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(counts, [10, 1, 2]);
+    assert_eq!(sent[1]["Entries"][0]["MessageGroupId"], "c0");
+}
