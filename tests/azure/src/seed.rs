@@ -57,6 +57,7 @@ pub enum SeedIssuer {
 /// An application, its service principal and all they hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own in Entra.
 pub struct SeedApplication {
     /// Its appId (client id); drawn where missing.
     #[serde(default)]

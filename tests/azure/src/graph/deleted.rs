@@ -87,7 +87,7 @@ impl Call<'_> {
         Value::Object(shown)
     }
 
-    pub(super) fn organization(&self) -> Answer {
+    pub(super) fn organization(&self) -> Reply {
         let organization = json!({
             "id": self.site.tenant,
             "deletedDateTime": null,
@@ -98,11 +98,11 @@ impl Call<'_> {
                 {"capabilities": "Email", "isDefault": true, "isInitial": true, "name": self.site.domain, "type": "Managed"},
             ],
         });
-        Ok(self.collection("organization", vec![organization], None, None))
+        self.collection("organization", vec![organization], None, None)
     }
 
     /// The last successful sign-in with each key. Beta, as in Graph; here it does not lag.
-    pub(super) fn sign_in_activity(&self) -> Answer {
+    pub(super) fn sign_in_activity(&self) -> Reply {
         let mut last: Map<String, Value> = Map::new();
         for sign_in in self
             .world
@@ -138,6 +138,6 @@ impl Call<'_> {
             );
         }
         let page = last.into_iter().map(|(_, value)| value).collect();
-        Ok(self.collection("reports/appCredentialSignInActivities", page, None, None))
+        self.collection("reports/appCredentialSignInActivities", page, None, None)
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::clock::{Millis, graph_error_date};
 use crate::http::Reply;
 
-/// An OData error.
+/// An error as `OData` shapes it.
 #[derive(Debug, Clone)]
 pub(crate) struct GraphError {
     pub(crate) status: StatusCode,

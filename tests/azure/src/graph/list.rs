@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::graph::error::GraphError;
+use crate::graph::filter::Filter;
 use crate::graph::query::{Query, skip_token};
 use crate::graph::{Answer, Call, render};
 use crate::http::Reply;
@@ -68,7 +69,7 @@ impl Call<'_> {
     ) -> (Vec<Value>, Option<u64>) {
         let table = self.world.directory.table(kind);
         let show = |entity: &Entity| Value::Object(self.show(entity, query, false));
-        if let Some((name, id)) = query.filter.as_ref().and_then(|filter| filter.single()) {
+        if let Some((name, id)) = query.filter.as_ref().and_then(Filter::single) {
             // The live object is not enough: a replica that lags may still show one that was deleted.
             let found = if name == "id" {
                 table.by_id(id)

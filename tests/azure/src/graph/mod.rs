@@ -100,8 +100,8 @@ fn work(
 ) -> Answer {
     let path = request.path();
     let segments = match path.as_slice() {
-        ["graph", "v1.0", ..] => &path[2..],
-        ["graph", "beta", "reports", ..] => &path[2..],
+        // Of beta there are only the reports, which v1.0 lacks.
+        ["graph", "v1.0", ..] | ["graph", "beta", "reports", ..] => &path[2..],
         ["graph", version, ..] => {
             return Err(GraphError::malformed(format!("Invalid version: {version}")));
         }
@@ -259,9 +259,9 @@ impl Call<'_> {
             Op::GetDeleted => self.get_deleted(),
             Op::Restore => self.restore(),
             Op::DeletePermanently => self.delete_permanently(),
-            Op::Organization => self.organization(),
+            Op::Organization => Ok(self.organization()),
             Op::DirectoryObject => self.directory_object(),
-            Op::SignInActivity => self.sign_in_activity(),
+            Op::SignInActivity => Ok(self.sign_in_activity()),
             Op::Batch | Op::Any | Op::Graph | Op::Read | Op::Write | Op::Token => {
                 Err(GraphError::malformed("A batch cannot be part of a batch."))
             }

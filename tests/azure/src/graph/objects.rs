@@ -218,17 +218,16 @@ fn change(entity: &mut Entity, name: &str, value: &Value) -> Result<(), GraphErr
         "tags" => entity.tags = serde_json::from_value(value.clone()).map_err(|_| wrong())?,
         "signInAudience" => {
             entity.audience =
-                serde_json::from_value::<Audience>(value.clone()).map_err(|_| wrong())?
+                serde_json::from_value::<Audience>(value.clone()).map_err(|_| wrong())?;
         }
         "accountEnabled" if kind == Kind::ServicePrincipal => {
-            entity.enabled = value.as_bool().ok_or_else(wrong)?
+            entity.enabled = value.as_bool().ok_or_else(wrong)?;
         }
         "isDisabled" if kind == Kind::Application => {
-            entity.enabled =
-                !(value.is_null() || value.as_bool().ok_or_else(wrong)?) || value.is_null()
+            entity.enabled = value.is_null() || !value.as_bool().ok_or_else(wrong)?;
         }
         "keyCredentials" if value.as_array().is_some_and(Vec::is_empty) => {
-            entity.certificates.clear()
+            entity.certificates.clear();
         }
         "keyCredentials" => return Err(wrong()),
         _ if READ_ONLY.contains(&name) => {

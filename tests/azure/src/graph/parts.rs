@@ -32,11 +32,13 @@ struct NewFederated {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct NewAssignment {
-    principal_id: Uuid,
-    resource_id: Uuid,
-    app_role_id: Uuid,
+    #[serde(rename = "principalId")]
+    principal: Uuid,
+    #[serde(rename = "resourceId")]
+    resource: Uuid,
+    #[serde(rename = "appRoleId")]
+    role: Uuid,
 }
 
 impl Call<'_> {
@@ -216,8 +218,8 @@ impl Call<'_> {
     pub(super) fn create_assignment(&mut self) -> Answer {
         let body: NewAssignment = self.body()?;
         let entity = self.target()?;
-        let (id, name) = (entity.id, body.resource_id.to_string());
-        if body.principal_id != id {
+        let (id, name) = (entity.id, body.resource.to_string());
+        if body.principal != id {
             return Err(GraphError::bad_request(
                 "The principalId does not match the service principal of the request.",
             ));
@@ -225,7 +227,7 @@ impl Call<'_> {
         if entity
             .assignments
             .iter()
-            .any(|a| a.resource == body.resource_id && a.role == body.app_role_id)
+            .any(|a| a.resource == body.resource && a.role == body.role)
         {
             return Err(GraphError::bad_request(
                 "Permission being assigned already exists on the object",
@@ -236,21 +238,19 @@ impl Call<'_> {
             .world
             .directory
             .table(Kind::ServicePrincipal)
-            .seen_by_id(body.resource_id, self.view);
+            .seen_by_id(body.resource, self.view);
         let resource = resource.ok_or_else(|| GraphError::not_found(&name))?;
         let known = resource.app_id == GRAPH_APP_ID
-            && Permission::ALL
-                .iter()
-                .any(|p| p.app_role() == body.app_role_id);
-        if !known && body.app_role_id != DEFAULT_ACCESS {
+            && Permission::ALL.iter().any(|p| p.app_role() == body.role);
+        if !known && body.role != DEFAULT_ACCESS {
             return Err(GraphError::bad_request(
                 "Permission being assigned was not found on application",
             ));
         }
         let assignment = Assignment {
             id: assignment_id(self.world),
-            role: body.app_role_id,
-            resource: body.resource_id,
+            role: body.role,
+            resource: body.resource,
             created: self.view.now,
         };
         let entity = self

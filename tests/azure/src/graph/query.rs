@@ -52,7 +52,7 @@ impl Query {
             .query("$filter")
             .map(|text| Filter::parse(text, kind, eventual && counts))
             .transpose()?;
-        let select = request.query("$select").map(|list| names(list));
+        let select = request.query("$select").map(names);
         if let Some(select) = &select {
             check_select(select, kind)?;
         }

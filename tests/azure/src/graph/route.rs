@@ -69,14 +69,14 @@ impl Route {
         let unknown = || GraphError::no_segment(first);
         if let Some((collection, key)) = alternate_key(first) {
             let kind = Kind::of_collection(collection).ok_or_else(unknown)?;
-            return Self::of_object(method, kind, key, &segments[1..]);
+            return Self::of_object(method, kind, &key, &segments[1..]);
         }
         if let Some(kind) = Kind::of_collection(first) {
             return match (method, &segments[1..]) {
                 ("GET", []) => Ok(Self::new(Operation::List).kind(kind)),
                 ("POST", []) => Ok(Self::new(Operation::Create).kind(kind)),
                 ("GET", ["$count"]) => Ok(Self::new(Operation::Count).kind(kind)),
-                (_, [id, rest @ ..]) => Self::of_object(method, kind, Key::id(id), rest),
+                (_, [id, rest @ ..]) => Self::of_object(method, kind, &Key::id(id), rest),
                 _ => Err(not_allowed()),
             };
         }
@@ -94,7 +94,7 @@ impl Route {
         }
     }
 
-    fn of_object(method: &str, kind: Kind, key: Key, rest: &[&str]) -> Result<Self, GraphError> {
+    fn of_object(method: &str, kind: Kind, key: &Key, rest: &[&str]) -> Result<Self, GraphError> {
         use Operation as Op;
         let is_application = kind == Kind::Application;
         let route = |operation| Ok(Self::new(operation).kind(kind).key(key.clone()));

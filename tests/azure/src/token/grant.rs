@@ -156,8 +156,7 @@ async fn admit(
         enabled(&wish.client, application, principal)?;
         *key = Some(match &wish.credential {
             Credential::Secret(secret) => {
-                let matched = secret_of(&wish.client, secret, application, principal, view, key)?;
-                matched
+                secret_of(&wish.client, secret, application, principal, view, key)?
             }
             Credential::Assertion(assertion) => {
                 if mishaps

@@ -80,6 +80,53 @@ async fn a_connection_can_be_cut_before_the_work_and_amid_the_answer() {
 }
 
 #[tokio::test]
+async fn connections_break_over_http_1_too() {
+    let h = Harness::start(one_application()).await;
+    let authority = reqwest::Certificate::from_pem(h.emulator.ca_pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .no_proxy()
+        .http1_only()
+        .build()
+        .unwrap();
+    let url = format!(
+        "{}/{}/v2.0/.well-known/openid-configuration",
+        h.at.authority, h.at.tenant
+    );
+    let good = client.get(&url).send().await.unwrap();
+    assert_eq!(good.version(), reqwest::Version::HTTP_11);
+    let token = format!("{}/{}/oauth2/v2.0/token", h.at.authority, h.at.tenant);
+    let app = APP.to_string();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", app.as_str()),
+        ("client_secret", SECRET),
+        ("scope", "https://graph.microsoft.com/.default"),
+    ];
+    for kind in [
+        FaultKind::LostAnswer,
+        FaultKind::CutConnection,
+        FaultKind::CutBody,
+    ] {
+        set(&h, Rule::new(kind).on(Operation::Token).times(1));
+        let whole = match client.post(&token).form(&form).send().await {
+            Ok(answer) => answer.bytes().await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!whole, "{kind:?}");
+        assert_eq!(h.emulator.faults().rules[0].times, Some(0), "{kind:?}");
+    }
+    // Two of the three did the work.
+    let done = h
+        .emulator
+        .sign_ins()
+        .into_iter()
+        .filter(|one| one.app_id == app && one.code == 0)
+        .count();
+    assert_eq!(done, 2);
+}
+
+#[tokio::test]
 async fn errors_before_the_work_leave_no_trace() {
     let h = Harness::start(one_application()).await;
     for (kind, status, code) in [

@@ -72,7 +72,7 @@ impl Harness {
         let client = Client::builder()
             .tls_certs_only([authority])
             .no_proxy()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .unwrap();
         let at = emulator.endpoints();

@@ -87,7 +87,7 @@ async fn limits_and_policies_refuse_passwords() {
                 limits,
                 ..Faults::default()
             })
-            .unwrap()
+            .unwrap();
     };
     limits(Limits {
         max_lifetime_days: Some(90),
@@ -128,22 +128,22 @@ async fn passwords_cannot_be_changed() {
     let h = Harness::start(one_application()).await;
     let path = format!("/applications(appId='{APP}')");
     let listed = h.get(&path).await.body["passwordCredentials"].clone();
-    let patch = |list: Value| {
+    let change = |list: Value| {
         h.graph(
             Method::PATCH,
             &path,
             Some(json!({"passwordCredentials": list})),
         )
     };
-    assert_eq!(patch(listed.clone()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(change(listed.clone()).await.status, StatusCode::NO_CONTENT);
     let mut renamed = listed.clone();
     renamed[0]["displayName"] = json!("other");
-    assert_eq!(patch(renamed).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(change(renamed).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(
-        patch(json!([{"displayName": "new"}])).await.status,
+        change(json!([{"displayName": "new"}])).await.status,
         StatusCode::BAD_REQUEST
     );
-    assert_eq!(patch(json!([])).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(change(json!([])).await.status, StatusCode::NO_CONTENT);
     assert_eq!(
         h.sign_in(&APP.to_string(), SECRET).await.aadsts(),
         7_000_215
