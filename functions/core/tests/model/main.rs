@@ -1,6 +1,7 @@
 //! The rules run through every crash point and every interleaving of two tries of one credential.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod label_rules;
 mod scenario;
 mod secrets;
 mod world;
@@ -8,13 +9,18 @@ mod world;
 use keywheel_core::ids::VersionId;
 use keywheel_core::rotation::retire::Target;
 use keywheel_core::rotation::{Replaces, Until};
-use scenario::{Actor, Job, Scenario, begin_native, why_not_at_rest};
+use scenario::{Actor, Job, Scenario, why_not_at_rest};
 use stateright::{Checker, HasDiscoveries, Model};
 use world::{World, key_id, rotation, terms};
 
 fn rotate(id: u128, replaces: Option<u128>) -> Job {
     let replaces = Replaces::Version(replaces.map(|id| VersionId::from(rotation(id))));
     Job::Rotate { rotation: rotation(id), replaces, until: Until::Promoted }
+}
+
+/// How many faults each scenario of two tries may hold; `KEYWHEEL_MODEL_FAULTS=2` takes minutes.
+fn faults() -> u8 {
+    std::env::var("KEYWHEEL_MODEL_FAULTS").map_or(1, |text| text.parse().unwrap())
 }
 
 /// Explores everything that can happen, or shows the shortest way to a broken promise.
@@ -44,29 +50,29 @@ fn one_try_cut_off_three_times() {
 fn a_job_delivered_twice_at_once() {
     let world = World::new(terms(false)).with_current(true);
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([rotate(2, Some(1))])];
-    explore("the same job twice", Scenario::new(world, actors, 2, 2));
+    explore("the same job twice", Scenario::new(world, actors, faults(), faults()));
 }
 
 #[test]
 fn two_rotations_at_once() {
     let world = World::new(terms(false)).with_current(true);
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([rotate(3, Some(1))])];
-    explore("two rotations", Scenario::new(world, actors, 2, 2));
+    explore("two rotations", Scenario::new(world, actors, faults(), faults()));
 }
 
 #[test]
 fn a_queued_job_beside_rotate_secret() {
     let mut world = World::new(terms(false)).with_current(true);
-    begin_native(&mut world, rotation(3));
+    assert!(world.secret.begin_rotation(&rotation(3).into()));
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(rotation(3))];
-    explore("a job beside RotateSecret", Scenario::new(world, actors, 2, 2));
+    explore("a job beside RotateSecret", Scenario::new(world, actors, faults(), faults()));
 }
 
 #[test]
 fn the_first_rotation_twice_at_once() {
     let world = World::new(terms(false));
     let actors = vec![Actor::queue([rotate(2, None)]), Actor::queue([rotate(3, None)])];
-    explore("two first rotations", Scenario::new(world, actors, 2, 2));
+    explore("two first rotations", Scenario::new(world, actors, faults(), faults()));
 }
 
 #[test]
@@ -80,7 +86,7 @@ fn the_first_rotation_cut_off() {
 fn an_adopted_secret() {
     let world = World::new(terms(true)).with_current(false);
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([rotate(2, Some(1))])];
-    explore("adoption", Scenario::new(world, actors, 2, 2));
+    explore("adoption", Scenario::new(world, actors, faults(), faults()));
 }
 
 #[test]
@@ -94,5 +100,5 @@ fn retiring_beside_a_rotation() {
         Actor::queue([retire.clone(), rotate(3, Some(2))]),
         Actor::queue([rotate(3, Some(2)), retire]),
     ];
-    explore("retire beside rotate", Scenario::new(world, actors, 2, 2));
+    explore("retire beside rotate", Scenario::new(world, actors, faults(), faults()));
 }

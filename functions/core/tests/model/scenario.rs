@@ -8,11 +8,11 @@
 use std::collections::VecDeque;
 
 use chrono::TimeDelta;
-use keywheel_core::ids::{KeyId, RotationId, VersionId};
+use keywheel_core::ids::{KeyId, RotationId};
 use keywheel_core::rotation::plan::{Trigger, Work, plan};
 use keywheel_core::rotation::retire::Target;
 use keywheel_core::rotation::{
-    Call, Label, Next, Reply, Replaces, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
+    Call, Next, Reply, Replaces, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
     rotate,
 };
 use stateright::{Model, Property};
@@ -358,11 +358,4 @@ fn changes(call: &Call) -> bool {
             | Call::PutValue { .. }
             | Call::MoveLabel { .. }
     )
-}
-
-/// A fresh world's `RotateSecret`: `AWSPENDING` on an empty version.
-pub fn begin_native(world: &mut World, token: RotationId) {
-    let version = VersionId::from(token);
-    world.secret.versions.entry(version.clone()).or_default();
-    assert!(world.secret.move_label(&Label::Pending, Some(&version), None));
 }

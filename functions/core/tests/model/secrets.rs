@@ -87,6 +87,17 @@ impl Secret {
         Put::Stored
     }
 
+    /// What `RotateSecret` does first: `AWSPENDING` on an empty version. `false`: one is pending already.
+    pub fn begin_rotation(&mut self, token: &VersionId) -> bool {
+        let pending = self.holder(&Label::Pending);
+        if pending.is_some() && pending != self.holder(&Label::Current) {
+            return false;
+        }
+        self.versions.entry(token.clone()).or_default();
+        self.attach(Label::Pending, token);
+        true
+    }
+
     /// `UpdateSecretVersionStage`; `false`: refused.
     pub fn move_label(
         &mut self,
