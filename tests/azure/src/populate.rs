@@ -147,7 +147,7 @@ fn plant_one(world: &mut World, seed: &SeedApplication, now: Millis) -> Result<P
             .map(|f| federated(world, f))
             .collect();
         entity.extra.extend(seed.properties.clone());
-        planted.application = Some(insert(world, entity, deleted));
+        planted.application = Some(insert(world, entity, deleted)?);
     }
     if seed.service_principal {
         let mut entity = base(
@@ -163,18 +163,21 @@ fn plant_one(world: &mut World, seed: &SeedApplication, now: Millis) -> Result<P
             let assignment = grant(world, permission.app_role(), now);
             entity.assignments.push(assignment);
         }
-        planted.service_principal = Some(insert(world, entity, deleted));
+        planted.service_principal = Some(insert(world, entity, deleted)?);
     }
     Ok(planted)
 }
 
-fn insert(world: &mut World, entity: Entity, deleted: Option<Millis>) -> Uuid {
+fn insert(world: &mut World, entity: Entity, deleted: Option<Millis>) -> Result<Uuid, Error> {
     let (kind, id) = (entity.kind, entity.id);
+    if world.directory.any(id).is_some() {
+        return Err(Error::seed(format!("object id {id} stands twice")));
+    }
     world.directory.table_mut(kind).insert(entity);
     if let Some(at) = deleted {
         world.directory.soft_delete(kind, id, at, None);
     }
-    id
+    Ok(id)
 }
 
 fn passwords(

@@ -10,4 +10,5 @@ mod program;
 mod reads;
 mod replicas;
 mod sign_in;
+mod steering;
 mod writes;
