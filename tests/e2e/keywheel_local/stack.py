@@ -1,0 +1,175 @@
+"""The whole of it, up and down: the local AWS, Entra, the deployed functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from . import deployment, process
+from .settings import ROOT, Settings
+
+OUTPUTS = {  # what the stack gives, and the variable that says so
+    "QueueUrl": "KEYWHEEL_QUEUE_URL", "QueueArn": "KEYWHEEL_QUEUE_ARN", "BusName": "KEYWHEEL_BUS",
+    "DeadLetterQueueUrl": "KEYWHEEL_DEAD_LETTER_URL", "EventDeadLetterQueueUrl": "KEYWHEEL_EVENT_DEAD_LETTER_URL",
+    "ManifestBucket": "KEYWHEEL_MANIFEST_BUCKET", "SweepFunctionName": "KEYWHEEL_SWEEP_FUNCTION",
+    "SweepFunctionArn": "KEYWHEEL_SWEEP_FUNCTION_ARN", "RotateFunctionName": "KEYWHEEL_ROTATE_FUNCTION",
+    "RotateFunctionArn": "KEYWHEEL_ROTATE_FUNCTION_ARN", "SweepRoleArn": "KEYWHEEL_SWEEP_ROLE_ARN",
+    "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN",
+}
+
+
+class Stack:
+    """A deployment on this machine. As a context manager it ends with its block; ``make up`` leaves it running."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.env: dict[str, str] = {}
+        self.aws_ready: dict[str, Any] = {}
+        self.azure_ready: dict[str, str] = {}
+        self._processes: list[tuple[int, str | None]] = []
+
+    # ---- up and down -------------------------------------------------------------------------------------------------
+    def __enter__(self) -> Stack:
+        return self.up()
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def up(self) -> Stack:
+        down(self.settings.home)
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start_processes()
+            self._deploy()
+        except BaseException:
+            self.down()
+            raise
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(self.env.items())]
+        (self.settings.home / "env").write_text("\n".join(lines) + "\n")
+        return self
+
+    def down(self) -> None:
+        down(self.settings.home)
+
+    def _start_processes(self) -> None:
+        settings, home = self.settings, self.settings.home
+        base = {name: value for name, value in os.environ.items()
+                if not name.startswith(("AWS_", "AZURE_", "KEYWHEEL_"))}
+        self.aws_ready = self._start(
+            "aws", [sys.executable, "-m", "local_aws", "--dir", home / "aws"],
+            base | {"PYTHONPATH": str(ROOT / "tests/aws")})
+        command = [settings.emulator or settings.bin / "azure-emulator", "--tls-dir", home / "azure",
+                   "--random-seed", str(settings.azure_random_seed)]
+        for option, value in (("--seed", settings.seed), ("--faults", settings.azure_faults),
+                              ("--applications", settings.applications)):
+            command += [option, str(value)] if value else []
+        (home / "azure").mkdir(parents=True, exist_ok=True)
+        self.azure_ready = self._start("azure", command, base)
+        self.env = self._environment()
+
+    def _start(self, name: str, command: list[str | Path], env: dict[str, str]) -> dict:
+        ready, pid = process.start(command, self.settings.home / f"{name}.log", env)
+        self._processes.append((pid, process.started_at(pid)))
+        (self.settings.home / "pids.json").write_text(json.dumps(self._processes))
+        return ready
+
+    def _environment(self) -> dict[str, str]:
+        aws, azure = self.aws_ready, self.azure_ready
+        return {
+            "AWS_ENDPOINT_URL": aws["endpoint"], "AWS_ACCESS_KEY_ID": aws["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": aws["secret_access_key"], "AWS_REGION": aws["region"],
+            "AWS_DEFAULT_REGION": aws["region"], "AWS_EC2_METADATA_DISABLED": "true",
+            "AZURE_AUTHORITY_HOST": azure["authority"], "KEYWHEEL_GRAPH_ENDPOINT": azure["graph"],
+            "KEYWHEEL_ARM_ENDPOINT": azure["arm"], "KEYWHEEL_CA_FILE": azure["ca"], "KEYWHEEL_ADMIN": azure["admin"],
+            "AZURE_TENANT_ID": azure["tenant"], "AZURE_CLIENT_ID": azure["client_id"],
+            "AZURE_CLIENT_SECRET": azure["client_secret"],
+        }
+
+    # ---- the deployment ----------------------------------------------------------------------------------------------
+    def _deploy(self) -> None:
+        settings, azure = self.settings, self.azure_ready
+        made = self.entra_setup()
+        parameters = {
+            "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
+            "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
+        } | settings.parameters
+        binaries = {"SweepFunction": settings.function("sweep"), "RotateFunction": settings.function("rotate")}
+        outputs = deployment.deploy(self, settings.name, binaries, parameters)
+        self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
+        self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]
+        self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
+        self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"])
+        self.put_manifest(settings.manifest or f"tenant: {azure['tenant']}\ncredentials: {{}}\n")
+
+    def entra_setup(self, *subjects: str) -> dict:
+        """infra/entra/setup.py, as an administrator would run it."""
+        command = [sys.executable, ROOT / "infra/entra/setup.py", "--permission", self.settings.permission]
+        if subjects:
+            command += ["--issuer", self.aws_ready["oidc_issuer"]]
+        for subject in subjects:
+            command += ["--subject", subject]
+        done = subprocess.run([str(part) for part in command], env={**os.environ, **self.env}, capture_output=True,
+                              text=True, timeout=120)
+        if done.returncode:
+            raise deployment.Failed(f"infra/entra/setup.py: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def put_manifest(self, manifest: Path | str) -> None:
+        text = manifest.read_text() if isinstance(manifest, Path) else manifest
+        text = text.replace("{tenant}", self.azure_ready["tenant"])
+        self.client("s3").put_object(Bucket=self.env["KEYWHEEL_MANIFEST_BUCKET"], Key="manifest.yaml",
+                                     Body=text.encode())
+
+    # ---- for tests ---------------------------------------------------------------------------------------------------
+    def client(self, service: str) -> Any:
+        """A boto3 client of the account's root user."""
+        return boto3.client(
+            service, endpoint_url=self.env["AWS_ENDPOINT_URL"], region_name=self.env["AWS_REGION"],
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"], config=Config(s3={"addressing_style": "path"}))
+
+    def invoke(self, function: str, event: object) -> dict:
+        """Invoke ``sweep`` or ``rotate`` and wait: {"result", "error", "log"}."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.env[f"KEYWHEEL_{function.upper()}_FUNCTION"], Payload=json.dumps(event).encode())
+        return {"result": json.load(answer["Payload"]), "error": answer.get("FunctionError")}
+
+    def local(self, method: str, path: str, data: object = None) -> Any:
+        """The local AWS's own paths: faults, sent, logs, invocations, idle, functions/kill, rotations/retry."""
+        return self._http(method, f"{self.env['AWS_ENDPOINT_URL']}/_local/{path}", data)
+
+    def admin(self, method: str, path: str, data: object = None) -> Any:
+        """The Azure emulator's own paths."""
+        return self._http(method, f"{self.env['KEYWHEEL_ADMIN']}/{path}", data)
+
+    def _http(self, method: str, url: str, data: object) -> Any:
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
+        tls = ssl.create_default_context(cafile=self.env["KEYWHEEL_CA_FILE"]) if url.startswith("https") else None
+        with urllib.request.urlopen(request, timeout=60, context=tls) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def keywheel(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """The command-line tool, in the deployment's environment."""
+        return subprocess.run([str(self.settings.bin / "keywheel"), *arguments], env={**os.environ, **self.env, **env},
+                              capture_output=True, text=True, timeout=300)
+
+
+def down(home: Path) -> None:
+    """End what an earlier ``up`` left running under this home. As often as you like."""
+    record = home / "pids.json"
+    if record.exists():
+        for pid, began in json.loads(record.read_text()):
+            process.end(pid, began)
+        record.unlink()
+    (home / "env").unlink(missing_ok=True)

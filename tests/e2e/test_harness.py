@@ -1,0 +1,119 @@
+"""The harness itself, with functions of a few lines: what the template wires does arrive."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from keywheel_local import ROOT, Settings, Stack
+
+RUNTIME = (ROOT / "tests/aws/runtime.py").read_text()
+SWEEP = """
+import boto3, os
+from botocore.exceptions import ClientError
+
+def handle(event):
+    if event.get("detail-type") == "keywheel.sweep.continued":
+        return "went on"
+    s3, sm, sqs, sts = (boto3.client(name) for name in ("s3", "secretsmanager", "sqs", "sts"))
+    bucket, key = os.environ["KEYWHEEL_MANIFEST"].removeprefix("s3://").split("/", 1)
+    manifest = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    sm.list_secrets()
+    try:
+        sm.get_secret_value(SecretId="harness")
+        value = "read"
+    except ClientError as error:
+        value = error.response["Error"]["Code"]
+    sqs.send_message(QueueUrl=os.environ["KEYWHEEL_QUEUE_URL"], MessageBody="{}", MessageGroupId="harness",
+                     MessageDeduplicationId=event["id"])
+    boto3.client("events").put_events(Entries=[{
+        "Source": "keywheel", "DetailType": "keywheel.sweep.continued", "Detail": "{}",
+        "EventBusName": os.environ["KEYWHEEL_BUS"]}])
+    token = sts.get_web_identity_token(Audience=["api://AzureADTokenExchange"], SigningAlgorithm="RS256")
+    return {"manifest": manifest, "value": value, "assertion": token["WebIdentityToken"]}
+"""
+ROTATE = """
+def handle(event):
+    print("got", event, flush=True)
+    return {"batchItemFailures": []}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory):
+    home = tmp_path_factory.mktemp("harness")
+    paths = {}
+    for name, code in (("sweep", SWEEP), ("rotate", ROTATE)):
+        paths[name] = home / name
+        paths[name].write_text(f"#!{sys.executable}\n{RUNTIME}\n{code}\nserve(handle)\n")
+    with Stack(Settings(home=home / "local", **paths, parameters={"ScheduleState": "DISABLED"})) as running:
+        yield running
+
+
+def test_every_wire_of_the_template_carries(stack: Stack, until):
+    stack.client("secretsmanager").create_secret(Name="harness", SecretString="sesame")
+    answer = stack.invoke("sweep", {"id": "1"})
+    assert not answer["error"], answer
+    assert answer["result"]["manifest"].startswith("tenant: ")
+    assert answer["result"]["value"] == "AccessDeniedException", "a sweep reads no value"
+    calls = until(lambda: len(stack.local("GET", "invocations")) >= 3 and stack.local("GET", "invocations"))
+    kinds = {"job" if "Records" in call["event"] else call["event"].get("detail-type", "sweep") for call in calls}
+    assert kinds == {"sweep", "job", "keywheel.sweep.continued"}
+    until(lambda: stack.local("GET", "idle")["busy"] == 0)
+    assert [call["error"] for call in calls if call["error"]] == []
+
+    token = _sign_in(stack, answer["result"]["assertion"])
+    assert token["token_type"] == "Bearer"
+
+
+def _sign_in(stack: Stack, assertion: str) -> dict:
+    """The role's token is good at Entra for Keywheel's application."""
+    program = """
+import json, os, ssl, sys, time, urllib.error, urllib.parse, urllib.request
+form = {"grant_type": "client_credentials", "client_id": os.environ["KEYWHEEL_CLIENT_ID"],
+        "scope": "https://graph.microsoft.com/.default", "client_assertion": sys.stdin.read(),
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
+url = f"{os.environ['AZURE_AUTHORITY_HOST']}/{os.environ['AZURE_TENANT_ID']}/oauth2/v2.0/token"
+tls = ssl.create_default_context(cafile=os.environ["KEYWHEEL_CA_FILE"])
+deadline = time.monotonic() + 30
+while True:
+    try:
+        print(urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), context=tls).read().decode())
+        break
+    except urllib.error.HTTPError as error:
+        if time.monotonic() > deadline:
+            sys.exit(error.read().decode())
+        time.sleep(0.5)
+"""
+    done = subprocess.run([sys.executable, "-c", program], input=assertion, env={**os.environ, **stack.env},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_secrets_manager_may_call_the_rotation_function(stack: Stack, until):
+    sm = stack.client("secretsmanager")
+    sm.create_secret(Name="harness/native", SecretString="old")
+    sm.rotate_secret(SecretId="harness/native", RotationLambdaARN=stack.env["KEYWHEEL_ROTATE_FUNCTION_ARN"],
+                     RotationRules={"AutomaticallyAfterDays": 30})
+    until(lambda: "LastRotatedDate" in sm.describe_secret(SecretId="harness/native"))
+
+
+def test_the_environment_is_written_for_a_shell(stack: Stack):
+    env = (stack.settings.home / "env").read_text()
+    for name in ("AWS_ENDPOINT_URL", "KEYWHEEL_QUEUE_URL", "KEYWHEEL_ROTATE_FUNCTION_ARN", "AZURE_TENANT_ID"):
+        assert f"export {name}=" in env
+
+
+def test_down_leaves_nothing_running(tmp_path: Path):
+    stack = Stack(Settings(home=tmp_path / "local", parameters={"ScheduleState": "DISABLED"},
+                           sweep=Path("/bin/true"), rotate=Path("/bin/true"))).up()
+    pids = [pid for pid, _ in json.loads((tmp_path / "local/pids.json").read_text())]
+    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    stack.down()
+    stack.down()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
