@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::{Http, Retry, SendError, env};
 
@@ -39,7 +40,21 @@ pub async fn config(http: &Http) -> SdkConfig {
     if let Some(region) = env("AWS_REGION").or_else(|| env("AWS_DEFAULT_REGION")) {
         loader = loader.region(Region::new(region));
     }
-    loader.load().await
+    let config = loader.load().await;
+    let service_config = WithoutEmpty(config.clone());
+    config.into_builder().service_config(service_config).build()
+}
+
+/// The SDK's own settings per service. Its clients panic on an empty `AWS_ENDPOINT_URL`, which is how a
+/// deployment's template says that there is none.
+#[derive(Debug)]
+struct WithoutEmpty(SdkConfig);
+
+impl LoadServiceConfig for WithoutEmpty {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let value = self.0.service_config()?.load_config(key)?;
+        (!value.trim().is_empty()).then_some(value)
+    }
 }
 
 /// The shared client in the form that the SDK takes.
