@@ -78,7 +78,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     home = tmp_path_factory.mktemp("aws")
     with (home / "stderr.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", "local_aws", "--dir", str(home)], cwd=HERE,
-                                   stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "LOG_LEVEL": "INFO"})
+                                   stdout=subprocess.PIPE, stderr=log, text=True, env=dict(os.environ))
     try:
         line = process.stdout.readline()
         assert line, (home / "stderr.log").read_text()

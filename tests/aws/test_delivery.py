@@ -82,7 +82,8 @@ def test_a_visibility_the_consumer_set_is_kept(aws, name, queue):
     url, _ = queue
     send(aws, url, "a", name="slow", fail=True, seconds=1)
     record = until(lambda: calls(aws, name))[0]["event"]["Records"][0]
-    aws.client("sqs").change_message_visibility(QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=3)
+    aws.client("sqs").change_message_visibility(
+        QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=3)
     first, second, *_ = done(aws, name, 2)
     assert 2.5 < second["started"] - first["started"] < 10
 

@@ -6,7 +6,8 @@ from ministack.services import secretsmanager
 from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
 
-from . import rotation, secret_rules as rules, secrets_manager
+from . import rotation, secrets_manager
+from . import secret_rules as rules
 from .secret_rules import Refused
 
 

