@@ -321,7 +321,7 @@ async fn jobs_are_sent_in_batches_and_failed_ones_again() {
     let queue = Queue::new(
         &stub.config(),
         format!("{}/1/q.fifo", stub.url),
-        format!("{}/1/d.fifo", stub.url),
+        Some(format!("{}/1/d.fifo", stub.url)),
     );
     queue.send_batch(&jobs).await.unwrap();
     let sent: Vec<Value> = stub

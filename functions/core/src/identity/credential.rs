@@ -20,8 +20,8 @@ use super::stored::StoredSecret;
 use super::{Endpoints, IdentityError};
 use crate::http::aws::AwsFailure;
 use crate::http::{AzureTransport, Backoff, Http, Retry};
-use crate::rotation::{OwnKey, SignedInAs};
 use crate::ids::{AppId, TenantId};
+use crate::rotation::{OwnKey, SignedInAs};
 
 /// How long the STS token lives that is exchanged at once (`DurationSeconds`, 60 to 3600).
 const ASSERTION_SECONDS: i32 = 300;
@@ -309,23 +309,5 @@ mod tests {
             aadsts(&refusal(401, "7000215,7000222")),
             [7_000_215, 7_000_222]
         );
-    }
-
-    #[test]
-    fn its_own_key_is_protected() {
-        let app = AppId(uuid::Uuid::from_u128(1));
-        let (own, other) = (
-            KeyId(uuid::Uuid::from_u128(2)),
-            KeyId(uuid::Uuid::from_u128(3)),
-        );
-        let with = |key| SignedInAs {
-            app: Some(app),
-            key,
-        };
-        assert!(with(OwnKey::Known(own)).protects(app, own));
-        assert!(!with(OwnKey::Known(own)).protects(app, other));
-        assert!(with(OwnKey::Unknown).protects(app, other));
-        assert!(!with(OwnKey::None).protects(app, own));
-        assert!(!with(OwnKey::Known(own)).protects(AppId(uuid::Uuid::nil()), own));
     }
 }

@@ -163,6 +163,8 @@ fn hash(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use uuid::Uuid;
 
     use super::*;
@@ -184,13 +186,13 @@ mod tests {
         let rotate = Work::Rotate {
             rotation,
             replaces: Some(VersionId::from(rotation)),
-            reason: Reason::Due,
+            reason: Reason::Expiring,
             revoke_old: RevokeOld::Now,
         };
         vec![
             job("a", rotate),
             job("a", Work::Retire { version: None, key }),
-            job("a", Work::Resolve { keys: [key].into() }),
+            job("a", Work::Resolve { rotation, key }),
         ]
     }
 

@@ -175,7 +175,10 @@ impl Queue {
         reason: &str,
     ) -> Result<(), QueueError> {
         let operation = "SendMessage";
-        let dead_letters = self.dead_letters.as_ref().ok_or(QueueError::NoDeadLetters)?;
+        let dead_letters = self
+            .dead_letters
+            .as_ref()
+            .ok_or(QueueError::NoDeadLetters)?;
         let reason: String = reason.chars().take(1000).collect();
         let reason = MessageAttributeValue::builder()
             .data_type("String")
