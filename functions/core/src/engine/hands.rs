@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::graph::{self, CallOptions, Object};
-use crate::identity::{Cloud, sign_in};
+use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, ValueFacts};
 use crate::rotation::names::display_name;
@@ -65,7 +65,10 @@ impl<'a> Hands<'a> {
     }
 
     /// Runs a try to its end.
-    pub(super) async fn carry_out<T: Try>(mut self, mut this: T) -> Result<T::Outcome, EngineError> {
+    pub(super) async fn carry_out<T: Try>(
+        mut self,
+        mut this: T,
+    ) -> Result<T::Outcome, EngineError> {
         // Learns the time by Graph's clock before any rule asks for it.
         self.read_principal().await?;
         loop {
@@ -150,7 +153,11 @@ impl<'a> Hands<'a> {
         Ok(self.object)
     }
 
-    async fn read_value(&mut self, version: &VersionId, key: Option<KeyId>) -> Result<Reply, EngineError> {
+    async fn read_value(
+        &mut self,
+        version: &VersionId,
+        key: Option<KeyId>,
+    ) -> Result<Reply, EngineError> {
         let name = self.credential.secret.as_str();
         let Some(value) = self.engine.secrets.value(name, version).await? else {
             return Ok(Reply::NoValue);
@@ -200,7 +207,8 @@ impl<'a> Hands<'a> {
             key_id: key,
             expires_on: held.expires_on.ok_or(EngineError::TextNotAtHand(key))?,
         };
-        let value = self.credential.format.render(&facts, &cloud_facts(self.engine.cloud), &held.text);
+        let value =
+            self.credential.format.render(&facts, &CloudFacts::from(self.engine.cloud), &held.text);
         let value = value.map_err(|source| self.format_error(source))?;
         let name = self.credential.secret.as_str();
         Ok(match self.engine.secrets.put(name, rotation, &value, &Label::Key(key)).await? {
@@ -247,7 +255,8 @@ impl<'a> Hands<'a> {
                 (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
             }
         };
-        let subject = version.as_ref().map_or_else(|| self.terms.scope.to_string(), ToString::to_string);
+        let subject =
+            version.as_ref().map_or_else(|| self.terms.scope.to_string(), ToString::to_string);
         let id = event_id(&subject, &kind.to_string(), Some(key));
         let mut data = EventData::of(self.credential.name.clone(), self.credential.application);
         data.tenant = Some(self.engine.manifest.tenant());
@@ -272,17 +281,9 @@ fn removal_request(key: KeyId) -> Uuid {
     event_id(&key.to_string(), "removePassword", None)
 }
 
-fn key_on(on: manifest::KeyOn) -> graph::KeyOn {
+pub(super) fn key_on(on: manifest::KeyOn) -> graph::KeyOn {
     match on {
         manifest::KeyOn::Application => graph::KeyOn::Application,
         manifest::KeyOn::ServicePrincipal => graph::KeyOn::ServicePrincipal,
-    }
-}
-
-fn cloud_facts(cloud: Cloud) -> &'static CloudFacts {
-    match cloud {
-        Cloud::Public => &CloudFacts::PUBLIC,
-        Cloud::UsGovernment => &CloudFacts::US_GOVERNMENT,
-        Cloud::China => &CloudFacts::CHINA,
     }
 }

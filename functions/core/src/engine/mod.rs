@@ -3,6 +3,7 @@
 mod error;
 mod hands;
 pub mod jobs;
+pub mod look;
 pub mod native;
 pub mod sweep;
 
@@ -34,6 +35,8 @@ pub struct Clients {
     cloud: Cloud,
     endpoints: Endpoints,
     account: String,
+    /// Who we are to AWS.
+    caller: Option<String>,
     region: String,
     /// The sign-in of the manifest's tenant, kept while the process lives for its cached tokens.
     identity: Mutex<Option<(TenantId, Identity)>>,
@@ -42,18 +45,25 @@ pub struct Clients {
 impl Clients {
     /// Reads the environment (`KEYWHEEL_MANIFEST`, `KEYWHEEL_CLOUD`, …) and asks STS which account this is.
     pub async fn connect() -> Result<Self, EngineError> {
+        let source = required("KEYWHEEL_MANIFEST", "give s3://bucket/key, ssm:/name or a path")?;
+        Self::connect_to(ManifestSource::parse(&source)?).await
+    }
+
+    /// The same, with the manifest from this place, whatever `KEYWHEEL_MANIFEST` says.
+    pub async fn connect_to(source: ManifestSource) -> Result<Self, EngineError> {
         let http = Http::from_env()?;
         let aws = http::aws::config(&http).await;
-        let source = required("KEYWHEEL_MANIFEST", "give s3://bucket/key, ssm:/name or a path")?;
         let cloud = Cloud::from_env()?;
         let region = aws.region().map(ToString::to_string).ok_or_else(|| {
             EngineError::Account("no region is configured; set AWS_REGION".into())
         })?;
+        let (account, caller) = account(&aws).await?;
         Ok(Self {
             proofs: http.unpooled()?,
-            source: ManifestSource::parse(&source)?,
+            source,
             endpoints: Endpoints::from_env(cloud)?,
-            account: account(&aws).await?,
+            account,
+            caller,
             identity: Mutex::new(None),
             http,
             aws,
@@ -64,9 +74,24 @@ impl Clients {
 
     /// Loads the manifest afresh: it may have changed since the last event.
     pub async fn engine(&self) -> Result<Engine, EngineError> {
+        let bus = required("KEYWHEEL_BUS", "give the name of the event bus")?;
+        self.engine_with(bus).await
+    }
+
+    /// An engine that is only read with (dry runs, [`Engine::look`]): it needs no `KEYWHEEL_BUS`, and a
+    /// change, which is never without its record, fails at the bus.
+    pub async fn reader(&self) -> Result<Engine, EngineError> {
+        self.engine_with(http::env("KEYWHEEL_BUS").unwrap_or_default()).await
+    }
+
+    /// Who we are to AWS: the ARN that STS gives.
+    pub fn caller(&self) -> Option<&str> {
+        self.caller.as_deref()
+    }
+
+    async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
         let manifest = self.source.load(&self.aws).await?;
         let identity = self.identity(manifest.tenant()).await?;
-        let bus = required("KEYWHEEL_BUS", "give the name of the event bus")?;
         Ok(Engine {
             graph: Graph::new(self.http.clone(), identity.credential(), &self.endpoints.graph),
             secrets: Secrets::new(&self.aws),
@@ -116,12 +141,14 @@ fn required(name: &'static str, cure: &'static str) -> Result<String, EngineErro
     http::env(name).ok_or(EngineError::Unset { name, cure })
 }
 
-async fn account(aws: &SdkConfig) -> Result<String, EngineError> {
+/// Account and ARN.
+async fn account(aws: &SdkConfig) -> Result<(String, Option<String>), EngineError> {
     let identity = aws_sdk_sts::Client::new(aws).get_caller_identity().send().await;
     let identity = identity
         .map_err(|error| EngineError::Account(http::aws::AwsFailure::new(&error).to_string()))?;
     let account = identity.account().map(str::to_owned);
-    account.ok_or_else(|| EngineError::Account("STS named no account".into()))
+    let account = account.ok_or_else(|| EngineError::Account("STS named no account".into()))?;
+    Ok((account, identity.arn().map(str::to_owned)))
 }
 
 /// The clients together with the manifest of this moment.

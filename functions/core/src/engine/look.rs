@@ -1,0 +1,133 @@
+//! One credential as it stands, read afresh: for people, who ask about one at a time.
+//!
+//! Reads labels and keys, never a value, and changes nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::hands::key_on;
+use super::{Engine, EngineError};
+use crate::graph::{Application, CallOptions, Detail};
+use crate::ids::{AppId, VersionId};
+use crate::manifest::{self, Credential, Rule};
+use crate::rotation::plan::{self, Plan, Trigger};
+use crate::rotation::retire::{Standing, standing};
+use crate::rotation::{Principal, Scope, SecretState};
+
+/// What is known of a credential at one moment.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Its secret (`DescribeSecret`: no lag, unlike a sweep's listing).
+    pub secret: SecretState,
+    /// Who holds its keys; `None`: Graph knows no such application.
+    pub principal: Option<Principal>,
+    /// What a sweep would queue and report.
+    pub plan: Plan,
+    /// When it was read, by Graph's clock.
+    pub now: DateTime<Utc>,
+    overlap: TimeDelta,
+}
+
+impl Look {
+    /// How a version stands that holds a key of ours; `None` where there is no secret.
+    pub fn standing(&self, version: &VersionId) -> Option<Standing> {
+        match &self.secret {
+            SecretState::Present(view) => Some(standing(view, version, self.overlap)),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Reads one credential's secret and keys, and plans for it as a sweep would.
+    pub async fn look(
+        &self,
+        credential: &Credential,
+        deadline: Instant,
+    ) -> Result<Look, EngineError> {
+        let options = CallOptions::until(deadline);
+        let on = key_on(credential.key_on);
+        let secret = async {
+            let described = self.secrets.describe(credential.secret.as_str()).await;
+            described.map_err(EngineError::from)
+        };
+        let principal = async {
+            let principal = self.graph.principal(credential.application, on, &options).await;
+            principal.map_err(EngineError::from)
+        };
+        let (described, principal) = tokio::try_join!(secret, principal)?;
+        let terms = self.terms(credential, None);
+        let trigger = match credential.trigger {
+            manifest::Trigger::Sweep => Trigger::Sweep,
+            manifest::Trigger::Native => Trigger::Native,
+        };
+        let now = self.graph.now();
+        let secret = described.state;
+        let mut plan = plan::plan(&terms, trigger, &secret, principal.as_ref(), now);
+        if let Some(principal) = &principal {
+            let scopes = self.scopes_beside(credential);
+            let scopes: Vec<&Scope> = scopes.iter().collect();
+            let policy = &terms.policy;
+            plan.findings.extend(plan::inspect(
+                &principal.keys,
+                &[],
+                &scopes,
+                policy.rotate_before,
+                policy.lifetime,
+                now,
+            ));
+        }
+        Ok(Look { secret, principal, plan, now, overlap: terms.policy.overlap })
+    }
+
+    /// The scopes of all credentials that keep their keys where this one does: none of them is foreign.
+    fn scopes_beside(&self, credential: &Credential) -> Vec<Scope> {
+        let listed = self.manifest.credentials().filter(|other| {
+            (other.application, other.key_on) == (credential.application, credential.key_on)
+        });
+        listed.chain([credential]).map(|credential| self.terms(credential, None).scope).collect()
+    }
+
+    /// The credential that a rule makes of this application; `None` where no rule's tag is on it, or the
+    /// manifest lists it by itself.
+    pub async fn ruled(
+        &self,
+        application: AppId,
+        deadline: Instant,
+    ) -> Result<Option<Credential>, EngineError> {
+        let options = CallOptions::until(deadline);
+        let found =
+            self.graph.applications_by_app_id(&[application], Detail::Keys, &options).await?;
+        Ok(found.iter().find_map(|application| self.credential_by_rule(application)))
+    }
+
+    /// The credentials that rules make of the whole directory.
+    pub async fn all_ruled(&self, deadline: Instant) -> Result<Vec<Credential>, EngineError> {
+        let mut ruled = Vec::new();
+        if self.manifest.rules().is_empty() {
+            return Ok(ruled);
+        }
+        let mut next = None;
+        loop {
+            let options = CallOptions::until(deadline);
+            let page = self.graph.applications(Detail::Keys, next.as_ref(), &options).await?;
+            let of_page = page.items.iter();
+            ruled.extend(of_page.filter_map(|application| self.credential_by_rule(application)));
+            next = page.next;
+            if next.is_none() {
+                return Ok(ruled);
+            }
+        }
+    }
+
+    fn credential_by_rule(&self, application: &Application) -> Option<Credential> {
+        let id = application.app_id;
+        let listed = |credential: &Credential| credential.application == id;
+        if self.manifest.credentials().any(listed) {
+            return None;
+        }
+        let tagged = |rule: &&Rule| application.tags.iter().any(|tag| tag == rule.tag());
+        let rule = self.manifest.rules().iter().find(tagged)?;
+        Some(rule.credential_for(id))
+    }
+}
