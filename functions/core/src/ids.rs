@@ -60,7 +60,9 @@ uuid_id!(
 /// A version of a Secrets Manager secret.
 ///
 /// Any text of 32 to 64 characters: versions that Keywheel did not make need not be UUIDs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct VersionId(pub String);
 
@@ -84,7 +86,9 @@ impl fmt::Display for VersionId {
 }
 
 /// A credential's name in the manifest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct CredentialName(pub String);
 

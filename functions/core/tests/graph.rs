@@ -15,65 +15,25 @@ async fn a_key_is_minted_seen_and_removed_on_either_object() {
     for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
         let object = world.object(on).await;
         let key = world.add(object).await.unwrap();
-        let principal = world
-            .graph
-            .principal(AppId(APP), on, &options())
-            .await
-            .unwrap()
-            .unwrap();
+        let principal = world.graph.principal(AppId(APP), on, &options()).await.unwrap().unwrap();
         assert!(principal.has_service_principal);
-        assert_eq!(
-            principal.key(key).unwrap().display_name.as_deref(),
-            Some("keywheel/x")
-        );
-        assert!(
-            !world
-                .graph
-                .remove_password(object, key, &options())
-                .await
-                .unwrap()
-                .already_gone
-        );
-        assert!(
-            world
-                .graph
-                .remove_password(object, key, &options())
-                .await
-                .unwrap()
-                .already_gone
-        );
+        assert_eq!(principal.key(key).unwrap().display_name.as_deref(), Some("keywheel/x"));
+        assert!(!world.graph.remove_password(object, key, &options()).await.unwrap().already_gone);
+        assert!(world.graph.remove_password(object, key, &options()).await.unwrap().already_gone);
     }
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_told_apart() {
     let world = world().await;
-    let read = async |app, on| {
-        world
-            .graph
-            .principal(AppId(app), on, &options())
-            .await
-            .unwrap()
-    };
+    let read = async |app, on| world.graph.principal(AppId(app), on, &options()).await.unwrap();
     assert_eq!(read(Uuid::from_u128(1), KeyOn::Application).await, None);
     assert_eq!(read(ALONE, KeyOn::ServicePrincipal).await, None);
-    assert!(
-        !read(ALONE, KeyOn::Application)
-            .await
-            .unwrap()
-            .has_service_principal
-    );
+    assert!(!read(ALONE, KeyOn::Application).await.unwrap().has_service_principal);
     // A key of an object that is not there is no removed key.
-    let object = Object {
-        on: KeyOn::Application,
-        id: ObjectId(Uuid::from_u128(1)),
-    };
+    let object = Object { on: KeyOn::Application, id: ObjectId(Uuid::from_u128(1)) };
     let key = KeyId(Uuid::from_u128(2));
-    let error = world
-        .graph
-        .remove_password(object, key, &options())
-        .await
-        .unwrap_err();
+    let error = world.graph.remove_password(object, key, &options()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (&Kind::NotFound, Some(404)));
 }
 
@@ -83,20 +43,10 @@ async fn the_callers_id_goes_with_the_request() {
     let object = world.object(KeyOn::Application).await;
     let options = options();
     let end = Utc::now() + TimeDelta::days(1);
-    let added = world
-        .graph
-        .add_password(object, "n", end, &options)
-        .await
-        .unwrap();
+    let added = world.graph.add_password(object, "n", end, &options).await.unwrap();
     let requests = world.emulator.requests();
-    let sent = requests
-        .iter()
-        .find(|sent| sent.operation == Some(Operation::AddPassword))
-        .unwrap();
-    assert_eq!(
-        sent.client_request_id,
-        Some(options.client_request_id.to_string())
-    );
+    let sent = requests.iter().find(|sent| sent.operation == Some(Operation::AddPassword)).unwrap();
+    assert_eq!(sent.client_request_id, Some(options.client_request_id.to_string()));
     assert_eq!(added.request_id, Some(sent.request_id.to_string()));
 }
 
@@ -107,18 +57,12 @@ async fn policies_and_limits_have_names_of_their_own() {
     let mut faults = Faults::default();
     faults.limits.max_lifetime_days = Some(30);
     world.emulator.set_faults(faults).unwrap();
-    assert_eq!(
-        world.add(object).await.unwrap_err().kind(),
-        &Kind::LifetimeExceedsPolicy
-    );
+    assert_eq!(world.add(object).await.unwrap_err().kind(), &Kind::LifetimeExceedsPolicy);
     let mut faults = Faults::default();
     faults.limits.max_passwords = 1;
     world.emulator.set_faults(faults).unwrap();
     world.add(object).await.unwrap();
-    assert_eq!(
-        world.add(object).await.unwrap_err().kind(),
-        &Kind::SizeExceeded
-    );
+    assert_eq!(world.add(object).await.unwrap_err().kind(), &Kind::SizeExceeded);
 }
 
 #[tokio::test]
@@ -127,11 +71,7 @@ async fn a_directory_of_many_pages_is_listed_whole() {
     let (mut found, mut next): (_, Option<PageLink>) = (Vec::new(), None);
     let mut pages = 0;
     loop {
-        let page = world
-            .graph
-            .applications(Detail::Keys, next.as_ref(), &options())
-            .await
-            .unwrap();
+        let page = world.graph.applications(Detail::Keys, next.as_ref(), &options()).await.unwrap();
         found.extend(page.items);
         pages += 1;
         next = page.next;
@@ -139,52 +79,25 @@ async fn a_directory_of_many_pages_is_listed_whole() {
             break;
         }
     }
-    assert!(
-        found.len() >= 2100 && pages == 3,
-        "{} in {pages}",
-        found.len()
-    );
+    assert!(found.len() >= 2100 && pages == 3, "{} in {pages}", found.len());
     assert!(found.iter().all(|app| app.certificates.is_none()));
     let apps: Vec<AppId> = found.iter().take(40).map(|app| app.app_id).collect();
-    let named = world
-        .graph
-        .applications_by_app_id(&apps, Detail::Keys, &options())
-        .await
-        .unwrap();
+    let named = world.graph.applications_by_app_id(&apps, Detail::Keys, &options()).await.unwrap();
     assert_eq!(named.len(), 40);
-    let principals = world
-        .graph
-        .service_principals_by_app_id(&apps, Detail::Keys, &options())
-        .await;
-    assert!(
-        principals
-            .unwrap()
-            .iter()
-            .all(|principal| apps.contains(&principal.app_id))
-    );
+    let principals =
+        world.graph.service_principals_by_app_id(&apps, Detail::Keys, &options()).await;
+    assert!(principals.unwrap().iter().all(|principal| apps.contains(&principal.app_id)));
 }
 
 #[tokio::test]
 async fn certificates_come_where_they_are_asked_for() {
     let world = world().await;
     let detail = Detail::KeysAndCertificates;
-    let apps = world
-        .graph
-        .applications_by_app_id(&[AppId(APP)], detail, &options())
-        .await
-        .unwrap();
+    let apps = world.graph.applications_by_app_id(&[AppId(APP)], detail, &options()).await.unwrap();
     let certificates = apps[0].certificates.as_ref().unwrap();
     assert_eq!(certificates[0].display_name.as_deref(), Some("mTLS"));
     assert!(certificates[0].end.is_some());
     assert_eq!(apps[0].tags, ["keywheel"]);
-    let page = world
-        .graph
-        .service_principals(Detail::Keys, None, &options())
-        .await
-        .unwrap();
-    assert!(
-        page.items
-            .iter()
-            .any(|principal| principal.app_id == AppId(APP))
-    );
+    let page = world.graph.service_principals(Detail::Keys, None, &options()).await.unwrap();
+    assert!(page.items.iter().any(|principal| principal.app_id == AppId(APP)));
 }

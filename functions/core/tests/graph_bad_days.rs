@@ -14,11 +14,9 @@ use tokio::time::Instant;
 
 #[tokio::test]
 async fn an_answer_that_proves_that_nothing_was_done_is_followed_by_another_try() {
-    for kind in [
-        FaultKind::TooManyRequests,
-        FaultKind::ConcurrencyViolation,
-        FaultKind::ConcurrentRequests,
-    ] {
+    for kind in
+        [FaultKind::TooManyRequests, FaultKind::ConcurrencyViolation, FaultKind::ConcurrentRequests]
+    {
         let world = world().await;
         let object = world.object(KeyOn::Application).await;
         world.fault(Rule::new(kind).on(Operation::AddPassword).times(1));
@@ -67,10 +65,7 @@ async fn a_removal_survives_whatever_happens_to_its_answer() {
     ] {
         let world = world().await;
         let object = world.object(KeyOn::Application).await;
-        let (key, other) = (
-            world.add(object).await.unwrap(),
-            world.add(object).await.unwrap(),
-        );
+        let (key, other) = (world.add(object).await.unwrap(), world.add(object).await.unwrap());
         world.fault(Rule::new(kind).on(Operation::RemovePassword).times(1));
         let removed = world.graph.remove_password(object, key, &options()).await;
         removed.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
@@ -89,14 +84,8 @@ async fn reads_survive_what_passes() {
     ] {
         let world = world().await;
         world.fault(Rule::new(kind).on(Operation::Get).times(2));
-        let read = world
-            .graph
-            .principal(AppId(APP), KeyOn::Application, &options())
-            .await;
-        assert!(
-            read.unwrap_or_else(|error| panic!("{kind:?}: {error}"))
-                .is_some()
-        );
+        let read = world.graph.principal(AppId(APP), KeyOn::Application, &options()).await;
+        assert!(read.unwrap_or_else(|error| panic!("{kind:?}: {error}")).is_some());
     }
 }
 
@@ -105,17 +94,8 @@ async fn nobody_waits_past_the_deadline() {
     let world = world().await;
     let object = world.object(KeyOn::Application).await;
     let rule = Rule::new(FaultKind::TooManyRequests);
-    let rules = vec![Rule {
-        retry_after_seconds: Some(120),
-        ..rule
-    }];
-    world
-        .emulator
-        .set_faults(Faults {
-            rules,
-            ..Faults::default()
-        })
-        .unwrap();
+    let rules = vec![Rule { retry_after_seconds: Some(120), ..rule }];
+    world.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
     let before = Instant::now();
     let error = world.add(object).await.unwrap_err();
     assert_eq!(error.kind(), &Kind::Throttled);
@@ -124,14 +104,7 @@ async fn nobody_waits_past_the_deadline() {
     // Too late to begin what must not be lost.
     let late = CallOptions::until(Instant::now() + Duration::from_secs(1));
     let sent = world.count(Operation::AddPassword);
-    let error = world
-        .graph
-        .add_password(object, "n", Utc::now(), &late)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.retry()),
-        (&Kind::Unavailable, Retry::Soon)
-    );
+    let error = world.graph.add_password(object, "n", Utc::now(), &late).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (&Kind::Unavailable, Retry::Soon));
     assert_eq!(world.count(Operation::AddPassword), sent);
 }

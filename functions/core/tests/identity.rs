@@ -58,42 +58,20 @@ async fn world() -> World {
     endpoints.authority = emulator.endpoints().authority.parse().unwrap();
     endpoints.graph = emulator.endpoints().graph.parse().unwrap();
     let tenant = TenantId(emulator.endpoints().tenant);
-    World {
-        proofs: http.unpooled().unwrap(),
-        emulator,
-        http,
-        endpoints,
-        tenant,
-    }
+    World { proofs: http.unpooled().unwrap(), emulator, http, endpoints, tenant }
 }
 
 impl World {
     async fn prove(&self, tenant: TenantId, app: AppId, text: &str) -> Result<SignIn, TokenError> {
         let secret = SecretText::new(text.to_owned());
         let scope = self.endpoints.graph_scope();
-        sign_in(
-            &self.proofs,
-            &self.endpoints.authority,
-            tenant,
-            app,
-            &secret,
-            &scope,
-        )
-        .await
+        sign_in(&self.proofs, &self.endpoints.authority, tenant, app, &secret, &scope).await
     }
 
     fn fault(&self, kind: FaultKind, times: u32) {
         let rule = Rule::new(kind).on(Operation::Token).times(times);
-        let rules = vec![Rule {
-            retry_after_seconds: Some(7),
-            ..rule
-        }];
-        self.emulator
-            .set_faults(Faults {
-                rules,
-                ..Faults::default()
-            })
-            .unwrap();
+        let rules = vec![Rule { retry_after_seconds: Some(7), ..rule }];
+        self.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
     }
 }
 
@@ -104,10 +82,7 @@ async fn the_token_endpoint_says_what_a_secret_is_worth() {
     assert_eq!(prove(APP, TEXT).await, SignIn::Accepted);
     assert_eq!(prove(APP, "wrong").await, SignIn::WrongSecret);
     assert_eq!(prove(OFF, TEXT).await, SignIn::Disabled);
-    assert_eq!(
-        prove(AppId(Uuid::from_u128(1)), TEXT).await,
-        SignIn::UnknownApplication
-    );
+    assert_eq!(prove(AppId(Uuid::from_u128(1)), TEXT).await, SignIn::UnknownApplication);
     world.fault(FaultKind::ConditionalAccess, 1);
     assert_eq!(prove(APP, TEXT).await, SignIn::BlockedByConditionalAccess);
     world.emulator.advance(3 * 366 * 86_400);
@@ -120,11 +95,7 @@ async fn what_says_nothing_of_the_secret_is_an_error_and_is_not_repeated() {
     let elsewhere = TenantId(Uuid::from_u128(1));
     let error = world.prove(elsewhere, APP, TEXT).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never, "{error}");
-    for kind in [
-        FaultKind::TooManyRequests,
-        FaultKind::ServerError,
-        FaultKind::CutConnection,
-    ] {
+    for kind in [FaultKind::TooManyRequests, FaultKind::ServerError, FaultKind::CutConnection] {
         let before = world.emulator.requests().len();
         world.fault(kind, 1);
         let error = world.prove(world.tenant, APP, TEXT).await.unwrap_err();
@@ -140,28 +111,15 @@ async fn secrets(values: &'static [(&str, &str)]) -> Stub {
     Stub::start(move |_| {
         let (version, text) = values[read.fetch_add(1, Ordering::SeqCst).min(values.len() - 1)];
         let value = json!({ "client_id": APP, "client_secret": text, "key_id": KEY }).to_string();
-        Some((
-            200,
-            json!({ "SecretString": value, "VersionId": version }).to_string(),
-        ))
+        Some((200, json!({ "SecretString": value, "VersionId": version }).to_string()))
     })
     .await
 }
 
 impl World {
     fn stored(&self, stub: &Stub) -> Identity {
-        let mode = SignInMode::StoredSecret {
-            client: APP,
-            secret_name: "own".to_owned(),
-        };
-        Identity::new(
-            &self.http,
-            &stub.config(),
-            &self.endpoints,
-            self.tenant,
-            mode,
-        )
-        .unwrap()
+        let mode = SignInMode::StoredSecret { client: APP, secret_name: "own".to_owned() };
+        Identity::new(&self.http, &stub.config(), &self.endpoints, self.tenant, mode).unwrap()
     }
 }
 
@@ -172,20 +130,11 @@ async fn a_stored_secret_is_read_anew_once_it_is_refused() {
     let identity = world.stored(&stub);
     let scope = world.endpoints.graph_scope();
     for _ in 0..3 {
-        identity
-            .credential()
-            .get_token(&[&scope], None)
-            .await
-            .unwrap();
+        identity.credential().get_token(&[&scope], None).await.unwrap();
     }
     assert_eq!(stub.operations().len(), 2);
     assert_eq!(
-        world
-            .emulator
-            .sign_ins()
-            .iter()
-            .map(|one| one.code)
-            .collect::<Vec<_>>(),
+        world.emulator.sign_ins().iter().map(|one| one.code).collect::<Vec<_>>(),
         [7_000_215, 0]
     );
     let own = identity.signed_in_as().await.unwrap();
@@ -198,12 +147,7 @@ async fn a_refused_secret_without_a_successor_is_an_error_that_keeps_its_code() 
     let world = world().await;
     let stub = secrets(&[("v1", "old")]).await;
     let scope = world.endpoints.graph_scope();
-    let error = world
-        .stored(&stub)
-        .credential()
-        .get_token(&[&scope], None)
-        .await
-        .unwrap_err();
+    let error = world.stored(&stub).credential().get_token(&[&scope], None).await.unwrap_err();
     assert!(error.to_string().contains("AADSTS7000215"), "{error}");
     assert_eq!(world.emulator.sign_ins().len(), 1);
 }
@@ -213,17 +157,10 @@ async fn passing_failures_of_its_own_sign_in_are_tried_again() {
     let world = world().await;
     let stub = secrets(&[("v1", TEXT)]).await;
     let scope = world.endpoints.graph_scope();
-    for kind in [
-        FaultKind::ServerError,
-        FaultKind::CutConnection,
-        FaultKind::NoMatchingFederation,
-    ] {
+    for kind in [FaultKind::ServerError, FaultKind::CutConnection, FaultKind::NoMatchingFederation]
+    {
         world.fault(kind, 1);
-        let outcome = world
-            .stored(&stub)
-            .credential()
-            .get_token(&[&scope], None)
-            .await;
+        let outcome = world.stored(&stub).credential().get_token(&[&scope], None).await;
         outcome.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
     }
 }
@@ -239,21 +176,11 @@ async fn the_assertion_is_asked_of_sts_as_entra_wants_it() {
     })
     .await;
     let mode = SignInMode::Federated { client: APP };
-    let identity = Identity::new(
-        &world.http,
-        &stub.config(),
-        &world.endpoints,
-        world.tenant,
-        mode,
-    )
-    .unwrap();
+    let identity =
+        Identity::new(&world.http, &stub.config(), &world.endpoints, world.tenant, mode).unwrap();
     let scope = world.endpoints.graph_scope();
     // The emulator knows no such issuer: what matters is what was asked of STS, and that Entra was asked.
-    identity
-        .credential()
-        .get_token(&[&scope], None)
-        .await
-        .unwrap_err();
+    identity.credential().get_token(&[&scope], None).await.unwrap_err();
     let body = stub.requests.lock().unwrap()[0].body.clone();
     for part in [
         "Action=GetWebIdentityToken",
@@ -269,9 +196,7 @@ async fn the_assertion_is_asked_of_sts_as_entra_wants_it() {
 #[tokio::test]
 async fn each_proof_opens_a_connection_of_its_own() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let authority = format!("http://{}", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let authority = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let proofs = Http::with_roots(b"").unwrap().unpooled().unwrap();
     let connections = tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -283,10 +208,7 @@ async fn each_proof_opens_a_connection_of_its_own() {
                 while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {
                     let body = r#"{"access_token":"t"}"#;
                     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                    stream
-                        .write_all(format!("{head}{body}").as_bytes())
-                        .await
-                        .unwrap();
+                    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
                 }
             });
         }

@@ -1,10 +1,6 @@
 //! Manifests that are read, and manifests that are not: with the place, the fault and the cure.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use chrono::TimeDelta;
 use keywheel_core::ids::{AppId, CredentialName};
@@ -41,11 +37,7 @@ fn the_example_is_valid() {
     let manifest =
         Manifest::parse(EXAMPLE, "manifest.example.yaml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(manifest.credentials().len(), 5);
-    let named = |name: &str| {
-        manifest
-            .credential(&CredentialName(name.into()), None)
-            .expect(name)
-    };
+    let named = |name: &str| manifest.credential(&CredentialName(name.into()), None).expect(name);
     assert_eq!(named("monk-deployment").format, Format::SdkAuth);
     let terraform = named("terraform-runner");
     assert_eq!(terraform.policy.lifetime, TimeDelta::days(14));
@@ -53,10 +45,7 @@ fn the_example_is_valid() {
     assert_eq!(terraform.kms_key.as_deref(), Some("alias/terraform"));
     assert_eq!(terraform.tags.len(), 2);
     let partner = named("partner-api");
-    assert_eq!(
-        (partner.key_on, partner.policy.adopt),
-        (KeyOn::ServicePrincipal, true)
-    );
+    assert_eq!((partner.key_on, partner.policy.adopt), (KeyOn::ServicePrincipal, true));
     assert_eq!(partner.policy.retire_keys.len(), 1);
     assert_eq!(named("legacy-service").trigger, Trigger::Native);
 }
@@ -81,30 +70,20 @@ fn what_is_left_out_is_built_in() {
 #[test]
 fn a_rule_makes_a_credential_of_an_application() {
     let manifest = parse(EXAMPLE).expect("valid");
-    let [rule] = manifest.rules() else {
-        panic!("one rule")
-    };
+    let [rule] = manifest.rules() else { panic!("one rule") };
     assert_eq!(rule.tag(), "keywheel");
     let made = rule.credential_for(id(APP));
     assert_eq!(made.secret.as_str(), format!("entra/{APP}"));
     assert_eq!(made.name.0, made.secret.as_str());
-    assert_eq!(
-        made.tags.get("managed-by").map(String::as_str),
-        Some("keywheel")
-    );
-    assert_eq!(
-        manifest.credential(&made.name, Some(id(APP))),
-        Some(made.clone())
-    );
+    assert_eq!(made.tags.get("managed-by").map(String::as_str), Some("keywheel"));
+    assert_eq!(manifest.credential(&made.name, Some(id(APP))), Some(made.clone()));
     assert_eq!(manifest.credential(&made.name, Some(id(OTHER))), None);
     assert_eq!(manifest.credential(&made.name, None), None);
 }
 
 #[test]
 fn one_application_may_have_two_credentials() {
-    let text = with(&format!(
-        "  two:\n    application: {APP}\n    secret: prod/two\n"
-    ));
+    let text = with(&format!("  two:\n    application: {APP}\n    secret: prod/two\n"));
     assert_eq!(parse(&text).expect("valid").credentials().len(), 2);
 }
 
@@ -114,11 +93,7 @@ fn anchors_and_merges_work() {
         "    <<: &short {{ lifetime: 10d, rotate_before: 5d }}\n  two:\n    application: {OTHER}\n    secret: prod/two\n    <<: *short\n"
     ));
     let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
-    assert!(
-        manifest
-            .credentials()
-            .all(|one| one.policy.lifetime == TimeDelta::days(10))
-    );
+    assert!(manifest.credentials().all(|one| one.policy.lifetime == TimeDelta::days(10)));
 }
 
 /// What is added to a manifest, and how the error begins.
@@ -139,10 +114,7 @@ const WRONG: &[(&str, &str)] = &[
         "    overlap: 0s\n",
         "m.yaml:6:14: credentials.one.overlap: a duration of zero is not possible",
     ),
-    (
-        "    overlap: -1h\n",
-        "m.yaml:6:14: credentials.one.overlap: a duration cannot be negative",
-    ),
+    ("    overlap: -1h\n", "m.yaml:6:14: credentials.one.overlap: a duration cannot be negative"),
     (
         "    settle: 5m\n",
         "m.yaml:6:13: credentials.one.settle: the duration is too long; at most 4m is possible here",
@@ -151,10 +123,7 @@ const WRONG: &[(&str, &str)] = &[
         "    lifetime: 3y\n",
         "m.yaml:6:15: credentials.one.lifetime: the duration is too long; at most 731d is possible here",
     ),
-    (
-        "    lifetime: 99999999999y\n",
-        "m.yaml:6:15: credentials.one.lifetime:",
-    ),
+    ("    lifetime: 99999999999y\n", "m.yaml:6:15: credentials.one.lifetime:"),
     (
         "    lifetime: 180\n",
         "m.yaml:6:15: credentials.one.lifetime: expected a text, found a number; put it in quotes",
@@ -191,10 +160,7 @@ const WRONG: &[(&str, &str)] = &[
         "    format: sdk-auth\n",
         "m.yaml:6:13: credentials.one: format `sdk-auth` names a subscription, and there is none; add `subscription:`",
     ),
-    (
-        "    format: template\n",
-        "m.yaml:6:13: credentials.one: `format: template` has no template",
-    ),
+    ("    format: template\n", "m.yaml:6:13: credentials.one: `format: template` has no template"),
     (
         "    template: \"{client_secret}\"\n",
         "m.yaml:6:15: credentials.one: `template` is given, but the format is not `template`",
@@ -211,10 +177,7 @@ const WRONG: &[(&str, &str)] = &[
         "    trigger: nativ\n",
         "m.yaml:6:14: credentials.one.trigger: unknown trigger `nativ`; did you mean `native`?",
     ),
-    (
-        "    retire_keys: [x]\n",
-        "m.yaml:6:19: credentials.one.retire_keys.0: this is not a UUID",
-    ),
+    ("    retire_keys: [x]\n", "m.yaml:6:19: credentials.one.retire_keys.0: this is not a UUID"),
     (
         "    retire_keys: x\n",
         "m.yaml:6:18: credentials.one.retire_keys: expected a list, found a text",
@@ -235,10 +198,7 @@ const WRONG: &[(&str, &str)] = &[
         "    secret: again\n",
         "m.yaml:6:5: `secret` is given twice in one mapping; keep one of the two",
     ),
-    (
-        "  two: text\n",
-        "m.yaml:6:8: credentials.two: expected a mapping, found a text",
-    ),
+    ("  two: text\n", "m.yaml:6:8: credentials.two: expected a mapping, found a text"),
     (
         "rules:\n  - match: { tag: x }\n    secret: entra/x\n",
         "m.yaml:8:13: rules.0.secret: the pattern lacks {appId}",
@@ -258,36 +218,21 @@ const WRONG: &[(&str, &str)] = &[
 fn one_wrong_thing_is_named_with_place_and_cure() {
     for (more, expected) in WRONG {
         let error = error(&with(more));
-        assert!(
-            error.starts_with(expected),
-            "{more}\nexpected {expected}\n     got {error}"
-        );
+        assert!(error.starts_with(expected), "{more}\nexpected {expected}\n     got {error}");
     }
 }
 
 #[test]
 fn the_top_of_a_manifest_is_checked() {
     for (text, expected) in [
-        (
-            "",
-            "m.yaml:1:1: the manifest is empty; begin with `tenant:`",
-        ),
+        ("", "m.yaml:1:1: the manifest is empty; begin with `tenant:`"),
         ("# nothing\n", "the manifest is empty"),
         ("---\n", "the manifest is empty"),
         ("a text", "m.yaml:1:1: expected a mapping, found a text"),
         ("- x\n", "m.yaml:1:1: expected a mapping, found a list"),
-        (
-            "credentials: {}\n",
-            "m.yaml:1:1: `tenant` is missing; add it",
-        ),
-        (
-            "tenant: 72f988bf\n",
-            "m.yaml:1:9: tenant: this is not a UUID; write it like",
-        ),
-        (
-            "tenant: 72f988bf86f141af91ab2d7cd011db48\n",
-            "m.yaml:1:9: tenant: this is not a UUID",
-        ),
+        ("credentials: {}\n", "m.yaml:1:1: `tenant` is missing; add it"),
+        ("tenant: 72f988bf\n", "m.yaml:1:9: tenant: this is not a UUID; write it like"),
+        ("tenant: 72f988bf86f141af91ab2d7cd011db48\n", "m.yaml:1:9: tenant: this is not a UUID"),
         ("tenant: [\n", "the YAML cannot be read"),
         ("tenant: \"\\ud800\"\n", "the YAML cannot be read"),
         ("7: x\n", "the YAML cannot be read"),
@@ -308,13 +253,9 @@ fn secrets_are_not_shared() {
         by_rule.contains("the secret could be that of a credential of the rule at line 11"),
         "{by_rule}"
     );
-    let again = error(&with(&format!(
-        "{rule}  - match: {{ tag: y }}\n    secret: entra/{{appId}}\n"
-    )));
-    assert!(
-        again.starts_with("m.yaml:10:13: the rule at line 8 has the same pattern"),
-        "{again}"
-    );
+    let again =
+        error(&with(&format!("{rule}  - match: {{ tag: y }}\n    secret: entra/{{appId}}\n")));
+    assert!(again.starts_with("m.yaml:10:13: the rule at line 8 has the same pattern"), "{again}");
     let name = format!(
         "rules:\n  - match: {{ tag: x }}\n    secret: \"{{appId}}\"\ncredentials:\n  {OTHER}:\n    application: {APP}\n    secret: s\ntenant: {APP}\n"
     );
@@ -327,24 +268,15 @@ fn names_are_checked() {
         let text = format!(
             "tenant: {APP}\ncredentials:\n  {name}:\n    application: {APP}\n    secret: s\n"
         );
-        assert!(
-            error(&text).starts_with("m.yaml:3:3: credentials: "),
-            "{name}"
-        );
+        assert!(error(&text).starts_with("m.yaml:3:3: credentials: "), "{name}");
     }
     for (secret, expected) in [
-        (
-            "a~b",
-            "'~' may not stand in the name (character 2); name the Secrets Manager secret",
-        ),
+        ("a~b", "'~' may not stand in the name (character 2); name the Secrets Manager secret"),
         (
             "arn:aws:secretsmanager",
             "':' may not stand in the name (character 4); give the secret's name, not its ARN",
         ),
-        (
-            "prod-AbC123",
-            "the name ends in a hyphen and six characters",
-        ),
+        ("prod-AbC123", "the name ends in a hyphen and six characters"),
     ] {
         let text = with("").replace("prod/one", secret);
         assert!(error(&text).contains(expected), "{secret}");
@@ -357,11 +289,7 @@ fn all_that_is_wrong_is_reported_at_once() {
         "tenant: nonsense\ndefaults:\n  settle: 10m\n  formt: json\ncredentials:\n  one:\n    application: {APP}\n    secret: a b\n    overlap: never\n  two:\n    secret: prod/two\n    secret: prod/three\n    lifetime: 1d\nrules:\n  - secret: x\n"
     );
     let error = parse(&text).expect_err("not valid");
-    let lines: Vec<u64> = error
-        .problems()
-        .iter()
-        .map(|problem| problem.place.line)
-        .collect();
+    let lines: Vec<u64> = error.problems().iter().map(|problem| problem.place.line).collect();
     assert_eq!(lines, [1, 3, 4, 8, 9, 11, 12, 13, 15, 15], "{error}");
 }
 
@@ -384,9 +312,6 @@ fn a_pasted_client_secret_is_not_repeated() {
             "tenant: {APP}\ncredentials:\n  one:\n    {field}: \"{pasted}\"\n    {pasted}: x\n"
         );
         let error = parse(&text).expect_err("not valid");
-        assert!(
-            !format!("{error} {error:?}").contains(pasted),
-            "{field}: {error}"
-        );
+        assert!(!format!("{error} {error:?}").contains(pasted), "{field}: {error}");
     }
 }

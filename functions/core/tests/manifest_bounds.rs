@@ -1,10 +1,6 @@
 //! Manifests of unusual size and form: bombs, floods, fleets, and other editors' habits.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt::Write;
 
@@ -36,10 +32,7 @@ fn bombs_and_floods_are_bounded() {
     }
     let begun = std::time::Instant::now();
     let grown = error(&bomb);
-    assert!(
-        grown.contains("nested too deeply or grows too large"),
-        "{grown}"
-    );
+    assert!(grown.contains("nested too deeply or grows too large"), "{grown}");
     let deep = format!("a: {}", "[".repeat(5_000));
     assert!(parse(&deep).is_err());
     let mut block = String::new();
@@ -62,21 +55,12 @@ fn a_large_fleet_is_read() {
         )
         .expect("a string takes it");
     }
-    assert_eq!(
-        parse(&text)
-            .unwrap_or_else(|error| panic!("{error}"))
-            .credentials()
-            .len(),
-        4_000
-    );
+    assert_eq!(parse(&text).unwrap_or_else(|error| panic!("{error}")).credentials().len(), 4_000);
 }
 
 #[test]
 fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
     let text = format!("\u{feff}{}", one("    overlap: 2h\n").replace('\n', "\r\n"));
     let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(
-        manifest.credentials().next().expect("one").policy.overlap,
-        TimeDelta::hours(2)
-    );
+    assert_eq!(manifest.credentials().next().expect("one").policy.overlap, TimeDelta::hours(2));
 }

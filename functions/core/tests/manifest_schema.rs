@@ -9,10 +9,7 @@ use serde_json::Value;
 #[test]
 fn the_published_schema_has_not_drifted() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/manifest.schema.json");
-    let current = format!(
-        "{}\n",
-        serde_json::to_string_pretty(&Manifest::schema()).expect("JSON")
-    );
+    let current = format!("{}\n", serde_json::to_string_pretty(&Manifest::schema()).expect("JSON"));
     if std::env::var_os("KEYWHEEL_UPDATE_SCHEMAS").is_some_and(|value| value == "1") {
         std::fs::write(&path, &current).expect("written");
     }
@@ -29,17 +26,11 @@ fn every_field_is_described_and_none_may_be_null() {
     let mut fields = 0;
     visit(&schema, &mut |object| {
         assert_ne!(object.get("type"), Some(&Value::from("null")));
-        for (name, field) in object
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+        for (name, field) in
+            object.get("properties").and_then(Value::as_object).into_iter().flatten()
         {
             fields += 1;
-            assert!(
-                field.get("description").is_some(),
-                "{name} has no description"
-            );
+            assert!(field.get("description").is_some(), "{name} has no description");
         }
         if object.contains_key("properties") {
             let closed = ["additionalProperties", "unevaluatedProperties"]

@@ -1,10 +1,6 @@
 //! Manifests are fetched from S3, SSM and files, within bounds, with errors that say what was tried.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 
@@ -30,14 +26,8 @@ struct Canned {
 
 impl HttpConnector for Canned {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let body = request
-            .body()
-            .bytes()
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        self.asked
-            .lock()
-            .expect("lock")
-            .push((request.uri().to_owned(), body.unwrap_or_default()));
+        let body = request.body().bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        self.asked.lock().expect("lock").push((request.uri().to_owned(), body.unwrap_or_default()));
         let status = StatusCode::try_from(self.status).expect("status");
         HttpConnectorFuture::ready(Ok(Response::new(status, SdkBody::from(self.body.clone()))))
     }
@@ -45,11 +35,7 @@ impl HttpConnector for Canned {
 
 impl Canned {
     fn new(status: u16, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            body: body.into(),
-            asked: Arc::default(),
-        }
+        Self { status, body: body.into(), asked: Arc::default() }
     }
 
     fn aws(&self, endpoint: Option<&str>) -> SdkConfig {
@@ -66,12 +52,7 @@ impl Canned {
     }
 
     fn asked(&self) -> (String, String) {
-        self.asked
-            .lock()
-            .expect("lock")
-            .first()
-            .cloned()
-            .expect("a request")
+        self.asked.lock().expect("lock").first().cloned().expect("a request")
     }
 }
 
@@ -82,17 +63,9 @@ fn source(text: &str) -> ManifestSource {
 #[tokio::test]
 async fn an_object_is_read_from_s3() {
     let canned = Canned::new(200, MANIFEST);
-    assert!(
-        source("s3://bucket/a/m.yaml")
-            .load(&canned.aws(None))
-            .await
-            .is_ok()
-    );
+    assert!(source("s3://bucket/a/m.yaml").load(&canned.aws(None)).await.is_ok());
     let (uri, _) = canned.asked();
-    assert!(
-        uri.starts_with("https://bucket.s3.eu-central-1.amazonaws.com/a/m.yaml"),
-        "{uri}"
-    );
+    assert!(uri.starts_with("https://bucket.s3.eu-central-1.amazonaws.com/a/m.yaml"), "{uri}");
 }
 
 #[tokio::test]
@@ -101,10 +74,7 @@ async fn an_endpoint_of_ones_own_is_asked_by_path() {
     let aws = canned.aws(Some("http://127.0.0.1:4566"));
     assert!(source("s3://bucket/m.yaml").load(&aws).await.is_ok());
     assert!(
-        canned
-            .asked()
-            .0
-            .starts_with("http://127.0.0.1:4566/bucket/m.yaml"),
+        canned.asked().0.starts_with("http://127.0.0.1:4566/bucket/m.yaml"),
         "{:?}",
         canned.asked()
     );
@@ -116,10 +86,7 @@ async fn a_parameter_is_read_decrypted() {
     let canned = Canned::new(200, body.to_string());
     assert!(source("ssm:/kw/m").load(&canned.aws(None)).await.is_ok());
     let asked: serde_json::Value = serde_json::from_str(&canned.asked().1).expect("JSON");
-    assert_eq!(
-        asked,
-        serde_json::json!({ "Name": "/kw/m", "WithDecryption": true })
-    );
+    assert_eq!(asked, serde_json::json!({ "Name": "/kw/m", "WithDecryption": true }));
 }
 
 #[tokio::test]
@@ -128,10 +95,7 @@ async fn a_refusal_says_what_was_tried_and_the_services_code() {
         403,
         "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
     );
-    let error = source("s3://bucket/m.yaml")
-        .load(&denied.aws(None))
-        .await
-        .expect_err("denied");
+    let error = source("s3://bucket/m.yaml").load(&denied.aws(None)).await.expect_err("denied");
     let told = error.to_string();
     assert!(
         told.starts_with(
@@ -141,19 +105,10 @@ async fn a_refusal_says_what_was_tried_and_the_services_code() {
     );
 
     let missing = Canned::new(400, "{\"__type\":\"ParameterNotFound\"}");
-    let error = source("ssm:/kw/m")
-        .load(&missing.aws(None))
-        .await
-        .expect_err("missing");
+    let error = source("ssm:/kw/m").load(&missing.aws(None)).await.expect_err("missing");
     let told = error.to_string();
-    assert!(
-        told.starts_with("GetParameter of ssm:/kw/m failed: ParameterNotFound: "),
-        "{told}"
-    );
-    assert!(
-        told.ends_with("check its name, the account and the region"),
-        "{told}"
-    );
+    assert!(told.starts_with("GetParameter of ssm:/kw/m failed: ParameterNotFound: "), "{told}");
+    assert!(told.ends_with("check its name, the account and the region"), "{told}");
 }
 
 #[tokio::test]
@@ -166,10 +121,7 @@ async fn what_is_too_big_is_not_read() {
 #[tokio::test]
 async fn a_manifest_that_is_not_valid_names_its_address_and_line() {
     let canned = Canned::new(200, format!("{MANIFEST}rulez: []\n"));
-    let error = source("s3://bucket/m.yaml")
-        .load(&canned.aws(None))
-        .await
-        .expect_err("not valid");
+    let error = source("s3://bucket/m.yaml").load(&canned.aws(None)).await.expect_err("not valid");
     assert_eq!(
         error.to_string(),
         "s3://bucket/m.yaml:2:1: unknown field `rulez`; did you mean `rules`?"
@@ -195,13 +147,7 @@ async fn files_are_read_and_bounded() {
         load("latin1.yaml", b"tenant: \xe9\n").await,
         Err(LoadError::NotText { at: 8, .. })
     ));
-    let missing = source("/nowhere/m.yaml")
-        .load(&aws)
-        .await
-        .expect_err("missing");
-    assert_eq!(
-        missing.to_string(),
-        "the manifest /nowhere/m.yaml cannot be read"
-    );
+    let missing = source("/nowhere/m.yaml").load(&aws).await.expect_err("missing");
+    assert_eq!(missing.to_string(), "the manifest /nowhere/m.yaml cannot be read");
     std::fs::remove_dir_all(&folder).expect("removed");
 }

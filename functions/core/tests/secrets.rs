@@ -62,27 +62,16 @@ async fn a_secret_is_described_in_each_of_its_states() {
     .await;
     let described = secrets.describe("a").await.unwrap();
     assert!(described.arn.unwrap().starts_with("arn:"));
-    let SecretState::Present(view) = described.state else {
-        panic!("{:?}", described.state)
-    };
+    let SecretState::Present(view) = described.state else { panic!("{:?}", described.state) };
     assert!(view.rotation_enabled);
-    assert_eq!(
-        view.holder(&Label::Current),
-        Some(&VersionId(V1.to_owned()))
-    );
+    assert_eq!(view.holder(&Label::Current), Some(&VersionId(V1.to_owned())));
     assert_eq!(view.pending(), Some(&VersionId(V2.to_owned())));
     let state = async |name: &str| secrets.describe(name).await.unwrap().state;
     assert_eq!(state("going").await, SecretState::ScheduledForDeletion);
     assert_eq!(state("none").await, SecretState::Missing);
     let error = secrets.describe("locked").await.unwrap_err();
-    assert_eq!(
-        (error.kind, error.retry()),
-        (Kind::AccessDenied, Retry::Never)
-    );
-    assert_eq!(
-        error.failure.unwrap().request_id.as_deref(),
-        Some("stub-request")
-    );
+    assert_eq!((error.kind, error.retry()), (Kind::AccessDenied, Retry::Never));
+    assert_eq!(error.failure.unwrap().request_id.as_deref(), Some("stub-request"));
 }
 
 #[tokio::test]
@@ -100,19 +89,10 @@ async fn a_missing_value_is_told_from_a_missing_secret() {
     })
     .await;
     let (v1, v2) = (VersionId(V1.to_owned()), VersionId(V2.to_owned()));
-    assert_eq!(
-        secrets.value("a", &v1).await.unwrap().unwrap().expose(),
-        TEXT
-    );
+    assert_eq!(secrets.value("a", &v1).await.unwrap().unwrap().expose(), TEXT);
     assert!(secrets.value("a", &v2).await.unwrap().is_none());
-    assert_eq!(
-        secrets.value("none", &v1).await.unwrap_err().kind,
-        Kind::Missing
-    );
-    assert_eq!(
-        secrets.value("binary", &v1).await.unwrap_err().kind,
-        Kind::Binary
-    );
+    assert_eq!(secrets.value("none", &v1).await.unwrap_err().kind, Kind::Missing);
+    assert_eq!(secrets.value("binary", &v1).await.unwrap_err().kind, Kind::Binary);
 }
 
 #[tokio::test]
@@ -126,31 +106,15 @@ async fn a_put_is_stored_or_taken_and_never_quoted() {
     let rotation: RotationId = V1.parse().unwrap();
     let label = Label::Key(KeyId(Uuid::from_u128(9)));
     let text = SecretText::new(TEXT.to_owned());
-    assert_eq!(
-        secrets.put("a", rotation, &text, &label).await.unwrap(),
-        Put::Stored
-    );
+    assert_eq!(secrets.put("a", rotation, &text, &label).await.unwrap(), Put::Stored);
     let sent = stub.requests.lock().unwrap()[0].json();
     assert_eq!(sent["ClientRequestToken"], V1);
     assert_eq!(sent["VersionStages"], json!([label.to_string()]));
-    assert_eq!(
-        secrets.put("taken", rotation, &text, &label).await.unwrap(),
-        Put::Taken
-    );
-    let error = secrets
-        .put("wrong", rotation, &text, &label)
-        .await
-        .unwrap_err();
+    assert_eq!(secrets.put("taken", rotation, &text, &label).await.unwrap(), Put::Taken);
+    let error = secrets.put("wrong", rotation, &text, &label).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(TEXT));
     let large = SecretText::new("x".repeat(65_537));
-    assert_eq!(
-        secrets
-            .put("a", rotation, &large, &label)
-            .await
-            .unwrap_err()
-            .kind,
-        Kind::TooLarge
-    );
+    assert_eq!(secrets.put("a", rotation, &large, &label).await.unwrap_err().kind, Kind::TooLarge);
 }
 
 #[tokio::test]
@@ -161,18 +125,11 @@ async fn a_refused_move_is_looked_into() {
     })
     .await;
     let (v1, v2) = (VersionId(V1.to_owned()), VersionId(V2.to_owned()));
-    let moved = async |to| {
-        secrets
-            .move_label("a", &Label::Current, to, None)
-            .await
-            .unwrap()
-    };
+    let moved = async |to| secrets.move_label("a", &Label::Current, to, None).await.unwrap();
     assert_eq!(moved(Some(&v1)).await, Move::Moved);
     assert_eq!(moved(Some(&v2)).await, Move::Refused);
     assert_eq!(moved(None).await, Move::Refused);
-    let gone = secrets
-        .move_label("a", &Label::Previous, None, Some(&v1))
-        .await;
+    let gone = secrets.move_label("a", &Label::Previous, None, Some(&v1)).await;
     assert_eq!(gone.unwrap(), Move::Moved);
 }
 
@@ -187,26 +144,12 @@ async fn secrets_are_made_once_and_listed_by_the_page() {
         })),
     })
     .await;
-    let new = NewSecret {
-        tags: [("k".to_owned(), "v".to_owned())].into(),
-        ..NewSecret::default()
-    };
-    assert_eq!(
-        secrets
-            .create_empty("new", &new)
-            .await
-            .unwrap()
-            .arn
-            .as_deref(),
-        Some("arn:new")
-    );
+    let new = NewSecret { tags: [("k".to_owned(), "v".to_owned())].into(), ..NewSecret::default() };
+    assert_eq!(secrets.create_empty("new", &new).await.unwrap().arn.as_deref(), Some("arn:new"));
     assert!(secrets.create_empty("old", &new).await.unwrap().existed);
     let page = secrets.list(&["p/".to_owned()], None).await.unwrap();
     assert_eq!((page.items.len(), page.next.as_deref()), (1, Some("more")));
-    assert_eq!(
-        page.items[0].view.current(),
-        Some(&VersionId(V1.to_owned()))
-    );
+    assert_eq!(page.items[0].view.current(), Some(&VersionId(V1.to_owned())));
 }
 
 #[tokio::test]
@@ -219,21 +162,13 @@ async fn what_passes_is_tried_again() {
     })
     .await;
     // The settings of `http::aws::config` are the SDK's standard ones, with one try more.
-    assert!(matches!(
-        secrets.describe("a").await.unwrap().state,
-        SecretState::Present(_)
-    ));
+    assert!(matches!(secrets.describe("a").await.unwrap().state, SecretState::Present(_)));
     assert_eq!(stub.operations().len(), 3);
 }
 
 fn event(number: u128) -> CloudEvent {
     let data = EventData::of(CredentialName("a".to_owned()), AppId(Uuid::nil()));
-    CloudEvent::new(
-        Uuid::from_u128(number),
-        EventType::KeyMinted,
-        Utc::now(),
-        data,
-    )
+    CloudEvent::new(Uuid::from_u128(number), EventType::KeyMinted, Utc::now(), data)
 }
 
 #[tokio::test]
@@ -248,16 +183,8 @@ async fn each_event_is_told_until_it_is_accepted() {
     .await;
     let bus = Bus::new(&stub.config(), "keywheel".to_owned());
     let deadline = Instant::now() + Duration::from_secs(20);
-    bus.put(&[event(1), event(2), event(3)], deadline)
-        .await
-        .unwrap();
-    let sent: Vec<Value> = stub
-        .requests
-        .lock()
-        .unwrap()
-        .iter()
-        .map(Request::json)
-        .collect();
+    bus.put(&[event(1), event(2), event(3)], deadline).await.unwrap();
+    let sent: Vec<Value> = stub.requests.lock().unwrap().iter().map(Request::json).collect();
     assert_eq!(sent.len(), 2);
     let again = &sent[1]["Entries"][0];
     assert_eq!(
@@ -275,10 +202,7 @@ async fn an_event_that_is_not_accepted_is_an_error() {
     })
     .await;
     let bus = Bus::new(&stub.config(), "keywheel".to_owned());
-    let error = bus
-        .put(&[event(1)], Instant::now() + Duration::from_secs(9))
-        .await
-        .unwrap_err();
+    let error = bus.put(&[event(1)], Instant::now() + Duration::from_secs(9)).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never);
     assert_eq!(stub.operations().len(), 1);
 }
@@ -287,10 +211,7 @@ async fn an_event_that_is_not_accepted_is_an_error() {
 async fn jobs_are_sent_in_batches_and_failed_ones_again() {
     let failures = AtomicUsize::new(0);
     let stub = Stub::start(move |request| {
-        let entries = request.json()["Entries"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let entries = request.json()["Entries"].as_array().cloned().unwrap_or_default();
         let fail = usize::from(failures.fetch_add(1, Ordering::SeqCst) == 0);
         let (lost, sent) = entries.split_at(fail);
         let of =
@@ -310,10 +231,7 @@ async fn jobs_are_sent_in_batches_and_failed_ones_again() {
             schema: SCHEMA,
             credential: CredentialName(format!("c{number}")),
             application: AppId(Uuid::nil()),
-            work: Work::Retire {
-                version: None,
-                key: KeyId(Uuid::from_u128(number)),
-            },
+            work: Work::Retire { version: None, key: KeyId(Uuid::from_u128(number)) },
             requested_by: "test".to_owned(),
             continuation: 0,
         })
@@ -324,17 +242,9 @@ async fn jobs_are_sent_in_batches_and_failed_ones_again() {
         Some(format!("{}/1/d.fifo", stub.url)),
     );
     queue.send_batch(&jobs).await.unwrap();
-    let sent: Vec<Value> = stub
-        .requests
-        .lock()
-        .unwrap()
-        .iter()
-        .map(Request::json)
-        .collect();
-    let counts: Vec<usize> = sent
-        .iter()
-        .map(|sent| sent["Entries"].as_array().unwrap().len())
-        .collect();
+    let sent: Vec<Value> = stub.requests.lock().unwrap().iter().map(Request::json).collect();
+    let counts: Vec<usize> =
+        sent.iter().map(|sent| sent["Entries"].as_array().unwrap().len()).collect();
     assert_eq!(counts, [10, 1, 2]);
     assert_eq!(sent[1]["Entries"][0]["MessageGroupId"], "c0");
 }

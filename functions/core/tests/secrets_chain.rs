@@ -39,9 +39,7 @@ fn answer(request: &Request) -> Option<Answer> {
     } else if request.line.contains("/api/token") {
         "imds-token".to_owned()
     } else if request.line.contains("/iam/security-credentials/role")
-        || request
-            .line
-            .contains("/iam/security-credentials-extended/role")
+        || request.line.contains("/iam/security-credentials-extended/role")
     {
         credentials("AKIDINSTANCE").to_string()
     } else if request.line.contains("/iam/security-credentials") {
@@ -69,10 +67,7 @@ async fn run(stub: &Stub, environment: &[(&str, &str)]) -> Output {
         .env("AWS_CONFIG_FILE", &nowhere)
         .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
         .envs(environment.iter().copied());
-    tokio::task::spawn_blocking(move || command.output())
-        .await
-        .unwrap()
-        .unwrap()
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
 fn file(name: &str, text: &str) -> PathBuf {
@@ -84,25 +79,14 @@ fn file(name: &str, text: &str) -> PathBuf {
 /// Runs the child and gives the access key that it signed with.
 async fn signed_with(environment: &[(&str, &str)]) -> String {
     let stub = Stub::start(answer).await;
-    let environment: Vec<(&str, String)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.replace("STUB", &stub.url)))
-        .collect();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let environment: Vec<(&str, String)> =
+        environment.iter().map(|(name, value)| (*name, value.replace("STUB", &stub.url))).collect();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let output = run(&stub, &environment).await;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let requests = stub.requests.lock().unwrap();
-    let described = requests
-        .iter()
-        .find(|request| request.operation == "DescribeSecret")
-        .unwrap();
+    let described = requests.iter().find(|request| request.operation == "DescribeSecret").unwrap();
     let head = described.head.split("credential=").nth(1).unwrap();
     head.split('/').next().unwrap().to_uppercase()
 }
@@ -125,10 +109,7 @@ async fn variables_are_taken_and_empty_ones_are_not() {
 async fn a_profile_is_taken() {
     let text = "[profile p]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = secret\n";
     let path = file("profile", text);
-    let set = [
-        ("AWS_CONFIG_FILE", path.to_str().unwrap()),
-        ("AWS_PROFILE", "p"),
-    ];
+    let set = [("AWS_CONFIG_FILE", path.to_str().unwrap()), ("AWS_PROFILE", "p")];
     assert_eq!(signed_with(&set).await, "AKIDPROFILE");
 }
 
@@ -151,10 +132,7 @@ async fn a_container_is_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_asked_unless_that_is_switched_off() {
-    assert_eq!(
-        signed_with(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "STUB")]).await,
-        "AKIDINSTANCE"
-    );
+    assert_eq!(signed_with(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "STUB")]).await, "AKIDINSTANCE");
     let stub = Stub::start(answer).await;
     let url = stub.url.clone();
     let off = [

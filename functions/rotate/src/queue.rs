@@ -75,7 +75,11 @@ async fn settle(
     }
 }
 
-async fn come_back(queue: &Queue, message: &SqsMessage, wait: Duration) -> Result<bool, EngineError> {
+async fn come_back(
+    queue: &Queue,
+    message: &SqsMessage,
+    wait: Duration,
+) -> Result<bool, EngineError> {
     if let Some(receipt) = &message.receipt_handle {
         queue.set_visibility(receipt, wait).await?;
     }

@@ -15,9 +15,7 @@ pub(crate) async fn handle(
 ) -> Result<(), Error> {
     let step = Step::parse(&event.step).ok_or_else(|| format!("unknown Step {:?}", event.step))?;
     let engine = clients.engine().await?;
-    engine
-        .native_step(step, &event.secret_id, &event.client_request_token, deadline)
-        .await?;
+    engine.native_step(step, &event.secret_id, &event.client_request_token, deadline).await?;
     info!(secret = event.secret_id, step = event.step, "done");
     Ok(())
 }

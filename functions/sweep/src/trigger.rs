@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_schedule_and_an_empty_invocation_begin_at_the_beginning() {
-        let scheduled = json!({ "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {} });
+        let scheduled =
+            json!({ "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {} });
         for event in [scheduled, json!({}), Value::Null] {
             assert_eq!(Trigger::parse(event).unwrap(), Trigger::default());
         }

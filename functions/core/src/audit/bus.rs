@@ -67,18 +67,13 @@ struct Entry {
 impl Bus {
     /// A client of the bus of this name or ARN.
     pub fn new(aws: &SdkConfig, name: String) -> Self {
-        Self {
-            client: Client::new(aws),
-            name,
-        }
+        Self { client: Client::new(aws), name }
     }
 
     /// Tells events (`PutEvents`) and returns once each of them is accepted.
     pub async fn put(&self, events: &[CloudEvent], deadline: Instant) -> Result<(), AuditError> {
-        let entries = events
-            .iter()
-            .map(|event| self.entry(event))
-            .collect::<Result<Vec<_>, _>>()?;
+        let entries =
+            events.iter().map(|event| self.entry(event)).collect::<Result<Vec<_>, _>>()?;
         self.put_all(entries, deadline).await
     }
 
@@ -134,11 +129,7 @@ impl Bus {
             .time(SystemTime::from(time).into())
             .detail(detail)
             .build();
-        Ok(Entry {
-            id,
-            bytes,
-            wire,
-        })
+        Ok(Entry { id, bytes, wire })
     }
 
     /// Sends all of them once. Gives those that were not accepted, and the last reason.
@@ -186,12 +177,7 @@ fn failed(result: Option<&PutEventsResultEntry>) -> Option<AwsFailure> {
     );
     let retry = if lasting { Retry::Never } else { Retry::Soon };
     let message = said.unwrap_or_else(|| "the entry has no event id".to_owned());
-    Some(AwsFailure {
-        code,
-        message,
-        request_id: None,
-        retry,
-    })
+    Some(AwsFailure { code, message, request_id: None, retry })
 }
 
 fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {

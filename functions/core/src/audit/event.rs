@@ -119,9 +119,7 @@ impl EventType {
         if let Some(what) = text.strip_prefix(FINDING) {
             return Some(Self::Finding(what.to_owned())).filter(|_| !what.is_empty());
         }
-        Self::NAMED
-            .into_iter()
-            .find_map(|(kind, name)| (name == text).then_some(kind))
+        Self::NAMED.into_iter().find_map(|(kind, name)| (name == text).then_some(kind))
     }
 }
 
@@ -245,18 +243,13 @@ mod tests {
                 },
             })
         );
-        assert_eq!(
-            serde_json::from_value::<CloudEvent>(json).unwrap().kind,
-            EventType::KeyMinted
-        );
+        assert_eq!(serde_json::from_value::<CloudEvent>(json).unwrap().kind, EventType::KeyMinted);
     }
 
     #[test]
     fn types_are_read_as_they_are_written() {
-        let finding = (
-            EventType::Finding("key-unknown".to_owned()),
-            "keywheel.finding.key-unknown",
-        );
+        let finding =
+            (EventType::Finding("key-unknown".to_owned()), "keywheel.finding.key-unknown");
         for (kind, name) in EventType::NAMED.into_iter().chain([finding]) {
             assert_eq!(kind.to_string(), name);
             assert_eq!(EventType::parse(name), Some(kind));

@@ -44,8 +44,11 @@ enum Came {
 impl Engine {
     /// Carries out a job, and says what becomes of its message. Failures are on the bus by then.
     pub async fn work(&self, job: &Job, deadline: Instant) -> Ended {
-        let Some(credential) = self.manifest.credential(&job.credential, Some(job.application)) else {
-            return self.failed(job, "the manifest has no such credential any more".into(), deadline).await;
+        let Some(credential) = self.manifest.credential(&job.credential, Some(job.application))
+        else {
+            return self
+                .failed(job, "the manifest has no such credential any more".into(), deadline)
+                .await;
         };
         if credential.application != job.application {
             let why = format!("the manifest says application {} by now", credential.application);
@@ -74,7 +77,13 @@ impl Engine {
         }
     }
 
-    async fn give_up_after(&self, job: &Job, why: String, after: Option<Duration>, deadline: Instant) -> Ended {
+    async fn give_up_after(
+        &self,
+        job: &Job,
+        why: String,
+        after: Option<Duration>,
+        deadline: Instant,
+    ) -> Ended {
         match after {
             // The queue counts receives, and makes a dead letter of a message received too often.
             Some(wait) => Ended::Again(wait.min(Duration::from_hours(1))),
@@ -108,7 +117,12 @@ impl Engine {
         }
     }
 
-    async fn carry_out(&self, job: &Job, credential: &Credential, deadline: Instant) -> Result<Came, EngineError> {
+    async fn carry_out(
+        &self,
+        job: &Job,
+        credential: &Credential,
+        deadline: Instant,
+    ) -> Result<Came, EngineError> {
         let by = job.requested_by.as_str();
         match &job.work {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
@@ -117,7 +131,8 @@ impl Engine {
                 let this = Rotate::new(terms.clone(), *rotation, replaces_version, Until::Promoted);
                 let hands = Hands::new(self, credential, &terms, by, deadline);
                 let outcome = hands.carry_out(this).await?;
-                if matches!(outcome, rotate::Outcome::Promoted(_)) && *revoke_old == RevokeOld::Now {
+                if matches!(outcome, rotate::Outcome::Promoted(_)) && *revoke_old == RevokeOld::Now
+                {
                     return self.revoke(job, credential, replaces.as_ref(), deadline).await;
                 }
                 Ok(rotated(&outcome))
@@ -129,7 +144,8 @@ impl Engine {
             Work::Resolve { rotation, key } => {
                 let terms = self.removal_terms(credential).await?;
                 let this = Resolve::new(terms.clone(), *rotation, *key);
-                let outcome = Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
+                let outcome =
+                    Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
                 Ok(match outcome {
                     resolve::Outcome::Removed => Came::Out("removed"),
                     resolve::Outcome::Named => Came::Out("a version names it"),

@@ -51,13 +51,17 @@ impl Step {
 #[non_exhaustive]
 pub enum NativeError {
     /// Another secret's rotation was pointed at this function.
-    #[error("no credential of the manifest keeps its secret in {0}; add one, or point the rotation elsewhere")]
+    #[error(
+        "no credential of the manifest keeps its secret in {0}; add one, or point the rotation elsewhere"
+    )]
     NotManaged(String),
     /// Not a rotation's token.
     #[error("ClientRequestToken {0:?} is not a UUID")]
     Token(String),
     /// Rotation was turned off meanwhile.
-    #[error("rotation of {0} is not enabled (aws secretsmanager rotate-secret --rotation-lambda-arn …)")]
+    #[error(
+        "rotation of {0} is not enabled (aws secretsmanager rotate-secret --rotation-lambda-arn …)"
+    )]
     NotEnabled(String),
     /// The token is of no version.
     #[error("{secret} has no version {token}")]
@@ -127,10 +131,12 @@ impl Engine {
         let this = Rotate::new(terms.clone(), token, Replaces::Current, step.until());
         let hands = Hands::new(self, credential, &terms, REQUESTED_BY, deadline);
         match hands.carry_out(this).await? {
-            rotate::Outcome::Stored(_) | rotate::Outcome::Proved(_) | rotate::Outcome::Promoted(_) => Ok(()),
+            rotate::Outcome::Stored(_)
+            | rotate::Outcome::Proved(_)
+            | rotate::Outcome::Promoted(_) => Ok(()),
             rotate::Outcome::Superseded => Err(NativeError::Void("superseded")),
             rotate::Outcome::Abandoned(_) => Err(NativeError::Void("abandoned: its key is dead")),
-            rotate::Outcome::Stopped(stop) => Err(NativeError::Stopped(stop)),
+            rotate::Outcome::Stopped(why) => Err(NativeError::Stopped(why)),
         }
     }
 }
@@ -165,7 +171,9 @@ fn is_current(view: &SecretView, secret: &str, token: RotationId) -> Result<bool
 
 /// The name in a secret's ARN: Secrets Manager appends a hyphen and six characters.
 fn secret_name(secret_id: &str) -> &str {
-    let Some((_, resource)) = secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:")) else {
+    let Some((_, resource)) =
+        secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"))
+    else {
         return secret_id;
     };
     match resource.rsplit_once('-') {
@@ -180,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_secrets_name_is_read_from_its_arn() {
-        let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:prod/azure/monk-main-a1B2c3";
+        let arn =
+            "arn:aws:secretsmanager:eu-central-1:000000000000:secret:prod/azure/monk-main-a1B2c3";
         assert_eq!(secret_name(arn), "prod/azure/monk-main");
         assert_eq!(secret_name("prod/azure/monk-abcdef"), "prod/azure/monk-abcdef");
     }

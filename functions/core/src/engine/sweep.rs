@@ -190,7 +190,8 @@ impl Engine {
 
     /// The labels of all secrets that the manifest may speak of, without any value.
     async fn labels(&self) -> Result<Secrets, EngineError> {
-        let listed = self.manifest.credentials().map(|credential| credential.secret.as_str().to_owned());
+        let listed =
+            self.manifest.credentials().map(|credential| credential.secret.as_str().to_owned());
         let ruled = self.manifest.rules().iter().map(|rule| rule.secret().prefix().to_owned());
         let mut prefixes: BTreeSet<String> = listed.chain(ruled).collect();
         if prefixes.len() > MAX_PREFIXES || prefixes.contains("") {
@@ -216,7 +217,8 @@ impl Engine {
         report: &mut Report,
         options: &CallOptions,
     ) -> Result<(), EngineError> {
-        let ids: BTreeSet<AppId> = credentials.iter().map(|credential| credential.application).collect();
+        let ids: BTreeSet<AppId> =
+            credentials.iter().map(|credential| credential.application).collect();
         let ids: Vec<AppId> = ids.into_iter().collect();
         let detail = Detail::KeysAndCertificates;
         let applications = self.graph.applications_by_app_id(&ids, detail, options).await?;
@@ -233,7 +235,9 @@ impl Engine {
             };
             self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
         }
-        for (objects, on) in [(&applications, KeyOn::Application), (&principals, KeyOn::ServicePrincipal)] {
+        for (objects, on) in
+            [(&applications, KeyOn::Application), (&principals, KeyOn::ServicePrincipal)]
+        {
             for object in objects.values() {
                 let key = (object.application, on);
                 if let Some((scopes, policy)) = scopes.get(&key) {
@@ -281,7 +285,8 @@ impl Engine {
             crate::manifest::Trigger::Native => Trigger::Native,
         };
         let terms = self.terms(credential, None);
-        let Plan { work, findings } = plan::plan(&terms, trigger, &secret, principal.as_ref(), self.graph.now());
+        let Plan { work, findings } =
+            plan::plan(&terms, trigger, &secret, principal.as_ref(), self.graph.now());
         report.credentials += 1;
         report.planned.extend(work.into_iter().map(|work| Planned {
             credential: credential.name.clone(),
@@ -304,7 +309,8 @@ impl Engine {
         options: &CallOptions,
     ) -> Result<(), EngineError> {
         report.objects += objects.len();
-        let listed: BTreeSet<AppId> = self.manifest.credentials().map(|credential| credential.application).collect();
+        let listed: BTreeSet<AppId> =
+            self.manifest.credentials().map(|credential| credential.application).collect();
         let mut ruled = Vec::new();
         for object in &objects {
             if listed.contains(&object.application) {
@@ -355,7 +361,8 @@ impl Engine {
     ) {
         let now = self.graph.now();
         let found = plan::inspect(&object.keys, &object.certificates, scopes, soon, lifetime, now);
-        let credential = credentials.iter().find(|credential| credential.application == object.application);
+        let credential =
+            credentials.iter().find(|credential| credential.application == object.application);
         report.findings.extend(found.into_iter().map(|finding| Seen {
             credential: credential.map(|credential| credential.name.clone()),
             application: object.application,
@@ -365,15 +372,21 @@ impl Engine {
     }
 
     async fn queue_planned(&self, queue: &Queue, planned: &[Planned]) -> Result<(), EngineError> {
-        let jobs: Vec<Job> = planned.iter().map(|planned| planned.job(SWEEP, RevokeOld::AfterOverlap)).collect();
+        let jobs: Vec<Job> =
+            planned.iter().map(|planned| planned.job(SWEEP, RevokeOld::AfterOverlap)).collect();
         if !jobs.is_empty() {
             queue.send_batch(&jobs).await?;
         }
         Ok(())
     }
 
-    async fn report_findings(&self, findings: &[Seen], deadline: Instant) -> Result<(), EngineError> {
-        let events: Vec<CloudEvent> = findings.iter().map(|seen| seen.event(self.graph.now())).collect();
+    async fn report_findings(
+        &self,
+        findings: &[Seen],
+        deadline: Instant,
+    ) -> Result<(), EngineError> {
+        let events: Vec<CloudEvent> =
+            findings.iter().map(|seen| seen.event(self.graph.now())).collect();
         if !events.is_empty() {
             self.bus.put(&events, deadline).await?;
         }
@@ -416,7 +429,8 @@ impl Seen {
     /// The finding as an event. Its id is the same all day, so that hourly sweeps do not repeat it.
     fn event(&self, now: DateTime<Utc>) -> CloudEvent {
         let kind = EventType::Finding(self.finding.name().to_owned());
-        let subject = self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));
+        let subject =
+            self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));
         let day = format!("{subject} {} {}", self.application, now.date_naive());
         let id = event_id(&day, &kind.to_string(), self.finding.key());
         let mut data = EventData::of(subject, self.application);

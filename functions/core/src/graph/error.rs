@@ -84,10 +84,7 @@ impl Failure {
             let _ = write!(text, ": {message}");
         }
         let request = self.request_id.as_deref().unwrap_or("unknown");
-        text + &format!(
-            " [request-id {request}, client-request-id {}]",
-            self.client_request_id
-        )
+        text + &format!(" [request-id {request}, client-request-id {}]", self.client_request_id)
     }
 }
 
@@ -234,9 +231,7 @@ struct Said {
 /// learn.microsoft.com/graph/errors, and what is reported of single codes.
 fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
     let concurrent = code == "Directory_ConcurrencyViolation"
-        || message
-            .to_ascii_lowercase()
-            .contains("concurrent requests being made");
+        || message.to_ascii_lowercase().contains("concurrent requests being made");
     match status {
         429 => Kind::Throttled,
         409 => Kind::Conflict,
@@ -244,9 +239,7 @@ fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
         400 if code == "CredentialInvalidLifetimeAsPerAppPolicy" => Kind::LifetimeExceedsPolicy,
         401 => Kind::SignIn("Graph does not take the token".to_owned()),
         403 if code == "Directory_ResourceSizeExceeded" => Kind::SizeExceeded,
-        403 => Kind::Forbidden {
-            grant: operation.permission,
-        },
+        403 => Kind::Forbidden { grant: operation.permission },
         // Only in Graph's own words: a proxy's 404, or a wrong address, says nothing about the object.
         404 if code.ends_with("ResourceNotFound") => Kind::NotFound,
         408 | 500.. if operation.effect == Effect::Once => Kind::AnswerLost,
@@ -272,10 +265,7 @@ pub(super) fn request_id(answer: &Answer) -> Option<String> {
 
 /// A service's own words, cut to what belongs in a log line.
 fn short(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(300)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 
 #[cfg(test)]
@@ -285,16 +275,9 @@ mod tests {
     #[test]
     fn statuses_and_codes_of_a_read_have_their_kinds() {
         let read = Operation::read("get", "applications".to_owned());
-        let forbidden = Kind::Forbidden {
-            grant: read.permission,
-        };
+        let forbidden = Kind::Forbidden { grant: read.permission };
         for (status, code, expected, again) in [
-            (
-                404,
-                "Request_ResourceNotFound",
-                Kind::NotFound,
-                Retry::Never,
-            ),
+            (404, "Request_ResourceNotFound", Kind::NotFound, Retry::Never),
             (404, "", Kind::Refused, Retry::Never),
             (403, "Authorization_RequestDenied", forbidden, Retry::Never),
             (503, "serviceNotAvailable", Kind::Unavailable, Retry::Soon),
@@ -312,24 +295,9 @@ mod tests {
         let lifetime = "CredentialInvalidLifetimeAsPerAppPolicy";
         for (status, code, expected, again) in [
             (429, "TooManyRequests", Kind::Throttled, Retry::Soon),
-            (
-                409,
-                "Directory_ConcurrencyViolation",
-                Kind::Conflict,
-                Retry::Soon,
-            ),
-            (
-                400,
-                "Directory_ConcurrencyViolation",
-                Kind::Conflict,
-                Retry::Soon,
-            ),
-            (
-                403,
-                "Directory_ResourceSizeExceeded",
-                Kind::SizeExceeded,
-                Retry::Never,
-            ),
+            (409, "Directory_ConcurrencyViolation", Kind::Conflict, Retry::Soon),
+            (400, "Directory_ConcurrencyViolation", Kind::Conflict, Retry::Soon),
+            (403, "Directory_ResourceSizeExceeded", Kind::SizeExceeded, Retry::Never),
             (400, lifetime, Kind::LifetimeExceedsPolicy, Retry::Never),
             (400, "Request_BadRequest", Kind::Refused, Retry::Never),
             (500, "InternalServerError", Kind::AnswerLost, Retry::Soon),

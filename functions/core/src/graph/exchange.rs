@@ -38,29 +38,16 @@ pub(super) struct Operation {
 
 impl Operation {
     pub(super) fn read(name: &'static str, object: String) -> Self {
-        Self {
-            name,
-            object,
-            effect: Effect::Repeatable,
-            permission: "Application.Read.All",
-        }
+        Self { name, object, effect: Effect::Repeatable, permission: "Application.Read.All" }
     }
 
     pub(super) fn write(name: &'static str, object: String) -> Self {
         let permission = "Application.ReadWrite.OwnedBy (and make Keywheel an owner), or Application.ReadWrite.All";
-        Self {
-            name,
-            object,
-            effect: Effect::Repeatable,
-            permission,
-        }
+        Self { name, object, effect: Effect::Repeatable, permission }
     }
 
     pub(super) fn once(name: &'static str, object: String) -> Self {
-        Self {
-            effect: Effect::Once,
-            ..Self::write(name, object)
-        }
+        Self { effect: Effect::Once, ..Self::write(name, object) }
     }
 }
 
@@ -72,9 +59,7 @@ impl Graph {
         url: Url,
         options: &CallOptions,
     ) -> Result<T, GraphError> {
-        let answer = self
-            .call(operation, Method::GET, url, None, options)
-            .await?;
+        let answer = self.call(operation, Method::GET, url, None, options).await?;
         serde_json::from_slice(&answer.body).map_err(|_| {
             GraphError::unusable(operation, options, &answer, "it is not what was asked for")
         })
@@ -91,13 +76,11 @@ impl Graph {
     ) -> Result<Answer, GraphError> {
         let mut backoff = Backoff::new(RETRIES, options.deadline);
         loop {
-            let error = match self
-                .attempt(operation, method.clone(), url.clone(), body, options)
-                .await
-            {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
+            let error =
+                match self.attempt(operation, method.clone(), url.clone(), body, options).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error,
+                };
             // A lost answer of `addPassword` must not be asked for again: there would be two keys.
             let retry = match error.kind() {
                 Kind::AnswerLost | Kind::SignIn(_) => Retry::Never,
@@ -157,9 +140,7 @@ impl Graph {
         let scopes = [scope.as_str()];
         let token =
             tokio::time::timeout_at(options.deadline, self.credential.get_token(&scopes, None));
-        let token = token
-            .await
-            .map_err(|_| GraphError::not_begun(operation, options))?;
+        let token = token.await.map_err(|_| GraphError::not_begun(operation, options))?;
         let token = token.map_err(|error| GraphError::sign_in(operation, options, &error))?;
         let value = HeaderValue::from_str(&format!("Bearer {}", token.token.secret()));
         let mut value = value.map_err(|_| {

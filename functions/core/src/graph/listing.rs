@@ -85,8 +85,7 @@ impl Graph {
         link: Option<&PageLink>,
         options: &CallOptions,
     ) -> Result<Page<ServicePrincipal>, GraphError> {
-        self.all(KeyOn::ServicePrincipal, detail, link, options)
-            .await
+        self.all(KeyOn::ServicePrincipal, detail, link, options).await
     }
 
     /// The applications of these client ids; those that are not there are not in the answer.
@@ -96,8 +95,7 @@ impl Graph {
         detail: Detail,
         options: &CallOptions,
     ) -> Result<Vec<Application>, GraphError> {
-        self.by_app_ids(KeyOn::Application, apps, detail, options)
-            .await
+        self.by_app_ids(KeyOn::Application, apps, detail, options).await
     }
 
     /// The service principals of these client ids; those that are not there are not in the answer.
@@ -107,8 +105,7 @@ impl Graph {
         detail: Detail,
         options: &CallOptions,
     ) -> Result<Vec<ServicePrincipal>, GraphError> {
-        self.by_app_ids(KeyOn::ServicePrincipal, apps, detail, options)
-            .await
+        self.by_app_ids(KeyOn::ServicePrincipal, apps, detail, options).await
     }
 
     /// A link that was written down, unless it leads away from this Graph: the token goes wherever it points.
@@ -126,10 +123,7 @@ impl Graph {
     ) -> Result<Page<T>, GraphError> {
         let url = match link {
             Some(link) => link.0.clone(),
-            None => self.url(
-                on.collection(),
-                &[("$top", PAGE), ("$select", &detail.select(on))],
-            ),
+            None => self.url(on.collection(), &[("$top", PAGE), ("$select", &detail.select(on))]),
         };
         self.page(on, url, options).await
     }
@@ -147,10 +141,9 @@ impl Graph {
             let ids: Vec<String> = some.iter().map(|app| format!("'{app}'")).collect();
             let filter = format!("appId in ({})", ids.join(","));
             let mut options = options.further(&filter);
-            let mut next = Some(PageLink(self.url(
-                on.collection(),
-                &[("$filter", &filter), ("$select", &select)],
-            )));
+            let mut next = Some(PageLink(
+                self.url(on.collection(), &[("$filter", &filter), ("$select", &select)]),
+            ));
             while let Some(PageLink(url)) = next {
                 let page = self.page(on, url, &options).await?;
                 found.extend(page.items);
@@ -181,9 +174,6 @@ impl Graph {
                 ));
             }
         };
-        Ok(Page {
-            items: wire.value,
-            next,
-        })
+        Ok(Page { items: wire.value, next })
     }
 }

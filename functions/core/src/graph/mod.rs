@@ -77,19 +77,13 @@ pub struct CallOptions {
 impl CallOptions {
     /// A call with an id of its own.
     pub fn until(deadline: Instant) -> Self {
-        Self {
-            client_request_id: Uuid::new_v4(),
-            deadline,
-        }
+        Self { client_request_id: Uuid::new_v4(), deadline }
     }
 
     /// The same call's further request, under an id that follows from its own.
     fn further(self, name: &str) -> Self {
         let client_request_id = Uuid::new_v5(&self.client_request_id, name.as_bytes());
-        Self {
-            client_request_id,
-            ..self
-        }
+        Self { client_request_id, ..self }
     }
 }
 
@@ -106,12 +100,7 @@ pub struct Graph {
 impl Graph {
     /// A client of the Graph at this address (without a version), signed in with this credential.
     pub fn new(http: Http, credential: Arc<dyn TokenCredential>, endpoint: &Url) -> Self {
-        Self {
-            ahead: Arc::default(),
-            http,
-            credential,
-            root: endpoint.clone(),
-        }
+        Self { ahead: Arc::default(), http, credential, root: endpoint.clone() }
     }
 
     /// The time by Graph's clock, as of its last answer: a key's life and a clock that is wrong here are
@@ -181,11 +170,9 @@ impl Graph {
             other => Some(other?),
         };
         match found {
-            Some(found) if found.app_id() != app => Err(GraphError::malformed(
-                &operation,
-                options,
-                "it is of another application",
-            )),
+            Some(found) if found.app_id() != app => {
+                Err(GraphError::malformed(&operation, options, "it is of another application"))
+            }
             found => Ok(found),
         }
     }
@@ -196,10 +183,8 @@ impl Graph {
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/v1.0/{path}"));
         if !query.is_empty() {
-            let pairs: Vec<String> = query
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
+            let pairs: Vec<String> =
+                query.iter().map(|(name, value)| format!("{name}={value}")).collect();
             url.set_query(Some(&pairs.join("&")));
         }
         url

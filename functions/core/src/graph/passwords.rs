@@ -52,9 +52,7 @@ impl Graph {
         let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
         let body =
             json!({ "passwordCredential": { "displayName": display_name, "endDateTime": end } });
-        let answer = self
-            .call(&operation, Method::POST, url, Some(&body), options)
-            .await?;
+        let answer = self.call(&operation, Method::POST, url, Some(&body), options).await?;
         let unusable = |why| GraphError::unusable(&operation, options, &answer, why);
         // What serde says of a mismatch may quote the text.
         let minted: wire::Minted = serde_json::from_slice(&answer.body)
@@ -86,15 +84,9 @@ impl Graph {
         let operation = Operation::write("removePassword", object.to_string());
         let url = self.url(&format!("{object}/removePassword"), &[]);
         let body = json!({ "keyId": key });
-        let error = match self
-            .call(&operation, Method::POST, url, Some(&body), options)
-            .await
-        {
+        let error = match self.call(&operation, Method::POST, url, Some(&body), options).await {
             Ok(answer) => {
-                return Ok(Removed {
-                    request_id: request_id(&answer),
-                    already_gone: false,
-                });
+                return Ok(Removed { request_id: request_id(&answer), already_gone: false });
             }
             Err(error) => error,
         };
@@ -103,16 +95,10 @@ impl Graph {
         if !doubtful {
             return Err(error);
         }
-        if self
-            .holds(object, key, &options.further("read back"))
-            .await?
-        {
+        if self.holds(object, key, &options.further("read back")).await? {
             return Err(error.into_unavailable());
         }
-        Ok(Removed {
-            request_id: error.request_id().map(str::to_owned),
-            already_gone: true,
-        })
+        Ok(Removed { request_id: error.request_id().map(str::to_owned), already_gone: true })
     }
 
     /// Whether a fresh read of the object shows the key; the object itself has to be there.
@@ -125,8 +111,6 @@ impl Graph {
         let operation = Operation::read("get", object.to_string());
         let url = self.url(&operation.object, &[("$select", wire::HOLDER)]);
         let holder: wire::Holder = self.read(&operation, url, options).await?;
-        Ok(wire::keys(holder.password_credentials)
-            .iter()
-            .any(|held| held.key_id == key))
+        Ok(wire::keys(holder.password_credentials).iter().any(|held| held.key_id == key))
     }
 }

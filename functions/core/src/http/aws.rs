@@ -61,10 +61,7 @@ impl LoadServiceConfig for WithoutEmpty {
 pub fn client(http: &Http) -> SharedHttpClient {
     let http = http.clone();
     http_client_fn(move |settings, _| {
-        SharedHttpConnector::new(Connector {
-            http: http.clone(),
-            timeout: timeout(settings),
-        })
+        SharedHttpConnector::new(Connector { http: http.clone(), timeout: timeout(settings) })
     })
 }
 
@@ -99,14 +96,10 @@ impl HttpConnector for Connector {
 }
 
 async fn to_reqwest(request: HttpRequest) -> Result<reqwest::Request, ConnectorError> {
-    let request = request
-        .try_into_http1x()
-        .map_err(|error| ConnectorError::user(error.into()))?;
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (parts, body) = request.into_parts();
     let body = ByteStream::new(body).collect().await;
-    let body = body
-        .map_err(|error| ConnectorError::user(error.into()))?
-        .into_bytes();
+    let body = body.map_err(|error| ConnectorError::user(error.into()))?.into_bytes();
     reqwest::Request::try_from(::http::Request::from_parts(parts, body))
         .map_err(|error| ConnectorError::user(error.without_url().into()))
 }
@@ -141,17 +134,13 @@ impl AwsFailure {
     where
         E: ProvideErrorMetadata + RequestId,
     {
-        let status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
+        let status = error.raw_response().map(|response| response.status().as_u16());
         let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = metadata.and_then(|meta| meta.code()).map(str::to_owned);
         let said = metadata.and_then(|meta| meta.message()).map(str::to_owned);
         let message = said.unwrap_or_else(|| unanswered(error).to_owned());
-        let request_id = error
-            .as_service_error()
-            .and_then(RequestId::request_id)
-            .map(str::to_owned);
+        let request_id =
+            error.as_service_error().and_then(RequestId::request_id).map(str::to_owned);
         let retry = match (code.as_deref(), status) {
             (Some(code), _) if is_transient(code) => Retry::Soon,
             (_, Some(status)) if status == 429 || status >= 500 => Retry::Soon,
@@ -159,12 +148,7 @@ impl AwsFailure {
             (_, None) if matches!(error, SdkError::ConstructionFailure(_)) => Retry::Never,
             (_, None) => Retry::Soon,
         };
-        Self {
-            code,
-            message,
-            request_id,
-            retry,
-        }
+        Self { code, message, request_id, retry }
     }
 
     /// Whether the service answered with this code.

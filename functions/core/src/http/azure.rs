@@ -28,11 +28,7 @@ impl HttpClient for AzureTransport {
             Error::new(kind, error)
         })?;
         let status = answer.status.as_u16();
-        let body = if status < 400 {
-            answer.body.to_vec()
-        } else {
-            without_escapes(&answer.body)
-        };
+        let body = if status < 400 { answer.body.to_vec() } else { without_escapes(&answer.body) };
         let headers = answer.headers.iter().filter_map(|(name, value)| {
             let value = value.to_str().ok()?.to_owned();
             Some((name.as_str().to_owned().into(), value.into()))
@@ -74,18 +70,9 @@ fn without_escapes(body: &[u8]) -> Vec<u8> {
     };
     let plain: String = description
         .chars()
-        .map(|c| {
-            if c.is_control() || c == '"' || c == '\\' {
-                ' '
-            } else {
-                c
-            }
-        })
+        .map(|c| if c.is_control() || c == '"' || c == '\\' { ' ' } else { c })
         .collect();
-    let codes = document
-        .get("error_codes")
-        .cloned()
-        .unwrap_or_else(|| json!([]));
+    let codes = document.get("error_codes").cloned().unwrap_or_else(|| json!([]));
     json!({ "error": document.get("error"), "error_codes": codes, "error_description": plain })
         .to_string()
         .into_bytes()

@@ -28,9 +28,7 @@ const CA_FILE: &str = "KEYWHEEL_CA_FILE";
 
 /// The value of an environment variable; an empty one counts as unset.
 pub fn env(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.trim().is_empty())
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 /// The client could not be built.
@@ -136,9 +134,7 @@ pub struct Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -174,10 +170,7 @@ fn cause(error: &dyn std::error::Error) -> String {
 impl SendError {
     /// Whether the service cannot have seen the request.
     pub fn nothing_sent(&self) -> bool {
-        matches!(
-            self,
-            Self::Insecure(_) | Self::Malformed(_) | Self::NotConnected(_)
-        )
+        matches!(self, Self::Insecure(_) | Self::Malformed(_) | Self::NotConnected(_))
     }
 
     /// Whether sending it again may help.
@@ -204,14 +197,10 @@ impl From<reqwest::Error> for SendError {
 
 async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, SendError> {
     if !is_permitted(request.url()) {
-        return Err(SendError::Insecure(
-            request.url().origin().ascii_serialization(),
-        ));
+        return Err(SendError::Insecure(request.url().origin().ascii_serialization()));
     }
     let mut response = client.execute(request).await?;
-    let expected = response
-        .content_length()
-        .and_then(|length| usize::try_from(length).ok());
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(0).min(MAX_BODY)));
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY {
@@ -219,22 +208,14 @@ async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Ans
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer {
-        status: response.status(),
-        headers: std::mem::take(response.headers_mut()),
-        body,
-    })
+    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
 }
 
 /// Whether a request may go there: over TLS, or to an address that never leaves the machine.
 ///
 /// The link-local ones are the metadata services of AWS and Azure, which speak plain HTTP only.
 pub fn is_permitted(url: &Url) -> bool {
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let local = match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
         // fd00:ec2::/32 is where AWS keeps its metadata services on IPv6.
@@ -262,11 +243,7 @@ mod tests {
             ("http://10.0.0.1/", false),
             ("ftp://127.0.0.1/", false),
         ] {
-            assert_eq!(
-                is_permitted(&address.parse().unwrap()),
-                permitted,
-                "{address}"
-            );
+            assert_eq!(is_permitted(&address.parse().unwrap()), permitted, "{address}");
         }
     }
 

@@ -28,11 +28,7 @@ pub struct Backoff {
 impl Backoff {
     /// At most this many further tries, none of them begun after the deadline.
     pub fn new(retries: u32, deadline: Instant) -> Self {
-        Self {
-            tries_left: retries,
-            pause: Duration::from_millis(500),
-            deadline,
-        }
+        Self { tries_left: retries, pause: Duration::from_millis(500), deadline }
     }
 
     /// Waits before the next try. `false`, at once, where there is to be none.
@@ -79,11 +75,7 @@ mod tests {
             ("soon", None),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(
-                retry_after(&headers, now),
-                seconds.map(Duration::from_secs),
-                "{text}"
-            );
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
         }
     }
 

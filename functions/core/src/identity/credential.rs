@@ -50,74 +50,40 @@ impl Identity {
         let (credential, signed_in_as): (Arc<dyn TokenCredential>, _) = match mode {
             SignInMode::Federated { client } => {
                 let sts = StsAssertion::new(aws, endpoints.federated_audience.clone());
-                let options = ClientAssertionCredentialOptions {
-                    client_options: options(),
-                };
+                let options = ClientAssertionCredentialOptions { client_options: options() };
                 let (tenant, id) = (tenant.to_string(), client.to_string());
                 let credential = ClientAssertionCredential::new(tenant, id, sts, Some(options));
-                (
-                    credential.map_err(IdentityError::Setup)?,
-                    own(Some(client), OwnKey::None),
-                )
+                (credential.map_err(IdentityError::Setup)?, own(Some(client), OwnKey::None))
             }
-            SignInMode::StoredSecret {
-                client,
-                secret_name,
-            } => {
+            SignInMode::StoredSecret { client, secret_name } => {
                 let stored = StoredSecret::new(aws, secret_name, tenant, client, options());
-                return Ok(Self::stored(
-                    Arc::new(stored),
-                    own(Some(client), OwnKey::Unknown),
-                ));
+                return Ok(Self::stored(Arc::new(stored), own(Some(client), OwnKey::Unknown)));
             }
             SignInMode::EnvironmentSecret { client } => {
                 let secret = environment_secret()?.into();
                 let credential = client_secret(tenant, client, secret, options());
-                (
-                    credential.map_err(IdentityError::Setup)?,
-                    own(Some(client), OwnKey::Unknown),
-                )
+                (credential.map_err(IdentityError::Setup)?, own(Some(client), OwnKey::Unknown))
             }
             SignInMode::ManagedIdentity { client } => {
                 let user_assigned_id = client.map(|id| UserAssignedId::ClientId(id.to_string()));
                 let client_options = options();
-                let options = ManagedIdentityCredentialOptions {
-                    user_assigned_id,
-                    client_options,
-                };
+                let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
                 let credential = ManagedIdentityCredential::new(Some(options));
-                (
-                    credential.map_err(IdentityError::Setup)?,
-                    own(client, OwnKey::None),
-                )
+                (credential.map_err(IdentityError::Setup)?, own(client, OwnKey::None))
             }
             SignInMode::AzureCli => {
                 let tenant_id = Some(tenant.to_string());
-                let options = AzureCliCredentialOptions {
-                    tenant_id,
-                    ..Default::default()
-                };
+                let options = AzureCliCredentialOptions { tenant_id, ..Default::default() };
                 let credential = AzureCliCredential::new(Some(options));
-                (
-                    credential.map_err(IdentityError::Setup)?,
-                    own(None, OwnKey::None),
-                )
+                (credential.map_err(IdentityError::Setup)?, own(None, OwnKey::None))
             }
         };
-        Ok(Self {
-            credential: Arc::new(Retrying(credential)),
-            stored: None,
-            signed_in_as,
-        })
+        Ok(Self { credential: Arc::new(Retrying(credential)), stored: None, signed_in_as })
     }
 
     fn stored(stored: Arc<StoredSecret>, signed_in_as: SignedInAs) -> Self {
         let credential = Arc::new(Retrying(Arc::clone(&stored) as Arc<dyn TokenCredential>));
-        Self {
-            credential,
-            stored: Some(stored),
-            signed_in_as,
-        }
+        Self { credential, stored: Some(stored), signed_in_as }
     }
 
     /// What the clients of Graph and ARM ask for tokens.
@@ -128,10 +94,7 @@ impl Identity {
     /// Whom that is. A secret kept in Secrets Manager is read for it, if none is held.
     pub async fn signed_in_as(&self) -> Result<SignedInAs, IdentityError> {
         match &self.stored {
-            Some(stored) => Ok(SignedInAs {
-                key: stored.key().await?,
-                ..self.signed_in_as
-            }),
+            Some(stored) => Ok(SignedInAs { key: stored.key().await?, ..self.signed_in_as }),
             None => Ok(self.signed_in_as),
         }
     }
@@ -145,12 +108,7 @@ pub(super) fn client_secret(
     client_options: ClientOptions,
 ) -> azure_core::Result<Arc<ClientSecretCredential>> {
     let options = ClientSecretCredentialOptions { client_options };
-    ClientSecretCredential::new(
-        &tenant.to_string(),
-        client.to_string(),
-        secret,
-        Some(options),
-    )
+    ClientSecretCredential::new(&tenant.to_string(), client.to_string(), secret, Some(options))
 }
 
 fn client_options(http: &Http, endpoints: &Endpoints) -> ClientOptions {
@@ -174,10 +132,7 @@ struct StsAssertion {
 
 impl StsAssertion {
     fn new(aws: &SdkConfig, audience: String) -> Self {
-        Self {
-            sts: aws_sdk_sts::Client::new(aws),
-            audience,
-        }
+        Self { sts: aws_sdk_sts::Client::new(aws), audience }
     }
 }
 
@@ -197,9 +152,7 @@ impl ClientAssertion for StsAssertion {
             let failure = AwsFailure::new(&error);
             failed(format!("STS GetWebIdentityToken: {failure}"))
         })?;
-        answer
-            .web_identity_token
-            .ok_or_else(|| failed("STS gave no token".to_owned()))
+        answer.web_identity_token.ok_or_else(|| failed("STS gave no token".to_owned()))
     }
 }
 
@@ -232,27 +185,19 @@ pub(super) fn aadsts(error: &azure_core::Error) -> Vec<u32> {
         ErrorKind::HttpResponse { error_code, .. } => error_code.clone(),
         _ => None,
     });
-    codes
-        .iter()
-        .flat_map(|codes| codes.split(','))
-        .filter_map(|code| code.parse().ok())
-        .collect()
+    codes.iter().flat_map(|codes| codes.split(',')).filter_map(|code| code.parse().ok()).collect()
 }
 
 /// The innermost error of Azure's, which tells how the request went; the outer ones only say whose it was.
 fn wire(error: &azure_core::Error) -> Option<&azure_core::Error> {
-    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
-        error.source()
-    });
+    let chain =
+        std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     chain.filter_map(|error| error.downcast_ref()).last()
 }
 
 fn is_passing(error: &azure_core::Error) -> bool {
     // A stable federated credential is now and then not found (700213, 70021); a new one for a while.
-    if aadsts(error)
-        .iter()
-        .any(|code| matches!(code, 700_213 | 70021 | 90033))
-    {
+    if aadsts(error).iter().any(|code| matches!(code, 700_213 | 70021 | 90033)) {
         return true;
     }
     match wire(error).map(azure_core::Error::kind) {
@@ -291,23 +236,10 @@ mod tests {
             (429, "", true),
             (503, "", true),
         ] {
-            assert_eq!(
-                is_passing(&refusal(status, codes)),
-                passing,
-                "{status} {codes}"
-            );
+            assert_eq!(is_passing(&refusal(status, codes)), passing, "{status} {codes}");
         }
-        assert!(is_passing(&azure_core::Error::with_message(
-            ErrorKind::Io,
-            "cut"
-        )));
-        assert!(!is_passing(&azure_core::Error::with_message(
-            ErrorKind::Credential,
-            "no az"
-        )));
-        assert_eq!(
-            aadsts(&refusal(401, "7000215,7000222")),
-            [7_000_215, 7_000_222]
-        );
+        assert!(is_passing(&azure_core::Error::with_message(ErrorKind::Io, "cut")));
+        assert!(!is_passing(&azure_core::Error::with_message(ErrorKind::Credential, "no az")));
+        assert_eq!(aadsts(&refusal(401, "7000215,7000222")), [7_000_215, 7_000_222]);
     }
 }

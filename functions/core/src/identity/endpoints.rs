@@ -116,11 +116,7 @@ impl Endpoints {
         ] {
             if let Some(text) = env(name) {
                 // Microsoft's own tools also take a bare host name there.
-                let text = if text.contains("://") {
-                    text
-                } else {
-                    format!("https://{text}")
-                };
+                let text = if text.contains("://") { text } else { format!("https://{text}") };
                 *endpoint = address(name, &text)?;
             }
         }
@@ -143,10 +139,8 @@ fn scope(resource: &Url) -> String {
 }
 
 fn address(name: &'static str, text: &str) -> Result<Url, IdentityError> {
-    let wrong = |problem: &str| IdentityError::Setting {
-        name,
-        problem: format!("{text}: {problem}"),
-    };
+    let wrong =
+        |problem: &str| IdentityError::Setting { name, problem: format!("{text}: {problem}") };
     let url = Url::parse(text).map_err(|_| wrong("not an address"))?;
     if !http::is_permitted(&url) {
         return Err(wrong("https is required"));
@@ -185,12 +179,7 @@ mod tests {
         assert_eq!(local.arm_scope(), "https://management.azure.com/.default");
         let bare = with("AZURE_AUTHORITY_HOST", "login.microsoftonline.us").unwrap();
         assert_eq!(bare.authority.as_str(), "https://login.microsoftonline.us/");
-        for wrong in [
-            "http://graph.example.com",
-            "https://a@b/",
-            "https://b/?q=1",
-            "https://",
-        ] {
+        for wrong in ["http://graph.example.com", "https://a@b/", "https://b/?q=1", "https://"] {
             assert!(with("KEYWHEEL_ARM_ENDPOINT", wrong).is_err(), "{wrong}");
         }
     }

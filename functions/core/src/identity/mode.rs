@@ -51,28 +51,21 @@ impl SignInMode {
         let default = if on_lambda { "federated" } else { "azure_cli" };
         let mode = env(MODE).unwrap_or_else(|| default.to_owned());
         let client = env(CLIENT).or_else(|| env("AZURE_CLIENT_ID")).map(|text| {
-            text.parse()
-                .map_err(|_| setting(CLIENT, format!("{text:?} is not a client id")))
+            text.parse().map_err(|_| setting(CLIENT, format!("{text:?} is not a client id")))
         });
         let client = client.transpose()?;
         let required =
             || client.ok_or_else(|| setting(CLIENT, format!("required where {MODE} is {mode}")));
         match mode.as_str() {
-            "federated" => Ok(Self::Federated {
-                client: required()?,
-            }),
+            "federated" => Ok(Self::Federated { client: required()? }),
             "client_secret" => match (env(SECRET_NAME), env(SECRET)) {
-                (Some(secret_name), _) => Ok(Self::StoredSecret {
-                    client: required()?,
-                    secret_name,
-                }),
-                (None, Some(_)) => Ok(Self::EnvironmentSecret {
-                    client: required()?,
-                }),
-                (None, None) => Err(setting(
-                    SECRET_NAME,
-                    format!("required where {MODE} is {mode}"),
-                )),
+                (Some(secret_name), _) => {
+                    Ok(Self::StoredSecret { client: required()?, secret_name })
+                }
+                (None, Some(_)) => Ok(Self::EnvironmentSecret { client: required()? }),
+                (None, None) => {
+                    Err(setting(SECRET_NAME, format!("required where {MODE} is {mode}")))
+                }
             },
             "managed_identity" => Ok(Self::ManagedIdentity { client }),
             "azure_cli" => Ok(Self::AzureCli),
@@ -87,10 +80,7 @@ impl SignInMode {
 }
 
 pub(super) fn setting(name: &'static str, problem: impl Into<String>) -> IdentityError {
-    IdentityError::Setting {
-        name,
-        problem: problem.into(),
-    }
+    IdentityError::Setting { name, problem: problem.into() }
 }
 
 /// The client secret that a terminal's user put into the environment.
@@ -106,9 +96,7 @@ mod tests {
 
     fn read(set: &[(&str, &str)]) -> Result<SignInMode, IdentityError> {
         SignInMode::read(|name| {
-            set.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -117,29 +105,12 @@ mod tests {
         let client: AppId = ID.parse().unwrap();
         let lambda = ("AWS_LAMBDA_FUNCTION_NAME", "rotate");
         assert_eq!(read(&[]).unwrap(), SignInMode::AzureCli);
-        assert_eq!(
-            read(&[lambda, (CLIENT, ID)]).unwrap(),
-            SignInMode::Federated { client }
-        );
+        assert_eq!(read(&[lambda, (CLIENT, ID)]).unwrap(), SignInMode::Federated { client });
         assert!(read(&[lambda]).is_err());
-        let named = read(&[
-            (MODE, "client_secret"),
-            (CLIENT, ID),
-            (SECRET_NAME, "own"),
-            (SECRET, "x"),
-        ]);
-        assert_eq!(
-            named.unwrap(),
-            SignInMode::StoredSecret {
-                client,
-                secret_name: "own".into()
-            }
-        );
-        let terminal = read(&[
-            (MODE, "client_secret"),
-            ("AZURE_CLIENT_ID", ID),
-            (SECRET, "x"),
-        ]);
+        let named =
+            read(&[(MODE, "client_secret"), (CLIENT, ID), (SECRET_NAME, "own"), (SECRET, "x")]);
+        assert_eq!(named.unwrap(), SignInMode::StoredSecret { client, secret_name: "own".into() });
+        let terminal = read(&[(MODE, "client_secret"), ("AZURE_CLIENT_ID", ID), (SECRET, "x")]);
         assert_eq!(terminal.unwrap(), SignInMode::EnvironmentSecret { client });
         assert!(read(&[(MODE, "client_secret"), (CLIENT, ID)]).is_err());
         let machine = read(&[(MODE, "managed_identity")]).unwrap();

@@ -44,9 +44,7 @@ struct Held {
 
 impl fmt::Debug for StoredSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredSecret")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("StoredSecret").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -67,14 +65,7 @@ impl StoredSecret {
         options: ClientOptions,
     ) -> Self {
         let secrets = aws_sdk_secretsmanager::Client::new(aws);
-        Self {
-            secrets,
-            name,
-            tenant,
-            client,
-            options,
-            held: Mutex::new(None),
-        }
+        Self { secrets, name, tenant, client, options, held: Mutex::new(None) }
     }
 
     /// The key that the held secret belongs to.
@@ -97,26 +88,18 @@ impl StoredSecret {
     }
 
     async fn read(&self, before: Option<&Held>) -> Result<Held, IdentityError> {
-        let wrong = |problem| IdentityError::Value {
-            name: self.name.clone(),
-            problem,
-        };
+        let wrong = |problem| IdentityError::Value { name: self.name.clone(), problem };
         let request = self.secrets.get_secret_value().secret_id(&self.name);
         let answer = request.send().await.map_err(|error| IdentityError::Read {
             name: self.name.clone(),
             failure: AwsFailure::new(&error),
         })?;
         let text = SecretText::new(answer.secret_string.ok_or_else(|| wrong("not a text"))?);
-        let version = answer
-            .version_id
-            .ok_or_else(|| wrong("without a version"))?;
+        let version = answer.version_id.ok_or_else(|| wrong("without a version"))?;
         let read = Instant::now();
         if let Some(same) = before.filter(|held| held.version == version) {
             // The credential is kept, and with it the tokens it holds.
-            return Ok(Held {
-                read,
-                ..same.clone()
-            });
+            return Ok(Held { read, ..same.clone() });
         }
         let value: Value = serde_json::from_str(text.expose())
             .map_err(|_| wrong("not of the format `json` with a client_secret"))?;
@@ -126,12 +109,7 @@ impl StoredSecret {
         let key = value.key_id.map_or(OwnKey::Unknown, OwnKey::Known);
         let secret = value.client_secret.into();
         let credential = client_secret(self.tenant, self.client, secret, self.options.clone());
-        Ok(Held {
-            version,
-            key,
-            credential: credential.map_err(IdentityError::Setup)?,
-            read,
-        })
+        Ok(Held { version, key, credential: credential.map_err(IdentityError::Setup)?, read })
     }
 }
 
@@ -146,10 +124,7 @@ impl TokenCredential for StoredSecret {
         let outcome = held.credential.get_token(scopes, None).await;
         let Err(error) = outcome else { return outcome };
         // Expired or removed meanwhile: perhaps there is a newer one.
-        if !aadsts(&error)
-            .iter()
-            .any(|code| matches!(code, 7_000_215 | 7_000_222))
-        {
+        if !aadsts(&error).iter().any(|code| matches!(code, 7_000_215 | 7_000_222)) {
             return Err(error);
         }
         let newer = self.current(Some(&held.version)).await.map_err(unread)?;

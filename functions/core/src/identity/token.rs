@@ -60,10 +60,7 @@ pub async fn sign_in(
     secret: &SecretText,
     scope: &str,
 ) -> Result<SignIn, TokenError> {
-    let path = format!(
-        "{}/{tenant}/oauth2/v2.0/token",
-        authority.as_str().trim_end_matches('/')
-    );
+    let path = format!("{}/{tenant}/oauth2/v2.0/token", authority.as_str().trim_end_matches('/'));
     let url = Url::parse(&path).map_err(|_| TokenError::Address)?;
     let request = http
         .post(url)
@@ -120,13 +117,7 @@ fn read(answer: &Answer) -> Result<SignIn, TokenError> {
     }
     let retry = retry(status, &codes, &refusal.error, &answer.headers);
     let (error, trace) = (short(&refusal.error), short(&refusal.trace_id));
-    Err(TokenError::Refused {
-        status,
-        error,
-        codes,
-        trace,
-        retry,
-    })
+    Err(TokenError::Refused { status, error, codes, trace, retry })
 }
 
 /// `error_codes`, or, where that is missing, the code that the description begins with.
@@ -134,13 +125,8 @@ fn codes(refusal: &Refusal) -> Vec<u32> {
     if !refusal.error_codes.is_empty() {
         return refusal.error_codes.clone();
     }
-    let digits = refusal
-        .error_description
-        .strip_prefix("AADSTS")
-        .unwrap_or_default();
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
+    let digits = refusal.error_description.strip_prefix("AADSTS").unwrap_or_default();
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     digits[..end].parse().into_iter().collect()
 }
 
@@ -181,11 +167,7 @@ mod tests {
     fn answer(status: u16, body: &str) -> Answer {
         let headers = HeaderMap::from_iter([(reqwest::header::RETRY_AFTER, "9".parse().unwrap())]);
         let status = StatusCode::from_u16(status).unwrap();
-        Answer {
-            status,
-            headers,
-            body: body.as_bytes().to_vec().into(),
-        }
+        Answer { status, headers, body: body.as_bytes().to_vec().into() }
     }
 
     fn refusal(code: u32) -> String {
@@ -204,17 +186,10 @@ mod tests {
             (400, 700_016, SignIn::UnknownApplication),
             (400, 7_000_229, SignIn::UnknownApplication),
         ] {
-            assert_eq!(
-                read(&answer(status, &refusal(code))).unwrap(),
-                outcome,
-                "{code}"
-            );
+            assert_eq!(read(&answer(status, &refusal(code))).unwrap(), outcome, "{code}");
         }
         let without_codes = r#"{"error":"invalid_client","error_description":"AADSTS7000215: no"}"#;
-        assert_eq!(
-            read(&answer(401, without_codes)).unwrap(),
-            SignIn::WrongSecret
-        );
+        assert_eq!(read(&answer(401, without_codes)).unwrap(), SignIn::WrongSecret);
     }
 
     #[test]
@@ -230,11 +205,7 @@ mod tests {
             (200, "{}".to_owned(), Retry::Soon),
             (200, r#"{"access_token":""}"#.to_owned(), Retry::Soon),
         ] {
-            assert_eq!(
-                read(&answer(status, &body)).unwrap_err().retry(),
-                retry,
-                "{status} {body}"
-            );
+            assert_eq!(read(&answer(status, &body)).unwrap_err().retry(), retry, "{status} {body}");
         }
     }
 

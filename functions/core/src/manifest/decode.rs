@@ -22,10 +22,7 @@ pub(super) struct At<T> {
 
 impl<T: Decode> At<T> {
     fn decode(node: Node, problems: &mut Problems) -> Self {
-        Self {
-            place: node.place,
-            value: T::decode(node, problems),
-        }
+        Self { place: node.place, value: T::decode(node, problems) }
     }
 }
 
@@ -73,10 +70,7 @@ pub(super) struct Fields {
 impl Fields {
     fn open(node: Node, problems: &mut Problems) -> Option<Self> {
         match node.value {
-            Value::Map(entries) => Some(Self {
-                place: node.place,
-                entries,
-            }),
+            Value::Map(entries) => Some(Self { place: node.place, entries }),
             other => {
                 wrong_kind(
                     "a mapping",
@@ -100,15 +94,8 @@ impl Fields {
         let entry = self.entries.swap_remove(index);
         Some(problems.within(name, |problems| match entry.node.value {
             Value::Nothing => {
-                problems.add(
-                    entry.place,
-                    "there is no value",
-                    "give one, or remove the line",
-                );
-                At {
-                    place: entry.place,
-                    value: None,
-                }
+                problems.add(entry.place, "there is no value", "give one, or remove the line");
+                At { place: entry.place, value: None }
             }
             _ => At::decode(entry.node, problems),
         }))
@@ -118,10 +105,7 @@ impl Fields {
     pub(super) fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> At<T> {
         self.optional(name, problems).unwrap_or_else(|| {
             problems.add(self.place, format!("`{name}` is missing"), "add it");
-            At {
-                place: self.place,
-                value: None,
-            }
+            At { place: self.place, value: None }
         })
     }
 
@@ -164,11 +148,7 @@ pub(super) fn wrong_kind(
     cure: &str,
     problems: &mut Problems,
 ) {
-    problems.add(
-        place,
-        format!("expected {expected}, found {}", found.kind()),
-        cure,
-    );
+    problems.add(place, format!("expected {expected}, found {}", found.kind()), cure);
 }
 
 /// The text of a node.
@@ -194,9 +174,7 @@ pub(super) fn parsed<T>(
 ) -> Option<T> {
     let place = node.place;
     let text = text(node, problems)?;
-    parse(&text)
-        .map_err(|(what, cure)| problems.add(place, what, cure))
-        .ok()
+    parse(&text).map_err(|(what, cure)| problems.add(place, what, cure)).ok()
 }
 
 impl Decode for bool {
@@ -230,13 +208,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
                     .collect(),
             ),
             other => {
-                wrong_kind(
-                    "a list",
-                    node.place,
-                    &other,
-                    "begin each entry with `- `",
-                    problems,
-                );
+                wrong_kind("a list", node.place, &other, "begin each entry with `- `", problems);
                 None
             }
         }
@@ -252,13 +224,7 @@ impl<T: Decode> Decode for Named<T> {
         let Fields { entries, .. } = Fields::open(node, problems)?;
         let read = |Entry { key, place, node }: Entry| {
             let value = problems.within(&key, |problems| At::decode(node, problems));
-            (
-                At {
-                    place,
-                    value: Some(key),
-                },
-                value,
-            )
+            (At { place, value: Some(key) }, value)
         };
         Some(Self(entries.into_iter().map(read).collect()))
     }

@@ -200,9 +200,7 @@ impl Format {
             Self::Env => env::render(facts, cloud, secret),
             Self::Raw => Buffer::of(secret),
             Self::Template(template) => {
-                let subscription = template
-                    .needs_subscription()
-                    .then(|| self.subscription(facts));
+                let subscription = template.needs_subscription().then(|| self.subscription(facts));
                 template.render(facts, subscription.transpose()?, secret)
             }
         };
@@ -221,32 +219,20 @@ impl Format {
             Self::Template(template) => template.client_secret(value).map(Buffer::of),
         };
         let found = found.and_then(|text| {
-            if text.len() == 0 {
-                Err("the client secret in it is empty")
-            } else {
-                Ok(text)
-            }
+            if text.len() == 0 { Err("the client secret in it is empty") } else { Ok(text) }
         });
         found
             .map(Buffer::into_secret)
-            .map_err(|why| FormatError::Mismatch {
-                format: self.name(),
-                why,
-            })
+            .map_err(|why| FormatError::Mismatch { format: self.name(), why })
     }
 
     fn subscription(&self, facts: &ValueFacts) -> Result<SubscriptionId, FormatError> {
-        facts.subscription.ok_or(FormatError::NoSubscription {
-            format: self.name(),
-        })
+        facts.subscription.ok_or(FormatError::NoSubscription { format: self.name() })
     }
 
     fn fits(&self, bytes: usize) -> Result<(), FormatError> {
         if bytes > MAX_VALUE_BYTES {
-            return Err(FormatError::TooLarge {
-                format: self.name(),
-                bytes,
-            });
+            return Err(FormatError::TooLarge { format: self.name(), bytes });
         }
         Ok(())
     }

@@ -141,10 +141,7 @@ impl Manifest {
         }
         let application = application?;
         let of_rule = |rule: &&Rule| rule.secret.secret(application).as_str() == name.0;
-        self.rules
-            .iter()
-            .find(of_rule)
-            .map(|rule| rule.credential_for(application))
+        self.rules.iter().find(of_rule).map(|rule| rule.credential_for(application))
     }
 
     /// The credential that keeps its secret under this name, listed or of a rule.
@@ -189,15 +186,7 @@ impl Settings {
         application: AppId,
         secret: SecretName,
     ) -> Credential {
-        let Self {
-            subscription,
-            key_on,
-            format,
-            trigger,
-            policy,
-            kms_key,
-            tags,
-        } = self;
+        let Self { subscription, key_on, format, trigger, policy, kms_key, tags } = self;
         Credential {
             name,
             application,

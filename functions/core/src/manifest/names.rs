@@ -135,14 +135,9 @@ impl NameError {
 const SECRET_LIMIT: usize = 512;
 
 fn check_secret(text: &str) -> Result<(), NameError> {
-    check(text, SECRET_LIMIT, |c| {
-        c.is_ascii_alphanumeric() || "/_+=.@-".contains(c)
-    })?;
+    check(text, SECRET_LIMIT, |c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))?;
     // All characters are ASCII now.
-    let suffix = text
-        .len()
-        .checked_sub(7)
-        .and_then(|start| text.as_bytes().get(start..));
+    let suffix = text.len().checked_sub(7).and_then(|start| text.as_bytes().get(start..));
     match suffix {
         Some([b'-', rest @ ..]) if rest.iter().all(u8::is_ascii_alphanumeric) => {
             Err(NameError::LooksLikeArn)
@@ -158,9 +153,7 @@ const RESERVED: &[&str] = &["all", "default", "defaults", "none"];
 
 /// Checks the name of a credential that the manifest lists.
 pub(super) fn check_credential(text: &str) -> Result<(), NameError> {
-    check(text, CREDENTIAL_LIMIT, |c| {
-        c.is_ascii_alphanumeric() || "._-".contains(c)
-    })?;
+    check(text, CREDENTIAL_LIMIT, |c| c.is_ascii_alphanumeric() || "._-".contains(c))?;
     // A name stands in command lines and object keys: neither an option nor a step up.
     let misleading = text.starts_with(['-', '.']);
     if misleading || RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name)) {
@@ -176,17 +169,10 @@ pub(super) const CREDENTIAL_CURE: &str = "use 1 to 64 letters, digits and ._- wi
 pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NameError> {
     let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
     check(key, 128, allowed)?;
-    if ["aws:", "keywheel:"]
-        .iter()
-        .any(|prefix| key.to_ascii_lowercase().starts_with(prefix))
-    {
+    if ["aws:", "keywheel:"].iter().any(|prefix| key.to_ascii_lowercase().starts_with(prefix)) {
         return Err(NameError::Reserved);
     }
-    if value.is_empty() {
-        Ok(())
-    } else {
-        check(value, 256, allowed)
-    }
+    if value.is_empty() { Ok(()) } else { check(value, 256, allowed) }
 }
 
 /// What to do about a tag.
@@ -194,9 +180,7 @@ pub(super) const TAG_CURE: &str = "use letters, digits, spaces and _.:/=+-@, at 
 
 /// Checks the id, alias or ARN of a KMS key.
 pub(super) fn check_kms_key(text: &str) -> Result<(), NameError> {
-    check(text, 2048, |c| {
-        c.is_ascii_alphanumeric() || ":/_-".contains(c)
-    })
+    check(text, 2048, |c| c.is_ascii_alphanumeric() || ":/_-".contains(c))
 }
 
 /// Checks a tag of an application in Graph.
@@ -209,10 +193,7 @@ fn check(text: &str, limit: usize, allowed: impl Fn(char) -> bool) -> Result<(),
         return Err(NameError::Empty);
     }
     if let Some((index, character)) = text.chars().enumerate().find(|(_, c)| !allowed(*c)) {
-        return Err(NameError::Character {
-            character,
-            position: index + 1,
-        });
+        return Err(NameError::Character { character, position: index + 1 });
     }
     match text.chars().count() {
         length if length > limit => Err(NameError::TooLong { length, limit }),
@@ -240,16 +221,10 @@ mod tests {
             assert!(good.parse::<SecretName>().is_ok(), "{good}");
         }
         assert_eq!("".parse::<SecretName>(), Err(NameError::Empty));
-        assert_eq!(
-            "prod-AbC123".parse::<SecretName>(),
-            Err(NameError::LooksLikeArn)
-        );
+        assert_eq!("prod-AbC123".parse::<SecretName>(), Err(NameError::LooksLikeArn));
         assert_eq!(
             "a~b".parse::<SecretName>(),
-            Err(NameError::Character {
-                character: '~',
-                position: 2
-            })
+            Err(NameError::Character { character: '~', position: 2 })
         );
         assert!("a".repeat(512).parse::<SecretName>().is_ok());
         let length = 513;
@@ -265,7 +240,10 @@ mod tests {
         let app: AppId = APP.parse().expect("id");
         let name = pattern.secret(app);
         assert_eq!(name.as_str(), format!("entra/{APP}/{APP}"));
-        assert_eq!(pattern.application(name.as_str()).map(|id| id.to_string()).as_deref(), Some(APP));
+        assert_eq!(
+            pattern.application(name.as_str()).map(|id| id.to_string()).as_deref(),
+            Some(APP)
+        );
         assert_eq!(pattern.application("entra/x"), None);
         assert_eq!(pattern.application(&format!("entra/{APP}/{}", uuid::Uuid::nil())), None);
         assert_eq!("entra/x".parse::<SecretPattern>(), Err(NameError::NoAppId));

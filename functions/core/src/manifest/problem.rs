@@ -94,12 +94,7 @@ impl Problems {
     /// Notes a problem with what is being read.
     pub(super) fn add(&mut self, place: Place, what: impl Into<String>, cure: impl Into<String>) {
         let path = self.path.join(".");
-        self.found.push(Problem {
-            place,
-            path,
-            what: what.into(),
-            cure: cure.into(),
-        });
+        self.found.push(Problem { place, path, what: what.into(), cure: cure.into() });
     }
 
     /// Reads something one step further down the path.
@@ -114,15 +109,11 @@ impl Problems {
     pub(super) fn settle<T>(mut self, file: &str, value: Option<T>) -> Result<T, ManifestError> {
         // A wrong default is met again by every credential that takes it.
         let mut seen = BTreeSet::new();
-        self.found
-            .retain(|problem| seen.insert((problem.place, problem.what.clone())));
+        self.found.retain(|problem| seen.insert((problem.place, problem.what.clone())));
         self.found.sort_by_key(|problem| problem.place);
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
-            _ => Err(ManifestError {
-                file: file.to_owned(),
-                problems: self.found,
-            }),
+            _ => Err(ManifestError { file: file.to_owned(), problems: self.found }),
         }
     }
 }
@@ -141,10 +132,8 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// The words for a cure: the probable name, or all of them.
 pub(super) fn suggest(name: &str, known: &[&str]) -> String {
-    nearest(name, known).map_or_else(
-        || format!("one of {}", list(known)),
-        |best| format!("did you mean `{best}`?"),
-    )
+    nearest(name, known)
+        .map_or_else(|| format!("one of {}", list(known)), |best| format!("did you mean `{best}`?"))
 }
 
 /// Names in a row: `` `a`, `b` ``.
@@ -162,14 +151,8 @@ pub(super) fn quoted(name: &str) -> String {
 /// a `~`: whatever could be one, or part of one, is left out.
 pub(super) fn stranger(word: &str) -> String {
     const LONGEST: usize = 32;
-    let plain = word
-        .chars()
-        .all(|c| c.is_alphanumeric() || "_-./ ".contains(c));
-    if plain && word.chars().count() <= LONGEST {
-        quoted(word)
-    } else {
-        "`…`".to_owned()
-    }
+    let plain = word.chars().all(|c| c.is_alphanumeric() || "_-./ ".contains(c));
+    if plain && word.chars().count() <= LONGEST { quoted(word) } else { "`…`".to_owned() }
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements from one text to the other.
@@ -181,9 +164,7 @@ fn distance(from: &str, to: &str) -> usize {
         let mut left = i + 1;
         for (cell, b) in row.iter_mut().skip(1).zip(&to) {
             let above = *cell;
-            *cell = (diagonal + usize::from(a != *b))
-                .min(above + 1)
-                .min(left + 1);
+            *cell = (diagonal + usize::from(a != *b)).min(above + 1).min(left + 1);
             (diagonal, left) = (above, *cell);
         }
         if let Some(first) = row.first_mut() {
@@ -221,9 +202,6 @@ mod tests {
         }
         let error = problems.settle::<()>("m.yaml", None).expect_err("problems");
         assert_eq!(error.problems().len(), 60);
-        assert!(
-            error.to_string().ends_with("m.yaml: and 10 more problems"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("m.yaml: and 10 more problems"), "{error}");
     }
 }

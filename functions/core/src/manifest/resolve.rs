@@ -29,10 +29,7 @@ pub(super) fn wire(tree: Node, problems: &mut Problems) -> Option<Wire> {
 /// Puts the manifest together. `None` if something without which there is none was wrong.
 pub(super) fn manifest(wire: Wire, problems: &mut Problems) -> Option<Manifest> {
     let defaults = wire.defaults.and_then(|defaults| defaults.value);
-    let credentials = wire
-        .credentials
-        .and_then(|listed| listed.value)
-        .unwrap_or(Named(Vec::new()));
+    let credentials = wire.credentials.and_then(|listed| listed.value).unwrap_or(Named(Vec::new()));
     let rules = wire.rules.and_then(|rules| rules.value).unwrap_or_default();
     check_names(&credentials, problems);
     check_secrets(&credentials, &rules, problems);
@@ -79,11 +76,7 @@ fn rules_of(
             })
         });
         let settings = settings.ok()?;
-        Some(Rule {
-            tag: wire.r#match.value?.tag.value?.0,
-            secret: wire.secret.value?,
-            settings,
-        })
+        Some(Rule { tag: wire.r#match.value?.tag.value?.0, secret: wire.secret.value?, settings })
     };
     rules.into_iter().enumerate().filter_map(resolve).collect()
 }
@@ -113,18 +106,13 @@ fn check_secrets(
         let Some(name_text) = &name.value else {
             continue;
         };
-        if let Some((_, line)) = patterns
-            .iter()
-            .find(|(pattern, _)| pattern.application(name_text).is_some())
+        if let Some((_, line)) =
+            patterns.iter().find(|(pattern, _)| pattern.application(name_text).is_some())
         {
             let what = format!("the name could be that of a credential of the rule at line {line}");
             problems.add(name.place, what, "name the credential otherwise");
         }
-        let Some(secret) = credential
-            .value
-            .as_ref()
-            .map(|credential| &credential.secret)
-        else {
+        let Some(secret) = credential.value.as_ref().map(|credential| &credential.secret) else {
             continue;
         };
         let Some(secret_name) = &secret.value else {
@@ -141,12 +129,9 @@ fn check_secrets(
             );
             problems.add(secret.place, what, ONE_SECRET);
         }
-        owners
-            .entry(secret_name.as_str())
-            .or_insert((name_text, name.place));
-        if let Some((_, line)) = patterns
-            .iter()
-            .find(|(pattern, _)| pattern.application(secret_name.as_str()).is_some())
+        owners.entry(secret_name.as_str()).or_insert((name_text, name.place));
+        if let Some((_, line)) =
+            patterns.iter().find(|(pattern, _)| pattern.application(secret_name.as_str()).is_some())
         {
             let what =
                 format!("the secret could be that of a credential of the rule at line {line}");
@@ -162,10 +147,7 @@ fn patterns<'a>(
 ) -> Vec<(&'a SecretPattern, u64)> {
     let mut seen: Vec<(&SecretPattern, u64)> = Vec::new();
     for rule in rules {
-        let Some(At {
-            place,
-            value: Some(pattern),
-        }) = rule.value.as_ref().map(|rule| &rule.secret)
+        let Some(At { place, value: Some(pattern) }) = rule.value.as_ref().map(|rule| &rule.secret)
         else {
             continue;
         };

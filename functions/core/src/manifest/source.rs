@@ -43,18 +43,12 @@ pub struct SourceError {
 impl ManifestSource {
     /// Reads `s3://bucket/key`, `ssm:/name` or a path.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        let error = |why| {
-            Err(SourceError {
-                text: text.to_owned(),
-                why,
-            })
-        };
+        let error = |why| Err(SourceError { text: text.to_owned(), why });
         if let Some(rest) = text.strip_prefix("s3://") {
             return match rest.split_once('/') {
-                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Self::S3 {
-                    bucket: bucket.to_owned(),
-                    key: key.to_owned(),
-                }),
+                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+                    Ok(Self::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
+                }
                 _ => error("a bucket and a key are needed"),
             };
         }
@@ -62,9 +56,7 @@ impl ManifestSource {
             return match name {
                 "" | "/" => error("a parameter's name is needed"),
                 name if name.starts_with("//") => error("a parameter's name begins with one slash"),
-                name => Ok(Self::Ssm {
-                    name: name.to_owned(),
-                }),
+                name => Ok(Self::Ssm { name: name.to_owned() }),
             };
         }
         if text.trim().is_empty() {
@@ -103,17 +95,9 @@ impl ManifestSource {
             // Behind an endpoint of one's own, a bucket has no host name.
             .force_path_style(aws.endpoint_url().is_some())
             .build();
-        let call = aws_sdk_s3::Client::from_conf(config)
-            .get_object()
-            .bucket(bucket)
-            .key(key);
-        let object = call
-            .send()
-            .await
-            .map_err(|error| self.refused("GetObject", &error))?;
-        let announced = object
-            .content_length()
-            .and_then(|length| usize::try_from(length).ok());
+        let call = aws_sdk_s3::Client::from_conf(config).get_object().bucket(bucket).key(key);
+        let object = call.send().await.map_err(|error| self.refused("GetObject", &error))?;
+        let announced = object.content_length().and_then(|length| usize::try_from(length).ok());
         if announced.is_some_and(|length| length > MAX_BYTES) {
             return Err(self.too_big());
         }
@@ -140,21 +124,13 @@ impl ManifestSource {
     async fn read_ssm(&self, aws: &SdkConfig, name: &str) -> Result<Vec<u8>, LoadError> {
         let client = aws_sdk_ssm::Client::new(aws);
         let call = client.get_parameter().name(name).with_decryption(true);
-        let answer = call
-            .send()
-            .await
-            .map_err(|error| self.refused("GetParameter", &error))?;
-        let value = answer
-            .parameter
-            .and_then(|parameter| parameter.value)
-            .unwrap_or_default();
+        let answer = call.send().await.map_err(|error| self.refused("GetParameter", &error))?;
+        let value = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
         Ok(value.into_bytes())
     }
 
     fn too_big(&self) -> LoadError {
-        LoadError::TooBig {
-            from: self.to_string(),
-        }
+        LoadError::TooBig { from: self.to_string() }
     }
 
     fn refused<E, R>(&self, call: &'static str, error: &SdkError<E, R>) -> LoadError
@@ -170,13 +146,7 @@ impl ManifestSource {
             None => "the service says no more".to_owned(),
         };
         let hint = self.hint(&code);
-        LoadError::Refused {
-            from: self.to_string(),
-            call,
-            code,
-            message,
-            hint,
-        }
+        LoadError::Refused { from: self.to_string(), call, code, message, hint }
     }
 
     fn hint(&self, code: &str) -> &'static str {
@@ -198,15 +168,10 @@ impl ManifestSource {
 fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     let mut bytes = Vec::new();
     // One byte more than is allowed shows that there are more.
-    let limit = u64::try_from(MAX_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     std::fs::File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|source| LoadError::File {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(|source| LoadError::File { path: path.to_owned(), source })?;
     Ok(bytes)
 }
 
@@ -289,21 +254,13 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart() {
-        let s3 = ManifestSource::S3 {
-            bucket: "b".into(),
-            key: "a/k.yaml".into(),
-        };
+        let s3 = ManifestSource::S3 { bucket: "b".into(), key: "a/k.yaml".into() };
         assert_eq!(ManifestSource::parse("s3://b/a/k.yaml"), Ok(s3));
         assert_eq!(
             ManifestSource::parse("ssm:/kw/m"),
-            Ok(ManifestSource::Ssm {
-                name: "/kw/m".into()
-            })
+            Ok(ManifestSource::Ssm { name: "/kw/m".into() })
         );
-        assert_eq!(
-            ManifestSource::parse("./m.yaml"),
-            Ok(ManifestSource::File("./m.yaml".into()))
-        );
+        assert_eq!(ManifestSource::parse("./m.yaml"), Ok(ManifestSource::File("./m.yaml".into())));
     }
 
     #[test]
@@ -327,10 +284,7 @@ mod tests {
     #[test]
     fn a_source_is_written_as_it_is_read() {
         for text in ["s3://b/k", "ssm:/name", "ssm:name", "/etc/keywheel.yaml"] {
-            assert_eq!(
-                ManifestSource::parse(text).expect("source").to_string(),
-                text
-            );
+            assert_eq!(ManifestSource::parse(text).expect("source").to_string(), text);
         }
     }
 }

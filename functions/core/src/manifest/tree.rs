@@ -58,10 +58,7 @@ impl Value {
 /// Reads the tree, within bounds on size, depth and what anchors may grow into.
 pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_BYTES {
-        let what = format!(
-            "the manifest has {} bytes, more than {MAX_BYTES}",
-            text.len()
-        );
+        let what = format!("the manifest has {} bytes, more than {MAX_BYTES}", text.len());
         problems.add(
             Place::START,
             what,
@@ -108,16 +105,12 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> 
 fn report(error: &Error, problems: &mut Problems) {
     let place = error.location().map_or(Place::START, place_of);
     let (what, cure) = match bare(error) {
-        Error::Eof { .. } => (
-            "the manifest is empty".to_owned(),
-            "begin with `tenant:` and `credentials:`",
-        ),
+        Error::Eof { .. } => {
+            ("the manifest is empty".to_owned(), "begin with `tenant:` and `credentials:`")
+        }
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map_or_else(|| "a key".to_owned(), stranger);
-            (
-                format!("{key} is given twice in one mapping"),
-                "keep one of the two",
-            )
+            (format!("{key} is given twice in one mapping"), "keep one of the two")
         }
         Error::MultipleDocuments { .. } => (
             "a second YAML document begins".to_owned(),
@@ -131,10 +124,7 @@ fn report(error: &Error, problems: &mut Problems) {
             "use fewer anchors and aliases, and no deeper nesting than a manifest needs",
         ),
         other => (
-            format!(
-                "the YAML cannot be read: {}",
-                UserMessageFormatter.format_message(other)
-            ),
+            format!("the YAML cannot be read: {}", UserMessageFormatter.format_message(other)),
             "check indentation, quotes and colons here and on the line before",
         ),
     };
@@ -151,20 +141,14 @@ fn bare(error: &Error) -> &Error {
 
 fn place_of(location: Location) -> Place {
     // Unknown locations are zero: the beginning is the nearest to the truth.
-    Place {
-        line: location.line().max(1),
-        column: location.column().max(1),
-    }
+    Place { line: location.line().max(1), column: location.column().max(1) }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
         // Where a value is written, and not where an alias or a merge repeats it: there it is mended.
-        Ok(Self {
-            place: place_of(spanned.defined),
-            value: spanned.value,
-        })
+        Ok(Self { place: place_of(spanned.defined), value: spanned.value })
     }
 }
 
@@ -248,11 +232,7 @@ impl<'de> Visitor<'de> for AnyValue {
                     "the key at {place} is {kind}: put it in quotes"
                 )));
             };
-            entries.push(Entry {
-                key: text,
-                place: key.place,
-                node: map.next_value()?,
-            });
+            entries.push(Entry { key: text, place: key.place, node: map.next_value()? });
         }
         Ok(Value::Map(entries))
     }

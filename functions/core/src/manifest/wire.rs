@@ -129,16 +129,10 @@ fn duration(text: &str, limit: i64) -> Result<TimeDelta, (String, String)> {
         return Err(("a duration of zero is not possible".to_owned(), cure()));
     }
     let longest = TimeDelta::seconds(limit);
-    TimeDelta::from_std(parsed)
-        .ok()
-        .filter(|delta| *delta <= longest)
-        .ok_or_else(|| {
-            let most = words(longest);
-            (
-                "the duration is too long".to_owned(),
-                format!("at most {most} is possible here"),
-            )
-        })
+    TimeDelta::from_std(parsed).ok().filter(|delta| *delta <= longest).ok_or_else(|| {
+        let most = words(longest);
+        ("the duration is too long".to_owned(), format!("at most {most} is possible here"))
+    })
 }
 
 /// A duration as one would write it in a manifest.

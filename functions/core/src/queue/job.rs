@@ -108,10 +108,7 @@ impl Job {
     /// The same work, handed on to a fresh message.
     #[must_use]
     pub fn continued(&self) -> Self {
-        Self {
-            continuation: self.continuation + 1,
-            ..self.clone()
-        }
+        Self { continuation: self.continuation + 1, ..self.clone() }
     }
 
     /// `MessageGroupId`: the credential, so that its jobs wait for each other.
@@ -125,9 +122,7 @@ impl Job {
         let work = match &self.work {
             Work::Rotate { rotation, .. } => format!("rotate-{rotation}"),
             Work::Retire { version, key } => {
-                let version = version
-                    .as_ref()
-                    .map_or("none", |version| version.0.as_str());
+                let version = version.as_ref().map_or("none", |version| version.0.as_str());
                 format!("retire-{version}-{key}")
             }
             Work::Resolve { key, .. } => format!("resolve-{key}"),
@@ -144,21 +139,15 @@ fn fit(text: &str) -> String {
     let fits = (1..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic())
         && !text.starts_with("sha256:");
-    if fits {
-        text.to_owned()
-    } else {
-        format!("sha256:{}", hash(text))
-    }
+    if fits { text.to_owned() } else { format!("sha256:{}", hash(text)) }
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            use std::fmt::Write;
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
@@ -205,15 +194,9 @@ mod tests {
 
     #[test]
     fn other_schemas_are_refused_by_name() {
-        assert!(matches!(
-            Job::parse(r#"{"schema":2,"new":true}"#),
-            Err(JobError::Schema(2))
-        ));
+        assert!(matches!(Job::parse(r#"{"schema":2,"new":true}"#), Err(JobError::Schema(2))));
         assert!(matches!(Job::parse("{}"), Err(JobError::NoSchema)));
-        assert!(matches!(
-            Job::parse("{\"schema\":1}"),
-            Err(JobError::Shape(_))
-        ));
+        assert!(matches!(Job::parse("{\"schema\":1}"), Err(JobError::Shape(_))));
         assert!(matches!(Job::parse("not json"), Err(JobError::Shape(_))));
         let mut extra = serde_json::to_value(&all()[0]).unwrap();
         extra["surprise"] = true.into();
@@ -226,10 +209,7 @@ mod tests {
         for one in all() {
             assert!(ids.insert(one.deduplication_id()));
             assert!(ids.insert(one.continued().deduplication_id()));
-            let other = Job {
-                credential: CredentialName("b".to_owned()),
-                ..one
-            };
+            let other = Job { credential: CredentialName("b".to_owned()), ..one };
             assert!(ids.insert(other.deduplication_id()));
         }
         for id in ids {
@@ -239,10 +219,7 @@ mod tests {
         let group = |name: &str| job(name, Work::Retire { version: None, key }).group_id();
         assert_eq!(group("prod/azure-1"), "prod/azure-1");
         for odd in ["", "Schlüssel", "two words", &"x".repeat(200), "sha256:0"] {
-            assert!(
-                group(odd).starts_with("sha256:") && group(odd).len() == 71,
-                "{odd}"
-            );
+            assert!(group(odd).starts_with("sha256:") && group(odd).len() == 71, "{odd}");
         }
     }
 

@@ -58,12 +58,7 @@ pub enum QueueError {
 }
 
 fn first(unsent: &[Unsent]) -> (String, String) {
-    let of = |unsent: &Unsent| {
-        (
-            unsent.job.credential.to_string(),
-            unsent.failure.to_string(),
-        )
-    };
+    let of = |unsent: &Unsent| (unsent.job.credential.to_string(), unsent.failure.to_string());
     unsent.first().map(of).unwrap_or_default()
 }
 
@@ -84,11 +79,7 @@ impl QueueError {
 impl Queue {
     /// A client of these two queues.
     pub fn new(aws: &SdkConfig, url: String, dead_letters: Option<String>) -> Self {
-        Self {
-            client: Client::new(aws),
-            url,
-            dead_letters,
-        }
+        Self { client: Client::new(aws), url, dead_letters }
     }
 
     /// Sends jobs (`SendMessageBatch`), and those that SQS failed on again, a few times.
@@ -97,11 +88,7 @@ impl Queue {
         for some in jobs.chunks(BATCH) {
             unsent.extend(self.send_some(some).await?);
         }
-        if unsent.is_empty() {
-            Ok(())
-        } else {
-            Err(QueueError::Unsent(unsent))
-        }
+        if unsent.is_empty() { Ok(()) } else { Err(QueueError::Unsent(unsent)) }
     }
 
     async fn send_some(&self, jobs: &[Job]) -> Result<Vec<Unsent>, QueueError> {
@@ -136,17 +123,10 @@ impl Queue {
                 .failed
                 .iter()
                 .filter_map(|failed| {
-                    let retry = if failed.sender_fault {
-                        Retry::Never
-                    } else {
-                        Retry::Soon
-                    };
+                    let retry = if failed.sender_fault { Retry::Never } else { Retry::Soon };
                     let message = failed.message.clone().unwrap_or_default();
-                    let failure = AwsFailure {
-                        retry,
-                        code: Some(failed.code.clone()),
-                        ..local(&message)
-                    };
+                    let failure =
+                        AwsFailure { retry, code: Some(failed.code.clone()), ..local(&message) };
                     Some(Unsent {
                         job: jobs.get(failed.id.parse::<usize>().ok()?)?.clone(),
                         failure,
@@ -157,10 +137,7 @@ impl Queue {
                 let failure = AwsFailure::new(&error);
                 Ok(jobs
                     .iter()
-                    .map(|job| Unsent {
-                        job: job.clone(),
-                        failure: failure.clone(),
-                    })
+                    .map(|job| Unsent { job: job.clone(), failure: failure.clone() })
                     .collect())
             }
         }
@@ -175,15 +152,10 @@ impl Queue {
         reason: &str,
     ) -> Result<(), QueueError> {
         let operation = "SendMessage";
-        let dead_letters = self
-            .dead_letters
-            .as_ref()
-            .ok_or(QueueError::NoDeadLetters)?;
+        let dead_letters = self.dead_letters.as_ref().ok_or(QueueError::NoDeadLetters)?;
         let reason: String = reason.chars().take(1000).collect();
-        let reason = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(reason)
-            .build();
+        let reason =
+            MessageAttributeValue::builder().data_type("String").string_value(reason).build();
         let reason = reason.map_err(|error| QueueError::Failed {
             operation,
             failure: local(&error.to_string()),
@@ -197,10 +169,7 @@ impl Queue {
             .message_group_id(group)
             .message_deduplication_id(deduplication);
         let sent = request.send().await.map(drop);
-        sent.map_err(|error| QueueError::Failed {
-            operation,
-            failure: AwsFailure::new(&error),
-        })
+        sent.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
     }
 
     /// Lets a received message be seen again after this long (`ChangeMessageVisibility`).
@@ -214,18 +183,10 @@ impl Queue {
             .visibility_timeout(seconds);
         let set = request.send().await.map(drop);
         let operation = "ChangeMessageVisibility";
-        set.map_err(|error| QueueError::Failed {
-            operation,
-            failure: AwsFailure::new(&error),
-        })
+        set.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
     }
 }
 
 fn local(message: &str) -> AwsFailure {
-    AwsFailure {
-        code: None,
-        message: message.to_owned(),
-        request_id: None,
-        retry: Retry::Never,
-    }
+    AwsFailure { code: None, message: message.to_owned(), request_id: None, retry: Retry::Never }
 }

@@ -97,9 +97,8 @@ impl Reply {
             Self::Stored => "stored",
             Self::Taken => "taken",
             Self::Moved => "moved",
-            Self::Refused => "refused",
             Self::SignIn(SignIn::Accepted) => "accepted",
-            Self::SignIn(_) => "refused",
+            Self::Refused | Self::SignIn(_) => "refused",
             Self::Waited => "waited",
             Self::Emitted => "emitted",
         }

@@ -95,3 +95,20 @@ impl Terms {
         self.signed_in_as.is_some_and(|own| own.protects(self.application, key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_key_is_protected() {
+        let app = AppId(uuid::Uuid::from_u128(1));
+        let (own, other) = (KeyId(uuid::Uuid::from_u128(2)), KeyId(uuid::Uuid::from_u128(3)));
+        let with = |key| SignedInAs { app: Some(app), key };
+        assert!(with(OwnKey::Known(own)).protects(app, own));
+        assert!(!with(OwnKey::Known(own)).protects(app, other));
+        assert!(with(OwnKey::Unknown).protects(app, other));
+        assert!(!with(OwnKey::None).protects(app, own));
+        assert!(!with(OwnKey::Known(own)).protects(AppId(uuid::Uuid::nil()), own));
+    }
+}

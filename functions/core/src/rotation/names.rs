@@ -31,7 +31,10 @@ impl Scope {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        Self(hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+        let digest = hash.finalize();
+        let short =
+            digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        Self(format!("{short:012x}"))
     }
 }
 

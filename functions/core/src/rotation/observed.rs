@@ -53,18 +53,26 @@ impl SecretView {
 
     /// Since when a version is (or was) current. Where a race left two labels, the later one holds.
     pub fn since(&self, version: &VersionId) -> Option<DateTime<Utc>> {
-        self.versions.get(version)?.iter().filter_map(|label| match label {
-            Label::Since(at) => Some(*at),
-            _ => None,
-        }).max()
+        self.versions
+            .get(version)?
+            .iter()
+            .filter_map(|label| match label {
+                Label::Since(at) => Some(*at),
+                _ => None,
+            })
+            .max()
     }
 
     /// Since when a version is void: given up, and never to become current.
     pub fn void(&self, version: &VersionId) -> Option<DateTime<Utc>> {
-        self.versions.get(version)?.iter().filter_map(|label| match label {
-            Label::Void(at) => Some(*at),
-            _ => None,
-        }).max()
+        self.versions
+            .get(version)?
+            .iter()
+            .filter_map(|label| match label {
+                Label::Void(at) => Some(*at),
+                _ => None,
+            })
+            .max()
     }
 
     /// Whether a version carries a label.

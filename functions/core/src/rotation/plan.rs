@@ -144,12 +144,16 @@ impl Finding {
         match self {
             Self::Stopped(stop) => stop.explanation().to_owned(),
             Self::ForeignKey(_) => {
-                "a key that Keywheel did not mint; name it under `retire_keys` to have it removed".into()
+                "a key that Keywheel did not mint; name it under `retire_keys` to have it removed"
+                    .into()
             }
             Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
             Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
             Self::ExpiringKey(_, at) => {
-                format!("expires on {}, and nobody manages it; add it to the manifest", at.date_naive())
+                format!(
+                    "expires on {}, and nobody manages it; add it to the manifest",
+                    at.date_naive()
+                )
             }
             Self::ExpiringCertificate(_, at) => {
                 format!("expires on {}; Keywheel does not rotate certificates", at.date_naive())
@@ -329,16 +333,14 @@ fn plan_removals(
         .map(Work::Retire);
     let named = view.named_keys();
     let loose = principal.keys.iter().filter(|key| !named.contains(&key.key_id));
-    let loose = loose.filter_map(|key| match key.minted_by(&terms.scope) {
-        Some(rotation) => {
+    let loose = loose.filter_map(|key| {
+        if let Some(rotation) = key.minted_by(&terms.scope) {
             let old = key.start.is_some_and(|start| now - start >= UNNAMED_FOR);
-            old.then_some(Work::Resolve { rotation, key: key.key_id })
+            return old.then_some(Work::Resolve { rotation, key: key.key_id });
         }
-        None => {
-            let over = since.is_some_and(|at| now >= at + terms.policy.overlap + CLOCK_SLACK);
-            (over && terms.policy.retire_keys.contains(&key.key_id))
-                .then_some(Work::Retire(Target { version: None, key: key.key_id }))
-        }
+        let over = since.is_some_and(|at| now >= at + terms.policy.overlap + CLOCK_SLACK);
+        (over && terms.policy.retire_keys.contains(&key.key_id))
+            .then_some(Work::Retire(Target { version: None, key: key.key_id }))
     });
     past.chain(loose).collect()
 }

@@ -38,7 +38,9 @@ enum State {
     Describe,
     ReadPrincipal,
     /// The try that minted the key may not have lived to say so.
-    EmitMinted { present: bool },
+    EmitMinted {
+        present: bool,
+    },
     Remove,
     EmitRemoved,
     Done(Outcome),
@@ -100,10 +102,9 @@ impl Try for Resolve {
                 Call::Emit(Event::Minted { rotation: self.rotation, key: self.key })
             }
             State::Remove => Call::RemovePassword { key: self.key },
-            State::EmitRemoved => Call::Emit(Event::Removed {
-                version: Some(self.rotation.into()),
-                key: self.key,
-            }),
+            State::EmitRemoved => {
+                Call::Emit(Event::Removed { version: Some(self.rotation.into()), key: self.key })
+            }
             State::Done(outcome) => return Next::Done(*outcome),
         })
     }
@@ -116,8 +117,8 @@ impl Try for Resolve {
                 self.on_principal(principal.as_ref(), now)
             }
             (State::EmitMinted { present: true }, Reply::Emitted) => State::Remove,
-            (State::EmitMinted { present: false }, Reply::Emitted) => State::EmitRemoved,
-            (State::Remove, Reply::Removed) => State::EmitRemoved,
+            (State::EmitMinted { present: false }, Reply::Emitted)
+            | (State::Remove, Reply::Removed) => State::EmitRemoved,
             (State::EmitRemoved, Reply::Emitted) => State::Done(Outcome::Removed),
             _ => State::Done(Outcome::NotYet),
         };

@@ -105,10 +105,16 @@ enum State {
     StartClock(Tail),
     /// The promotion is recorded already, but its label tells nothing of the target.
     Since(DateTime<Utc>),
-    Void { version: VersionId, at: DateTime<Utc> },
+    Void {
+        version: VersionId,
+        at: DateTime<Utc>,
+    },
     ReadPrincipal,
     /// The try that stored a version that was never current may not have lived to say what it minted.
-    EmitMinted { rotation: RotationId, present: bool },
+    EmitMinted {
+        rotation: RotationId,
+        present: bool,
+    },
     Remove,
     Emit,
     TakeOff(Vec<Label>),
@@ -157,7 +163,9 @@ impl Retire {
         }
         let due = match standing(&self.view, version, self.terms.policy.overlap) {
             Standing::InUse => return State::Done(Outcome::NotYet),
-            Standing::Unclaimed => return State::Void { version: version.clone(), at: now },
+            Standing::Unclaimed => {
+                return State::Void { version: version.clone(), at: now };
+            }
             Standing::Past(_) | Standing::PastUnknown if self.now => now,
             Standing::PastUnknown => return State::Since(now),
             Standing::Past(due) | Standing::Void(due) => due,
@@ -193,7 +201,9 @@ impl Retire {
         };
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
-            Some(version) => key.minted_by(&self.terms.scope).is_some_and(|id| version.rotation() == Some(id)),
+            Some(version) => {
+                key.minted_by(&self.terms.scope).is_some_and(|id| version.rotation() == Some(id))
+            }
             None => key.minted_by(&self.terms.scope).is_none(),
         };
         let named = self.terms.policy.retire_keys.contains(&key.key_id);
@@ -228,7 +238,8 @@ impl Retire {
 
     /// The key's own label goes last: as long as it is there, a later try goes on.
     fn labels_to_take_off(&self) -> Vec<Label> {
-        let Some(labels) = self.target.version.as_ref().and_then(|id| self.view.versions.get(id)) else {
+        let Some(labels) = self.target.version.as_ref().and_then(|id| self.view.versions.get(id))
+        else {
             return Vec::new();
         };
         let mut ours: Vec<Label> = labels
@@ -260,11 +271,9 @@ impl Retire {
                 to: self.view.current().cloned(),
                 from: None,
             },
-            State::Void { version, at } => Call::MoveLabel {
-                label: Label::Void(*at),
-                to: Some(version.clone()),
-                from: None,
-            },
+            State::Void { version, at } => {
+                Call::MoveLabel { label: Label::Void(*at), to: Some(version.clone()), from: None }
+            }
             State::ReadPrincipal => Call::ReadPrincipal,
             State::EmitMinted { rotation, .. } => {
                 Call::Emit(Event::Minted { rotation: *rotation, key: self.target.key })
@@ -285,7 +294,11 @@ impl Retire {
 }
 
 /// The current version's key must be there, and valid, before any other is removed beside it.
-pub(super) fn current_key_absent(view: &SecretView, principal: &Principal, now: DateTime<Utc>) -> Option<Stop> {
+pub(super) fn current_key_absent(
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Option<Stop> {
     let Some(key) = view.current().and_then(|current| view.key_of(current)) else {
         return Some(Stop::UnknownKey);
     };
@@ -309,7 +322,7 @@ impl Try for Retire {
         self.state = match (state, reply) {
             (State::Describe, Reply::Secret(secret)) => self.on_secret(secret, now),
             (State::StartClock(tail), reply) => State::StartClock(tail.answered(&reply, now)),
-            (State::Since(_), Reply::Moved) | (State::Void { .. }, Reply::Moved) => {
+            (State::Since(_) | State::Void { .. }, Reply::Moved) => {
                 State::Done(Outcome::ClockStarted)
             }
             (State::ReadPrincipal, Reply::Principal(principal)) => {

@@ -108,16 +108,16 @@ impl Stop {
             Self::ForeignValue => {
                 "this rotation's version holds a value that Keywheel did not store; take its labels off, the next sweep starts afresh"
             }
-            Self::NotPending => {
-                "the version is not AWSPENDING; start again with RotateSecret"
-            }
+            Self::NotPending => "the version is not AWSPENDING; start again with RotateSecret",
             Self::TooManyUnnamedKeys => {
                 "earlier tries left keys that no version names; they are removed an hour after they were minted, then the rotation goes on"
             }
             Self::TooManyLabels => {
                 "the secret carries nearly as many staging labels as Secrets Manager allows; remove those nobody needs (aws secretsmanager update-secret-version-stage)"
             }
-            Self::Contended => "other rotations of this secret kept getting in the way; it is tried again",
+            Self::Contended => {
+                "other rotations of this secret kept getting in the way; it is tried again"
+            }
             Self::BlockedByConditionalAccess => {
                 "a Conditional Access policy blocks sign-ins of this service principal from here (AADSTS53003); exempt it or set `promote_when_blocked: true`"
             }

@@ -50,12 +50,7 @@ impl SecretsError {
     {
         let failure = AwsFailure::new(error);
         let secret = secret.to_owned();
-        Self {
-            operation,
-            secret,
-            kind: kind(&failure),
-            failure: Some(failure),
-        }
+        Self { operation, secret, kind: kind(&failure), failure: Some(failure) }
     }
 
     /// The same, for a call whose parameters are secret.
@@ -78,26 +73,17 @@ impl SecretsError {
 
     /// A failure that was seen on this side.
     pub(super) fn local(operation: &'static str, secret: &str, kind: Kind) -> Self {
-        Self {
-            operation,
-            secret: secret.to_owned(),
-            kind,
-            failure: None,
-        }
+        Self { operation, secret: secret.to_owned(), kind, failure: None }
     }
 
     /// Whether to try again.
     pub fn retry(&self) -> Retry {
-        self.failure
-            .as_ref()
-            .map_or(Retry::Never, |failure| failure.retry)
+        self.failure.as_ref().map_or(Retry::Never, |failure| failure.retry)
     }
 
     /// Whether the service answered with this code.
     pub(super) fn is(&self, code: &str) -> bool {
-        self.failure
-            .as_ref()
-            .is_some_and(|failure| failure.is(code))
+        self.failure.as_ref().is_some_and(|failure| failure.is(code))
     }
 }
 

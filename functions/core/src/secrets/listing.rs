@@ -36,10 +36,7 @@ impl Secrets {
         next: Option<&str>,
     ) -> Result<Page, SecretsError> {
         let names = FilterNameStringType::Name;
-        let filter = Filter::builder()
-            .key(names)
-            .set_values(Some(prefixes.to_vec()))
-            .build();
+        let filter = Filter::builder().key(names).set_values(Some(prefixes.to_vec())).build();
         let request = self
             .client
             .list_secrets()
@@ -49,24 +46,11 @@ impl Secrets {
         let answer = request.send().await;
         let answer = answer
             .map_err(|error| SecretsError::new("ListSecrets", &prefixes.join(", "), &error))?;
-        let items = answer
-            .secret_list
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|entry| {
-                let view = view(
-                    entry.secret_versions_to_stages,
-                    entry.rotation_enabled.unwrap_or_default(),
-                );
-                Some(Listed {
-                    name: entry.name?,
-                    arn: entry.arn?,
-                    view,
-                })
-            });
-        Ok(Page {
-            items: items.collect(),
-            next: answer.next_token,
-        })
+        let items = answer.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
+            let view =
+                view(entry.secret_versions_to_stages, entry.rotation_enabled.unwrap_or_default());
+            Some(Listed { name: entry.name?, arn: entry.arn?, view })
+        });
+        Ok(Page { items: items.collect(), next: answer.next_token })
     }
 }

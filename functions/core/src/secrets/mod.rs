@@ -78,9 +78,7 @@ pub enum Move {
 impl Secrets {
     /// A client with the environment's credentials, over the shared HTTP client.
     pub fn new(aws: &SdkConfig) -> Self {
-        Self {
-            client: Client::new(aws),
-        }
+        Self { client: Client::new(aws) }
     }
 
     /// `DescribeSecret`: the labels of each version, never a value.
@@ -90,10 +88,7 @@ impl Secrets {
             Err(error) => {
                 let error = SecretsError::new("DescribeSecret", name, &error);
                 return match error.kind {
-                    Kind::Missing => Ok(Described {
-                        arn: None,
-                        state: SecretState::Missing,
-                    }),
+                    Kind::Missing => Ok(Described { arn: None, state: SecretState::Missing }),
                     _ => Err(error),
                 };
             }
@@ -104,18 +99,12 @@ impl Secrets {
             let rotation_enabled = answer.rotation_enabled.unwrap_or_default();
             SecretState::Present(view(answer.version_ids_to_stages, rotation_enabled))
         };
-        Ok(Described {
-            arn: answer.arn,
-            state,
-        })
+        Ok(Described { arn: answer.arn, state })
     }
 
     /// `CreateSecret` without a value. One that is there already is left as it is.
     pub async fn create_empty(&self, name: &str, new: &NewSecret) -> Result<Created, SecretsError> {
-        let tags = new
-            .tags
-            .iter()
-            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = new.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let request = self
             .client
             .create_secret()
@@ -124,15 +113,11 @@ impl Secrets {
             .set_kms_key_id(new.kms_key.clone())
             .set_tags((!new.tags.is_empty()).then(|| tags.collect()));
         match request.send().await {
-            Ok(answer) => Ok(Created {
-                arn: answer.arn,
-                existed: false,
-            }),
+            Ok(answer) => Ok(Created { arn: answer.arn, existed: false }),
             Err(error) => match SecretsError::new("CreateSecret", name, &error) {
-                error if error.is("ResourceExistsException") => Ok(Created {
-                    arn: None,
-                    existed: true,
-                }),
+                error if error.is("ResourceExistsException") => {
+                    Ok(Created { arn: None, existed: true })
+                }
                 error => Err(error),
             },
         }
@@ -145,11 +130,7 @@ impl Secrets {
         name: &str,
         version: &VersionId,
     ) -> Result<Option<SecretText>, SecretsError> {
-        let request = self
-            .client
-            .get_secret_value()
-            .secret_id(name)
-            .version_id(&version.0);
+        let request = self.client.get_secret_value().secret_id(name).version_id(&version.0);
         let error = match request.send().await {
             Ok(answer) => match answer.secret_string {
                 Some(text) => return Ok(Some(SecretText::new(text))),
@@ -235,8 +216,5 @@ fn view(versions: Option<HashMap<String, Vec<String>>>, rotation_enabled: bool) 
         let labels: BTreeSet<Label> = Label::parse_all(labels.iter().map(String::as_str));
         (VersionId(id), labels)
     });
-    SecretView {
-        versions: versions.collect(),
-        rotation_enabled,
-    }
+    SecretView { versions: versions.collect(), rotation_enabled }
 }

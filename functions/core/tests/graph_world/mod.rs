@@ -83,59 +83,28 @@ pub fn options() -> CallOptions {
 
 impl World {
     pub async fn object(&self, on: KeyOn) -> Object {
-        let principal = self
-            .graph
-            .principal(AppId(APP), on, &options())
-            .await
-            .unwrap()
-            .unwrap();
-        Object {
-            on,
-            id: principal.object_id,
-        }
+        let principal = self.graph.principal(AppId(APP), on, &options()).await.unwrap().unwrap();
+        Object { on, id: principal.object_id }
     }
 
     pub async fn keys(&self) -> Vec<KeyId> {
-        let principal = self
-            .graph
-            .principal(AppId(APP), KeyOn::Application, &options())
-            .await;
-        principal
-            .unwrap()
-            .unwrap()
-            .keys
-            .iter()
-            .map(|key| key.key_id)
-            .collect()
+        let principal = self.graph.principal(AppId(APP), KeyOn::Application, &options()).await;
+        principal.unwrap().unwrap().keys.iter().map(|key| key.key_id).collect()
     }
 
     pub fn fault(&self, rule: Rule) {
-        let rules = vec![Rule {
-            retry_after_seconds: Some(1),
-            ..rule
-        }];
-        self.emulator
-            .set_faults(Faults {
-                rules,
-                ..Faults::default()
-            })
-            .unwrap();
+        let rules = vec![Rule { retry_after_seconds: Some(1), ..rule }];
+        self.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
     }
 
     pub fn count(&self, operation: Operation) -> usize {
         let requests = self.emulator.requests();
-        requests
-            .iter()
-            .filter(|request| request.operation == Some(operation))
-            .count()
+        requests.iter().filter(|request| request.operation == Some(operation)).count()
     }
 
     pub async fn add(&self, object: Object) -> Result<KeyId, GraphError> {
         let end = Utc::now() + TimeDelta::days(90);
-        let added = self
-            .graph
-            .add_password(object, "keywheel/x", end, &options())
-            .await?;
+        let added = self.graph.add_password(object, "keywheel/x", end, &options()).await?;
         assert_eq!(added.end.map(|at| at.timestamp()), Some(end.timestamp()));
         assert!(!added.secret.expose().is_empty() && added.request_id.is_some());
         assert!(!format!("{added:?}").contains(added.secret.expose()));

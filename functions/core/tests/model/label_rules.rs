@@ -47,7 +47,8 @@ fn version(name: &str) -> VersionId {
 
 /// What the model answers, in Secrets Manager's words. `None`: the table asks what it does not know.
 fn answer(secret: &mut Secret, step: &Step) -> Option<&'static str> {
-    let labels = |stages: &[String]| stages.iter().map(|stage| Label::parse(stage)).collect::<Vec<_>>();
+    let labels =
+        |stages: &[String]| stages.iter().map(|stage| Label::parse(stage)).collect::<Vec<_>>();
     Some(match step.op.as_str() {
         "create" if secret.exists => return None,
         "create" => {
@@ -77,7 +78,8 @@ fn answer(secret: &mut Secret, step: &Step) -> Option<&'static str> {
             }
         }
         "get" => {
-            let by_stage = step.stage.as_ref().and_then(|stage| secret.holder(&Label::parse(stage)));
+            let by_stage =
+                step.stage.as_ref().and_then(|stage| secret.holder(&Label::parse(stage)));
             let id = step.version.as_deref().map(version).or(by_stage);
             let held = id.and_then(|id| secret.versions.get(&id)?.value);
             match held {
@@ -109,17 +111,25 @@ fn the_model_holds_to_the_table() {
         for (index, step) in case.steps.iter().enumerate() {
             let place = format!("{}, step {}", case.name, index + 1);
             // A second create is the only thing that Keywheel's rules never look at.
-            let Some(answered) = answer(&mut secret, step) else { continue };
+            let Some(answered) = answer(&mut secret, step) else {
+                continue;
+            };
             assert_eq!(answered, step.expect, "{place}");
             let shown = |deprecated: bool| {
-                secret.versions.iter().filter(move |(_, version)| version.labels.is_empty() == deprecated)
+                secret
+                    .versions
+                    .iter()
+                    .filter(move |(_, version)| version.labels.is_empty() == deprecated)
             };
             let labels: BTreeMap<String, BTreeSet<String>> = shown(false)
-                .map(|(id, version)| (id.0.clone(), version.labels.iter().map(ToString::to_string).collect()))
+                .map(|(id, version)| {
+                    (id.0.clone(), version.labels.iter().map(ToString::to_string).collect())
+                })
                 .collect();
             assert_eq!(labels, step.labels, "{place}");
             if let Some(expected) = &step.deprecated {
-                let deprecated: BTreeSet<String> = shown(true).map(|(id, _)| id.0.clone()).collect();
+                let deprecated: BTreeSet<String> =
+                    shown(true).map(|(id, _)| id.0.clone()).collect();
                 assert_eq!(&deprecated, expected, "{place}");
             }
             checked += 1;

@@ -1,5 +1,5 @@
 //! The rules run through every crash point and every interleaving of two tries of one credential.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod label_rules;
 mod scenario;
@@ -25,7 +25,8 @@ fn faults() -> u8 {
 
 /// Explores everything that can happen, or shows the shortest way to a broken promise.
 fn explore(name: &str, scenario: Scenario) {
-    let checker = scenario.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker =
+        scenario.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     for (property, path) in checker.discoveries() {
         if property == "a rotation ends" {
             continue;
@@ -93,7 +94,10 @@ fn an_adopted_secret() {
 fn retiring_beside_a_rotation() {
     let mut world = World::new(terms(false)).with_current(true);
     let first = scenario::run(&mut world, &rotate(2, Some(1))).unwrap();
-    assert_eq!(first, scenario::Outcome::Rotate(keywheel_core::rotation::rotate::Outcome::Promoted(rotation(2))));
+    assert_eq!(
+        first,
+        scenario::Outcome::Rotate(keywheel_core::rotation::rotate::Outcome::Promoted(rotation(2)))
+    );
     world.tick(chrono::TimeDelta::hours(25));
     let retire = Job::Retire(Target { version: Some(rotation(1).into()), key: key_id(901) });
     let actors = vec![

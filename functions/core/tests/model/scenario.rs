@@ -12,7 +12,7 @@ use keywheel_core::ids::{KeyId, RotationId};
 use keywheel_core::rotation::plan::{Trigger, Work, plan};
 use keywheel_core::rotation::retire::Target;
 use keywheel_core::rotation::{
-    Call, Next, Reply, Replaces, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
+    Call, Next, Replaces, Reply, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
     rotate,
 };
 use stateright::{Model, Property};
@@ -21,28 +21,28 @@ use crate::world::{Replica, World, rotation};
 
 /// What an actor carries out, once or again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Job {
+pub(crate) enum Job {
     Rotate { rotation: RotationId, replaces: Replaces, until: Until },
     Retire(Target),
     Resolve { rotation: RotationId, key: KeyId },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Running {
+pub(crate) enum Running {
     Rotate(Rotate),
     Retire(Retire),
     Resolve(Resolve),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Rotate(rotate::Outcome),
     Retire(retire::Outcome),
     Resolve(resolve::Outcome),
 }
 
 impl Running {
-    pub fn start(world: &World, job: &Job) -> Self {
+    pub(crate) fn start(world: &World, job: &Job) -> Self {
         let terms = world.terms.clone();
         match job.clone() {
             Job::Rotate { rotation, replaces, until } => {
@@ -53,7 +53,7 @@ impl Running {
         }
     }
 
-    pub fn next(&self) -> Next<Outcome> {
+    pub(crate) fn next(&self) -> Next<Outcome> {
         fn map<O>(next: Next<O>, wrap: impl Fn(O) -> Outcome) -> Next<Outcome> {
             match next {
                 Next::Call(call) => Next::Call(call),
@@ -82,20 +82,20 @@ impl Running {
 
 /// One deliverer of jobs: a queue's message group, or Secrets Manager and its four steps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Actor {
-    pub jobs: VecDeque<Job>,
-    pub running: Option<Running>,
+pub(crate) struct Actor {
+    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) running: Option<Running>,
     /// Whether a job that did not reach what it was asked for keeps the next ones from starting.
-    pub native: bool,
+    pub(crate) native: bool,
 }
 
 impl Actor {
-    pub fn queue(jobs: impl IntoIterator<Item = Job>) -> Self {
+    pub(crate) fn queue(jobs: impl IntoIterator<Item = Job>) -> Self {
         Self { jobs: jobs.into_iter().collect(), running: None, native: false }
     }
 
     /// `RotateSecret` with this token.
-    pub fn native(token: RotationId) -> Self {
+    pub(crate) fn native(token: RotationId) -> Self {
         let step = |until| Job::Rotate { rotation: token, replaces: Replaces::Current, until };
         let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);
         Self { jobs: steps.into(), running: None, native: true }
@@ -103,34 +103,34 @@ impl Actor {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct State {
-    pub world: World,
-    pub actors: Vec<Actor>,
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) actors: Vec<Actor>,
     /// Calls of killed tries that may still land.
-    pub in_flight: Vec<Call>,
-    pub faults_left: u8,
-    pub stale_left: u8,
+    pub(crate) in_flight: Vec<Call>,
+    pub(crate) faults_left: u8,
+    pub(crate) stale_left: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Answered(Replica),
     AnswerLost,
     Late,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Step(usize, Fate),
     Land(usize),
 }
 
-pub struct Scenario {
-    pub start: State,
+pub(crate) struct Scenario {
+    pub(crate) start: State,
 }
 
 impl Scenario {
-    pub fn new(world: World, actors: Vec<Actor>, faults: u8, stale: u8) -> Self {
+    pub(crate) fn new(world: World, actors: Vec<Actor>, faults: u8, stale: u8) -> Self {
         let in_flight = Vec::new();
         let start = State { world, actors, in_flight, faults_left: faults, stale_left: stale };
         Self { start }
@@ -186,7 +186,9 @@ impl State {
     }
 
     fn step(&mut self, index: usize, fate: Fate) {
-        let Some(call) = self.pending_call(index) else { return };
+        let Some(call) = self.pending_call(index) else {
+            return;
+        };
         match fate {
             Fate::Answered(replica) => {
                 self.stale_left -= u8::from(replica == Replica::Behind);
@@ -217,7 +219,7 @@ impl State {
     }
 
     /// Sweeps and carries out what the sweeps queue, without faults, until nothing is left to do.
-    pub fn rest(&self) -> Result<World, String> {
+    pub(crate) fn rest(&self) -> Result<World, String> {
         let mut world = self.world.clone();
         let mut quiet = 0;
         for round in 0..40_u128 {
@@ -256,7 +258,7 @@ fn job_of(work: Work, fresh: RotationId) -> Job {
 }
 
 /// One try from beginning to end on a good day.
-pub fn run(world: &mut World, job: &Job) -> Result<Outcome, String> {
+pub(crate) fn run(world: &mut World, job: &Job) -> Result<Outcome, String> {
     let mut running = Running::start(world, job);
     for _ in 0..300 {
         match running.next() {
@@ -299,7 +301,9 @@ impl Model for Scenario {
             return;
         }
         for index in 0..state.actors.len() {
-            let Some(call) = state.pending_call(index) else { continue };
+            let Some(call) = state.pending_call(index) else {
+                continue;
+            };
             actions.push(Action::Step(index, Fate::Answered(Replica::UpToDate)));
             if state.stale_left > 0 && state.world.replicas_differ(&call) {
                 actions.push(Action::Step(index, Fate::Answered(Replica::Behind)));
@@ -342,7 +346,7 @@ impl Model for Scenario {
 }
 
 /// What is broken once everything has come to rest from here, in words.
-pub fn why_not_at_rest(state: &State) -> Option<String> {
+pub(crate) fn why_not_at_rest(state: &State) -> Option<String> {
     match state.rest() {
         Ok(world) => world.violation.clone().or_else(|| world.broken_at_rest()),
         Err(why) => Some(why),

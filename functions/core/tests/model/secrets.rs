@@ -10,21 +10,21 @@ use keywheel_core::rotation::{Label, SecretState, SecretView};
 
 /// What a version holds; the model knows a value by the key whose secret it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
-    pub value: Option<KeyId>,
-    pub labels: BTreeSet<Label>,
+pub(crate) struct Version {
+    pub(crate) value: Option<KeyId>,
+    pub(crate) labels: BTreeSet<Label>,
 }
 
 /// One secret, or the place where one may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Secret {
-    pub exists: bool,
+pub(crate) struct Secret {
+    pub(crate) exists: bool,
     /// Versions without a label stay readable until they are deleted.
-    pub versions: BTreeMap<VersionId, Version>,
+    pub(crate) versions: BTreeMap<VersionId, Version>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
+pub(crate) enum Put {
     Stored,
     /// `ResourceExistsException`.
     Exists,
@@ -33,7 +33,7 @@ pub enum Put {
 }
 
 impl Secret {
-    pub fn state(&self) -> SecretState {
+    pub(crate) fn state(&self) -> SecretState {
         if !self.exists {
             return SecretState::Missing;
         }
@@ -42,7 +42,7 @@ impl Secret {
         SecretState::Present(SecretView { versions, rotation_enabled: false })
     }
 
-    pub fn holder(&self, label: &Label) -> Option<VersionId> {
+    pub(crate) fn holder(&self, label: &Label) -> Option<VersionId> {
         let found = self.versions.iter().find(|(_, version)| version.labels.contains(label));
         found.map(|(id, _)| id.clone())
     }
@@ -68,7 +68,7 @@ impl Secret {
     }
 
     /// `PutSecretValue`.
-    pub fn put(&mut self, token: &VersionId, value: KeyId, labels: &[Label]) -> Put {
+    pub(crate) fn put(&mut self, token: &VersionId, value: KeyId, labels: &[Label]) -> Put {
         if !self.exists {
             return Put::NoSecret;
         }
@@ -88,7 +88,7 @@ impl Secret {
     }
 
     /// What `RotateSecret` does first: `AWSPENDING` on an empty version. `false`: one is pending already.
-    pub fn begin_rotation(&mut self, token: &VersionId) -> bool {
+    pub(crate) fn begin_rotation(&mut self, token: &VersionId) -> bool {
         let pending = self.holder(&Label::Pending);
         if pending.is_some() && pending != self.holder(&Label::Current) {
             return false;
@@ -99,7 +99,7 @@ impl Secret {
     }
 
     /// `UpdateSecretVersionStage`; `false`: refused.
-    pub fn move_label(
+    pub(crate) fn move_label(
         &mut self,
         label: &Label,
         to: Option<&VersionId>,
@@ -114,7 +114,8 @@ impl Secret {
                 self.detach(label, &held);
             }
             (Some(to), None, None) => self.attach(label.clone(), to),
-            (Some(to), from, Some(held)) if *to == held && from.is_none_or(|from| *from == held) => {}
+            (Some(to), from, Some(held))
+                if *to == held && from.is_none_or(|from| *from == held) => {}
             (Some(to), Some(from), Some(held)) if *from == held => self.attach(label.clone(), to),
             _ => return false,
         }

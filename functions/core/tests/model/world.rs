@@ -13,17 +13,17 @@ use uuid::Uuid;
 
 use crate::secrets::{Put, Secret};
 
-pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
+pub(crate) const OVERLAP: TimeDelta = TimeDelta::hours(24);
 
-pub fn rotation(n: u128) -> RotationId {
+pub(crate) fn rotation(n: u128) -> RotationId {
     RotationId(Uuid::from_u128(n))
 }
 
-pub fn key_id(n: u128) -> KeyId {
+pub(crate) fn key_id(n: u128) -> KeyId {
     KeyId(Uuid::from_u128(n << 64))
 }
 
-pub fn terms(adopt: bool) -> Terms {
+pub(crate) fn terms(adopt: bool) -> Terms {
     Terms {
         application: AppId(Uuid::nil()),
         scope: Scope::of("000000000000", "eu-central-1", "prod/azure/model"),
@@ -42,42 +42,42 @@ pub fn terms(adopt: bool) -> Terms {
 
 /// A key in Graph. What changed since the clock last moved is known to some replicas only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GraphKey {
-    pub key: Key,
-    pub young: bool,
-    pub removed: bool,
+pub(crate) struct GraphKey {
+    pub(crate) key: Key,
+    pub(crate) young: bool,
+    pub(crate) removed: bool,
     /// Removed since the clock last moved: some replicas still show it and accept its secret.
-    pub fading: bool,
+    pub(crate) fading: bool,
 }
 
 /// Which replica answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Replica {
+pub(crate) enum Replica {
     UpToDate,
     Behind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct World {
-    pub now: DateTime<Utc>,
-    pub terms: Terms,
-    pub secret: Secret,
-    pub keys: BTreeMap<KeyId, GraphKey>,
-    pub events: BTreeSet<Event>,
-    pub minted: u128,
+pub(crate) struct World {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) terms: Terms,
+    pub(crate) secret: Secret,
+    pub(crate) keys: BTreeMap<KeyId, GraphKey>,
+    pub(crate) events: BTreeSet<Event>,
+    pub(crate) minted: u128,
     /// Ghost: keys that enough sign-ins in a row have proved.
-    pub proved: BTreeSet<KeyId>,
+    pub(crate) proved: BTreeSet<KeyId>,
     /// Ghost: since when a version that was once current is not any more.
-    pub replaced: BTreeMap<VersionId, (KeyId, DateTime<Utc>)>,
+    pub(crate) replaced: BTreeMap<VersionId, (KeyId, DateTime<Utc>)>,
     /// Ghost: every version that was ever current.
-    pub promoted: BTreeSet<VersionId>,
+    pub(crate) promoted: BTreeSet<VersionId>,
     /// What is broken, in words.
-    pub violation: Option<String>,
+    pub(crate) violation: Option<String>,
 }
 
 impl World {
     /// A world whose secret is missing and whose application has one foreign key.
-    pub fn new(terms: Terms) -> Self {
+    pub(crate) fn new(terms: Terms) -> Self {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let mut world = Self {
             now,
@@ -95,14 +95,14 @@ impl World {
         world
     }
 
-    pub fn seed_key(&mut self, id: KeyId, display_name: Option<String>, end: DateTime<Utc>) {
+    pub(crate) fn seed_key(&mut self, id: KeyId, display_name: Option<String>, end: DateTime<Utc>) {
         let start = Some(self.now - TimeDelta::days(100));
         let key = Key { key_id: id, display_name, start, end: Some(end) };
         self.keys.insert(id, GraphKey { key, young: false, removed: false, fading: false });
     }
 
     /// A version in use for long, whose key expires in ten days.
-    pub fn with_current(mut self, labelled: bool) -> Self {
+    pub(crate) fn with_current(mut self, labelled: bool) -> Self {
         let (id, key) = (rotation(1), key_id(901));
         let name = display_name(&self.terms.scope, id);
         self.seed_key(key, labelled.then_some(name), self.now + TimeDelta::days(10));
@@ -119,12 +119,12 @@ impl World {
         self
     }
 
-    pub fn current(&self) -> Option<VersionId> {
+    pub(crate) fn current(&self) -> Option<VersionId> {
         self.secret.holder(&Label::Current)
     }
 
     /// Lets time pass: all replicas agree again.
-    pub fn tick(&mut self, by: TimeDelta) {
+    pub(crate) fn tick(&mut self, by: TimeDelta) {
         self.now += by;
         for key in self.keys.values_mut() {
             key.young = false;
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    pub fn principal(&self, replica: Replica) -> Principal {
+    pub(crate) fn principal(&self, replica: Replica) -> Principal {
         let shown = self.keys.values().filter(|key| match replica {
             Replica::UpToDate => !key.removed,
             Replica::Behind => (!key.removed && !key.young) || key.fading,
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Whether an answer depends on which replica gives it.
-    pub fn replicas_differ(&self, call: &Call) -> bool {
+    pub(crate) fn replicas_differ(&self, call: &Call) -> bool {
         match call {
             Call::ReadPrincipal => self.keys.values().any(|key| key.young || key.fading),
             Call::SignIn { key } => self.keys.get(key).is_some_and(|key| key.young || key.fading),
@@ -154,7 +154,7 @@ impl World {
     }
 
     /// Does what a call asks for.
-    pub fn carry_out(&mut self, call: &Call, replica: Replica) -> Option<Reply> {
+    pub(crate) fn carry_out(&mut self, call: &Call, replica: Replica) -> Option<Reply> {
         Some(match call {
             Call::DescribeSecret => Reply::Secret(self.secret.state()),
             Call::CreateSecret => {
@@ -225,7 +225,7 @@ impl World {
         if accepted { SignIn::Accepted } else { SignIn::WrongSecret }
     }
 
-    pub fn key_in(&self, version: &VersionId) -> Option<KeyId> {
+    pub(crate) fn key_in(&self, version: &VersionId) -> Option<KeyId> {
         self.secret.versions.get(version)?.value
     }
 
@@ -246,7 +246,7 @@ impl World {
     }
 
     /// Promises 1, 2 and 3 of the ones a rotation must keep at every moment.
-    pub fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let broken = self.broken();
         if self.violation.is_none() {
             self.violation = broken;
@@ -270,14 +270,15 @@ impl World {
         if let Some((version, _)) = revoked {
             return Some(format!("promise 2: {version} was revoked within its overlap"));
         }
-        let foreign = self.keys.values().find(|key| {
-            key.removed && key.key.minted_by(&self.terms.scope).is_none()
-        });
+        let foreign = self
+            .keys
+            .values()
+            .find(|key| key.removed && key.key.minted_by(&self.terms.scope).is_none());
         foreign.map(|key| format!("promise 3: foreign key {} was removed", key.key.key_id))
     }
 
     /// Promises 4 and 6, once everything has come to rest.
-    pub fn broken_at_rest(&self) -> Option<String> {
+    pub(crate) fn broken_at_rest(&self) -> Option<String> {
         let Some(current) = self.current() else {
             return Some("at rest: the secret has no value".into());
         };
@@ -313,14 +314,16 @@ impl World {
         }
         let unsaid = self.promoted.iter().find(|id| {
             let seeded = **id == VersionId::from(rotation(1));
-            !seeded && !self.events.iter().any(
-                |event| matches!(event, Event::Promoted { version, .. } if version == *id),
-            )
+            !seeded
+                && !self
+                    .events
+                    .iter()
+                    .any(|event| matches!(event, Event::Promoted { version, .. } if version == *id))
         });
         unsaid.map(|id| format!("promise 6: promoting {id} left no record"))
     }
 
-    pub fn secret_state(&self) -> SecretState {
+    pub(crate) fn secret_state(&self) -> SecretState {
         self.secret.state()
     }
 }

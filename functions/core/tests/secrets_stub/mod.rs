@@ -75,12 +75,7 @@ impl Stub {
 
     /// The operations asked for so far.
     pub fn operations(&self) -> Vec<String> {
-        self.requests
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|request| request.operation.clone())
-            .collect()
+        self.requests.lock().unwrap().iter().map(|request| request.operation.clone()).collect()
     }
 }
 
@@ -95,11 +90,7 @@ async fn serve(
     let answer = answer(&request);
     seen.lock().unwrap().push(request);
     let Some((status, body)) = answer else { return };
-    let kind = if body.starts_with('<') {
-        "text/xml"
-    } else {
-        "application/x-amz-json-1.1"
-    };
+    let kind = if body.starts_with('<') { "text/xml" } else { "application/x-amz-json-1.1" };
     let head = format!(
         "HTTP/1.1 {status} Stub\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nx-amzn-RequestId: stub-request\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n",
         body.len()
@@ -122,9 +113,7 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     let header = |name: &str| {
         let mut lines = head.lines().filter_map(|line| line.split_once(':'));
         let found = lines.find(|(found, _)| found.eq_ignore_ascii_case(name));
-        found
-            .map(|(_, value)| value.trim().to_owned())
-            .unwrap_or_default()
+        found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     };
     let length = header("content-length").parse().unwrap_or(0);
     while bytes.len() < end + length {

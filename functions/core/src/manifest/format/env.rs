@@ -27,12 +27,7 @@ pub(super) fn render(facts: &ValueFacts, cloud: &CloudFacts, secret: &str) -> Bu
     }
     // Outside the public cloud the ids mean nothing to a client that asks the public one.
     if let Some(environment) = cloud.arm_environment {
-        line(
-            &mut buffer,
-            "AZURE",
-            "AUTHORITY_HOST",
-            cloud.active_directory,
-        );
+        line(&mut buffer, "AZURE", "AUTHORITY_HOST", cloud.active_directory);
         line(&mut buffer, "ARM", "ENVIRONMENT", environment);
     }
     buffer
@@ -86,9 +81,7 @@ pub(super) fn client_secret(value: &str) -> Result<Buffer, &'static str> {
     const MISSING: &str = "there is no line `AZURE_CLIENT_SECRET=…`";
     let at_start = value.starts_with(SECRET_LINE).then_some(0);
     let start = at_start.or_else(|| value.find("\nAZURE_CLIENT_SECRET=").map(|index| index + 1));
-    let rest = start
-        .and_then(|start| value.get(start + SECRET_LINE.len()..))
-        .ok_or(MISSING)?;
+    let rest = start.and_then(|start| value.get(start + SECRET_LINE.len()..)).ok_or(MISSING)?;
     unquote(rest)
 }
 

@@ -21,13 +21,8 @@ pub(super) fn plain(facts: &ValueFacts, secret: &str) -> Buffer {
         ("expires_on", facts.expiry()),
     ];
     let [tenant, client, key, expiry] = &fields;
-    let fields = [
-        borrow(tenant),
-        borrow(client),
-        ("client_secret", secret),
-        borrow(key),
-        borrow(expiry),
-    ];
+    let fields =
+        [borrow(tenant), borrow(client), ("client_secret", secret), borrow(key), borrow(expiry)];
     object(&fields, Layout::Line)
 }
 
@@ -123,11 +118,7 @@ fn string(buffer: &mut Buffer, text: &str) {
 
 /// Characters that YAML folds, refuses or strips where JSON allows them.
 fn troubles_yaml(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-        )
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 #[derive(Deserialize)]

@@ -34,14 +34,8 @@ enum Place {
 }
 
 const SECRET: &str = "client_secret";
-const NAMES: &[&str] = &[
-    "tenant_id",
-    "client_id",
-    SECRET,
-    "key_id",
-    "expires_on",
-    "subscription_id",
-];
+const NAMES: &[&str] =
+    &["tenant_id", "client_id", SECRET, "key_id", "expires_on", "subscription_id"];
 
 /// Why a text is no template. The text itself is left out: it may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,10 +87,7 @@ impl FromStr for Template {
         }
         parser.literal(rest);
         let after = parser.after.ok_or(TemplateError::NoSecret)?;
-        Ok(Self {
-            before: parser.before,
-            after,
-        })
+        Ok(Self { before: parser.before, after })
     }
 }
 
@@ -116,12 +107,8 @@ impl Parser {
                 return Ok(rest);
             }
         }
-        let inner = text
-            .strip_prefix('{')
-            .ok_or(TemplateError::LoneBrace { brace: '}' })?;
-        let (name, rest) = inner
-            .split_once('}')
-            .ok_or(TemplateError::LoneBrace { brace: '{' })?;
+        let inner = text.strip_prefix('{').ok_or(TemplateError::LoneBrace { brace: '}' })?;
+        let (name, rest) = inner.split_once('}').ok_or(TemplateError::LoneBrace { brace: '{' })?;
         if name == SECRET {
             match self.after {
                 Some(_) => return Err(TemplateError::ManySecrets),
@@ -157,11 +144,7 @@ fn place(name: &str) -> Result<Place, TemplateError> {
         "subscription_id" => Ok(Place::Subscription),
         _ => {
             let shown = stranger(name);
-            let hint = if name.is_empty() {
-                list(NAMES)
-            } else {
-                suggest(name, NAMES)
-            };
+            let hint = if name.is_empty() { list(NAMES) } else { suggest(name, NAMES) };
             Err(TemplateError::Unknown { name: shown, hint })
         }
     }
@@ -204,11 +187,7 @@ impl Template {
         const MISMATCH: &str = "it does not follow the manifest's template";
         let start: usize = self.before.iter().map(Piece::size).sum();
         let end = self.after.iter().map(Piece::size).sum::<usize>();
-        let end = value
-            .len()
-            .checked_sub(end)
-            .filter(|end| *end >= start)
-            .ok_or(MISMATCH)?;
+        let end = value.len().checked_sub(end).filter(|end| *end >= start).ok_or(MISMATCH)?;
         let around = value.get(..start).zip(value.get(end..)).ok_or(MISMATCH)?;
         if !(fits(&self.before, around.0) && fits(&self.after, around.1)) {
             return Err(MISMATCH);

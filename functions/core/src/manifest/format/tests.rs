@@ -32,11 +32,7 @@ fn formats() -> Vec<Format> {
 
 fn render(format: &Format, secret: &str) -> String {
     let secret = SecretText::new(secret.to_owned());
-    format
-        .render(&facts(), &CloudFacts::PUBLIC, &secret)
-        .expect("value")
-        .expose()
-        .to_owned()
+    format.render(&facts(), &CloudFacts::PUBLIC, &secret).expect("value").expose().to_owned()
 }
 
 fn read(format: &Format, value: &str) -> Result<String, FormatError> {
@@ -147,9 +143,7 @@ fn sdk_auth_is_the_file_of_the_azure_cli() {
 fn env_quotes_only_what_needs_it() {
     let of = |secret: &str| {
         let value = render(&Format::Env, secret);
-        let line = value
-            .lines()
-            .find_map(|line| line.strip_prefix("ARM_CLIENT_SECRET="));
+        let line = value.lines().find_map(|line| line.strip_prefix("ARM_CLIENT_SECRET="));
         line.expect("line").to_owned()
     };
     assert_eq!(of("abc8Q~x._-"), "abc8Q~x._-");
@@ -164,9 +158,7 @@ fn env_quotes_only_what_needs_it() {
 #[test]
 fn env_names_the_cloud_where_it_is_not_the_public_one() {
     let secret = SecretText::new("s".to_owned());
-    let value = Format::Env
-        .render(&facts(), &CloudFacts::CHINA, &secret)
-        .expect("value");
+    let value = Format::Env.render(&facts(), &CloudFacts::CHINA, &secret).expect("value");
     assert!(
         value.expose().ends_with(
             "AZURE_AUTHORITY_HOST=https://login.chinacloudapi.cn\nARM_ENVIRONMENT=china\n"
@@ -178,56 +170,23 @@ fn env_names_the_cloud_where_it_is_not_the_public_one() {
 /// What a shell makes of the lines is what the program in it gets.
 #[test]
 fn a_shell_reads_env_as_it_was_written() {
-    for secret in [
-        "plain~8Q",
-        "~home",
-        "it's",
-        "a\"b",
-        "$HOME `id` \\ \\\\",
-        "two\nlines",
-        "${x}'",
-        "tail\\",
-    ] {
-        let script = format!(
-            "{}printf %s \"$AZURE_CLIENT_SECRET\"",
-            render(&Format::Env, secret)
-        );
-        let output = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(script)
-            .output()
-            .expect("sh");
+    for secret in
+        ["plain~8Q", "~home", "it's", "a\"b", "$HOME `id` \\ \\\\", "two\nlines", "${x}'", "tail\\"]
+    {
+        let script = format!("{}printf %s \"$AZURE_CLIENT_SECRET\"", render(&Format::Env, secret));
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().expect("sh");
         assert_eq!(String::from_utf8_lossy(&output.stdout), secret);
     }
 }
 
 #[test]
 fn a_subscription_is_asked_for_where_it_is_written() {
-    let without = ValueFacts {
-        subscription: None,
-        ..facts()
-    };
-    for format in [
-        Format::SdkAuth,
-        template("{client_secret} {subscription_id}"),
-    ] {
-        let error = format.render(
-            &without,
-            &CloudFacts::PUBLIC,
-            &SecretText::new("s".to_owned()),
-        );
-        assert_eq!(
-            error.err(),
-            Some(FormatError::NoSubscription {
-                format: format.name()
-            })
-        );
+    let without = ValueFacts { subscription: None, ..facts() };
+    for format in [Format::SdkAuth, template("{client_secret} {subscription_id}")] {
+        let error = format.render(&without, &CloudFacts::PUBLIC, &SecretText::new("s".to_owned()));
+        assert_eq!(error.err(), Some(FormatError::NoSubscription { format: format.name() }));
     }
-    let value = Format::Env.render(
-        &without,
-        &CloudFacts::PUBLIC,
-        &SecretText::new("s".to_owned()),
-    );
+    let value = Format::Env.render(&without, &CloudFacts::PUBLIC, &SecretText::new("s".to_owned()));
     assert!(!value.expect("value").expose().contains("SUBSCRIPTION"));
 }
 
@@ -235,26 +194,16 @@ fn a_subscription_is_asked_for_where_it_is_written() {
 fn a_value_has_a_limit() {
     let of = |size: usize| {
         let secret = SecretText::new("x".repeat(size));
-        Format::Raw
-            .render(&facts(), &CloudFacts::PUBLIC, &secret)
-            .map(|value| value.expose().len())
+        Format::Raw.render(&facts(), &CloudFacts::PUBLIC, &secret).map(|value| value.expose().len())
     };
     assert_eq!(of(MAX_VALUE_BYTES), Ok(MAX_VALUE_BYTES));
     assert_eq!(
         of(MAX_VALUE_BYTES + 1),
-        Err(FormatError::TooLarge {
-            format: "raw",
-            bytes: MAX_VALUE_BYTES + 1
-        })
+        Err(FormatError::TooLarge { format: "raw", bytes: MAX_VALUE_BYTES + 1 })
     );
     let nearly = SecretText::new("\"".repeat(MAX_VALUE_BYTES - 10));
-    let error = Format::Json
-        .render(&facts(), &CloudFacts::PUBLIC, &nearly)
-        .expect_err("too large");
-    assert!(matches!(
-        error,
-        FormatError::TooLarge { format: "json", .. }
-    ));
+    let error = Format::Json.render(&facts(), &CloudFacts::PUBLIC, &nearly).expect_err("too large");
+    assert!(matches!(error, FormatError::TooLarge { format: "json", .. }));
     assert_eq!(of(0), Err(FormatError::NoSecret));
 }
 
@@ -272,19 +221,12 @@ fn a_changed_value_is_no_match() {
     }
     assert!(read(&Format::Json, "{\"client_secret\":\"\"}").is_err());
     assert!(read(&Format::Env, "X=1\nAZURE_CLIENT_SECRET='a").is_err());
-    assert_eq!(
-        read(&Format::Env, "X=1\r\nAZURE_CLIENT_SECRET=a\r\n").as_deref(),
-        Ok("a")
-    );
+    assert_eq!(read(&Format::Env, "X=1\r\nAZURE_CLIENT_SECRET=a\r\n").as_deref(), Ok("a"));
 }
 
 #[test]
 fn bad_templates_say_what_is_wrong() {
-    let error = |text: &str| {
-        text.parse::<Template>()
-            .expect_err("no template")
-            .to_string()
-    };
+    let error = |text: &str| text.parse::<Template>().expect_err("no template").to_string();
     assert_eq!(error("x"), "the template lacks {client_secret}");
     assert_eq!(
         error("{client_secret}{client_secret}"),

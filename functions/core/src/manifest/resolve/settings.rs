@@ -26,29 +26,16 @@ pub(super) fn resolve(
     place: Place,
     problems: &mut Problems,
 ) -> Result<Settings, Noted> {
-    let layers = Layers {
-        own: &wire.options,
-        defaults,
-        place,
-    };
+    let layers = Layers { own: &wire.options, defaults, place };
     // Everything is looked at before anything gives up.
     let policy = policy(wire, &layers, problems);
     let format = format(&layers, problems);
     let tags = tags(&layers, problems);
     Ok(Settings {
         subscription: layers.pick(|options| &options.subscription).value?,
-        key_on: layers
-            .pick(|options| &options.key_on)
-            .value?
-            .unwrap_or_default(),
-        trigger: layers
-            .pick(|options| &options.trigger)
-            .value?
-            .unwrap_or_default(),
-        kms_key: layers
-            .pick(|options| &options.kms_key)
-            .value?
-            .map(|key| key.0),
+        key_on: layers.pick(|options| &options.key_on).value?.unwrap_or_default(),
+        trigger: layers.pick(|options| &options.trigger).value?.unwrap_or_default(),
+        kms_key: layers.pick(|options| &options.kms_key).value?.map(|key| key.0),
         format: format?,
         policy: policy?,
         tags: tags?,
@@ -77,11 +64,7 @@ impl Layers<'_> {
         let own = field(self.own).as_ref().map(|at| (at, 0));
         let found = own.or_else(|| Some((field(self.defaults?).as_ref()?, 1)));
         let (place, layer) = found.map_or((self.place, 2), |(at, layer)| (at.place, layer));
-        Picked {
-            place,
-            layer,
-            value: value_of(found.map(|(at, _)| at)),
-        }
+        Picked { place, layer, value: value_of(found.map(|(at, _)| at)) }
     }
 
     fn duration<T: Copy + Into<TimeDelta>>(
@@ -89,16 +72,8 @@ impl Layers<'_> {
         built_in: TimeDelta,
         field: impl Fn(&WireOptions) -> &Option<At<T>>,
     ) -> Timed {
-        let Picked {
-            place,
-            layer,
-            value,
-        } = self.pick(field);
-        Timed {
-            place,
-            layer,
-            value: value.map(|value| value.map_or(built_in, Into::into)),
-        }
+        let Picked { place, layer, value } = self.pick(field);
+        Timed { place, layer, value: value.map(|value| value.map_or(built_in, Into::into)) }
     }
 }
 
@@ -192,9 +167,7 @@ fn check_durations(
 }
 
 fn nearest(of: &[&Timed]) -> Place {
-    of.iter()
-        .min_by_key(|timed| timed.layer)
-        .map_or(Place::START, |timed| timed.place)
+    of.iter().min_by_key(|timed| timed.layer).map_or(Place::START, |timed| timed.place)
 }
 
 fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted> {
@@ -203,11 +176,7 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
     let chosen = name.value?.unwrap_or(FormatName::Json);
     if chosen != FormatName::Template && template.layer == 0 {
         let what = "`template` is given, but the format is not `template`";
-        problems.add(
-            template.place,
-            what,
-            "write `format: template`, or remove the template",
-        );
+        problems.add(template.place, what, "write `format: template`, or remove the template");
     }
     let format = match (chosen, template.value) {
         (FormatName::Json, _) => Format::Json,
@@ -230,11 +199,7 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
     let subscription = layers.pick(|options| &options.subscription);
     if format.needs_subscription() && matches!(subscription.value, Ok(None)) {
         // Where the credential stands: the format may be the defaults', the cure is here.
-        let place = if name.layer == 0 {
-            name.place
-        } else {
-            layers.place
-        };
+        let place = if name.layer == 0 { name.place } else { layers.place };
         let what = format!("format `{format}` names a subscription, and there is none");
         problems.add(place, what, "add `subscription:`");
     }
@@ -259,13 +224,9 @@ pub(super) fn check_default_template(
         chosen.is_some_and(|at| at.value.is_none_or(|name| name == FormatName::Template))
             && options.template.is_none()
     };
-    let of_credentials = credentials
-        .0
-        .iter()
-        .filter_map(|(_, at)| Some(&at.value.as_ref()?.only.options));
-    let of_rules = rules
-        .iter()
-        .filter_map(|at| Some(&at.value.as_ref()?.only.options));
+    let of_credentials =
+        credentials.0.iter().filter_map(|(_, at)| Some(&at.value.as_ref()?.only.options));
+    let of_rules = rules.iter().filter_map(|at| Some(&at.value.as_ref()?.only.options));
     if !of_credentials.chain(of_rules).any(uses) {
         let what = "no credential uses the template of the defaults";
         problems.add(
@@ -291,11 +252,7 @@ fn tags(layers: &Layers<'_>, problems: &mut Problems) -> Result<BTreeMap<String,
                 continue;
             };
             if let Err(error) = check_tag(key_text, text) {
-                problems.add(
-                    key.place,
-                    format!("this tag is not possible: {error}"),
-                    TAG_CURE,
-                );
+                problems.add(key.place, format!("this tag is not possible: {error}"), TAG_CURE);
                 verdict = Err(Noted);
             }
             tags.insert(key_text.clone(), text.clone());

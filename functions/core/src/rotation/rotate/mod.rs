@@ -2,16 +2,20 @@
 //!
 //! Every try begins by looking at what is there, so that it goes on wherever an earlier one was cut off.
 
+mod state;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::calls::{Call, Event, Next, Reply, Try};
+use super::Terms;
+use super::calls::{Next, Reply, SignIn, Try};
 use super::names::Label;
 use super::observed::{Principal, SecretState, SecretView};
 use super::proof::{Proof, Verdict};
 use super::stop::Stop;
 use super::tail::Tail;
-use super::Terms;
 use crate::ids::{KeyId, RotationId, VersionId};
+
+use state::{AbandonStep, State};
 
 /// How often one try starts over because another one changed something under it.
 const MAX_ROUNDS: u8 = 6;
@@ -72,46 +76,6 @@ pub struct Rotate {
     state: State,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum State {
-    Describe,
-    Create,
-    Release { from: VersionId },
-    /// The current version has no `since` label: its promotion was cut off.
-    MendPromoted(Tail),
-    ReadPrincipal,
-    ReadValue { principal: Principal },
-    Mint,
-    /// The first secret of all is proved before it is stored: the first version is current at once.
-    ProveUnstored { key: KeyId, proof: Proof, pause: Option<TimeDelta> },
-    Store { key: KeyId },
-    EmitMinted { key: KeyId },
-    EmitStored { key: KeyId },
-    Claim { key: KeyId },
-    Prove { key: KeyId, proof: Proof, pause: Option<TimeDelta> },
-    /// The secret is refused for longer than propagation takes: is its key still there?
-    Doubt { key: KeyId, proof: Proof },
-    SeeKey { key: KeyId, looks: u8, pause: bool },
-    LookBeforePromote { key: KeyId },
-    Promote { key: KeyId },
-    Promoted(Tail),
-    Abandon(Abandon),
-    Done(Outcome),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Abandon {
-    key: KeyId,
-    step: AbandonStep,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum AbandonStep {
-    Void(DateTime<Utc>),
-    Release,
-    Emit,
-}
-
 impl Rotate {
     /// A try at a rotation whose id was fixed before anything was minted.
     pub fn new(terms: Terms, rotation: RotationId, replaces: Replaces, until: Until) -> Self {
@@ -131,30 +95,13 @@ impl Rotate {
         self.rotation
     }
 
-    /// A word for people on what is being done.
-    pub fn step(&self) -> &'static str {
-        match self.state {
-            State::Describe | State::ReadPrincipal | State::ReadValue { .. } => "looking",
-            State::Create => "creating the secret",
-            State::Release { .. } | State::Abandon(_) => "giving up a dead rotation",
-            State::Mint => "minting",
-            State::Store { .. } | State::EmitMinted { .. } | State::EmitStored { .. } => "storing",
-            State::Claim { .. } => "claiming",
-            State::ProveUnstored { .. } | State::Prove { .. } | State::Doubt { .. } => "proving",
-            State::SeeKey { .. } | State::LookBeforePromote { .. } | State::Promote { .. } => {
-                "promoting"
-            }
-            State::Promoted(_) | State::MendPromoted(_) => "recording",
-            State::Done(_) => "done",
-        }
-    }
-
     fn version(&self) -> VersionId {
         self.rotation.into()
     }
 
-    fn proof(&self) -> Proof {
-        Proof::new(self.terms.policy.settle, self.terms.policy.promote_when_blocked)
+    fn prove(&self, key: KeyId, stored: bool) -> State {
+        let policy = &self.terms.policy;
+        State::Prove { key, stored, proof: Proof::new(policy.settle, policy.promote_when_blocked) }
     }
 
     fn start_over(&mut self) -> State {
@@ -223,7 +170,7 @@ impl Rotate {
     fn superseded(&self, own: &VersionId) -> State {
         match self.view.key_of(own) {
             Some(key) if self.until == Until::Promoted && self.view.pending() == Some(own) => {
-                State::Abandon(Abandon { key, step: AbandonStep::Release })
+                State::Abandon { key, step: AbandonStep::Release }
             }
             _ => State::Done(Outcome::Superseded),
         }
@@ -254,7 +201,8 @@ impl Rotate {
         if !principal.has_service_principal {
             return Self::stop(Stop::NoServicePrincipal);
         }
-        let unknown = self.view.current().is_some_and(|current| self.view.key_of(current).is_none());
+        let unknown =
+            self.view.current().is_some_and(|current| self.view.key_of(current).is_none());
         if unknown && !self.terms.policy.adopt {
             return Self::stop(Stop::UnknownKey);
         }
@@ -271,7 +219,7 @@ impl Rotate {
         };
         let due = now + self.terms.policy.rotate_before;
         if principal.key(key).is_some_and(|key| !key.valid_at(due)) {
-            return State::Abandon(Abandon { key, step: AbandonStep::Void(now) });
+            return State::Abandon { key, step: AbandonStep::Void(now) };
         }
         State::EmitMinted { key }
     }
@@ -281,7 +229,9 @@ impl Rotate {
         let unnamed = principal
             .keys
             .iter()
-            .filter(|key| key.minted_by(&self.terms.scope).is_some() && !named.contains(&key.key_id))
+            .filter(|key| {
+                key.minted_by(&self.terms.scope).is_some() && !named.contains(&key.key_id)
+            })
             .count();
         if unnamed >= MAX_UNNAMED { Self::stop(Stop::TooManyUnnamedKeys) } else { State::Mint }
     }
@@ -294,7 +244,7 @@ impl Rotate {
     fn after_claim(&self, key: KeyId) -> State {
         match self.until {
             Until::Stored => State::Done(Outcome::Stored(self.rotation)),
-            _ => State::Prove { key, proof: self.proof(), pause: None },
+            _ => self.prove(key, true),
         }
     }
 
@@ -306,25 +256,24 @@ impl Rotate {
         }
     }
 
-    fn on_proof(&self, key: KeyId, stored: bool, mut proof: Proof, reply: &Reply, now: DateTime<Utc>) -> State {
-        let Reply::SignIn(answer) = reply else {
-            return State::Describe;
-        };
-        let verdict = proof.sign_in(*answer, now);
-        match verdict {
+    fn on_sign_in(
+        &self,
+        key: KeyId,
+        stored: bool,
+        mut proof: Proof,
+        answer: SignIn,
+        now: DateTime<Utc>,
+    ) -> State {
+        match proof.sign_in(answer, now) {
             Verdict::Proved if !stored => State::Store { key },
             Verdict::Proved if self.until == Until::Proved => {
                 State::Done(Outcome::Proved(self.rotation))
             }
-            Verdict::Proved => State::SeeKey { key, looks: 0, pause: false },
-            Verdict::Again(pause) if stored => State::Prove { key, proof, pause: Some(pause) },
-            Verdict::Again(pause) => State::ProveUnstored { key, proof, pause: Some(pause) },
+            Verdict::Proved => State::SeeKey { key, looks: 0 },
+            Verdict::Again(pause) => State::Prove { key, stored, proof }.after(pause),
             Verdict::Doubtful if stored => State::Doubt { key, proof },
-            Verdict::Doubtful => Self::stop(Stop::NotProved),
-            Verdict::Expired if stored => {
-                State::Abandon(Abandon { key, step: AbandonStep::Void(now) })
-            }
-            Verdict::Expired => Self::stop(Stop::NotProved),
+            Verdict::Expired if stored => State::Abandon { key, step: AbandonStep::Void(now) },
+            Verdict::Doubtful | Verdict::Expired => Self::stop(Stop::NotProved),
             Verdict::Blocked => Self::stop(Stop::BlockedByConditionalAccess),
             Verdict::Disabled => Self::stop(Stop::PrincipalDisabled),
         }
@@ -345,80 +294,29 @@ impl Rotate {
         if as_before { State::Promote { key } } else { self.start_over() }
     }
 
-    fn see_key(&self, key: KeyId, looks: u8, principal: Option<Principal>) -> State {
+    fn see_key(key: KeyId, looks: u8, principal: Option<Principal>) -> State {
         match principal {
             None => Self::stop(Stop::ApplicationGone),
             Some(principal) if principal.key(key).is_some() => State::LookBeforePromote { key },
             Some(_) if looks >= LOOKS => Self::stop(Stop::KeyNotSeen),
-            Some(_) => State::SeeKey { key, looks: looks + 1, pause: true },
+            Some(_) => State::SeeKey { key, looks: looks + 1 }.after(LOOK_AGAIN),
         }
     }
 
-    fn abandon(&self, mut abandon: Abandon) -> State {
-        abandon.step = match abandon.step {
-            AbandonStep::Void(_) => AbandonStep::Release,
-            AbandonStep::Release => AbandonStep::Emit,
-            AbandonStep::Emit => return State::Done(Outcome::Abandoned(self.rotation)),
-        };
+    /// Giving up: the version is void before it lets go of the lock, and recorded last.
+    fn abandon(&self, key: KeyId, step: AbandonStep, reply: &Reply) -> State {
         let holds_lock = self.view.carries(&self.version(), &Label::Pending);
-        if abandon.step == AbandonStep::Release && !holds_lock {
-            abandon.step = AbandonStep::Emit;
-        }
-        State::Abandon(abandon)
+        let step = match (step, reply) {
+            // That second's label rests on another version: labels are one per secret.
+            (AbandonStep::Void(at), Reply::Refused) => {
+                AbandonStep::Void(at + TimeDelta::seconds(1))
+            }
+            (AbandonStep::Void(_), _) if holds_lock => AbandonStep::Release,
+            (AbandonStep::Void(_) | AbandonStep::Release, _) => AbandonStep::Emit,
+            (AbandonStep::Emit, _) => return State::Done(Outcome::Abandoned(self.rotation)),
+        };
+        State::Abandon { key, step }
     }
-
-    fn call(&self) -> Option<Call> {
-        let own = self.version();
-        Some(match &self.state {
-            State::Describe | State::LookBeforePromote { .. } => Call::DescribeSecret,
-            State::Create => Call::CreateSecret,
-            State::Release { from } => release(from.clone()),
-            State::MendPromoted(tail) | State::Promoted(tail) => tail.call()?,
-            State::ReadPrincipal | State::Doubt { .. } | State::SeeKey { pause: false, .. } => {
-                Call::ReadPrincipal
-            }
-            State::ReadValue { .. } => {
-                Call::ReadValue { key: self.view.key_of(&own), version: own }
-            }
-            State::Mint => Call::AddPassword { rotation: self.rotation },
-            State::ProveUnstored { pause: Some(pause), .. }
-            | State::Prove { pause: Some(pause), .. } => Call::Wait(*pause),
-            State::ProveUnstored { key, .. } | State::Prove { key, .. } => Call::SignIn { key: *key },
-            State::Store { key } => Call::PutValue { rotation: self.rotation, key: *key },
-            State::EmitMinted { key } => {
-                Call::Emit(Event::Minted { rotation: self.rotation, key: *key })
-            }
-            State::EmitStored { key } => {
-                Call::Emit(Event::Stored { rotation: self.rotation, key: *key })
-            }
-            State::Claim { .. } => Call::MoveLabel {
-                label: Label::Pending,
-                to: Some(own),
-                from: self.view.holder(&Label::Pending).cloned(),
-            },
-            State::SeeKey { .. } => Call::Wait(LOOK_AGAIN),
-            State::Promote { .. } => Call::MoveLabel {
-                label: Label::Current,
-                to: Some(own),
-                from: self.view.current().cloned(),
-            },
-            State::Abandon(Abandon { key, step }) => match step {
-                AbandonStep::Void(at) => {
-                    Call::MoveLabel { label: Label::Void(*at), to: Some(own), from: None }
-                }
-                AbandonStep::Release => release(own),
-                AbandonStep::Emit => {
-                    Call::Emit(Event::Abandoned { rotation: self.rotation, key: *key })
-                }
-            },
-            State::Done(_) => return None,
-        })
-    }
-}
-
-/// Takes `AWSPENDING` off a version, if it still rests there.
-fn release(from: VersionId) -> Call {
-    Call::MoveLabel { label: Label::Pending, to: None, from: Some(from) }
 }
 
 impl Try for Rotate {
@@ -447,41 +345,31 @@ impl Rotate {
             (State::ReadPrincipal, Reply::Principal(principal)) => self.on_principal(principal),
             (State::ReadValue { principal }, Reply::Value) => self.on_value(&principal, now),
             (State::ReadValue { principal }, Reply::NoValue) => self.on_no_value(&principal),
+            // The first secret of all is proved before it is stored: it is current at once.
             (State::Mint, Reply::Added { key }) if self.view.current().is_none() => {
-                State::ProveUnstored { key, proof: self.proof(), pause: None }
+                self.prove(key, false)
             }
             (State::Mint, Reply::Added { key }) => State::Store { key },
-            (
-                State::ProveUnstored { key, proof, pause: Some(_) },
-                Reply::Waited,
-            ) => State::ProveUnstored { key, proof, pause: None },
-            (State::ProveUnstored { key, proof, .. }, reply) => {
-                self.on_proof(key, false, proof, &reply, now)
-            }
             (State::Store { key }, Reply::Stored) => State::EmitMinted { key },
             (State::EmitMinted { key }, Reply::Emitted) => State::EmitStored { key },
-            // The first version of all became current as it was stored.
             (State::EmitStored { .. }, Reply::Emitted) if self.stored_as_first() => {
                 self.start_over()
             }
             (State::EmitStored { key }, Reply::Emitted) => self.claimed(key),
             (State::Claim { key }, Reply::Moved) => self.after_claim(key),
-            (State::Prove { key, proof, pause: Some(_) }, Reply::Waited) => {
-                State::Prove { key, proof, pause: None }
+            (State::Pause { then, .. }, Reply::Waited) => *then,
+            (State::Prove { key, stored, proof }, Reply::SignIn(answer)) => {
+                self.on_sign_in(key, stored, proof, answer, now)
             }
-            (State::Prove { key, proof, .. }, reply) => self.on_proof(key, true, proof, &reply, now),
             (State::Doubt { key, proof }, Reply::Principal(Some(principal))) => {
                 if principal.key(key).is_some() {
-                    State::Prove { key, proof, pause: None }
+                    State::Prove { key, stored: true, proof }
                 } else {
-                    State::Abandon(Abandon { key, step: AbandonStep::Void(now) })
+                    State::Abandon { key, step: AbandonStep::Void(now) }
                 }
             }
-            (State::SeeKey { key, looks, pause: true }, Reply::Waited) => {
-                State::SeeKey { key, looks, pause: false }
-            }
-            (State::SeeKey { key, looks, .. }, Reply::Principal(principal)) => {
-                self.see_key(key, looks, principal)
+            (State::SeeKey { key, looks }, Reply::Principal(principal)) => {
+                Self::see_key(key, looks, principal)
             }
             (State::LookBeforePromote { key }, Reply::Secret(secret)) => {
                 self.on_last_look(key, secret)
@@ -489,19 +377,15 @@ impl Rotate {
             (State::Promote { key }, Reply::Moved) => {
                 State::Promoted(Tail::after_promotion(self.version(), key))
             }
-            (State::MendPromoted(tail), reply) => {
-                let tail = tail.answered(&reply, now);
-                if tail.call().is_some() { State::MendPromoted(tail) } else { self.start_over() }
-            }
             (State::Promoted(tail), reply) => State::Promoted(tail.answered(&reply, now)),
-            // That second's label rests on another version: labels are one per secret.
-            (State::Abandon(Abandon { key, step: AbandonStep::Void(at) }), Reply::Refused) => {
-                let step = AbandonStep::Void(at + TimeDelta::seconds(1));
-                State::Abandon(Abandon { key, step })
-            }
-            (State::Abandon(abandon), _) => self.abandon(abandon),
+            (State::MendPromoted(tail), reply) => self.mended(tail.answered(&reply, now)),
+            (State::Abandon { key, step }, reply) => self.abandon(key, step, &reply),
             // Created, Taken, Refused, released: look again.
             _ => self.start_over(),
         }
+    }
+
+    fn mended(&mut self, tail: Tail) -> State {
+        if tail.call().is_some() { State::MendPromoted(tail) } else { self.start_over() }
     }
 }
