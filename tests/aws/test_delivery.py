@@ -97,6 +97,18 @@ def test_a_duplicate_within_the_window_is_dropped(aws, name, queue):
     assert len(calls(aws, name)) == 2
 
 
+def test_permission_to_send_is_permission_to_send_a_batch(aws, name):
+    url = aws.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    aws.function(name, """
+import boto3
+
+def handle(event):
+    boto3.client("sqs").send_message_batch(QueueUrl=event["url"], Entries=[{"Id": "1", "MessageBody": "x"}])
+""", [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}])
+    answer = aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"url": url}).encode())
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
 def test_an_event_reaches_a_function_with_permission_else_the_dead_letter_queue(aws, name):
     events, sqs = aws.client("events"), aws.client("sqs")
     arn = aws.function(name, "def handle(event):\n    return event['detail']\n")

@@ -72,6 +72,18 @@ def test_a_list_gives_100_a_page_with_labels_and_never_a_value(sm, name):
     assert [*pages[1]["SecretList"][0]["SecretVersionsToStages"].values()] == [["AWSCURRENT"]]
 
 
+def test_a_list_can_lag_while_describe_does_not(aws, sm, name):
+    version = sm.create_secret(Name=name, SecretString="a")["VersionId"]
+    aws.local("POST", "secrets/freeze-list")
+    try:
+        sm.put_secret_value(SecretId=name, SecretString="b")
+        listed = sm.list_secrets(Filters=[{"Key": "name", "Values": [name]}])["SecretList"][0]
+        assert listed["SecretVersionsToStages"] == {version: ["AWSCURRENT"]}
+        assert sm.describe_secret(SecretId=name)["VersionIdsToStages"][version] == ["AWSPREVIOUS"]
+    finally:
+        aws.local("DELETE", "secrets/freeze-list")
+
+
 def test_a_secret_is_found_by_name_arn_and_partial_arn(sm, name):
     arn = sm.create_secret(Name=name, SecretString="a")["ARN"]
     assert arn.startswith("arn:aws:secretsmanager:eu-central-1:111122223333:secret:")

@@ -19,6 +19,8 @@ from botocore.exceptions import ClientError
 def handle(event):
     if event.get("detail-type") == "keywheel.sweep.continued":
         return "went on"
+    if event.get("fail"):
+        raise RuntimeError("told to fail")
     s3, sm, sqs, sts = (boto3.client(name) for name in ("s3", "secretsmanager", "sqs", "sts"))
     bucket, key = os.environ["KEYWHEEL_MANIFEST"].removeprefix("s3://").split("/", 1)
     manifest = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
@@ -101,6 +103,14 @@ def test_secrets_manager_may_call_the_rotation_function(stack: Stack, until):
     sm.rotate_secret(SecretId="harness/native", RotationLambdaARN=stack.env["KEYWHEEL_ROTATE_FUNCTION_ARN"],
                      RotationRules={"AutomaticallyAfterDays": 30})
     until(lambda: "LastRotatedDate" in sm.describe_secret(SecretId="harness/native"))
+
+
+def test_a_sweep_that_fails_for_good_is_a_dead_letter(stack: Stack, until):
+    stack.client("lambda").invoke(FunctionName=stack.env["KEYWHEEL_SWEEP_FUNCTION"], InvocationType="Event",
+                                  Payload=b'{"fail": true}')
+    queue = stack.env["KEYWHEEL_EVENT_DEAD_LETTER_URL"]
+    letter = until(lambda: stack.client("sqs").receive_message(QueueUrl=queue).get("Messages"))[0]
+    assert "told to fail" in letter["Body"]
 
 
 def test_the_environment_is_written_for_a_shell(stack: Stack):

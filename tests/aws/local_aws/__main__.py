@@ -7,6 +7,7 @@ import asyncio
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -33,7 +34,8 @@ def refuse_other_versions() -> None:
 def environment(endpoint: str, port: int, home: Path, iam: bool) -> dict[str, str]:
     """What MiniStack reads at import, and what functions inherit from it."""
     scratch = home / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     return {
         "AUTH": "true" if iam else "false",
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypercorn.asyncio.tcp_server import TCPServer
 
-from . import cloudformation, delivery, faults, federation, functions, rotation, secrets_manager
+from . import cloudformation, delivery, faults, federation, functions, permissions, rotation, secrets_manager
 from .secret_rules import Refused
 
 Receive = Callable[[], Awaitable[dict]]
@@ -115,6 +115,9 @@ class App:
                 return {"killed": functions.kill(data["function"])}
             case ("POST", "rotations/retry"):
                 return {"started": secrets_manager.retry_rotation(data)}
+            case ("POST", "secrets/freeze-list") | ("DELETE", "secrets/freeze-list"):
+                secrets_manager.freeze_list(method == "POST")
+                return {}
         return None
 
 
@@ -170,12 +173,6 @@ def _remember_connections() -> None:
     TCPServer.run = remembering
 
 
-def _count_as_tls(ministack: Any) -> None:
-    """Policies that ask for TLS hold on AWS; here loopback stands for it."""
-    pin = ministack.pin_request_origin
-    ministack.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)
-
-
 def build(endpoint: str, home: Path) -> App:
     """Import MiniStack (its environment must be set by now), install the replacements, wrap it."""
     from ministack import app as ministack
@@ -186,5 +183,5 @@ def build(endpoint: str, home: Path) -> App:
     delivery.install()
     functions.install(home)
     _remember_connections()
-    _count_as_tls(ministack)
+    permissions.install(ministack)
     return App(ministack.app)

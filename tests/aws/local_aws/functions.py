@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import threading
 import time
@@ -82,7 +83,8 @@ def install(home: Path) -> None:
     """Record invocations, and keep what functions print in ``<home>/functions/<name>.log``."""
     global _log_dir
     _log_dir = home / "functions"
-    _log_dir.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(_log_dir, ignore_errors=True)
+    _log_dir.mkdir(parents=True)
     dispatch = lambda_svc._execute_function_dispatch
     pump = lambda_runtime.ProvidedWorker._pump_output
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 import time
 import uuid
 
@@ -15,6 +16,7 @@ CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 MOST_LABELS = 20  # over all the versions of a secret
 MOST_VERSIONS = 100
 MOST_BYTES = 65_536
+_changing = threading.RLock()
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 
 
@@ -109,14 +111,21 @@ class Change:
 
     def __init__(self, secret: dict) -> None:
         self._secret = secret
-        self.versions: dict = copy.deepcopy(secret["Versions"])
+        self.versions: dict = {}
 
     def __enter__(self) -> dict:
+        _changing.acquire()
+        self.versions = copy.deepcopy(self._secret["Versions"])
         return self.versions
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is not None:
-            return
+        try:
+            if kind is None:
+                self._commit()
+        finally:
+            _changing.release()
+
+    def _commit(self) -> None:
         if sum(len(version["Stages"]) for version in self.versions.values()) > MOST_LABELS:
             raise Refused("LimitExceededException",
                           f"The request failed because it would exceed the limit of {MOST_LABELS} staging labels.")

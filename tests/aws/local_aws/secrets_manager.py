@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import secrets
 import string
@@ -19,6 +20,7 @@ from .secret_rules import Refused
 
 _ALPHABET = string.ascii_letters + string.digits
 _lock = threading.RLock()
+_frozen: list[dict] | None = None
 
 
 def find(secret_id: str | None, *, deleted: bool = False) -> dict:
@@ -161,7 +163,8 @@ def _matches(secret: dict, key: str, value: str) -> bool:
 
 
 def list_secrets(data: dict) -> dict:
-    chosen = [secret for _, secret in sorted(base._secrets.items())
+    known = [secret for _, secret in sorted(base._secrets.items())] if _frozen is None else _frozen
+    chosen = [secret for secret in known
               if data.get("IncludePlannedDeletion") or not secret.get("DeletedDate")]
     for condition in data.get("Filters") or []:
         chosen = [secret for secret in chosen
@@ -169,6 +172,12 @@ def list_secrets(data: dict) -> dict:
     page, more = _page(data, chosen)
     entries = [_shown(secret) | {"SecretVersionsToStages": rules.labels(secret["Versions"])} for secret in page]
     return {"SecretList": entries} | more
+
+
+def freeze_list(frozen: bool) -> None:
+    """For tests: ListSecrets may lag by minutes. Frozen, it goes on showing what there is now."""
+    global _frozen
+    _frozen = copy.deepcopy([secret for _, secret in sorted(base._secrets.items())]) if frozen else None
 
 
 def list_secret_version_ids(data: dict) -> dict:
