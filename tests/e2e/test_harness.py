@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from keywheel_local import ROOT, Settings, Stack
+from keywheel_local.process import started_at
 
 RUNTIME = (ROOT / "tests/aws/runtime.py").read_text()
 SWEEP = """
@@ -117,6 +119,31 @@ def test_the_environment_is_written_for_a_shell(stack: Stack):
     env = (stack.settings.home / "env").read_text()
     for name in ("AWS_ENDPOINT_URL", "KEYWHEEL_QUEUE_URL", "KEYWHEEL_ROTATE_FUNCTION_ARN", "AZURE_TENANT_ID"):
         assert f"export {name}=" in env
+
+
+def test_the_entra_setup_changes_nothing_the_second_time(stack: Stack):
+    again = stack.entra_setup(stack.env["KEYWHEEL_SWEEP_ROLE_ARN"], stack.env["KEYWHEEL_ROTATE_ROLE_ARN"])
+    assert again["client_id"] == stack.env["KEYWHEEL_CLIENT_ID"]
+    assert again["changed"] == []
+
+
+def test_down_collects_what_a_crashed_aws_left(stack: Stack, tmp_path: Path):
+    with Stack(Settings(home=tmp_path / "local", sweep=stack.settings.sweep, rotate=stack.settings.rotate,
+                        parameters={"ScheduleState": "DISABLED"})) as other:
+        other.invoke("sweep", {"detail-type": "keywheel.sweep.continued"})
+        leader = other.aws_ready["pid"]
+        group = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _group(path) == leader]
+        assert len(group) >= 2
+        os.kill(leader, signal.SIGKILL)
+        other.down()
+        assert not [pid for pid in group if started_at(pid)]
+
+
+def _group(stat: Path) -> int | None:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[2])
+    except OSError:
+        return None
 
 
 def test_down_leaves_nothing_running(tmp_path: Path):

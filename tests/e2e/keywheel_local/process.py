@@ -44,13 +44,16 @@ def started_at(pid: int) -> str | None:
 
 
 def end(pid: int, began: str | None = None) -> None:
-    """End the process and its group: asked first, then forced. Nothing happens where it is gone already."""
-    if started_at(pid) is None or (began is not None and started_at(pid) != began):
-        return
-    os.kill(pid, signal.SIGTERM)
-    if not _gone(pid, 10):
-        os.killpg(pid, signal.SIGKILL)
-        _gone(pid, 5)
+    """End the process and its group: asked first, then forced. Nothing happens where they are gone already."""
+    now = started_at(pid)
+    if now is not None and began is not None and now != began:
+        return  # the id is another's by now
+    if now is not None:
+        os.kill(pid, signal.SIGTERM)
+        _gone(pid, 10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)  # what it left behind; the id is not given away while its group lives
+    _gone(pid, 5)
 
 
 def _gone(pid: int, seconds: float) -> bool:
