@@ -1,0 +1,181 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use keywheel_core::ids::AppId;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    an error, or an invalid manifest
+  2    a wrong command line; with `plan --detailed-exitcode`: something is due
+  3    `rotate`: not current within --timeout; the rotation goes on
+  4    `rotate`, `status`: refused or failed, such as an unknown credential
+  130  interrupted; what was queued goes on
+
+Environment:
+  KEYWHEEL_MANIFEST   s3://bucket/key, ssm:/name or a path
+  KEYWHEEL_QUEUE_URL  the job queue, for `rotate`
+  KEYWHEEL_SIGN_IN    azure_cli (default), client_secret, managed_identity, federated
+  KEYWHEEL_LOG        warn (default), info, debug: Keywheel's own log, on standard error
+  NO_COLOR            no colours; there are none without a terminal either
+AWS's own variables (AWS_PROFILE, AWS_REGION, …) hold as everywhere.
+
+Examples:
+  keywheel validate manifest.yaml
+  keywheel --manifest s3://my-bucket/keywheel.yaml plan
+  keywheel rotate monk-deployment
+  keywheel status --json | jq '.credentials[] | select(.findings != [])'";
+
+/// Keeps Microsoft Entra client secrets fresh: what is due, rotate now, how things stand.
+///
+/// No command ever reads or prints a secret's value.
+#[derive(Debug, Parser)]
+#[command(name = "keywheel", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What holds for every command.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Where the manifest is.
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWHEEL_MANIFEST",
+        value_name = "SOURCE",
+        help = "The manifest: s3://bucket/key, ssm:/name or a path"
+    )]
+    pub(crate) manifest: Option<String>,
+    /// Print the result as one JSON document
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress and no remarks on standard error; errors are shown
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a manifest: each problem with its line and its cure
+    #[command(after_help = "\
+Examples:
+  keywheel validate manifest.yaml
+  keywheel validate - < manifest.yaml
+  keywheel validate s3://my-bucket/keywheel.yaml
+
+A file needs no AWS. Exit codes: 0 valid, 1 not valid or not readable.")]
+    Validate(Validate),
+    /// Print the manifest's JSON Schema, for editors
+    #[command(after_help = "\
+Example:
+  keywheel schema > manifest.schema.json
+  # then, as the manifest's first line:
+  # yaml-language-server: $schema=./manifest.schema.json")]
+    Schema,
+    /// Show what a sweep would do now, without doing it
+    #[command(after_help = "\
+Examples:
+  keywheel plan
+  keywheel plan --json | jq '.planned[].credential'
+  keywheel plan --detailed-exitcode --quiet > /dev/null || echo due, or an error
+
+Reads the whole directory and the labels of the secrets; changes nothing, reads no value.
+Exit codes: 0 done, 1 an error. With --detailed-exitcode, as `terraform plan`: 0 nothing is due,
+1 an error (a wrong command line too), 2 something is due. Findings alone are not due.")]
+    Plan(Plan),
+    /// Rotate a credential now
+    #[command(after_help = "\
+Examples:
+  keywheel rotate monk-deployment
+  keywheel rotate --application 559513bd-0c19-4c1a-87cd-851a26afd5fc   # a rule's credential
+  keywheel rotate monk-deployment --no-wait --json
+  keywheel rotate monk-deployment --now-revoke-old      # the old secret has leaked
+
+The job is put on the queue; the rotate function does the work, and goes on whatever becomes of this
+program. A rotation under way is resumed instead of starting a rival.
+Exit codes: 0 the new secret is current (--no-wait: the job is queued), 3 not yet within --timeout,
+4 refused or failed, 130 interrupted.")]
+    Rotate(Rotate),
+    /// Show how credentials stand: keys, rotations under way, overlaps, findings
+    #[command(after_help = "\
+Examples:
+  keywheel status
+  keywheel status monk-deployment
+  keywheel status --json | jq '.credentials[] | {credential, expires: .current.expires}'
+
+Reads labels and keys only, never a value.
+Exit codes: 0 done, 1 something could not be read, 4 there is no such credential.")]
+    Status(Status),
+}
+
+/// `keywheel validate`.
+#[derive(Args, Debug)]
+pub(crate) struct Validate {
+    /// A path, `-` for standard input, s3://… or ssm:…; default: --manifest
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<String>,
+}
+
+/// `keywheel plan`.
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// Exit with 2 where something is due
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+/// `keywheel rotate`.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a command line is made of switches")]
+pub(crate) struct Rotate {
+    /// The credential's name in the manifest; of a rule's credential, its secret's name
+    #[arg(value_name = "NAME", required_unless_present = "application")]
+    pub(crate) name: Option<String>,
+    /// The credential of this application (client id): for those that rules make
+    #[arg(long, value_name = "APPID")]
+    pub(crate) application: Option<AppId>,
+    /// Remove the old key as soon as the new secret is current: whoever still uses it is locked out
+    #[arg(long)]
+    pub(crate) now_revoke_old: bool,
+    /// Do not ask before --now-revoke-old
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Wait until the new secret is current (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    pub(crate) wait: bool,
+    /// Queue the job and leave
+    #[arg(long, overrides_with = "wait")]
+    pub(crate) no_wait: bool,
+    /// How long to wait, such as 90s or 1h
+    #[arg(long, default_value = "15m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// `keywheel status`.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// One credential only, by its name or its secret's
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,161 @@
+//! `keywheel plan`: a sweep that queues and reports nothing.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use keywheel_core::engine::Engine;
+use keywheel_core::engine::sweep::{Cursor, Mode, Planned, Report, Seen};
+use keywheel_core::ids::{AppId, CredentialName};
+use keywheel_core::rotation::plan::{Finding, Work};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::args::{Global, Plan};
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::shape::{FindingShape, WorkShape, why};
+use crate::terminal::{Terminal, Tone};
+use crate::text::{count, plain};
+
+/// How long a part of the sweep may take. It keeps 45 seconds for the page in hand, so a part lasts about
+/// a quarter of a minute, after which the progress is shown.
+const PART: Duration = Duration::from_mins(1);
+
+/// The result as JSON.
+#[derive(Debug, Serialize)]
+struct Shape {
+    credentials: usize,
+    objects: usize,
+    planned: Vec<PlannedShape>,
+    findings: Vec<FindingShape>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedShape {
+    credential: CredentialName,
+    application: AppId,
+    #[serde(flatten)]
+    work: WorkShape,
+    why: &'static str,
+}
+
+/// Sweeps without doing anything, and prints what would have been done.
+pub(crate) async fn run(
+    global: &Global,
+    args: &Plan,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let progress = terminal.spinner("signing in");
+    let report = read(global, &progress).await;
+    progress.finish_and_clear();
+    let report = report.map_err(|failure| match failure.exit {
+        // 2 would say that something is due.
+        Exit::Usage if args.detailed_exitcode => Failure { exit: Exit::Failed, ..failure },
+        _ => failure,
+    })?;
+    let due = !report.planned.is_empty();
+    if terminal.json {
+        terminal.print_json(&shape(&report))?;
+    } else {
+        print(&report, terminal)?;
+    }
+    Ok(if due && args.detailed_exitcode { Exit::Due } else { Exit::Done })
+}
+
+async fn read(global: &Global, progress: &ProgressBar) -> Result<Report, Failure> {
+    let session = Session::open(global).await?;
+    progress.set_message("reading the directory");
+    let show = |report: &Report| {
+        let objects = count(report.objects, "directory object");
+        progress.set_message(format!("read {objects}, {} due", report.planned.len()));
+    };
+    sweep(&session.engine, show).await
+}
+
+/// All parts of a sweep, put together.
+async fn sweep(engine: &Engine, show: impl Fn(&Report)) -> Result<Report, Failure> {
+    let mut whole = Report::default();
+    let mut next = Some(Cursor::default());
+    while let Some(cursor) = next {
+        let part = engine.sweep(cursor, Mode::DryRun, Instant::now() + PART).await?;
+        whole.planned.extend(part.planned);
+        whole.findings.extend(part.findings);
+        whole.credentials += part.credentials;
+        whole.objects += part.objects;
+        next = part.rest;
+        show(&whole);
+    }
+    Ok(whole)
+}
+
+fn shape(report: &Report) -> Shape {
+    let planned = report.planned.iter().map(|planned| PlannedShape {
+        credential: planned.credential.clone(),
+        application: planned.application,
+        work: WorkShape::from(&planned.work),
+        why: why(&planned.work),
+    });
+    let findings = report.findings.iter().map(|seen| {
+        let name = seen.display_name.clone();
+        FindingShape::new(seen.credential.as_ref(), seen.application, name, &seen.finding)
+    });
+    Shape {
+        credentials: report.credentials,
+        objects: report.objects,
+        planned: planned.collect(),
+        findings: findings.collect(),
+    }
+}
+
+fn print(report: &Report, terminal: &Terminal) -> Result<(), Failure> {
+    if !report.planned.is_empty() {
+        let rows = report.planned.iter().map(planned_row).collect();
+        terminal.print_table(&["CREDENTIAL", "WORK", "WHY", "KEY"], rows)?;
+        terminal.print("")?;
+    }
+    if !report.findings.is_empty() {
+        let rows = report.findings.iter().map(finding_row).collect();
+        terminal.print_table(&["FINDING", "OF", "KEY", "WHAT TO DO"], rows)?;
+        terminal.print("")?;
+    }
+    terminal.print(&format!(
+        "{} due, {}; {} and {} looked at",
+        report.planned.len(),
+        count(report.findings.len(), "finding"),
+        count(report.credentials, "credential"),
+        count(report.objects, "directory object"),
+    ))
+}
+
+fn planned_row(planned: &Planned) -> Vec<(String, Tone)> {
+    let (work, key) = match &planned.work {
+        Work::Rotate { .. } => ("rotate", String::new()),
+        Work::Retire(target) => ("retire key", target.key.to_string()),
+        Work::Resolve { key, .. } => ("remove loser", key.to_string()),
+    };
+    vec![
+        (planned.credential.to_string(), Tone::Plain),
+        (work.to_owned(), Tone::Due),
+        (why(&planned.work).to_owned(), Tone::Plain),
+        (key, Tone::Plain),
+    ]
+}
+
+fn finding_row(seen: &Seen) -> Vec<(String, Tone)> {
+    let of = match (&seen.credential, &seen.display_name) {
+        (Some(credential), _) => credential.to_string(),
+        (None, Some(name)) => format!("{}\n{}", plain(name), seen.application),
+        (None, None) => seen.application.to_string(),
+    };
+    let tone = match &seen.finding {
+        Finding::Stopped(_) | Finding::NativeRotationLate(..) => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    let key = seen.finding.key().map(|key| key.to_string());
+    vec![
+        (seen.finding.name().to_owned(), tone),
+        (of, Tone::Plain),
+        (key.unwrap_or_default(), Tone::Plain),
+        (seen.finding.explanation(), Tone::Plain),
+    ]
+}

@@ -1,0 +1,206 @@
+//! How far a rotation is, by the labels of its secret.
+
+use keywheel_core::ids::{KeyId, VersionId};
+use keywheel_core::rotation::{SecretState, SecretView, Stop};
+use serde::Serialize;
+
+/// What a rotation has behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Step {
+    /// The job is on the queue.
+    Queued,
+    /// A key is minted, its secret stored.
+    Stored,
+    /// The version holds `AWSPENDING`; its secret is being proved.
+    Claimed,
+    /// The version is current.
+    Promoted,
+    /// … and since when is written down: the old key's overlap runs.
+    Recorded,
+    /// The old key is removed.
+    Revoked,
+}
+
+/// What the labels show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It is this far.
+    Step(Step),
+    /// Another version became current meanwhile.
+    Superseded(VersionId),
+    /// It will not be current.
+    Failed(String),
+}
+
+/// The version that is watched.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    /// The version; another rotation's, where that one held the lock first and is resumed instead.
+    pub(super) version: VersionId,
+    replaces: Option<VersionId>,
+    /// The old key, where it is to be removed at once.
+    revoke: Option<KeyId>,
+}
+
+impl Watch {
+    /// Watches a version until it is current, and until the key that is named here is gone.
+    pub(super) fn new(
+        version: VersionId,
+        replaces: Option<VersionId>,
+        revoke: Option<KeyId>,
+    ) -> Self {
+        Self { version, replaces, revoke }
+    }
+
+    /// The steps to be seen, in order.
+    pub(super) fn steps(&self) -> impl Iterator<Item = Step> {
+        use Step::{Claimed, Promoted, Queued, Recorded, Revoked, Stored};
+        let (first, revoke) = (self.replaces.is_none(), self.revoke.is_some());
+        [Queued, Stored, Claimed, Promoted, Recorded, Revoked]
+            .into_iter()
+            // A secret's first version is proved before it is stored, and current at once.
+            .filter(move |step| !(first && *step == Claimed))
+            .filter(move |step| revoke || *step != Revoked)
+    }
+
+    /// The last step.
+    pub(super) fn last(&self) -> Step {
+        match self.revoke {
+            Some(_) => Step::Revoked,
+            None => Step::Recorded,
+        }
+    }
+
+    /// Reads the labels.
+    pub(super) fn see(&mut self, secret: &SecretState) -> Seen {
+        match secret {
+            SecretState::Present(view) => self.see_labels(view),
+            SecretState::Missing if self.replaces.is_none() => Seen::Step(Step::Queued),
+            SecretState::Missing => Seen::Failed(Stop::SecretMissing.explanation().to_owned()),
+            SecretState::ScheduledForDeletion => {
+                Seen::Failed(Stop::SecretScheduledForDeletion.explanation().to_owned())
+            }
+        }
+    }
+
+    fn see_labels(&mut self, view: &SecretView) -> Seen {
+        let current = view.current();
+        if let Some(pending) = view.pending()
+            && view.void(pending).is_none()
+            && current != Some(&self.version)
+        {
+            self.version = pending.clone();
+        }
+        if current == Some(&self.version) {
+            return Seen::Step(self.after_promotion(view));
+        }
+        if view.void(&self.version).is_some() {
+            return Seen::Failed(
+                "its key turned out dead, and it was given up; ask again for a new rotation"
+                    .to_owned(),
+            );
+        }
+        match current {
+            Some(other) if self.replaces.as_ref() != Some(other) => Seen::Superseded(other.clone()),
+            _ if view.pending() == Some(&self.version) => Seen::Step(Step::Claimed),
+            _ if view.key_of(&self.version).is_some() => Seen::Step(Step::Stored),
+            _ => Seen::Step(Step::Queued),
+        }
+    }
+
+    fn after_promotion(&self, view: &SecretView) -> Step {
+        if view.since(&self.version).is_none() {
+            return Step::Promoted;
+        }
+        match self.revoke {
+            Some(key) if !view.named_keys().contains(&key) => Step::Revoked,
+            _ => Step::Recorded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use keywheel_core::rotation::Label;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const OLD: &str = "00000000-0000-0000-0000-00000000000a";
+    const NEW: &str = "00000000-0000-0000-0000-00000000000b";
+    const RIVAL: &str = "00000000-0000-0000-0000-00000000000c";
+
+    fn id(text: &str) -> VersionId {
+        VersionId(text.to_owned())
+    }
+
+    fn key(number: u128) -> KeyId {
+        KeyId(Uuid::from_u128(number))
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn view(versions: &[(&str, &[Label])]) -> SecretState {
+        let mut view = SecretView::default();
+        for (version, labels) in versions {
+            let labels = labels.iter().cloned().collect();
+            view.versions.insert(id(version), labels);
+        }
+        SecretState::Present(view)
+    }
+
+    #[test]
+    fn a_rotation_is_followed_from_the_queue_to_the_removal_of_the_old_key() {
+        let mut watch = Watch::new(id(NEW), Some(id(OLD)), Some(key(1)));
+        let old = [Label::Key(key(1)), Label::Current];
+        let was = [Label::Key(key(1)), Label::Previous];
+        let (new, since) = (Label::Key(key(2)), Label::Since(now()));
+        let stored = [new.clone()];
+        let promoted = [new.clone(), Label::Current];
+        let recorded = [new.clone(), Label::Current, since];
+        for (state, step) in [
+            (view(&[(OLD, &old)]), Step::Queued),
+            (view(&[(OLD, &old), (NEW, &stored)]), Step::Stored),
+            (view(&[(OLD, &old), (NEW, &[new, Label::Pending])]), Step::Claimed),
+            (view(&[(OLD, &was), (NEW, &promoted)]), Step::Promoted),
+            (view(&[(OLD, &was), (NEW, &recorded)]), Step::Recorded),
+            (view(&[(NEW, &recorded)]), Step::Revoked),
+        ] {
+            assert_eq!(watch.see(&state), Seen::Step(step));
+        }
+        assert_eq!(watch.last(), Step::Revoked);
+    }
+
+    #[test]
+    fn a_first_rotation_has_no_claim() {
+        let mut watch = Watch::new(id(NEW), None, None);
+        assert_eq!(watch.see(&SecretState::Missing), Seen::Step(Step::Queued));
+        assert!(watch.steps().all(|step| step != Step::Claimed && step != Step::Revoked));
+        assert_eq!(watch.last(), Step::Recorded);
+    }
+
+    #[test]
+    fn the_rotation_that_holds_the_lock_is_followed_instead() {
+        let mut watch = Watch::new(id(NEW), Some(id(OLD)), None);
+        let old = [Label::Key(key(1)), Label::Current];
+        let rival = [Label::Key(key(3)), Label::Pending];
+        let state = view(&[(OLD, &old), (RIVAL, &rival)]);
+        assert_eq!(watch.see(&state), Seen::Step(Step::Claimed));
+        assert_eq!(watch.version, id(RIVAL));
+    }
+
+    #[test]
+    fn what_will_not_come_is_not_waited_for() {
+        let mut watch = Watch::new(id(NEW), Some(id(OLD)), None);
+        let other = view(&[(RIVAL, &[Label::Key(key(3)), Label::Current])]);
+        assert_eq!(watch.see(&other), Seen::Superseded(id(RIVAL)));
+        let void = [Label::Key(key(2)), Label::Void(now())];
+        let void = view(&[(OLD, &[Label::Current]), (NEW, &void)]);
+        assert!(matches!(watch.see(&void), Seen::Failed(_)));
+        assert!(matches!(watch.see(&SecretState::ScheduledForDeletion), Seen::Failed(_)));
+    }
+}

@@ -1,0 +1,183 @@
+//! How the program ends, and what it says where that is not well.
+
+use std::error::Error;
+use std::ffi::OsString;
+
+use keywheel_core::engine::EngineError;
+use keywheel_core::graph::{self, GraphError};
+use keywheel_core::identity::IdentityError;
+use keywheel_core::manifest::{LoadError, SourceError};
+use keywheel_core::queue::QueueError;
+use keywheel_core::secrets::{self, SecretsError};
+
+/// The option that gives `plan` an exit code of its own, as `terraform plan` has it.
+pub(crate) const DETAILED: &str = "--detailed-exitcode";
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It did what was asked.
+    Done,
+    /// It failed, or the manifest is not valid.
+    Failed,
+    /// `plan --detailed-exitcode`: something is due.
+    Due,
+    /// The command line is wrong.
+    Usage,
+    /// The rotation is still under way.
+    TimedOut,
+    /// What was asked for cannot be done, or failed for good.
+    Refused,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Due | Self::Usage => 2,
+            Self::TimedOut => 3,
+            Self::Refused => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// The exit of a command line that was not carried out: help, the version, or a mistake.
+///
+/// Beside `--detailed-exitcode`, 2 says that something is due: a mistake is then a 1, as Terraform has it.
+pub(crate) fn of_usage(told: &clap::Error, args: impl Iterator<Item = OsString>) -> Exit {
+    match told.exit_code() {
+        0 => Exit::Done,
+        _ if args.into_iter().any(|arg| arg == DETAILED) => Exit::Failed,
+        _ => Exit::Usage,
+    }
+}
+
+/// Why the program does not do what was asked: the thing and the cause, and the cure.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// What and why.
+    pub(crate) what: String,
+    /// What to do about it, where the cause does not say so itself.
+    pub(crate) cure: Option<String>,
+}
+
+impl Failure {
+    /// An error, with what to do about it.
+    pub(crate) fn new(exit: Exit, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), cure: Some(cure.into()) }
+    }
+
+    fn of(error: &(dyn Error + 'static), cure: Option<&str>) -> Self {
+        Self { exit: Exit::Failed, what: chain(error), cure: cure.map(str::to_owned) }
+    }
+}
+
+/// An error with what caused it, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text = format!("{text}: {why}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let cure = match &error {
+            EngineError::Account(_) => Some("check `aws sts get-caller-identity` and AWS_REGION"),
+            EngineError::Graph(error) => graph_cure(error),
+            EngineError::Secrets(error) => secrets_cure(error),
+            EngineError::Queue(error) => queue_cure(error),
+            EngineError::Identity(IdentityError::Setup(_)) => Some(SIGN_IN),
+            EngineError::Unset { name: "KEYWHEEL_QUEUE_URL", .. } => {
+                Some("take the stack's output `QueueUrl`")
+            }
+            EngineError::Setup(_) => Some("check the file that KEYWHEEL_CA_FILE names"),
+            _ => None,
+        };
+        Self::of(&error, cure)
+    }
+}
+
+const SIGN_IN: &str = "run `az login`, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID";
+
+fn graph_cure(error: &GraphError) -> Option<&'static str> {
+    match error.kind() {
+        graph::Kind::SignIn(_) => Some(SIGN_IN),
+        graph::Kind::Throttled => Some("try again in a few minutes"),
+        graph::Kind::Unavailable => {
+            Some("check the network and KEYWHEEL_GRAPH_ENDPOINT, and try again")
+        }
+        _ => None,
+    }
+}
+
+fn secrets_cure(error: &SecretsError) -> Option<&'static str> {
+    match error.kind {
+        secrets::Kind::AccessDenied => Some(
+            "allow secretsmanager:DescribeSecret and secretsmanager:ListSecrets; no value is ever read here",
+        ),
+        secrets::Kind::Unavailable => {
+            Some("check the network and the AWS credentials, and try again")
+        }
+        _ => None,
+    }
+}
+
+fn queue_cure(error: &QueueError) -> Option<&'static str> {
+    matches!(error, QueueError::Unsent(_) | QueueError::Failed { .. })
+        .then_some("check KEYWHEEL_QUEUE_URL and allow sqs:SendMessage; asking again is safe, two jobs make one rotation")
+}
+
+impl From<SecretsError> for Failure {
+    fn from(error: SecretsError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let cure = match &error {
+            LoadError::File { .. } => Some("check the path, or give another with --manifest"),
+            _ => None,
+        };
+        Self::of(&error, cure)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self { exit: Exit::Usage, ..Self::of(&error, None) }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let what = format!("the result cannot be written: {error}");
+        Self::new(Exit::Failed, what, "check where standard output goes")
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::of(&error, Some("please report this"))
+    }
+}

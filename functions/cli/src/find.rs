@@ -1,0 +1,182 @@
+//! From what a person calls a credential to the credential.
+
+use keywheel_core::engine::Engine;
+use keywheel_core::ids::{AppId, CredentialName};
+use keywheel_core::manifest::{Credential, Manifest, Rule};
+
+use crate::exit::{Exit, Failure};
+use crate::session::soon;
+use crate::text::plain;
+
+/// As many names as an error lists.
+const SHOWN: usize = 10;
+
+/// The credential of this name, of this application, or of both.
+pub(crate) async fn find(
+    engine: &Engine,
+    name: Option<&str>,
+    application: Option<AppId>,
+) -> Result<Credential, Failure> {
+    let manifest = engine.manifest();
+    if let Some(name) = name
+        && let Some(listed) = listed(manifest, name)
+    {
+        return of_application(listed, application);
+    }
+    let application = match (name, application) {
+        (None, Some(application)) => match listed_of(manifest, application).as_slice() {
+            [] => application,
+            [only] => return Ok((*only).clone()),
+            several => return Err(ambiguous(application, several)),
+        },
+        (Some(name), given) => {
+            // The name of a rule's credential holds its application's id.
+            let ruled = manifest.credential_of_secret(name);
+            let ruled = ruled.ok_or_else(|| unknown(manifest, name))?;
+            of_application(ruled, given)?.application
+        }
+        (None, None) => {
+            let cure = "give its name, or --application";
+            return Err(Failure::new(Exit::Usage, "no credential is named", cure));
+        }
+    };
+    // A pattern alone would take any application: only the tag in Graph makes it one of the rule's.
+    let ruled = engine.ruled(application, soon()).await?;
+    let ruled = ruled.ok_or_else(|| untagged(manifest, application))?;
+    match name {
+        Some(name) if ruled.name.0 != name => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "application {application} is the credential {} by its tags, not {}",
+                ruled.name,
+                plain(name)
+            ),
+            format!("name {}", ruled.name),
+        )),
+        _ => Ok(ruled),
+    }
+}
+
+/// A credential that the manifest lists, by its name or its secret's.
+fn listed(manifest: &Manifest, name: &str) -> Option<Credential> {
+    manifest.credential(&CredentialName(name.to_owned()), None).or_else(|| {
+        let mut all = manifest.credentials();
+        all.find(|one| one.secret.as_str() == name).cloned()
+    })
+}
+
+fn listed_of(manifest: &Manifest, application: AppId) -> Vec<&Credential> {
+    let all = manifest.credentials();
+    all.filter(|one| one.application == application).collect()
+}
+
+fn of_application(found: Credential, wanted: Option<AppId>) -> Result<Credential, Failure> {
+    match wanted {
+        Some(wanted) if wanted != found.application => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "credential {} is of application {}, not {wanted}",
+                found.name, found.application
+            ),
+            "leave --application out, or correct the manifest",
+        )),
+        _ => Ok(found),
+    }
+}
+
+fn ambiguous(application: AppId, several: &[&Credential]) -> Failure {
+    let names: Vec<&str> = several.iter().map(|one| one.name.0.as_str()).collect();
+    let what = format!("application {application} has several credentials");
+    Failure::new(Exit::Refused, what, format!("name one of {}", list(&names)))
+}
+
+fn untagged(manifest: &Manifest, application: AppId) -> Failure {
+    let tags: Vec<&str> = manifest.rules().iter().map(Rule::tag).collect();
+    let what = format!("application {application} has no credential in the manifest");
+    let cure = if tags.is_empty() {
+        "add it to the manifest".to_owned()
+    } else {
+        format!("tag it in Entra with one of {}, or add it to the manifest", list(&tags))
+    };
+    Failure::new(Exit::Refused, what, cure)
+}
+
+fn unknown(manifest: &Manifest, name: &str) -> Failure {
+    let names: Vec<&str> = manifest.credentials().map(|one| one.name.0.as_str()).collect();
+    let cure = match nearest(name, &names) {
+        Some(near) => format!("did you mean {near}?"),
+        None if names.is_empty() => {
+            "the manifest lists none; name a rule's by its secret, or give --application".to_owned()
+        }
+        None => format!("name one of {}", list(&names)),
+    };
+    let what = format!("the manifest has no credential {}", plain(name));
+    Failure::new(Exit::Refused, what, cure)
+}
+
+fn list(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| plain(name)).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The name that was probably meant: at most a third of its letters are wrong, or it is the only one that
+/// has the given text in it.
+fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let within = |name: &&&str| name.to_lowercase().contains(&given);
+    if let [only] = names.iter().filter(within).collect::<Vec<_>>().as_slice() {
+        return Some(only);
+    }
+    let scored = names.iter().map(|name| (distance(&given, &name.to_lowercase()), *name));
+    let (distance, best) = scored.min_by_key(|(distance, _)| *distance)?;
+    (distance * 3 <= given.chars().count()).then_some(best)
+}
+
+/// Levenshtein's distance.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (index, from) in from.chars().enumerate() {
+        let mut next = vec![index + 1];
+        let mut left = index + 1;
+        for ((diagonal, above), to) in row.iter().zip(row.iter().skip(1)).zip(&to) {
+            left = (diagonal + usize::from(from != *to)).min(above + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_meant_and_a_far_one_is_not() {
+        let names = ["monk-deployment", "aks-prod", "aks-test"];
+        assert_eq!(nearest("monk-deploymnet", &names), Some("monk-deployment"));
+        assert_eq!(nearest("Monk", &names), Some("monk-deployment"));
+        assert_eq!(nearest("aks-prd", &names), Some("aks-prod"));
+        assert_eq!(nearest("vault", &names), None);
+        assert_eq!(nearest("aks", &names), None);
+    }
+
+    #[test]
+    fn distances_are_levenshteins() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
+    }
+
+    #[test]
+    fn long_lists_are_cut_short() {
+        let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(list(&names).ends_with("n9 and 2 more"));
+    }
+}

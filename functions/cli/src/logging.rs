@@ -1,0 +1,19 @@
+//! The log: on standard error, so that standard output holds results only.
+
+use keywheel_core::http;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Lines on standard error at the level of `KEYWHEEL_LOG` (default `warn`).
+///
+/// Only Keywheel's own: what the HTTP stack says at debug level may hold headers and bodies.
+pub(crate) fn init() {
+    let level = http::env("KEYWHEEL_LOG").and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(LevelFilter::WARN);
+    let filter = format!("keywheel={level},keywheel_core={level}");
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,149 @@
+//! What is written, and where: results on standard output, everything else on standard error.
+
+use std::io::{self, ErrorKind, IsTerminal, Stderr, Stdout, Write};
+use std::time::Duration;
+
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use keywheel_core::http;
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::text::plain;
+
+/// The standard streams, and how they are to be written to.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    /// Results are JSON.
+    pub(crate) json: bool,
+    quiet: bool,
+    out: Stdout,
+    err: Stderr,
+    colours: Colours,
+}
+
+/// Which of the streams takes colours.
+#[derive(Clone, Copy, Debug)]
+struct Colours {
+    out: bool,
+    err: bool,
+}
+
+/// What a cell of a table means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Nothing in particular.
+    Plain,
+    /// Something is under way or due.
+    Due,
+    /// Somebody has to do something.
+    Bad,
+}
+
+impl Terminal {
+    /// Looks at the streams and at `NO_COLOR`.
+    pub(crate) fn new(global: &Global) -> Self {
+        let (out, err) = (io::stdout(), io::stderr());
+        let wanted = http::env("NO_COLOR").is_none();
+        let colours =
+            Colours { out: wanted && out.is_terminal(), err: wanted && err.is_terminal() };
+        Self { json: global.json, quiet: global.quiet, out, err, colours }
+    }
+
+    /// Writes a result. A reader that went away (`| head`) has read enough: that is no failure.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = self.out.lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }
+
+    /// Writes a result as JSON, in one document.
+    pub(crate) fn print_json<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        self.print(&serde_json::to_string_pretty(value)?)
+    }
+
+    /// Writes a table. Without a terminal, each row is as wide as it is.
+    pub(crate) fn print_table(
+        &self,
+        header: &[&str],
+        rows: Vec<Vec<(String, Tone)>>,
+    ) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table
+            .load_style(TableStyle::new())
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header(header.iter().map(|name| self.heading(name)));
+        for row in rows {
+            let cells = row.into_iter().map(|(text, tone)| self.cell(&text, tone));
+            table.add_row(cells);
+        }
+        if let Some(first) = table.column_mut(0) {
+            first.set_padding((0, 1));
+        }
+        self.print(&table.trim_fmt())
+    }
+
+    fn heading(&self, name: &str) -> Cell {
+        let cell = Cell::new(name);
+        if self.colours.out { cell.add_attribute(Attribute::Bold) } else { cell }
+    }
+
+    fn cell(&self, text: &str, tone: Tone) -> Cell {
+        let lines: Vec<String> = text.lines().map(plain).collect();
+        let cell = Cell::new(lines.join("\n"));
+        match tone {
+            Tone::Due if self.colours.out => cell.fg(Color::Yellow),
+            Tone::Bad if self.colours.out => cell.fg(Color::Red),
+            _ => cell,
+        }
+    }
+
+    /// Says something beside the result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            // Nobody is left to tell that standard error is closed.
+            let _ = writeln!(self.err.lock(), "{text}");
+        }
+    }
+
+    /// Says why it failed, `--quiet` or not.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        let (red, off) = if self.colours.err { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let what: Vec<String> = failure.what.lines().map(plain).collect();
+        let mut text = format!("{red}error:{off} {}", what.join("\n"));
+        if let Some(cure) = &failure.cure {
+            text = format!("{text}\n  cure: {}", plain(cure));
+        }
+        let _ = writeln!(self.err.lock(), "{text}");
+    }
+
+    /// Asks a question on standard error; `None`: there is nobody to ask.
+    pub(crate) fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
+        if !io::stdin().is_terminal() || !self.err.is_terminal() {
+            return Ok(None);
+        }
+        let mut err = self.err.lock();
+        write!(err, "{question} [y/N] ")?;
+        err.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        let answer = answer.trim().to_ascii_lowercase();
+        Ok(Some(matches!(answer.as_str(), "y" | "yes")))
+    }
+
+    /// A sign of life on standard error; nothing without a terminal, or with `--quiet`.
+    pub(crate) fn spinner(&self, doing: &str) -> ProgressBar {
+        let target =
+            if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(doing.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+}
