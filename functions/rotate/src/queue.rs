@@ -102,3 +102,19 @@ async fn bury(queue: &Queue, message: &SqsMessage, why: &str) -> Result<bool, En
         Err(failure) => Err(failure.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_event_holds_a_job() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/rotate-queue.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let batch: SqsEvent = serde_json::from_str(&text).unwrap();
+        let job = Job::parse(batch.records[0].body.as_deref().unwrap()).unwrap();
+        assert_eq!(job.credential.0, "monk-deployment");
+        let group = batch.records[0].attributes.get("MessageGroupId").unwrap();
+        assert_eq!(&job.group_id(), group);
+    }
+}

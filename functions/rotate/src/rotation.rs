@@ -19,3 +19,17 @@ pub(crate) async fn handle(
     info!(secret = event.secret_id, step = event.step, "done");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_event_is_a_step() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/rotate-secretsmanager.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let event: SecretsManagerSecretRotationEvent = serde_json::from_str(&text).unwrap();
+        assert_eq!(Step::parse(&event.step), Some(Step::Create));
+        assert!(event.client_request_token.len() >= 32);
+    }
+}

@@ -76,30 +76,29 @@ mod tests {
 
     use super::*;
 
+    fn sample(name: &str) -> Value {
+        let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     #[test]
     fn a_schedule_and_an_empty_invocation_begin_at_the_beginning() {
-        let scheduled =
-            json!({ "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {} });
-        for event in [scheduled, json!({}), Value::Null] {
+        for event in [sample("sweep-schedule"), json!({}), Value::Null] {
             assert_eq!(Trigger::parse(event).unwrap(), Trigger::default());
         }
     }
 
     #[test]
     fn a_sweep_that_ran_out_of_time_goes_on() {
-        let next = "https://graph.microsoft.com/v1.0/applications?$skiptoken=x";
-        let event = json!({
-            "source": "keywheel",
-            "detail-type": "keywheel.sweep.continued",
-            "detail": { "listing": "applications", "next": next },
-        });
-        let cursor = Cursor { listing: Listing::Applications, next: Some(next.to_owned()) };
+        let event = sample("sweep-continued");
+        let next = event["detail"]["next"].as_str().map(str::to_owned);
+        let cursor = Cursor { listing: Listing::Applications, next };
         assert_eq!(Trigger::parse(event).unwrap(), Trigger { cursor, dry_run: false });
     }
 
     #[test]
     fn a_misspelt_invocation_is_refused_rather_than_swept() {
         assert!(Trigger::parse(json!({ "dryrun": true })).is_err());
-        assert!(Trigger::parse(json!({ "dry_run": true })).unwrap().dry_run);
+        assert!(Trigger::parse(sample("sweep-dry-run")).unwrap().dry_run);
     }
 }
