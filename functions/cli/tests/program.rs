@@ -102,11 +102,13 @@ fn each_problem_has_its_place_and_its_cure() {
     assert_eq!(code, 1);
     assert_eq!(shape["valid"], false);
     assert_eq!(shape["tenant"], Value::Null);
-    assert_eq!(shape["problems"][0]["line"], 4);
-    assert_eq!(shape["problems"][0]["column"], 18);
-    let path = &shape["problems"][0]["path"];
-    assert_eq!(path, "credentials.aks-prod.application");
-    assert!(shape["problems"][0]["what"].is_string() && shape["problems"][0]["cure"].is_string());
+    let problem = |path: &str| {
+        let mut all = shape["problems"].as_array().unwrap().iter();
+        all.find(|problem| problem["path"] == path).unwrap()
+    };
+    let problem = problem("credentials.aks-prod.application");
+    assert_eq!((&problem["line"], &problem["column"]), (&4.into(), &18.into()));
+    assert!(problem["what"].is_string() && problem["cure"].is_string());
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn a_manifest_comes_from_standard_input_and_from_the_option_and_from_the_variabl
     drop(stdin);
     let (code, out, _) = told(child.wait_with_output().unwrap());
     assert_eq!(code, 1);
-    assert!(out.starts_with("<stdin>:4:18: "), "{out}");
+    assert!(out.contains("<stdin>:4:18: "), "{out}");
 
     let (_dir, valid) = manifest(VALID);
     let (_other, invalid) = manifest(INVALID);
