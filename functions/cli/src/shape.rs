@@ -2,7 +2,8 @@
 //! be added, none is taken away or changes its meaning.
 
 use keywheel_core::ids::{AppId, CredentialName};
-use keywheel_core::rotation::plan::{Finding, Work};
+use keywheel_core::rotation::finding::Finding;
+use keywheel_core::rotation::plan::Work;
 use serde::Serialize;
 
 /// One thing that a sweep would queue.

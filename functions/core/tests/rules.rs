@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
+use keywheel_core::rotation::finding::{Certificate, Finding, inspect};
 use keywheel_core::rotation::names::{display_name, minted_by};
-use keywheel_core::rotation::plan::{self, Finding, Plan, Reason, Trigger, Work, inspect};
+use keywheel_core::rotation::plan::{self, Plan, Reason, Trigger, Work};
 use keywheel_core::rotation::proof::{Proof, Verdict};
 use keywheel_core::rotation::retire::{Standing, standing};
 use keywheel_core::rotation::{
@@ -304,7 +305,7 @@ fn keys_and_certificates_are_inspected() {
         key(3, None, days(-10), None),
         key(4, None, days(-10), Some(days(3_640))),
     ];
-    let certificate = plan::Certificate { key_id: key_id(5), end: Some(days(12)) };
+    let certificate = Certificate { key_id: key_id(5), end: Some(days(12)) };
     let soon = TimeDelta::days(30);
     let lifetime = TimeDelta::days(180);
     let managed =

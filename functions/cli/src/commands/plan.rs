@@ -6,7 +6,8 @@ use indicatif::ProgressBar;
 use keywheel_core::engine::Engine;
 use keywheel_core::engine::sweep::{Cursor, Mode, Planned, Report, Seen};
 use keywheel_core::ids::{AppId, CredentialName};
-use keywheel_core::rotation::plan::{Finding, Work};
+use keywheel_core::rotation::finding::Finding;
+use keywheel_core::rotation::plan::Work;
 use serde::Serialize;
 use tokio::time::Instant;
 

@@ -10,6 +10,7 @@ use super::{Engine, EngineError};
 use crate::graph::{Application, CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
 use crate::manifest::{self, Credential, Rule};
+use crate::rotation::finding::inspect;
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::retire::{Standing, standing};
 use crate::rotation::{Principal, Scope, SecretState};
@@ -68,7 +69,7 @@ impl Engine {
             let scopes = self.scopes_beside(credential);
             let scopes: Vec<&Scope> = scopes.iter().collect();
             let policy = &terms.policy;
-            plan.findings.extend(plan::inspect(
+            plan.findings.extend(inspect(
                 &principal.keys,
                 &[],
                 &scopes,

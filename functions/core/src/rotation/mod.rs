@@ -13,6 +13,7 @@
 //! | … and `keywheel:void` | **void**: given up, will never be current; its key goes soon |
 
 pub mod calls;
+pub mod finding;
 pub mod names;
 pub mod observed;
 pub mod plan;

@@ -1,5 +1,11 @@
 //! The rules run through every crash point and every interleaving of two tries of one credential.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod label_rules;
 mod scenario;

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use keywheel_core::engine::look::Look;
 use keywheel_core::ids::{KeyId, RotationId, VersionId};
 use keywheel_core::manifest::Credential;
-use keywheel_core::rotation::plan::{Finding, Reason, Work};
+use keywheel_core::rotation::finding::Finding;
+use keywheel_core::rotation::plan::{Reason, Work};
 use keywheel_core::rotation::{SecretState, Stop};
 use uuid::Uuid;
 

@@ -7,23 +7,26 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+mod found;
+
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::info;
-use uuid::Uuid;
 
 use super::{Engine, EngineError};
-use crate::audit::{CloudEvent, EventData, EventType, event_id};
-use crate::graph::{Application, CallOptions, Detail, PageLink, ServicePrincipal};
-use crate::ids::{AppId, CredentialName, ObjectId, RotationId};
+use crate::audit::CloudEvent;
+use crate::graph::{CallOptions, Detail, PageLink};
+use crate::ids::AppId;
 use crate::manifest::{Credential, KeyOn, Rule};
-use crate::queue::{Job, Queue, RevokeOld, SCHEMA};
-use crate::rotation::plan::{self, Certificate, Finding, Plan, Trigger, Work};
-use crate::rotation::{Key, Principal, Scope, SecretState, SecretView};
+use crate::queue::{Job, Queue, RevokeOld};
+use crate::rotation::finding::inspect;
+use crate::rotation::plan::{self, Plan, Trigger};
+use crate::rotation::{Principal, Scope, SecretState, SecretView};
 
-/// Who asks for what a sweep queues.
-const SWEEP: &str = "keywheel sweep";
+use found::{Object, SWEEP};
+pub use found::{Planned, Seen};
+
 /// What a page may need after it is read: it is not begun with less time left.
 const RESERVE: Duration = Duration::from_secs(45);
 /// `ListSecrets` filters by at most this many prefixes.
@@ -69,30 +72,6 @@ pub enum Mode<'a> {
     DryRun,
 }
 
-/// A credential and what is to be done about it.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// The credential.
-    pub credential: CredentialName,
-    /// Its application.
-    pub application: AppId,
-    /// What to do.
-    pub work: Work,
-}
-
-/// Something seen and only reported.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The credential, where one is concerned.
-    pub credential: Option<CredentialName>,
-    /// The application.
-    pub application: AppId,
-    /// Its display name, where it was read.
-    pub display_name: Option<String>,
-    /// What.
-    pub finding: Finding,
-}
-
 /// What a sweep came to.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -106,16 +85,6 @@ pub struct Report {
     pub objects: usize,
     /// Where it goes on, if its time was not enough.
     pub rest: Option<Cursor>,
-}
-
-/// An application or a service principal, as far as a sweep is concerned.
-struct Object {
-    id: ObjectId,
-    application: AppId,
-    display_name: Option<String>,
-    tags: Vec<String>,
-    keys: Vec<Key>,
-    certificates: Vec<Certificate>,
 }
 
 /// What one credential's plan rests on.
@@ -360,7 +329,7 @@ impl Engine {
         report: &mut Report,
     ) {
         let now = self.graph.now();
-        let found = plan::inspect(&object.keys, &object.certificates, scopes, soon, lifetime, now);
+        let found = inspect(&object.keys, &object.certificates, scopes, soon, lifetime, now);
         let credential =
             credentials.iter().find(|credential| credential.application == object.application);
         report.findings.extend(found.into_iter().map(|finding| Seen {
@@ -398,78 +367,4 @@ type Scopes = BTreeMap<(AppId, KeyOn), (Vec<Scope>, (TimeDelta, TimeDelta))>;
 
 fn by_app_id(objects: impl Iterator<Item = Object>) -> HashMap<AppId, Object> {
     objects.map(|object| (object.application, object)).collect()
-}
-
-impl Planned {
-    /// The job that carries it out; a new rotation gets its id here, before anything is minted.
-    pub fn job(&self, requested_by: &str, revoke_old: RevokeOld) -> Job {
-        use crate::queue::Work as Queued;
-        let work = match self.work.clone() {
-            Work::Rotate { rotation, replaces, reason } => Queued::Rotate {
-                rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4())),
-                replaces,
-                reason,
-                revoke_old,
-            },
-            Work::Retire(target) => Queued::Retire { version: target.version, key: target.key },
-            Work::Resolve { rotation, key } => Queued::Resolve { rotation, key },
-        };
-        Job {
-            schema: SCHEMA,
-            credential: self.credential.clone(),
-            application: self.application,
-            work,
-            requested_by: requested_by.to_owned(),
-            continuation: 0,
-        }
-    }
-}
-
-impl Seen {
-    /// The finding as an event. Its id is the same all day, so that hourly sweeps do not repeat it.
-    fn event(&self, now: DateTime<Utc>) -> CloudEvent {
-        let kind = EventType::Finding(self.finding.name().to_owned());
-        let subject =
-            self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));
-        let day = format!("{subject} {} {}", self.application, now.date_naive());
-        let id = event_id(&day, &kind.to_string(), self.finding.key());
-        let mut data = EventData::of(subject, self.application);
-        data.key = self.finding.key();
-        data.requested_by = Some(SWEEP.to_owned());
-        data.reason = Some(self.finding.explanation());
-        CloudEvent::new(id, kind, now, data)
-    }
-}
-
-fn certificates(listed: Option<Vec<crate::graph::Certificate>>) -> Vec<Certificate> {
-    let known = |certificate: crate::graph::Certificate| {
-        Some(Certificate { key_id: certificate.key_id?, end: certificate.end })
-    };
-    listed.unwrap_or_default().into_iter().filter_map(known).collect()
-}
-
-impl From<Application> for Object {
-    fn from(application: Application) -> Self {
-        Self {
-            id: application.object_id,
-            application: application.app_id,
-            display_name: application.display_name,
-            tags: application.tags,
-            keys: application.keys,
-            certificates: certificates(application.certificates),
-        }
-    }
-}
-
-impl From<ServicePrincipal> for Object {
-    fn from(principal: ServicePrincipal) -> Self {
-        Self {
-            id: principal.object_id,
-            application: principal.app_id,
-            display_name: principal.display_name,
-            tags: principal.tags,
-            keys: principal.keys,
-            certificates: certificates(principal.certificates),
-        }
-    }
 }

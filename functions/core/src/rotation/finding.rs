@@ -1,0 +1,132 @@
+//! What a sweep only reports: about the credentials it manages, and about what nobody manages.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Scope;
+use super::observed::Key;
+use super::stop::Stop;
+use crate::ids::KeyId;
+
+/// Something a sweep saw and only reports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finding {
+    /// A rotation would stop for this reason.
+    Stopped(Stop),
+    /// A key on a managed application that Keywheel did not mint.
+    ForeignKey(KeyId),
+    /// A key without an end.
+    EndlessKey(KeyId),
+    /// A key whose life is longer than the policy allows.
+    LifetimeOverPolicy(KeyId),
+    /// A key that expires soon (or has expired) and that nobody manages.
+    ExpiringKey(KeyId, DateTime<Utc>),
+    /// A certificate that expires soon or has expired.
+    ExpiringCertificate(KeyId, DateTime<Utc>),
+    /// `trigger: native`, and Secrets Manager's schedule is late.
+    NativeRotationLate(KeyId, DateTime<Utc>),
+}
+
+impl Finding {
+    /// The finding's name, as in `keywheel.finding.<name>`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped(stop) => stop.name(),
+            Self::ForeignKey(_) => "foreign-key",
+            Self::EndlessKey(_) => "endless-key",
+            Self::LifetimeOverPolicy(_) => "lifetime-over-policy",
+            Self::ExpiringKey(..) => "expiring-key",
+            Self::ExpiringCertificate(..) => "expiring-certificate",
+            Self::NativeRotationLate(..) => "native-rotation-late",
+        }
+    }
+
+    /// The key or certificate that it is about.
+    pub fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Stopped(_) => None,
+            Self::ForeignKey(key)
+            | Self::EndlessKey(key)
+            | Self::LifetimeOverPolicy(key)
+            | Self::ExpiringKey(key, _)
+            | Self::ExpiringCertificate(key, _)
+            | Self::NativeRotationLate(key, _) => Some(*key),
+        }
+    }
+}
+
+impl Finding {
+    /// What it means and what to do about it, in a sentence for people.
+    pub fn explanation(&self) -> String {
+        match self {
+            Self::Stopped(stop) => stop.explanation().to_owned(),
+            Self::ForeignKey(_) => {
+                "a key that Keywheel did not mint; name it under `retire_keys` to have it removed"
+                    .into()
+            }
+            Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
+            Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
+            Self::ExpiringKey(_, at) => {
+                format!(
+                    "expires on {}, and nobody manages it; add it to the manifest",
+                    at.date_naive()
+                )
+            }
+            Self::ExpiringCertificate(_, at) => {
+                format!("expires on {}; Keywheel does not rotate certificates", at.date_naive())
+            }
+            Self::NativeRotationLate(_, at) => format!(
+                "expires on {}, and Secrets Manager's rotation schedule has not replaced it; check the schedule",
+                at.date_naive()
+            ),
+        }
+    }
+}
+
+/// A certificate (Graph `keyCredential`): Keywheel only watches them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// `keyId`.
+    pub key_id: KeyId,
+    /// `endDateTime`.
+    pub end: Option<DateTime<Utc>>,
+}
+
+/// What an application's keys and certificates tell, whoever manages them.
+///
+/// `scopes` are those of the manifest's credentials on this application; empty: nobody manages it.
+pub fn inspect(
+    keys: &[Key],
+    certificates: &[Certificate],
+    scopes: &[&Scope],
+    rotate_before: TimeDelta,
+    lifetime: TimeDelta,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let soon = now + rotate_before;
+    let mut findings = Vec::new();
+    for key in keys {
+        let ours = scopes.iter().any(|scope| key.minted_by(scope).is_some());
+        if !ours && !scopes.is_empty() {
+            findings.push(Finding::ForeignKey(key.key_id));
+        }
+        match key.end {
+            None => findings.push(Finding::EndlessKey(key.key_id)),
+            Some(end) => {
+                if !ours && end <= soon {
+                    findings.push(Finding::ExpiringKey(key.key_id, end));
+                }
+                // A day's grace: Graph rounds, and people count months.
+                let life = key.start.map(|start| end - start);
+                if life.is_some_and(|life| life > lifetime + TimeDelta::days(1)) {
+                    findings.push(Finding::LifetimeOverPolicy(key.key_id));
+                }
+            }
+        }
+    }
+    let expiring = certificates.iter().filter_map(|certificate| {
+        let end = certificate.end.filter(|end| *end <= soon)?;
+        Some(Finding::ExpiringCertificate(certificate.key_id, end))
+    });
+    findings.extend(expiring);
+    findings
+}
