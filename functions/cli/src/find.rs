@@ -40,19 +40,14 @@ pub(crate) async fn find(
             return Err(Failure::new(Exit::Usage, "no credential is named", cure));
         }
     };
+    if let [listed, ..] = listed_of(manifest, application).as_slice() {
+        return Err(elsewhere(application, &listed.name, name));
+    }
     // A pattern alone would take any application: only the tag in Graph makes it one of the rule's.
     let ruled = engine.ruled(application, soon()).await?;
     let ruled = ruled.ok_or_else(|| untagged(manifest, application))?;
     match name {
-        Some(name) if ruled.name.0 != name => Err(Failure::new(
-            Exit::Refused,
-            format!(
-                "application {application} is the credential {} by its tags, not {}",
-                ruled.name,
-                plain(name)
-            ),
-            format!("name {}", ruled.name),
-        )),
+        Some(given) if ruled.name.0 != given => Err(elsewhere(application, &ruled.name, name)),
         _ => Ok(ruled),
     }
 }
@@ -82,6 +77,13 @@ fn of_application(found: Credential, wanted: Option<AppId>) -> Result<Credential
         )),
         _ => Ok(found),
     }
+}
+
+/// A rule's pattern fits the name, but the application has its credential elsewhere.
+fn elsewhere(application: AppId, actual: &CredentialName, given: Option<&str>) -> Failure {
+    let given = plain(given.unwrap_or_default());
+    let what = format!("application {application} is the credential {actual}, not {given}");
+    Failure::new(Exit::Refused, what, format!("name {actual}"))
 }
 
 fn ambiguous(application: AppId, several: &[&Credential]) -> Failure {

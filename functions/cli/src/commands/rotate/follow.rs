@@ -174,6 +174,7 @@ impl<'a> Follow<'a> {
             Step::Stored => format!("stored    version {version}{key}"),
             Step::Claimed => "claimed   AWSPENDING; the new secret is being proved".to_owned(),
             Step::Promoted => format!("promoted  AWSCURRENT is version {version}{key}"),
+            Step::Recorded if self.watch.is_first() => "recorded".to_owned(),
             Step::Recorded => "recorded  the old key's overlap runs".to_owned(),
             Step::Revoked => "revoked   the old key is removed".to_owned(),
         }

@@ -30,13 +30,13 @@ pub(crate) async fn run(
         && failure.exit == Exit::Refused
         && terminal.json
     {
-        terminal.print_json(&Shape::refused(args.name.as_deref(), failure))?;
+        terminal.print_json(&Shape::refused(args, failure))?;
     }
     let (session, credential, decision) = prepared?;
     let job = job(&session, &credential, &decision, args);
     let queue = session.clients.queue()?;
     queue.send_batch(std::slice::from_ref(&job)).await?;
-    let mut shape = Shape::queued(&credential, &decision, &job, args.now_revoke_old);
+    let mut shape = Shape::queued(&credential, &decision, &job, args);
     if args.no_wait && !args.wait {
         return shape.tell(terminal, Exit::Done);
     }

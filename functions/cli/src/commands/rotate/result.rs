@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::decide::Decision;
 use super::follow::{End, Follow, Passed};
 use super::watch::Step;
+use crate::args::Rotate;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use crate::text::{relative, stamp};
@@ -43,15 +44,20 @@ pub(super) struct Shape {
     goes: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
+fn revoke_old(args: &Rotate) -> &'static str {
+    if args.now_revoke_old { "now" } else { "after-overlap" }
+}
+
 impl Shape {
     /// Nothing was queued.
-    pub(super) fn refused(name: Option<&str>, why: &Failure) -> Self {
+    pub(super) fn refused(args: &Rotate, why: &Failure) -> Self {
         let cure = why.cure.as_ref().map(|cure| format!("; {cure}"));
         Self {
-            credential: name.map(str::to_owned),
+            credential: args.name.clone(),
+            application: args.application,
             outcome: "refused",
             why: Some(format!("{}{}", why.what, cure.unwrap_or_default())),
-            revoke_old: "after-overlap",
+            revoke_old: revoke_old(args),
             ..Self::default()
         }
     }
@@ -61,7 +67,7 @@ impl Shape {
         credential: &Credential,
         decision: &Decision,
         job: &Job,
-        revoke_now: bool,
+        args: &Rotate,
     ) -> Self {
         Self {
             credential: Some(credential.name.to_string()),
@@ -72,7 +78,7 @@ impl Shape {
             resumed: decision.resumed,
             replaces: decision.replaces.clone(),
             old_key: decision.old_key,
-            revoke_old: if revoke_now { "now" } else { "after-overlap" },
+            revoke_old: revoke_old(args),
             requested_by: Some(job.requested_by.clone()),
             ..Self::default()
         }

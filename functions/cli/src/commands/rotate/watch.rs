@@ -56,12 +56,17 @@ impl Watch {
     /// The steps to be seen, in order.
     pub(super) fn steps(&self) -> impl Iterator<Item = Step> {
         use Step::{Claimed, Promoted, Queued, Recorded, Revoked, Stored};
-        let (first, revoke) = (self.replaces.is_none(), self.revoke.is_some());
+        let (first, revoke) = (self.is_first(), self.revoke.is_some());
         [Queued, Stored, Claimed, Promoted, Recorded, Revoked]
             .into_iter()
             // A secret's first version is proved before it is stored, and current at once.
             .filter(move |step| !(first && *step == Claimed))
             .filter(move |step| revoke || *step != Revoked)
+    }
+
+    /// Whether the secret had no value before.
+    pub(super) fn is_first(&self) -> bool {
+        self.replaces.is_none()
     }
 
     /// The last step.
