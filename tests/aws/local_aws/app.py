@@ -111,6 +111,8 @@ class App:
                 return functions.invocations()
             case ("GET", "idle"):
                 return {"busy": functions.busy(), "rotations": rotation.running()}
+            case ("POST", "clock"):
+                return {"ahead_seconds": federation.advance(data["advance_seconds"])}
             case ("POST", "functions/kill"):
                 return {"killed": functions.kill(data["function"])}
             case ("POST", "rotations/retry"):

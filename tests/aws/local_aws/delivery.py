@@ -1,4 +1,4 @@
-"""Delivery to functions as AWS does it: FIFO groups side by side; EventBridge with permission, retry, dead letters."""
+"""Delivery to functions as AWS does it: FIFO groups side by side; EventBridge and its Scheduler on time, with dead letters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import logging
 
 from ministack.core.arn import parse_arn
-from ministack.services import eventbridge, lambda_svc
+from ministack.services import eventbridge, lambda_svc, scheduler
 
 from . import functions
 
@@ -52,6 +52,17 @@ def install() -> None:
             return concurrency(mapping, record, config, queue)
         return (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency") or _MOST_GROUPS_AT_ONCE
 
+    update_schedule = scheduler._update_schedule
+
+    def updated(name: str, body: dict) -> object:
+        """A schedule with another time fires at that time, whether it has fired before or not."""
+        answer = update_schedule(name, body)
+        for key in [key for key in scheduler._schedule_last_fired if key[-1].split("/")[-1] == name]:
+            del scheduler._schedule_last_fired[key]
+        return answer
+
+    scheduler._update_schedule = updated
+    scheduler._SCHEDULE_TICK_INTERVAL = 1
     eventbridge._invoke_target = with_target
     eventbridge._dispatch_to_lambda = _to_lambda
     lambda_svc._sqs_esm_concurrency = groups_at_once

@@ -21,6 +21,14 @@ ISSUER_PATH = "/_local/oidc"
 _issuer = ""
 _enabled = True
 _keys: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {}
+_ahead = 0.0  # seconds that tests have let pass for STS
+
+
+def advance(seconds: float) -> float:
+    """Let time pass for the tokens made from now on, as it does for whoever checks them. Gives the sum."""
+    global _ahead
+    _ahead += seconds
+    return _ahead
 
 
 def _b64(data: bytes) -> str:
@@ -91,7 +99,7 @@ def get_web_identity_token(params: dict[str, list[str]]) -> tuple:
     if not seconds.isdigit() or not 60 <= int(seconds) <= 3600:
         return _refused("ValidationError", f"Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: "
                         "Member must have value between 60 and 3600")
-    now = int(time.time())
+    now = int(time.time() + _ahead)
     expires = now + int(seconds)
     token = sign(algorithm, {
         "iss": _issuer, "aud": audiences[0] if len(audiences) == 1 else audiences, "sub": subject(),

@@ -27,6 +27,7 @@ class Settings:
     applications: int = 0  # made-up ones besides
     azure_faults: Path | None = None
     azure_random_seed: int = 0
+    azure_replicas: int = 1
     manifest: Path | str | None = None  # a file, or its text; None: an empty manifest for the tenant
     permission: str = "Application.ReadWrite.All"
     parameters: dict[str, str] = field(default_factory=dict)  # of the template

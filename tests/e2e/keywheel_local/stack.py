@@ -69,7 +69,7 @@ class Stack:
             "aws", [sys.executable, "-m", "local_aws", "--dir", home / "aws"],
             base | {"PYTHONPATH": str(ROOT / "tests/aws")})
         command = [settings.emulator or settings.bin / "azure-emulator", "--tls-dir", home / "azure",
-                   "--random-seed", str(settings.azure_random_seed)]
+                   "--random-seed", str(settings.azure_random_seed), "--replicas", str(settings.azure_replicas)]
         for option, value in (("--seed", settings.seed), ("--faults", settings.azure_faults),
                               ("--applications", settings.applications)):
             command += [option, str(value)] if value else []
