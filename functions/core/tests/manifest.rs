@@ -141,6 +141,14 @@ const WRONG: &[(&str, &str)] = &[
         "m.yaml:6:14: credentials.one: overlap (31d) is longer than rotate_before (30d)",
     ),
     (
+        "    shortest_lifetime: 200d\n",
+        "m.yaml:6:24: credentials.one: shortest_lifetime (200d) is longer than lifetime (180d); shorten it",
+    ),
+    (
+        "    shortest_lifetime: 31d\n",
+        "m.yaml:6:24: credentials.one: rotate_before and overlap (31d together) do not fit into shortest_lifetime (31d)",
+    ),
+    (
         "    adopt: yes\n",
         "m.yaml:6:12: credentials.one.adopt: expected `true` or `false`, found a text; write one of them",
     ),

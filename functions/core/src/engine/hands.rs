@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
-use crate::graph::{self, CallOptions, Object};
+use crate::graph::{self, Added, CallOptions, Kind, Object};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, ValueFacts};
@@ -23,6 +23,8 @@ use crate::secrets::{Move, NewSecret, Put};
 
 /// How much of its time a try leaves for handing on what is left.
 const RESERVE: Duration = Duration::from_secs(15);
+/// Graph's `secretText` has 16 to 64 characters.
+const LONGEST_SECRET: usize = 64;
 
 /// A key's secret, and what is published beside it.
 struct Held {
@@ -174,16 +176,62 @@ impl<'a> Hands<'a> {
         let Some(object) = self.object().await? else {
             return Ok(Reply::Principal(None));
         };
-        let end = self.engine.graph.now() + self.terms.policy.lifetime;
-        let display_name = display_name(&self.terms.scope, rotation);
-        let options = self.options(mint_request(rotation));
-        let added = self.engine.graph.add_password(object, &display_name, end, &options).await?;
+        self.rehearse()?;
+        let (added, end) = self.add_password_of_allowed_life(object, rotation).await?;
         if let Some(id) = added.request_id {
             self.graph_requests.insert(added.key, id);
         }
         let expires_on = Some(added.end.unwrap_or(end));
         self.held.insert(added.key, Held { text: added.secret, expires_on });
         Ok(Reply::Added { key: added.key })
+    }
+
+    /// Renders a value before there is a key: one that cannot be stored must not be minted for.
+    fn rehearse(&self) -> Result<(), EngineError> {
+        let longest = SecretText::new("x".repeat(LONGEST_SECRET));
+        self.render(KeyId(Uuid::nil()), self.engine.graph.now(), &longest).map(drop)
+    }
+
+    /// Where the tenant's policy refuses the life asked for, half of it is asked for, down to the shortest
+    /// that the manifest accepts: the refusal does not say what is allowed.
+    async fn add_password_of_allowed_life(
+        &self,
+        object: Object,
+        rotation: RotationId,
+    ) -> Result<(Added, DateTime<Utc>), EngineError> {
+        let display_name = display_name(&self.terms.scope, rotation);
+        let options = self.options(mint_request(rotation));
+        let shortest = self.credential.shortest_lifetime;
+        let mut life = self.terms.policy.lifetime;
+        loop {
+            let end = self.engine.graph.now() + life;
+            match self.engine.graph.add_password(object, &display_name, end, &options).await {
+                Ok(added) => return Ok((added, end)),
+                Err(error) if *error.kind() == Kind::LifetimeExceedsPolicy && life > shortest => {
+                    life = (life / 2).max(shortest);
+                    warn!(credential = %self.credential.name, days = life.num_days(), "the tenant's policy wants a shorter life");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn render(
+        &self,
+        key: KeyId,
+        expires_on: DateTime<Utc>,
+        text: &SecretText,
+    ) -> Result<SecretText, EngineError> {
+        let facts = ValueFacts {
+            tenant: self.engine.manifest.tenant(),
+            application: self.credential.application,
+            subscription: self.credential.subscription,
+            key_id: key,
+            expires_on,
+        };
+        let value =
+            self.credential.format.render(&facts, &CloudFacts::from(self.engine.cloud), text);
+        value.map_err(|source| self.format_error(source))
     }
 
     async fn remove_password(&mut self, key: KeyId) -> Result<Reply, EngineError> {
@@ -200,16 +248,8 @@ impl<'a> Hands<'a> {
 
     async fn put_value(&mut self, rotation: RotationId, key: KeyId) -> Result<Reply, EngineError> {
         let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
-        let facts = ValueFacts {
-            tenant: self.engine.manifest.tenant(),
-            application: self.credential.application,
-            subscription: self.credential.subscription,
-            key_id: key,
-            expires_on: held.expires_on.ok_or(EngineError::TextNotAtHand(key))?,
-        };
-        let value =
-            self.credential.format.render(&facts, &CloudFacts::from(self.engine.cloud), &held.text);
-        let value = value.map_err(|source| self.format_error(source))?;
+        let expires_on = held.expires_on.ok_or(EngineError::TextNotAtHand(key))?;
+        let value = self.render(key, expires_on, &held.text)?;
         let name = self.credential.secret.as_str();
         Ok(match self.engine.secrets.put(name, rotation, &value, &Label::Key(key)).await? {
             Put::Stored => Reply::Stored,

@@ -64,9 +64,9 @@ impl Failure {
         let mut text = match &self.kind {
             Kind::NotFound => "not found".to_owned(),
             Kind::Forbidden { grant } => format!("forbidden; grant {grant}"),
-            Kind::SizeExceeded => "the object holds too many keys; remove some".to_owned(),
+            Kind::SizeExceeded => "the object holds too many keys; remove some, or name them under `retire_keys`".to_owned(),
             Kind::LifetimeExceedsPolicy => {
-                "the tenant's policy allows no key of that lifetime; shorten it".to_owned()
+                "the tenant's policy allows no key of that lifetime; shorten `lifetime`, or allow less with `shortest_lifetime`".to_owned()
             }
             Kind::Throttled => "throttled".to_owned(),
             Kind::Conflict => "another change is under way".to_owned(),

@@ -16,6 +16,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use schemars::JsonSchema;
 
 use crate::ids::{AppId, CredentialName, SubscriptionId, TenantId};
@@ -43,6 +44,7 @@ struct Settings {
     format: Format,
     trigger: Trigger,
     policy: Policy,
+    shortest_lifetime: TimeDelta,
     kms_key: Option<String>,
     tags: BTreeMap<String, String>,
 }
@@ -66,6 +68,8 @@ pub struct Credential {
     pub trigger: Trigger,
     /// When and how it is rotated.
     pub policy: Policy,
+    /// The shortest life of a key to accept where the tenant's policy refuses the policy's `lifetime`.
+    pub shortest_lifetime: TimeDelta,
     /// The KMS key of a secret that the first rotation creates.
     pub kms_key: Option<String>,
     /// The tags of a secret that the first rotation creates.
@@ -186,7 +190,16 @@ impl Settings {
         application: AppId,
         secret: SecretName,
     ) -> Credential {
-        let Self { subscription, key_on, format, trigger, policy, kms_key, tags } = self;
+        let Self {
+            subscription,
+            key_on,
+            format,
+            trigger,
+            policy,
+            shortest_lifetime,
+            kms_key,
+            tags,
+        } = self;
         Credential {
             name,
             application,
@@ -196,6 +209,7 @@ impl Settings {
             format,
             trigger,
             policy,
+            shortest_lifetime,
             kms_key,
             tags,
         }

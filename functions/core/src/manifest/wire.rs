@@ -90,6 +90,8 @@ wire! {
         optional rotate_before: Lasting<TWO_YEARS>,
         /// How long a new key lives (default: 180d; at most two years).
         optional lifetime: Lasting<TWO_YEARS>,
+        /// The shortest life to accept where the tenant's policy refuses `lifetime` (default: lifetime itself).
+        optional shortest_lifetime: Lasting<TWO_YEARS>,
         /// How long the old key lives on after the new one is current (default: 24h).
         optional overlap: Lasting<TWO_YEARS>,
         /// How long sign-ins with a new secret must succeed before it counts as proved (default: 60s; at most 4m).

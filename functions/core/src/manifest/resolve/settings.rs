@@ -29,6 +29,7 @@ pub(super) fn resolve(
     let layers = Layers { own: &wire.options, defaults, place };
     // Everything is looked at before anything gives up.
     let policy = policy(wire, &layers, problems);
+    let shortest_lifetime = shortest_lifetime(&layers, problems);
     let format = format(&layers, problems);
     let tags = tags(&layers, problems);
     Ok(Settings {
@@ -38,6 +39,7 @@ pub(super) fn resolve(
         kms_key: layers.pick(|options| &options.kms_key).value?.map(|key| key.0),
         format: format?,
         policy: policy?,
+        shortest_lifetime: shortest_lifetime?,
         tags: tags?,
     })
 }
@@ -108,6 +110,35 @@ fn policy(
         promote_when_blocked: blocked.value?.unwrap_or_default(),
         retire_keys: keys(wire)?,
     })
+}
+
+/// Whatever life the tenant's policy leaves a key, it must not be due at once.
+fn shortest_lifetime(layers: &Layers<'_>, problems: &mut Problems) -> Result<TimeDelta, Noted> {
+    let before = layers.duration(TimeDelta::days(30), |options| &options.rotate_before);
+    let lifetime = layers.duration(TimeDelta::days(180), |options| &options.lifetime);
+    let overlap = layers.duration(TimeDelta::hours(24), |options| &options.overlap);
+    let (longest, needed) = (lifetime.value?, before.value? + overlap.value?);
+    let shortest = layers.duration(longest, |options| &options.shortest_lifetime);
+    let value = shortest.value?;
+    if shortest.layer == 2 {
+        return Ok(value);
+    }
+    if value > longest {
+        let what = format!(
+            "shortest_lifetime ({}) is longer than lifetime ({})",
+            words(value),
+            words(longest)
+        );
+        problems.add(shortest.place, what, "shorten it, or remove it");
+    } else if value <= needed {
+        let what = format!(
+            "rotate_before and overlap ({} together) do not fit into shortest_lifetime ({})",
+            words(needed),
+            words(value)
+        );
+        problems.add(shortest.place, what, "lengthen it, or shorten the others");
+    }
+    Ok(value)
 }
 
 fn keys(wire: &WireDecisions) -> Result<BTreeSet<KeyId>, Noted> {

@@ -1,0 +1,117 @@
+/// What an actor carries out, once or again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Job {
+    Rotate { rotation: RotationId, replaces: Replaces, until: Until },
+    Retire(Target),
+    /// `revoke_old: now`: somebody asked for the key to go without its overlap.
+    Revoke(Target),
+    Resolve { rotation: RotationId, key: KeyId },
+    /// A person's own call, past Keywheel.
+    Human(Human),
+}
+
+/// What people do by hand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Human {
+    /// `UpdateSecretVersionStage`.
+    MoveLabel { label: Label, to: Option<VersionId>, from: Option<VersionId> },
+    /// `PutSecretValue` without labels: the version becomes current at once.
+    Put { version: VersionId, key: KeyId },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Running {
+    Rotate(Rotate),
+    Retire(Retire),
+    Resolve(Resolve),
+    Human(Option<Human>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Rotate(rotate::Outcome),
+    Retire(retire::Outcome),
+    Resolve(resolve::Outcome),
+    Human,
+}
+
+impl Running {
+    pub(crate) fn start(world: &World, job: &Job) -> Self {
+        let terms = world.terms.clone();
+        match job.clone() {
+            Job::Rotate { rotation, replaces, until } => {
+                Self::Rotate(Rotate::new(terms, rotation, replaces, until))
+            }
+            Job::Retire(target) => Self::Retire(Retire::new(terms, target, false)),
+            Job::Revoke(target) => Self::Retire(Retire::new(terms, target, true)),
+            Job::Resolve { rotation, key } => Self::Resolve(Resolve::new(terms, rotation, key)),
+            Job::Human(act) => Self::Human(Some(act)),
+        }
+    }
+
+    pub(crate) fn next(&self) -> Next<Outcome> {
+        fn map<O>(next: Next<O>, wrap: impl Fn(O) -> Outcome) -> Next<Outcome> {
+            match next {
+                Next::Call(call) => Next::Call(call),
+                Next::Done(outcome) => Next::Done(wrap(outcome)),
+            }
+        }
+        match self {
+            Self::Rotate(rotate) => map(rotate.next(), Outcome::Rotate),
+            Self::Retire(retire) => map(retire.next(), Outcome::Retire),
+            Self::Resolve(resolve) => map(resolve.next(), Outcome::Resolve),
+            Self::Human(Some(act)) => Next::Call(act.call()),
+            Self::Human(None) => Next::Done(Outcome::Human),
+        }
+    }
+
+    pub(crate) fn answered(self, world: &mut World, call: &Call, reply: Reply) -> Self {
+        if let (Call::SignIn { key }, Reply::SignIn(SignIn::Accepted)) = (call, &reply) {
+            // The ghost is generous: what the proof itself demands is tested on its own.
+            world.proved.insert(*key);
+        }
+        match self {
+            Self::Rotate(rotate) => Self::Rotate(rotate.answered(reply, world.now)),
+            Self::Retire(retire) => Self::Retire(retire.answered(reply, world.now)),
+            Self::Resolve(resolve) => Self::Resolve(resolve.answered(reply, world.now)),
+            Self::Human(_) => Self::Human(None),
+        }
+    }
+}
+
+impl Human {
+    /// A put by hand stands for itself as a put of no rotation: see [`World::carry_out_by_hand`].
+    fn call(&self) -> Call {
+        match self.clone() {
+            Self::MoveLabel { label, to, from } => Call::MoveLabel { label, to, from },
+            Self::Put { version, .. } => Call::MoveLabel {
+                label: Label::Current,
+                to: Some(version),
+                from: None,
+            },
+        }
+    }
+}
+
+/// One deliverer of jobs: a queue's message group, or Secrets Manager and its four steps.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Actor {
+    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) running: Option<Running>,
+    /// Whether a job that did not reach what it was asked for keeps the next ones from starting.
+    pub(crate) native: bool,
+}
+
+impl Actor {
+    pub(crate) fn queue(jobs: impl IntoIterator<Item = Job>) -> Self {
+        Self { jobs: jobs.into_iter().collect(), running: None, native: false }
+    }
+
+    /// `RotateSecret` with this token.
+    pub(crate) fn native(token: RotationId) -> Self {
+        let step = |until| Job::Rotate { rotation: token, replaces: Replaces::Current, until };
+        let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);
+        Self { jobs: steps.into(), running: None, native: true }
+    }
+}
+
