@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind, IsTerminal, Stderr, Stdout, Write};
 use std::time::Duration;
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableStyle};
+use comfy_table::{
+    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keywheel_core::http;
 use serde::Serialize;
@@ -65,10 +67,12 @@ impl Terminal {
         self.print(&serde_json::to_string_pretty(value)?)
     }
 
-    /// Writes a table. Without a terminal, each row is as wide as it is.
+    /// Writes a table. Without a terminal, each row is as wide as it is; on one, texts are wrapped, and the
+    /// column of this number, which holds ids, is not.
     pub(crate) fn print_table(
         &self,
         header: &[&str],
+        ids: usize,
         rows: Vec<Vec<(String, Tone)>>,
     ) -> Result<(), Failure> {
         let mut table = Table::new();
@@ -83,6 +87,9 @@ impl Terminal {
         if let Some(first) = table.column_mut(0) {
             first.set_padding((0, 1));
         }
+        if let Some(column) = table.column_mut(ids) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         self.print(&table.trim_fmt())
     }
 
@@ -95,6 +102,7 @@ impl Terminal {
         let lines: Vec<String> = text.lines().map(plain).collect();
         let cell = Cell::new(lines.join("\n"));
         match tone {
+            _ if text.is_empty() => cell,
             Tone::Due if self.colours.out => cell.fg(Color::Yellow),
             Tone::Bad if self.colours.out => cell.fg(Color::Red),
             _ => cell,

@@ -111,12 +111,12 @@ fn shape(report: &Report) -> Shape {
 fn print(report: &Report, terminal: &Terminal) -> Result<(), Failure> {
     if !report.planned.is_empty() {
         let rows = report.planned.iter().map(planned_row).collect();
-        terminal.print_table(&["CREDENTIAL", "WORK", "WHY", "KEY"], rows)?;
+        terminal.print_table(&["CREDENTIAL", "WORK", "WHY", "KEY"], 3, rows)?;
         terminal.print("")?;
     }
     if !report.findings.is_empty() {
         let rows = report.findings.iter().map(finding_row).collect();
-        terminal.print_table(&["FINDING", "OF", "KEY", "WHAT TO DO"], rows)?;
+        terminal.print_table(&["FINDING", "OF", "KEY", "WHAT TO DO"], 2, rows)?;
         terminal.print("")?;
     }
     terminal.print(&format!(

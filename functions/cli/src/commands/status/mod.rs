@@ -95,11 +95,14 @@ fn print_table(standings: &[Standing], terminal: &Terminal) -> Result<(), Failur
         return terminal
             .print("no credentials: the manifest lists none, and no tag matches a rule");
     }
-    terminal.print_table(&HEADER, standings.iter().map(row).collect())
+    terminal.print_table(&HEADER, 0, standings.iter().map(row).collect())
 }
 
 fn row(one: &Standing) -> Vec<(String, Tone)> {
-    let name = format!("{}\n{}", one.credential, plain(&one.secret));
+    let mut name = one.credential.to_string();
+    if name != one.secret {
+        name = format!("{name}\n{}", plain(&one.secret));
+    }
     if let Some(error) = &one.error {
         let mut row = vec![(name, Tone::Plain), (plain(error), Tone::Bad)];
         row.resize(HEADER.len(), (String::new(), Tone::Plain));
@@ -109,7 +112,7 @@ fn row(one: &Standing) -> Vec<(String, Tone)> {
     let finding = if one.has_stopped() { Tone::Bad } else { Tone::Plain };
     vec![
         (name, Tone::Plain),
-        (one.key_text(), Tone::Plain),
+        (one.short_key_text(), Tone::Plain),
         (one.expiry_text(), expiry),
         (one.pending_text(), Tone::Due),
         (one.overlap_text(), Tone::Plain),

@@ -155,6 +155,16 @@ impl Standing {
         }
     }
 
+    /// The same for a table, where ids are cut: JSON and a credential's own page have them whole.
+    pub(super) fn short_key_text(&self) -> String {
+        let key = self.current.as_ref().and_then(|current| current.key.as_ref());
+        match key {
+            Some(key) => short(key),
+            None if self.current.is_some() => "unknown".to_owned(),
+            None => self.key_text(),
+        }
+    }
+
     pub(super) fn expiry_text(&self) -> String {
         let Some(current) = &self.current else {
             return String::new();
@@ -169,12 +179,12 @@ impl Standing {
 
     pub(super) fn pending_text(&self) -> String {
         let pending = self.pending.as_ref();
-        pending.map_or_else(String::new, |pending| pending.version.to_string())
+        pending.map_or_else(String::new, |pending| short(&pending.version.0))
     }
 
     pub(super) fn overlap_text(&self) -> String {
-        let lines: Vec<String> = self.overlap.iter().map(|old| old.text(self.now)).collect();
-        lines.join("\n")
+        let lines = self.overlap.iter().map(|old| old.text(&short(&old.key), self.now));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     pub(super) fn findings_text(&self) -> String {
@@ -210,7 +220,7 @@ impl Standing {
             let text = format!("version {}, key {key}", pending.version);
             lines.push(field("under way", &text));
         }
-        let old = self.overlap.iter().map(|old| old.text(self.now));
+        let old = self.overlap.iter().map(|old| old.text(&old.key, self.now));
         lines.extend(old.map(|text| field("old key", &text)));
         for finding in &self.findings {
             let key = finding.key.as_ref().map(|key| format!(" {key}"));
@@ -223,17 +233,23 @@ impl Standing {
 }
 
 impl Old {
-    fn text(&self, now: DateTime<Utc>) -> String {
+    fn text(&self, key: &str, now: DateTime<Utc>) -> String {
         let when = match self.at {
             Some(at) if at <= now => "goes with the next sweep".to_owned(),
             Some(at) => format!("goes {}", relative(at, now)),
             None => "its clock does not run yet".to_owned(),
         };
         match self.was {
-            "past" => format!("{} {when}", self.key),
-            was => format!("{} ({was}) {when}", self.key),
+            "past" => format!("{key} {when}"),
+            was => format!("{key} ({was}) {when}"),
         }
     }
+}
+
+/// The beginning of an id, enough to tell it from its neighbours.
+fn short(id: &str) -> String {
+    let start: String = id.chars().take(8).collect();
+    format!("{}…", plain(&start))
 }
 
 fn field(name: &str, text: &str) -> String {
