@@ -1,12 +1,31 @@
-"""One deployment for the whole run."""
+"""Deployments for the tests: one for each module, or one for the whole run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
-from keywheel_local import Settings, Stack
+from keywheel_local import Settings, Stack, leaks
+from keywheel_local.tenant import Tenant
+from keywheel_local.world import World
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., World]]:
+    """Starts a world that lives as long as the module. In the end, no secret is found in anything it wrote."""
+    worlds: list[World] = []
+    with ExitStack() as running:
+        def begin(tenant: Tenant, **settings: Any) -> World:
+            world = running.enter_context(World(tenant, tmp_path_factory.mktemp("world"), **settings))
+            worlds.append(world)
+            return world
+
+        yield begin
+        for world in worlds:
+            leaks.check(world)
 
 
 @pytest.fixture(scope="session")

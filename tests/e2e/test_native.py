@@ -1,0 +1,152 @@
+"""Secrets Manager's own rotation: RotateSecret, the four steps, and a queued job beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from keywheel_local import names
+from keywheel_local.tenant import Credential, Tenant, new_id
+from keywheel_local.world import World, until
+
+STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World]) -> World:
+    tenant = Tenant()
+    tenant.managed("native", "+20d", 160, trigger="native")
+    tenant.managed("late", "+3d", 177, trigger="native")
+    tenant.managed("swept", "+150d", 30)
+    tenant.managed("beside", "+150d", 30)
+    tenant.managed("disabled", "+150d", 30)
+    world = start(tenant)
+    manager = world.client("secretsmanager")
+    manager.create_secret(Name="not/in/the/manifest", SecretString="somebody's")
+    return world
+
+
+def rotate(world: World, secret: str, **more: Any) -> str:
+    answer = world.client("secretsmanager").rotate_secret(
+        SecretId=secret, RotationLambdaARN=world.stack.env["KEYWHEEL_ROTATE_FUNCTION_ARN"],
+        RotationRules={"AutomaticallyAfterDays": 30}, **more)
+    return answer["VersionId"]
+
+
+def steps(world: World, token: str) -> list[str]:
+    return [call["event"]["Step"] for call in world.invocations("rotate")
+            if call["event"].get("ClientRequestToken") == token]
+
+
+def errors(world: World, token: str) -> list[str]:
+    return [json.dumps(call["error"]) for call in world.invocations("rotate")
+            if call["event"].get("ClientRequestToken") == token and call["error"]]
+
+
+def check_turned(world: World, one: Credential, token: str) -> None:
+    version, key = world.current(one.secret)
+    assert version == token, errors(world, token)
+    assert steps(world, token) == STEPS
+    assert world.signs_in(one)
+    assert world.keys(one)[key]["display_name"] == names.display_name(one.scope, token)
+    assert world.sign_in(one.app.app_id, one.versions[0].key.secret) == 0, "the old one works for the overlap"
+
+
+def test_a_sweep_leaves_native_ones_to_secrets_manager(world: World):
+    answer = world.sweep_to_rest()
+    assert answer["queued"] == [], answer
+    assert "native-rotation-late" in world.findings()["late"]
+    assert "native-rotation-late" not in world.findings().get("native", set())
+
+
+@pytest.mark.parametrize("name", ["native", "swept"])
+def test_rotate_secret_turns_a_secret_in_four_steps(world: World, name: str):
+    one = world.tenant.credentials[name]
+    token = rotate(world, one.secret)
+    until(lambda: not world.busy(), "the rotation ends")
+    check_turned(world, one, token)
+
+
+def test_the_rotation_is_on_the_record(world: World):
+    one = world.tenant.credentials["native"]
+    version, key = world.current(one.secret)
+    told = [event for event in world.events() if event["data"].get("rotation") == version]
+    assert [event["type"] for event in told] == [
+        "keywheel.key.minted", "keywheel.rotation.stored", "keywheel.rotation.promoted"]
+    assert {event["data"]["requested_by"] for event in told} == {"secretsmanager.amazonaws.com"}
+    assert {event["data"]["key"] for event in told} == {key}
+
+
+def test_a_second_rotate_secret_while_one_is_pending_is_refused_and_joins_it(world: World):
+    one = world.tenant.credentials["late"]
+    token = rotate(world, one.secret)
+    until(lambda: any("AWSPENDING" in labels and names.key_of(labels)
+                      for labels in world.labels(one.secret).values()), "the new secret is stored")
+    with pytest.raises(ClientError, match="previous rotation isn't complete"):
+        world.client("secretsmanager").rotate_secret(SecretId=one.secret, ClientRequestToken=new_id())
+    world.rest()
+    assert world.current(one.secret)[0] == token
+    assert len(world.keys(one)) == 2, "one new key, not two"
+
+
+def test_a_queued_job_beside_rotate_secret_makes_one_rotation(world: World):
+    """They share one lock: whoever comes second goes on with what the first began."""
+    one = world.tenant.credentials["beside"]
+    token = rotate(world, one.secret)
+    job = {"schema": 1, "credential": one.name, "application": one.app.app_id, "requested_by": "test",
+           "work": {"kind": "rotate", "rotation": new_id(), "replaces": one.current.rotation, "reason": "requested"}}
+    world.client("sqs").send_message(
+        QueueUrl=world.stack.env["KEYWHEEL_QUEUE_URL"], MessageBody=json.dumps(job), MessageGroupId=one.name,
+        MessageDeduplicationId=new_id())
+    world.rest()
+    version, key = world.current(one.secret)
+    assert version in (token, job["work"]["rotation"]) and version != one.current.rotation
+    assert world.signs_in(one)
+    pending = [version for version, labels in world.labels(one.secret).items() if "AWSPENDING" in labels]
+    assert pending in ([], [version]), "nothing is left that would make the next RotateSecret fail"
+    assert world.dead_letters() == []
+    # One that lost its race may have minted: it goes after its hour, and nothing else does.
+    world.advance(hours=2)
+    world.sweep_to_rest()
+    assert world.orphans() == []
+    assert {key, one.current.key.key_id} <= set(world.keys(one)), "the overlap is not over"
+
+
+def test_a_secret_that_is_in_no_manifest_fails_with_its_name(world: World):
+    token = rotate(world, "not/in/the/manifest")
+    world.rest()
+    [error] = errors(world, token)
+    assert "no credential of the manifest keeps its secret in not/in/the/manifest" in error
+    value = world.client("secretsmanager").get_secret_value(SecretId="not/in/the/manifest")
+    assert value["SecretString"] == "somebody's"
+
+
+def invoke(world: World, one: Credential, token: str, step: str = "createSecret") -> str:
+    event = {"Step": step, "SecretId": one.secret, "ClientRequestToken": token}
+    answer = world.stack.invoke("rotate", event)
+    assert answer["error"], answer
+    return answer["result"]["errorMessage"]
+
+
+def test_the_contracts_checks_refuse_before_anything_is_minted(world: World):
+    off, on = world.tenant.credentials["disabled"], world.tenant.credentials["native"]
+    before = set(world.keys(off)), set(world.keys(on))
+    assert "is not enabled" in invoke(world, off, new_id())
+    assert "has no version" in invoke(world, on, new_id())
+    assert "is not AWSPENDING" in invoke(world, on, on.current.rotation)
+    assert "unknown Step" in invoke(world, on, new_id(), "frobnicate")
+    assert (set(world.keys(off)), set(world.keys(on))) == before
+
+
+def test_each_step_may_come_again(world: World):
+    """Secrets Manager calls a finished rotation's steps again after a lost answer."""
+    one = world.tenant.credentials["native"]
+    version, keys = world.current(one.secret)[0], set(world.keys(one))
+    for step in STEPS:
+        event = {"Step": step, "SecretId": one.secret, "ClientRequestToken": version}
+        answer = world.stack.invoke("rotate", event)
+        assert not answer["error"], answer
+    assert world.current(one.secret)[0] == version and set(world.keys(one)) == keys
