@@ -23,6 +23,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_mins(3);
 
+const NOT_REVOKED: &str =
+    "another rotation replaced the secret first, and the old key stays for its overlap";
+
 /// How the following ended. The rotation is the functions' matter: it goes on whatever is said here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -146,7 +149,12 @@ impl<'a> Follow<'a> {
             Seen::Superseded(version) => {
                 self.key = None;
                 self.watch.version = version;
-                Some(End::Superseded)
+                // The job was void then, and left the old key alone.
+                Some(if self.watch.last() == Step::Revoked {
+                    End::Failed(NOT_REVOKED.to_owned())
+                } else {
+                    End::Superseded
+                })
             }
             Seen::Failed(why) => Some(End::Failed(why)),
         }

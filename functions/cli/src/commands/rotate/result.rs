@@ -145,7 +145,7 @@ impl Shape {
         };
         let what = match exit {
             Exit::TimedOut => format!("{name} is still under way: {why}"),
-            Exit::Refused => format!("{name} is not rotated: {why}"),
+            Exit::Refused => format!("{name} is not rotated as asked: {why}"),
             _ => format!("{name} is queued, but how far it is cannot be read: {why}"),
         };
         let cure = format!("see how it stands: keywheel status {name}");
