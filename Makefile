@@ -20,7 +20,8 @@ help: ## Show this
 
 # ---- On this machine ---------------------------------------------------------------------------------------------
 .PHONY: demo up down build
-demo: up ## See it work: a local AWS, an emulated Entra, Keywheel deployed between them
+demo: build $(VENV)/stamp ## See it work: a local AWS, an emulated Entra, Keywheel deployed between them
+	@$(LOCAL) demo
 
 up: build $(VENV)/stamp ## Start all of it and leave it running (UP='--seed FILE --manifest FILE …')
 	@$(LOCAL) up $(UP)

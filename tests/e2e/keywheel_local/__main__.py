@@ -1,4 +1,4 @@
-"""``python -m keywheel_local up|down``: what ``make up`` and ``make down`` run."""
+"""``python -m keywheel_local up|down|demo``: what ``make up``, ``make down`` and ``make demo`` run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from . import demo
 from .deployment import Failed
 from .process import NotReady
 from .settings import Settings
@@ -14,13 +15,15 @@ from .stack import Stack
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="keywheel_local", description=__doc__)
-    parser.add_argument("what", choices=["up", "down"])
+    parser.add_argument("what", choices=["up", "down", "demo"])
     parser.add_argument("--seed", type=Path, help="what the tenant holds")
     parser.add_argument("--applications", type=int, default=0, help="made-up applications besides")
     parser.add_argument("--azure-faults", type=Path, help="what goes wrong at Entra and Graph")
     parser.add_argument("--manifest", type=Path)
     chosen = vars(parser.parse_args())
     what = chosen.pop("what")
+    if what == "demo":
+        sys.exit(demo.main())
     stack = Stack(Settings(**chosen))
     if what == "down":
         stack.down()

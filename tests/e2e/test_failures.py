@@ -1,0 +1,152 @@
+"""Jobs that fail for good become dead letters with a record, and leave their secrets as they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from keywheel_local.tenant import Credential, Tenant, new_id
+from keywheel_local.world import World
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World]) -> World:
+    tenant = Tenant()
+    for name in ("fine", "moved", "denied", "deleted"):
+        tenant.managed(name, "+150d", 30)
+    gone = tenant.managed("gone", "+10d", 170)
+    gone.app.known = False
+    tenant.managed("blocked", "+150d", 30)
+    return start(tenant)
+
+
+def job(credential: str, application: str, replaces: str | None = None, **more: object) -> dict:
+    work = {"kind": "rotate", "rotation": new_id(), "replaces": replaces, "reason": "requested"}
+    return {"schema": 1, "credential": credential, "application": application, "requested_by": "test",
+            "work": work} | more
+
+
+def job_of(one: Credential, **more: object) -> dict:
+    return job(one.name, one.app.app_id, one.current.rotation, **more)
+
+
+def send(world: World, body: dict | str, group: str = "test") -> None:
+    world.client("sqs").send_message(
+        QueueUrl=world.stack.env["KEYWHEEL_QUEUE_URL"], MessageGroupId=group, MessageDeduplicationId=new_id(),
+        MessageBody=body if isinstance(body, str) else json.dumps(body))
+
+
+def state(world: World) -> dict:
+    """All that a failed job must leave alone."""
+    return {name: (world.labels(one.secret), set(world.keys(one)))
+            for name, one in world.tenant.credentials.items()}
+
+
+def failed(world: World, credential: str) -> list[str]:
+    return [event["data"]["reason"] for event in world.events("keywheel.rotation.failed")
+            if event["subject"] == credential]
+
+
+def check_dead(world: World, body: dict | str, why: str) -> None:
+    before = state(world)
+    send(world, body)
+    world.rest()
+    [letter] = world.dead_letters()
+    assert letter["body"] == (body if isinstance(body, str) else json.dumps(body)), "as it was received"
+    assert why in letter["reason"], letter
+    assert state(world) == before
+
+
+@pytest.mark.parametrize(("body", "why"), [
+    ("not json", "not a job"),
+    ("{}", "names no schema"),
+    ('{"schema": 1, "surprise": true}', "not a job of schema 1"),
+    ('{"schema": 99, "credential": "fine"}', "a job of schema 99"),
+])
+def test_a_message_that_is_no_job_is_a_dead_letter(world: World, body: str, why: str):
+    check_dead(world, body, why)
+
+
+def test_a_job_of_an_unknown_credential_fails_for_good(world: World):
+    check_dead(world, job("nobody", new_id()), "no such credential")
+    assert len(failed(world, "nobody")) == 1
+
+
+def test_a_job_of_another_application_than_the_manifests_fails_for_good(world: World):
+    one = world.tenant.credentials["moved"]
+    check_dead(world, job(one.name, new_id(), one.current.rotation), f"says application {one.app.app_id}")
+    assert len(failed(world, "moved")) == 1
+
+
+def test_a_job_of_an_application_that_is_gone_fails_for_good(world: World):
+    check_dead(world, job_of(world.tenant.credentials["gone"]), "does not know the application")
+    assert len(failed(world, "gone")) == 1
+
+
+def test_a_job_of_a_secret_that_is_to_be_deleted_fails_for_good(world: World):
+    one = world.tenant.credentials["deleted"]
+    manager = world.client("secretsmanager")
+    manager.delete_secret(SecretId=one.secret)
+    try:
+        check_dead(world, job_of(one), "scheduled for deletion")
+    finally:
+        manager.restore_secret(SecretId=one.secret)
+    assert world.signs_in(one)
+
+
+def test_conditional_access_blocks_the_new_secret_and_the_old_one_stays(world: World):
+    one = world.tenant.credentials["blocked"]
+    world.stack.admin("POST", "faults", {"rules": [
+        {"kind": "conditional_access", "operation": "token", "application": one.app.app_id}]})
+    try:
+        send(world, job_of(one))
+        world.rest()
+    finally:
+        world.stack.admin("POST", "faults", {})
+    [letter] = world.dead_letters()
+    assert "AADSTS53003" in letter["reason"]
+    assert len(failed(world, "blocked")) == 1
+    assert world.current(one.secret)[0] == one.current.rotation and world.signs_in(one)
+    # What was stored is not lost: once the policy is mended, the next sweep goes on with it.
+    keys = set(world.keys(one))
+    answer = world.sweep_to_rest()
+    assert {"credential": "blocked", "work": "rotate (resume)"} in answer["queued"]
+    assert world.dead_letters() == []
+    assert world.current(one.secret)[0] != one.current.rotation and world.signs_in(one)
+    assert set(world.keys(one)) == keys, "no second key was minted"
+
+
+def test_a_permission_that_is_lacking_leaves_the_secret_as_it_was(world: World):
+    """PutSecretValue is denied after the key was minted: the worst moment."""
+    one = world.tenant.credentials["denied"]
+    role = world.stack.env["KEYWHEEL_ROTATE_ROLE_ARN"].rsplit("/", 1)[1]
+    deny = {"Effect": "Deny", "Action": "secretsmanager:PutSecretValue", "Resource": "*"}
+    iam, labels = world.client("iam"), world.labels(one.secret)
+    iam.put_role_policy(RoleName=role, PolicyName="deny",
+                        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    try:
+        send(world, job_of(one))
+        world.rest()
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="deny")
+    [letter] = world.dead_letters()
+    assert "PutSecretValue" in letter["reason"] and "AccessDenied" in letter["reason"], letter
+    assert len(failed(world, "denied")) == 1
+    assert world.labels(one.secret) == labels and world.signs_in(one)
+    assert len(world.orphans()) == 1, "its key was minted and is held by nobody"
+    world.advance(hours=2)
+    world.sweep_to_rest()
+    assert world.orphans() == []
+    told = [event["data"]["key"] for event in world.events("keywheel.key.") if event["subject"] == one.name]
+    assert len(told) == 2 and len(set(told)) == 1, "minted and removed are both on the record"
+
+
+def test_a_failed_job_holds_up_nothing_else(world: World):
+    """Another job of the same message group goes on behind a dead letter."""
+    one = world.tenant.credentials["fine"]
+    send(world, "not json", one.name)
+    send(world, job_of(one), one.name)
+    world.rest()
+    assert len(world.dead_letters()) == 1
+    assert world.current(one.secret)[0] != one.current.rotation and world.signs_in(one)
