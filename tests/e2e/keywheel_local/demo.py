@@ -7,21 +7,20 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from .deployment import Failed
 from .fleet import FRESH, STOPPED, Fleet
 from .process import NotReady
 from .tenant import Credential
-from .world import TooLate, World
+from .world import World
 
 WIDTH = 120
 STATES = {
-    "expired": "its key has expired", "expiring": "its key expires in 10 days", "fresh": "its key lasts 150 days",
-    "two-keys": "an old key and a lost one", "shared": "a foreign key beside ours",
-    "partner": "key on the principal", "adopted": "made by hand, adopted", "first": "no secret yet",
-    "unknown": "made by hand", "gone": "no such application", "no-principal": "no service principal",
-    "fleet-a": "found by its tag", "fleet-b": "found by its tag",
+    "expired": "expired", "expiring": "10 days left", "fresh": "150 days left", "two-keys": "an old, a lost key",
+    "shared": "a foreign key too", "partner": "key on principal", "adopted": "by hand, to adopt", "first": "no secret",
+    "unknown": "by hand", "gone": "no application", "no-principal": "no principal", "fleet-a": "tagged", "fleet-b": "tagged",
 }
 
 
@@ -87,15 +86,18 @@ class Demo:
         self._check_retired(after, later)
 
     def _show(self, before: dict[str, Seen], after: dict[str, Seen], findings: dict[str, set[str]]) -> None:
-        rows = [("APPLICATION", "BEFORE", "SIGNS IN", "CURRENT KEY", "VERSION", "SIGNS IN", "FINDINGS")]
+        rows = [("APPLICATION", "BEFORE", "CURRENT KEY", "VERSION", "KEYS GONE", "SIGNS IN", "FINDINGS")]
         for name, one in self.fleet.everyone.items():
             old, new = before[name], after[name]
             turned = new.version != old.version
             keys = f"{self._key(name, old)} -> {short(new.key)}" if turned else self._key(name, old)
-            found = ", ".join(sorted(findings.get(one.name, ())))
-            rows.append((name, STATES[name], _yes(old.works), keys, short(new.version), _yes(new.works), found))
-        for finding, app in self.fleet.watched.items():
-            rows.append((app.name, "in no manifest", "", "", "", "", ", ".join(findings.get(app.app_id, {finding}))))
+            works = f"{_yes(old.works)} -> {_yes(new.works)}"
+            gone = sorted(short(key) for key in old.keys - new.keys)
+            found = sorted(findings.get(one.name, ()))
+            rows.append((name, STATES[name], keys, short(new.version), _first(gone), works, _first(found)))
+            rows += [("", "", "", "", more[0], "", more[1]) for more in zip_longest(gone[1:], found[1:], fillvalue="")]
+        for app in self.fleet.watched.values():
+            rows.append((app.name, "in no manifest", "", "", "", "", ", ".join(findings.get(app.app_id, {"-"}))))
         _table(rows)
 
     def _key(self, name: str, seen: Seen) -> str:
@@ -148,6 +150,10 @@ def _yes(works: bool | None) -> str:
     return {True: "yes", False: "no", None: "-"}[works]
 
 
+def _first(texts: list[str]) -> str:
+    return texts[0] if texts else ""
+
+
 def _all(ids: set[str]) -> str:
     return ", ".join(sorted(short(one) if len(one) == 36 else one for one in ids))
 
@@ -161,13 +167,17 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     print(flush=True)
 
 
-def _ended(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+def _interrupted(number: int, _: object) -> None:
+    """The first Ctrl-C ends the demo; the next ones must not keep it from ending what it started."""
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main() -> int:
     """Exit code 0 only where everything ended as it should."""
-    signal.signal(signal.SIGTERM, _ended)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, _interrupted)
     began = time.monotonic()
     print("A local AWS and an emulated Entra start, and infra/template.yaml is deployed …", flush=True)
     fleet = Fleet()
@@ -176,7 +186,7 @@ def main() -> int:
             demo = Demo(fleet, world, began)
             demo.say(f"deployed; {len(fleet.apps)} applications, {len(fleet.credentials)} credentials and a rule")
             demo.run()
-    except (AssertionError, Failed, NotReady, TooLate) as problem:
+    except (AssertionError, Failed, NotReady) as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -24,13 +24,16 @@ def start(command: list[str | Path], log: Path, env: dict[str, str]) -> tuple[di
     with log.open("w") as errors:
         process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=errors, env=env, text=True, start_new_session=True)
-    readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
-    line = process.stdout.readline() if readable else ""
     try:
+        readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
+        line = process.stdout.readline() if readable else ""
         return json.loads(line), process.pid
     except ValueError:
         end(process.pid)
         raise NotReady(f"{command[0]} was not ready: {log.read_text()[-2000:] or line or 'it said nothing'}") from None
+    except BaseException:  # Ctrl-C, before anybody else knows of the process
+        end(process.pid)
+        raise
 
 
 def started_at(pid: int) -> str | None:

@@ -130,7 +130,7 @@ class Tenant:
     def by_hand(self, name: str, ends: str, **fields: Any) -> Credential:
         """A credential whose secret somebody made and stored."""
         credential = self.credential(name, **fields)
-        key = Key("-200d", ends, "made by hand")
+        key = Key("-100d", ends, "made by hand")
         credential.keys.append(key)
         credential.versions.append(Version(key, None))
         return credential
