@@ -233,6 +233,7 @@ async fn jobs_are_sent_in_batches_and_failed_ones_again() {
             application: AppId(Uuid::nil()),
             work: Work::Retire { version: None, key: KeyId(Uuid::from_u128(number)) },
             requested_by: "test".to_owned(),
+            requested_at: None,
             continuation: 0,
         })
         .collect();

@@ -49,9 +49,7 @@ fn step(shared: &Shared, request: &Request) -> Reply {
     const CENTURY: f64 = 3_155_760_000.0;
     match serde_json::from_slice::<Step>(&request.body) {
         Ok(Step { advance_seconds }) if advance_seconds.abs() <= CENTURY => {
-            shared
-                .clock
-                .advance((advance_seconds * 1000.0).round() as i64);
+            shared.clock.advance((advance_seconds * 1000.0).round() as i64);
             ok(&clock(&shared.clock))
         }
         Ok(_) => wrong("advance_seconds is out of range"),
@@ -89,20 +87,12 @@ pub(crate) fn state(shared: &Shared, secrets: bool) -> Value {
 }
 
 fn entities(world: &World, kind: Kind, secrets: bool) -> Vec<Value> {
-    world
-        .directory
-        .table(kind)
-        .iter()
-        .map(|entity| show(entity, secrets))
-        .collect()
+    world.directory.table(kind).iter().map(|entity| show(entity, secrets)).collect()
 }
 
 fn show(entity: &Entity, secrets: bool) -> Value {
-    let passwords = entity
-        .passwords
-        .iter()
-        .filter(|password| password.sight.exists())
-        .map(|password| {
+    let passwords =
+        entity.passwords.iter().filter(|password| password.sight.exists()).map(|password| {
             let mut shown = json!({
                 "key_id": password.key_id,
                 "display_name": password.name,

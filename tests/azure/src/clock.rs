@@ -43,9 +43,7 @@ impl Clock {
 }
 
 fn real() -> Millis {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
@@ -70,9 +68,7 @@ pub(crate) fn graph_error_date(at: Millis) -> String {
 }
 
 pub(crate) fn parse_rfc3339(text: &str) -> Option<Millis> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|at| at.timestamp_millis())
+    DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis())
 }
 
 pub(crate) fn moment(at: Millis) -> DateTime<Utc> {

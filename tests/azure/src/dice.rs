@@ -28,11 +28,7 @@ impl Dice {
     }
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        if bound < 2 {
-            0
-        } else {
-            self.events.random_range(0..bound)
-        }
+        if bound < 2 { 0 } else { self.events.random_range(0..bound) }
     }
 
     /// When each of `replicas` sees something that happened at `now`.
@@ -46,11 +42,7 @@ impl Dice {
         if most == 0 {
             return None;
         }
-        Some(
-            (0..replicas)
-                .map(|_| now + self.events.random_range(least..=most))
-                .collect(),
-        )
+        Some((0..replicas).map(|_| now + self.events.random_range(least..=most)).collect())
     }
 
     pub(crate) fn uuid(&mut self) -> Uuid {
@@ -70,9 +62,7 @@ impl Dice {
         }
         text.push_str("8Q~");
         while text.len() < 40 {
-            text.push(char::from(
-                ALPHABET[self.names.random_range(0..ALPHABET.len())],
-            ));
+            text.push(char::from(ALPHABET[self.names.random_range(0..ALPHABET.len())]));
         }
         text
     }

@@ -62,9 +62,7 @@ impl Table {
 
     /// Rows after a number, oldest first, with their numbers.
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = (u64, &Entity)> {
-        self.rows
-            .range(number.saturating_add(1)..)
-            .map(|(number, entity)| (*number, entity))
+        self.rows.range(number.saturating_add(1)..).map(|(number, entity)| (*number, entity))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entity> {
@@ -73,11 +71,7 @@ impl Table {
 
     /// Marks an object deleted, for replicas to learn of.
     pub(crate) fn soft_delete(&mut self, id: Uuid, now: Millis, until: Option<Box<[Millis]>>) {
-        let Some(entity) = self
-            .by_id
-            .get(&id)
-            .and_then(|number| self.rows.get_mut(number))
-        else {
+        let Some(entity) = self.by_id.get(&id).and_then(|number| self.rows.get_mut(number)) else {
             return;
         };
         entity.deleted = Some(now);
@@ -147,9 +141,7 @@ impl Directory {
 
     /// An object of either kind, in truth.
     pub(crate) fn any(&self, id: Uuid) -> Option<&Entity> {
-        self.applications
-            .by_id(id)
-            .or_else(|| self.service_principals.by_id(id))
+        self.applications.by_id(id).or_else(|| self.service_principals.by_id(id))
     }
 
     pub(crate) fn soft_delete(
@@ -165,10 +157,7 @@ impl Directory {
 
     /// Drops what has been in deletedItems for 30 days. Cheap when there is nothing to do, so every request may call it.
     pub(crate) fn expire(&mut self, now: Millis) {
-        if self
-            .oldest_deletion
-            .is_none_or(|oldest| now < oldest + KEPT)
-        {
+        if self.oldest_deletion.is_none_or(|oldest| now < oldest + KEPT) {
             return;
         }
         self.applications.purge_expired(now);

@@ -99,26 +99,17 @@ impl Builder {
         if !self.listen.ip().is_loopback() {
             return Err(Error::NotLoopback(self.listen));
         }
-        self.faults.check().map_err(|reason| Error::Document {
-            what: "faults",
-            reason,
-        })?;
+        self.faults.check().map_err(|reason| Error::Document { what: "faults", reason })?;
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // reqwest is built without a provider of its own; someone else may have been faster, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let listening = |source| Error::Listen {
-            address: self.listen,
-            source,
-        };
+        let listening = |source| Error::Listen { address: self.listen, source };
         let listener = TcpListener::bind(self.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let identity = tls::identity(address.ip())?;
-        let ca_path = self
-            .tls_dir
-            .as_deref()
-            .map(|dir| write_ca(dir, &identity.ca_pem))
-            .transpose()?;
+        let ca_path =
+            self.tls_dir.as_deref().map(|dir| write_ca(dir, &identity.ca_pem)).transpose()?;
 
         let clock = Clock::default();
         clock.set_skew(self.faults.skew());
@@ -136,12 +127,7 @@ impl Builder {
             replicas: self.replicas,
             keys: Keys::shared()?,
         };
-        let shared = Arc::new(Shared::new(
-            site,
-            clock,
-            Issuers::new(self.seed.issuers)?,
-            world,
-        ));
+        let shared = Arc::new(Shared::new(site, clock, Issuers::new(self.seed.issuers)?, world));
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(server::run(
             listener,
@@ -163,10 +149,7 @@ impl Builder {
 
 fn write_ca(dir: &std::path::Path, pem: &str) -> Result<PathBuf, Error> {
     let path = dir.join("ca.pem");
-    let failed = |source| Error::File {
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| Error::File { path: path.clone(), source };
     std::fs::create_dir_all(dir).map_err(failed)?;
     std::fs::write(&path, pem).map_err(failed)?;
     Ok(path)
@@ -238,10 +221,8 @@ impl Emulator {
 
     /// Replaces the faults.
     pub fn set_faults(&self, faults: Faults) -> Result<(), Error> {
-        admin::set_faults(&self.shared, faults).map_err(|reason| Error::Document {
-            what: "faults",
-            reason,
-        })
+        admin::set_faults(&self.shared, faults)
+            .map_err(|reason| Error::Document { what: "faults", reason })
     }
 
     /// The faults in force; `times` counted down.
@@ -276,12 +257,7 @@ impl Emulator {
 
     /// Every secret text there ever was.
     pub fn secrets(&self) -> Vec<String> {
-        self.shared
-            .world()
-            .secrets
-            .iter()
-            .map(str::to_owned)
-            .collect()
+        self.shared.world().secrets.iter().map(str::to_owned).collect()
     }
 
     /// Stops it and waits for its connections to close.

@@ -41,9 +41,6 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn seed(reason: impl Into<String>) -> Self {
-        Self::Document {
-            what: "seed",
-            reason: reason.into(),
-        }
+        Self::Document { what: "seed", reason: reason.into() }
     }
 }

@@ -53,10 +53,7 @@ pub struct Delay {
 impl Delay {
     /// Always between these two.
     pub const fn between(min_seconds: f64, max_seconds: f64) -> Self {
-        Self {
-            min_seconds,
-            max_seconds,
-        }
+        Self { min_seconds, max_seconds }
     }
 
     pub(crate) fn bounds(&self) -> (Millis, Millis) {
@@ -106,11 +103,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_passwords: 600,
-            max_lifetime_days: None,
-            forbid_passwords: false,
-        }
+        Self { max_passwords: 600, max_lifetime_days: None, forbid_passwords: false }
     }
 }
 
@@ -229,28 +222,17 @@ pub(crate) struct Mishap {
 impl Faults {
     /// Reads a document in YAML or JSON.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let faults: Self = serde_saphyr::from_str(text).map_err(|e| Error::Document {
-            what: "faults",
-            reason: e.to_string(),
-        })?;
-        faults.check().map_err(|reason| Error::Document {
-            what: "faults",
-            reason,
-        })?;
+        let faults: Self = serde_saphyr::from_str(text)
+            .map_err(|e| Error::Document { what: "faults", reason: e.to_string() })?;
+        faults.check().map_err(|reason| Error::Document { what: "faults", reason })?;
         Ok(faults)
     }
 
     /// Refuses what cannot be meant.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if let Some(rule) = self
-            .rules
-            .iter()
-            .find(|rule| !(0.0..=1.0).contains(&rule.probability))
+        if let Some(rule) = self.rules.iter().find(|rule| !(0.0..=1.0).contains(&rule.probability))
         {
-            return Err(format!(
-                "probability {} is not between 0 and 1",
-                rule.probability
-            ));
+            return Err(format!("probability {} is not between 0 and 1", rule.probability));
         }
         let propagation = &self.propagation;
         for delay in [

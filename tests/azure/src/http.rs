@@ -35,9 +35,7 @@ impl Request {
             segments: segments
                 .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
                 .collect(),
-            query: form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
+            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             headers,
             body,
             target: target.to_owned(),
@@ -49,10 +47,7 @@ impl Request {
     }
 
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn path(&self) -> Vec<&str> {
@@ -108,9 +103,7 @@ impl Reply {
     ) -> Self {
         let mut reply = Self::empty(status);
         reply.body = body.into();
-        reply
-            .headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply
     }
 
@@ -147,16 +140,8 @@ pub(crate) struct ReplyBody {
 impl ReplyBody {
     pub(crate) fn new(body: Bytes, cut: bool) -> Self {
         let announced = body.len() as u64;
-        let rest = if cut {
-            body.slice(..body.len() / 2)
-        } else {
-            body
-        };
-        Self {
-            rest,
-            announced,
-            cut,
-        }
+        let rest = if cut { body.slice(..body.len() / 2) } else { body };
+        Self { rest, announced, cut }
     }
 }
 

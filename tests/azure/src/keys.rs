@@ -59,10 +59,7 @@ impl Keys {
     /// The keys of this process: making an RSA key takes long in a debug build, and one will do for every emulator.
     pub(crate) fn shared() -> Result<&'static Self, Error> {
         static SHARED: OnceLock<Result<Keys, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(Self::generate)
-            .as_ref()
-            .map_err(|reason| Error::Keys(reason.clone()))
+        SHARED.get_or_init(Self::generate).as_ref().map_err(|reason| Error::Keys(reason.clone()))
     }
 
     fn generate() -> Result<Self, String> {
@@ -120,10 +117,10 @@ pub(crate) fn decode<C: serde::de::DeserializeOwned + Clone>(
     validation.validate_nbf = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    jsonwebtoken::decode::<C>(token, key, &validation)
-        .map(|data| data.claims)
-        .map_err(|e| match e.kind() {
-            jsonwebtoken::errors::ErrorKind::InvalidSignature => Unfit::Signature,
-            _ => Unfit::Malformed,
-        })
+    jsonwebtoken::decode::<C>(token, key, &validation).map(|data| data.claims).map_err(|e| match e
+        .kind()
+    {
+        jsonwebtoken::errors::ErrorKind::InvalidSignature => Unfit::Signature,
+        _ => Unfit::Malformed,
+    })
 }

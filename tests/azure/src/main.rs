@@ -41,27 +41,16 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("AZURE_EMULATOR_LOG")
         .unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(arguments)),
-        Err(source) => Err(Error::File {
-            path: "runtime".into(),
-            source,
-        }),
+        Err(source) => Err(Error::File { path: "runtime".into(), source }),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let cause = error
-                .source()
-                .map(|cause| format!(": {cause}"))
-                .unwrap_or_default();
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             tracing::error!("{error}{cause}");
             ExitCode::FAILURE
         }
@@ -81,17 +70,11 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     if let Some(path) = &arguments.faults {
         builder = builder.faults(Faults::parse(&read(path)?)?);
     }
-    let signals = |source| Error::File {
-        path: "signals".into(),
-        source,
-    };
+    let signals = |source| Error::File { path: "signals".into(), source };
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let emulator = builder.start().await?;
-    announce(&emulator).map_err(|source| Error::File {
-        path: "standard output".into(),
-        source,
-    })?;
+    announce(&emulator).map_err(|source| Error::File { path: "standard output".into(), source })?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -101,10 +84,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 fn announce(emulator: &Emulator) -> std::io::Result<()> {

@@ -39,31 +39,19 @@ impl Sight {
 
     /// Whether the viewing replica shows it.
     pub(crate) fn visible(&self, view: View) -> bool {
-        let began = self
-            .from
-            .as_deref()
-            .is_none_or(|from| view.now >= at(from, view.replica));
-        let ended = self
-            .until
-            .as_deref()
-            .is_some_and(|until| view.now >= at(until, view.replica));
+        let began = self.from.as_deref().is_none_or(|from| view.now >= at(from, view.replica));
+        let ended = self.until.as_deref().is_some_and(|until| view.now >= at(until, view.replica));
         began && !ended
     }
 
     /// Whether no replica shows it any more, nor ever will.
     pub(crate) fn forgotten(&self, now: Millis) -> bool {
-        self.until
-            .as_deref()
-            .is_some_and(|until| until.iter().all(|&end| now >= end))
+        self.until.as_deref().is_some_and(|until| until.iter().all(|&end| now >= end))
     }
 }
 
 fn at(times: &[Millis], replica: usize) -> Millis {
-    times
-        .get(replica)
-        .or(times.first())
-        .copied()
-        .unwrap_or(Millis::MIN)
+    times.get(replica).or(times.first()).copied().unwrap_or(Millis::MIN)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,10 +117,7 @@ impl Audience {
     }
 
     pub(crate) fn is_personal(self) -> bool {
-        matches!(
-            self,
-            Self::AzureADandPersonalMicrosoftAccount | Self::PersonalMicrosoftAccount
-        )
+        matches!(self, Self::AzureADandPersonalMicrosoftAccount | Self::PersonalMicrosoftAccount)
     }
 }
 
@@ -239,24 +224,17 @@ impl Entity {
 
     /// The passwords a replica shows.
     pub(crate) fn visible_passwords(&self, view: View) -> impl Iterator<Item = &Password> {
-        self.passwords
-            .iter()
-            .filter(move |password| password.sight.visible(view))
+        self.passwords.iter().filter(move |password| password.sight.visible(view))
     }
 
     /// The passwords there are in truth, which limits count.
     pub(crate) fn password_count(&self) -> usize {
-        self.passwords
-            .iter()
-            .filter(|password| password.sight.exists())
-            .count()
+        self.passwords.iter().filter(|password| password.sight.exists()).count()
     }
 
     /// Forgets what no replica shows any more.
     pub(crate) fn compact(&mut self, now: Millis) {
-        self.passwords
-            .retain(|password| !password.sight.forgotten(now));
-        self.federated
-            .retain(|credential| !credential.sight.forgotten(now));
+        self.passwords.retain(|password| !password.sight.forgotten(now));
+        self.federated.retain(|credential| !credential.sight.forgotten(now));
     }
 }

@@ -22,23 +22,11 @@ pub(crate) struct Administrator {
 /// only what was seeded.
 pub(crate) fn found(world: &mut World, now: Millis) -> Administrator {
     let id = world.dice.uuid();
-    let graph = Entity::new(
-        Kind::ServicePrincipal,
-        id,
-        GRAPH_APP_ID,
-        "Microsoft Graph".to_owned(),
-        now,
-    );
-    world
-        .directory
-        .table_mut(Kind::ServicePrincipal)
-        .insert(graph);
+    let graph =
+        Entity::new(Kind::ServicePrincipal, id, GRAPH_APP_ID, "Microsoft Graph".to_owned(), now);
+    world.directory.table_mut(Kind::ServicePrincipal).insert(graph);
 
-    let (id, app_id, secret) = (
-        world.dice.uuid(),
-        world.dice.uuid(),
-        world.dice.secret_text(),
-    );
+    let (id, app_id, secret) = (world.dice.uuid(), world.dice.uuid(), world.dice.secret_text());
     let mut entity = Entity::new(
         Kind::ServicePrincipal,
         id,
@@ -60,10 +48,7 @@ pub(crate) fn found(world: &mut World, now: Millis) -> Administrator {
         end: None,
         sight: Sight::default(),
     });
-    world
-        .directory
-        .table_mut(Kind::ServicePrincipal)
-        .insert(entity);
+    world.directory.table_mut(Kind::ServicePrincipal).insert(entity);
     Administrator { app_id, secret }
 }
 
@@ -77,20 +62,17 @@ pub(crate) fn plant(
     for seed in seeds {
         planted.push((plant_one(world, seed, now)?, seed));
     }
-    let principals: HashMap<Uuid, Uuid> = planted
-        .iter()
-        .filter_map(|(ids, _)| Some((ids.app_id, ids.service_principal?)))
-        .collect();
+    let principals: HashMap<Uuid, Uuid> =
+        planted.iter().filter_map(|(ids, _)| Some((ids.app_id, ids.service_principal?))).collect();
     for (ids, seed) in planted {
         let owners: Vec<Uuid> = seed
             .owners
             .iter()
             .map(|owner| principals.get(owner).copied().unwrap_or(*owner))
             .collect();
-        for (kind, id) in [
-            (Kind::Application, ids.application),
-            (Kind::ServicePrincipal, ids.service_principal),
-        ] {
+        for (kind, id) in
+            [(Kind::Application, ids.application), (Kind::ServicePrincipal, ids.service_principal)]
+        {
             if let Some(entity) = id.and_then(|id| world.directory.table_mut(kind).by_id_mut(id)) {
                 entity.owners.clone_from(&owners);
             }
@@ -113,27 +95,17 @@ fn plant_one(world: &mut World, seed: &SeedApplication, now: Millis) -> Result<P
         }
     }
     let created = time(&seed.created, now)?;
-    let deleted = seed
-        .deleted
-        .as_deref()
-        .map(|at| time(at, now))
-        .transpose()?;
+    let deleted = seed.deleted.as_deref().map(|at| time(at, now)).transpose()?;
     let base = |kind, id| {
         let mut entity = Entity::new(kind, id, app_id, seed.display_name.clone(), created);
         entity.tags.clone_from(&seed.tags);
         entity.audience = seed.audience;
         entity
     };
-    let mut planted = Planted {
-        app_id,
-        application: None,
-        service_principal: None,
-    };
+    let mut planted = Planted { app_id, application: None, service_principal: None };
     if seed.application {
-        let mut entity = base(
-            Kind::Application,
-            seed.object_id.unwrap_or_else(|| world.dice.uuid()),
-        );
+        let mut entity =
+            base(Kind::Application, seed.object_id.unwrap_or_else(|| world.dice.uuid()));
         entity.enabled = !seed.disabled;
         entity.passwords = passwords(world, &seed.passwords, now)?;
         entity.certificates = seed
@@ -141,19 +113,14 @@ fn plant_one(world: &mut World, seed: &SeedApplication, now: Millis) -> Result<P
             .iter()
             .map(|c| certificate(world, c, now))
             .collect::<Result<_, _>>()?;
-        entity.federated = seed
-            .federated_credentials
-            .iter()
-            .map(|f| federated(world, f))
-            .collect();
+        entity.federated = seed.federated_credentials.iter().map(|f| federated(world, f)).collect();
         entity.extra.extend(seed.properties.clone());
         planted.application = Some(insert(world, entity, deleted)?);
     }
     if seed.service_principal {
         let mut entity = base(
             Kind::ServicePrincipal,
-            seed.service_principal_id
-                .unwrap_or_else(|| world.dice.uuid()),
+            seed.service_principal_id.unwrap_or_else(|| world.dice.uuid()),
         );
         entity.enabled = seed.account_enabled;
         entity.passwords = passwords(world, &seed.service_principal_passwords, now)?;
@@ -187,10 +154,7 @@ fn passwords(
 ) -> Result<Vec<Password>, Error> {
     let mut passwords = Vec::with_capacity(seeds.len());
     for seed in seeds {
-        let secret = seed
-            .secret
-            .clone()
-            .unwrap_or_else(|| world.dice.secret_text());
+        let secret = seed.secret.clone().unwrap_or_else(|| world.dice.secret_text());
         world.secrets.insert(&secret);
         passwords.push(Password {
             key_id: seed.key_id.unwrap_or_else(|| world.dice.uuid()),
@@ -236,12 +200,7 @@ fn grant(world: &mut World, role: Uuid, now: Millis) -> Assignment {
         .table(Kind::ServicePrincipal)
         .by_app(GRAPH_APP_ID)
         .map_or(Uuid::nil(), |graph| graph.id);
-    Assignment {
-        id: assignment_id(world),
-        role,
-        resource,
-        created: now,
-    }
+    Assignment { id: assignment_id(world), role, resource, created: now }
 }
 
 /// Assignment ids are not GUIDs but 32 bytes in base64url.
@@ -258,13 +217,8 @@ pub(crate) fn synthesise(world: &mut World, count: usize, now: Millis) {
         let name = format!("synthetic-{number:06}");
         let created = now - 800 * DAY + spread * SECOND;
         let app_id = world.dice.uuid();
-        let mut application = Entity::new(
-            Kind::Application,
-            world.dice.uuid(),
-            app_id,
-            name.clone(),
-            created,
-        );
+        let mut application =
+            Entity::new(Kind::Application, world.dice.uuid(), app_id, name.clone(), created);
         if number % 10 == 0 {
             application.tags.push("synthetic-tenth".to_owned());
         }
@@ -281,20 +235,9 @@ pub(crate) fn synthesise(world: &mut World, count: usize, now: Millis) {
             end: Some(end),
             sight,
         }];
-        world
-            .directory
-            .table_mut(Kind::Application)
-            .insert(application);
-        let principal = Entity::new(
-            Kind::ServicePrincipal,
-            world.dice.uuid(),
-            app_id,
-            name,
-            created,
-        );
-        world
-            .directory
-            .table_mut(Kind::ServicePrincipal)
-            .insert(principal);
+        world.directory.table_mut(Kind::Application).insert(application);
+        let principal =
+            Entity::new(Kind::ServicePrincipal, world.dice.uuid(), app_id, name, created);
+        world.directory.table_mut(Kind::ServicePrincipal).insert(principal);
     }
 }

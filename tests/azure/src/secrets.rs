@@ -44,10 +44,11 @@ impl Secrets {
     }
 
     fn starts(&self, text: &str) -> Option<usize> {
-        self.lengths.iter().rev().copied().find(|&length| {
-            text.get(..length)
-                .is_some_and(|head| self.texts.contains(head))
-        })
+        self.lengths
+            .iter()
+            .rev()
+            .copied()
+            .find(|&length| text.get(..length).is_some_and(|head| self.texts.contains(head)))
     }
 
     /// A body as the request log shows it: secrets, tokens and assertions are taken out by name, then known secrets by value.
@@ -66,11 +67,8 @@ impl Secrets {
         Value::Object(
             form_urlencoded::parse(body)
                 .map(|(name, value)| {
-                    let value = if is_secret_name(&name) {
-                        HIDDEN.to_owned()
-                    } else {
-                        self.hide(&value)
-                    };
+                    let value =
+                        if is_secret_name(&name) { HIDDEN.to_owned() } else { self.hide(&value) };
                     (self.hide(&name), Value::String(value))
                 })
                 .collect(),
@@ -96,16 +94,9 @@ impl Secrets {
 }
 
 fn is_secret_name(name: &str) -> bool {
-    [
-        "secretText",
-        "client_secret",
-        "client_assertion",
-        "access_token",
-        "Authorization",
-        "key",
-    ]
-    .iter()
-    .any(|known| known.eq_ignore_ascii_case(name))
+    ["secretText", "client_secret", "client_assertion", "access_token", "Authorization", "key"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

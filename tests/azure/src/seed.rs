@@ -167,13 +167,7 @@ pub struct SeedPassword {
 
 impl Default for SeedPassword {
     fn default() -> Self {
-        Self {
-            key_id: None,
-            display_name: None,
-            secret: None,
-            start: now(),
-            end: two_years(),
-        }
+        Self { key_id: None, display_name: None, secret: None, start: now(), end: two_years() }
     }
 }
 
@@ -260,14 +254,9 @@ pub(crate) fn time(text: &str, now: Millis) -> Result<Millis, Error> {
         Some('y') => 365 * DAY,
         _ => return Err(wrong()),
     };
-    let number: i64 = text
-        .get(1..text.len() - 1)
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(wrong)?;
-    number
-        .checked_mul(sign * unit)
-        .and_then(|by| now.checked_add(by))
-        .ok_or_else(wrong)
+    let number: i64 =
+        text.get(1..text.len() - 1).and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
+    number.checked_mul(sign * unit).and_then(|by| now.checked_add(by)).ok_or_else(wrong)
 }
 
 #[cfg(test)]

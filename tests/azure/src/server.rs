@@ -72,9 +72,7 @@ async fn answer(
     shared: &Shared,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Lost> {
-    let reply = reply(shared, request)
-        .await
-        .unwrap_or_else(|never| match never {});
+    let reply = reply(shared, request).await.unwrap_or_else(|never| match never {});
     if reply.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(reply.delay_ms)).await;
     }
@@ -89,23 +87,13 @@ async fn answer(
 
 async fn reply(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Reply, Infallible> {
     let (parts, body) = request.into_parts();
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str())
-        .to_owned();
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     Ok(match read_body(body).await {
         Ok(body) => {
-            service::serve(
-                shared,
-                Request::new(parts.method, &target, parts.headers, body),
-            )
-            .await
+            service::serve(shared, Request::new(parts.method, &target, parts.headers, body)).await
         }
-        Err(status) => Reply::empty(if status.is_success() {
-            StatusCode::BAD_REQUEST
-        } else {
-            status
-        }),
+        Err(status) => {
+            Reply::empty(if status.is_success() { StatusCode::BAD_REQUEST } else { status })
+        }
     })
 }

@@ -92,13 +92,7 @@ fn is_batch(request: &Request) -> bool {
 
 /// Azure Resource Manager has a place here, and nothing in it.
 fn arm(request: &Request) -> Reply {
-    let path = request
-        .segments
-        .iter()
-        .skip(1)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("/");
+    let path = request.segments.iter().skip(1).cloned().collect::<Vec<_>>().join("/");
     let message = format!(
         "The Resource '{path}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
     );
@@ -112,11 +106,7 @@ fn arm(request: &Request) -> Reply {
 fn shown_path(world: &World, target: &str) -> String {
     let decoded = percent_encoding::percent_decode_str(target).decode_utf8_lossy();
     let hidden = world.secrets.hide(&decoded);
-    if hidden == decoded {
-        world.secrets.hide(target)
-    } else {
-        hidden
-    }
+    if hidden == decoded { world.secrets.hide(target) } else { hidden }
 }
 
 /// Writes a request into the log, without its secrets.
@@ -137,14 +127,8 @@ pub(crate) fn record(
         status: reply.status.as_u16(),
         delivered: reply.fate == Fate::Delivered,
         request_id: trace.request_id,
-        client_request_id: trace
-            .client_request_id
-            .as_deref()
-            .map(|id| world.secrets.hide(id)),
-        caller_app_id: trace
-            .caller
-            .as_deref()
-            .map(|caller| world.secrets.hide(caller)),
+        client_request_id: trace.client_request_id.as_deref().map(|id| world.secrets.hide(id)),
+        caller_app_id: trace.caller.as_deref().map(|caller| world.secrets.hide(caller)),
         replica: trace.replica,
         code: trace.code.clone(),
         aadsts: trace.aadsts,

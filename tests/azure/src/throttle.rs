@@ -21,10 +21,7 @@ impl Window {
     /// Takes `cost` from the budget, or says in how many seconds there is more.
     fn take(&mut self, now: Millis, length: Millis, cost: u32, budget: u32) -> Result<(), u32> {
         if now < self.start || now >= self.start + length {
-            *self = Self {
-                start: now,
-                used: 0,
-            };
+            *self = Self { start: now, used: 0 };
         }
         if self.used.saturating_add(cost) > budget {
             let wait = (self.start + length - now + SECOND - 1) / SECOND;
@@ -70,32 +67,32 @@ impl Budgets {
         now: Millis,
     ) -> Result<f64, Exceeded> {
         let units = self.units.entry(app).or_default();
-        units
-            .take(now, UNITS_WINDOW, cost.units, limits.units_per_10_seconds)
-            .map_err(|retry_after| Exceeded {
+        units.take(now, UNITS_WINDOW, cost.units, limits.units_per_10_seconds).map_err(
+            |retry_after| Exceeded {
                 retry_after,
                 information: "ResourceUnitLimitExceeded",
                 scope: "Tenant_Application/ReadWrite",
-            })?;
+            },
+        )?;
         let share = f64::from(units.used) / f64::from(limits.units_per_10_seconds.max(1));
         if cost.write {
             let writes = self.writes.entry(app).or_default();
-            writes
-                .take(now, WRITES_WINDOW, 1, limits.writes_per_150_seconds)
-                .map_err(|retry_after| Exceeded {
+            writes.take(now, WRITES_WINDOW, 1, limits.writes_per_150_seconds).map_err(
+                |retry_after| Exceeded {
                     retry_after,
                     information: "WriteLimitExceeded",
                     scope: "Tenant_Application/Write",
-                })?;
+                },
+            )?;
         }
         if cost.selects_keys {
-            self.keys
-                .take(now, KEYS_WINDOW, 1, limits.key_credentials_per_minute)
-                .map_err(|retry_after| Exceeded {
+            self.keys.take(now, KEYS_WINDOW, 1, limits.key_credentials_per_minute).map_err(
+                |retry_after| Exceeded {
                     retry_after,
                     information: "KeyCredentialsLimitExceeded",
                     scope: "Tenant/Read",
-                })?;
+                },
+            )?;
         }
         Ok(share)
     }

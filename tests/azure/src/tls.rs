@@ -30,17 +30,12 @@ pub(crate) fn identity(address: IpAddr) -> Result<Identity, Error> {
             .with_single_cert(vec![leaf.der().clone()], key)
             .map_err(|e| Error::Keys(e.to_string()))?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Identity {
-        ca_pem: authority.pem(),
-        server: Arc::new(server),
-    })
+    Ok(Identity { ca_pem: authority.pem(), server: Arc::new(server) })
 }
 
 fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Azure emulator, for tests only");
+    params.distinguished_name.push(DnType::CommonName, "Azure emulator, for tests only");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
@@ -55,9 +50,7 @@ fn leaf(
         names.push(address.to_string());
     }
     let mut params = CertificateParams::new(names)?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
+    params.distinguished_name.push(DnType::CommonName, "localhost");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     // Python's ssl refuses a leaf that does not name its issuer's key.

@@ -67,8 +67,6 @@ impl Permission {
 
     /// The permission of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|permission| permission.name() == name)
+        Self::ALL.into_iter().find(|permission| permission.name() == name)
     }
 }

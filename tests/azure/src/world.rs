@@ -70,18 +70,12 @@ impl World {
 
     /// The view of the Graph replica that a request lands on.
     pub(crate) fn graph_view(&mut self, now: Millis) -> View {
-        View {
-            replica: self.dice.below(self.replicas),
-            now,
-        }
+        View { replica: self.dice.below(self.replicas), now }
     }
 
     /// The view of the token service's replica that a request lands on; those are numbered after Graph's.
     pub(crate) fn token_view(&mut self, now: Millis) -> View {
-        View {
-            replica: self.replicas + self.dice.below(self.replicas),
-            now,
-        }
+        View { replica: self.replicas + self.dice.below(self.replicas), now }
     }
 
     /// When each replica, of Graph and of the token service, learns of a change made now.
@@ -105,12 +99,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(site: Site, clock: Clock, issuers: Issuers, world: World) -> Self {
-        Self {
-            site,
-            clock,
-            issuers,
-            world: Mutex::new(world),
-        }
+        Self { site, clock, issuers, world: Mutex::new(world) }
     }
 
     /// The world; a panic elsewhere must not take the emulator down with it.

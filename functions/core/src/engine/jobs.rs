@@ -102,7 +102,7 @@ impl Engine {
     async fn failed(&self, job: &Job, why: String, deadline: Instant) -> Ended {
         error!(credential = %job.credential, why, "failed for good");
         let kind = EventType::RotationFailed;
-        let id = event_id(&job.deduplication_id(), &kind.to_string(), None);
+        let id = event_id(&job.id(), &kind.to_string(), None);
         let mut data = EventData::of(job.credential.clone(), job.application);
         data.requested_by = Some(job.requested_by.clone());
         data.reason = Some(why.clone());

@@ -1,5 +1,6 @@
 //! What a job says. It names keys and versions; it never holds a secret.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,6 +26,9 @@ pub struct Job {
     pub work: Work,
     /// Who, or what, asked for it.
     pub requested_by: String,
+    /// When; it tells one request from another that is alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<DateTime<Utc>>,
     /// How many functions have handed the job on before this one.
     #[serde(default)]
     pub continuation: u32,
@@ -111,25 +115,26 @@ impl Job {
         Self { continuation: self.continuation + 1, ..self.clone() }
     }
 
+    /// What was asked for, however often it was handed on since.
+    pub fn id(&self) -> String {
+        let work = match &self.work {
+            Work::Rotate { rotation, .. } => format!("rotate {rotation}"),
+            Work::Retire { key, .. } => format!("retire {key}"),
+            Work::Resolve { key, .. } => format!("resolve {key}"),
+        };
+        let at = self.requested_at.map(|at| at.to_rfc3339()).unwrap_or_default();
+        format!("{} {work} {at}", self.credential)
+    }
+
     /// `MessageGroupId`: the credential, so that its jobs wait for each other.
     pub fn group_id(&self) -> String {
         fit(&self.credential.0)
     }
 
-    /// `MessageDeduplicationId`: the work and its continuation, so that a hand-off within the window of five
-    /// minutes does not vanish.
-    pub fn deduplication_id(&self) -> String {
-        let work = match &self.work {
-            Work::Rotate { rotation, .. } => format!("rotate-{rotation}"),
-            Work::Retire { version, key } => {
-                let version = version.as_ref().map_or("none", |version| version.0.as_str());
-                format!("retire-{version}-{key}")
-            }
-            Work::Resolve { key, .. } => format!("resolve-{key}"),
-        };
-        // Two credentials on one application may both speak of one key.
-        let credential = &hash(&self.credential.0)[..16];
-        fit(&format!("{credential}-{work}-{}", self.continuation))
+    /// `MessageDeduplicationId`: all of the job. SQS drops for five minutes what it has seen: the same
+    /// message sent again, but neither a hand-off nor somebody who asks once more.
+    pub fn deduplication_id(&self) -> Result<String, JobError> {
+        self.to_json().map(|json| hash(&json))
     }
 }
 
@@ -165,6 +170,7 @@ mod tests {
             application: AppId(Uuid::from_u128(1)),
             work,
             requested_by: "sweep".to_owned(),
+            requested_at: None,
             continuation: 0,
         }
     }
@@ -207,10 +213,12 @@ mod tests {
     fn ids_are_distinct_and_fit_sqs() {
         let mut ids = BTreeSet::new();
         for one in all() {
-            assert!(ids.insert(one.deduplication_id()));
-            assert!(ids.insert(one.continued().deduplication_id()));
+            assert!(ids.insert(one.deduplication_id().unwrap()));
+            assert!(ids.insert(one.continued().deduplication_id().unwrap()));
+            let again = Job { requested_at: DateTime::from_timestamp(1, 0), ..one.clone() };
+            assert!(ids.insert(again.deduplication_id().unwrap()));
             let other = Job { credential: CredentialName("b".to_owned()), ..one };
-            assert!(ids.insert(other.deduplication_id()));
+            assert!(ids.insert(other.deduplication_id().unwrap()));
         }
         for id in ids {
             assert!(id.len() <= 128, "{id}");

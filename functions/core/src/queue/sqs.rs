@@ -112,7 +112,7 @@ impl Queue {
                 .id(index.to_string())
                 .message_body(job.to_json()?)
                 .message_group_id(job.group_id())
-                .message_deduplication_id(job.deduplication_id());
+                .message_deduplication_id(job.deduplication_id()?);
             request = request.entries(entry.build().map_err(|error| QueueError::Failed {
                 operation: "SendMessageBatch",
                 failure: local(&error.to_string()),

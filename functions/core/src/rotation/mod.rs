@@ -42,7 +42,7 @@ use crate::ids::{AppId, KeyId};
 pub const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
 /// How long a key that no version names is left alone: the try that minted it may still store it.
 pub const UNNAMED_FOR: TimeDelta = TimeDelta::hours(1);
-/// How long a void version's key is kept: longer than any try lives that did not see the label.
+/// How long a void version's key is kept at least: longer than any try lives that did not see the label.
 pub const VOID_FOR: TimeDelta = TimeDelta::minutes(15);
 
 /// Whom Keywheel itself is signed in as, so that no rule ever removes that key.

@@ -83,7 +83,9 @@ pub fn standing(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> S
         };
     }
     match void {
-        Some(at) => Standing::Void(at + VOID_FOR),
+        // It may have been current all the same: a promotion that was cut off before its `since` label, then
+        // a version put by hand, and another, take `AWSPREVIOUS` away and leave no trace.
+        Some(at) => Standing::Void(at + VOID_FOR.max(overlap + CLOCK_SLACK)),
         None => Standing::Unclaimed,
     }
 }
@@ -158,8 +160,11 @@ impl Retire {
     }
 
     fn version_due(&self, version: &VersionId, now: DateTime<Utc>) -> State {
-        if self.view.key_of(version) != Some(self.target.key) {
-            return State::Done(Outcome::Nothing);
+        match self.view.key_of(version) {
+            Some(key) if key == self.target.key => {}
+            // An earlier try was cut off between its last two labels.
+            None if self.view.void(version).is_some() => return self.after_emit(),
+            _ => return State::Done(Outcome::Nothing),
         }
         let due = match standing(&self.view, version, self.terms.policy.overlap) {
             Standing::InUse => return State::Done(Outcome::NotYet),
@@ -236,19 +241,20 @@ impl Retire {
         })
     }
 
-    /// The key's own label goes last: as long as it is there, a later try goes on.
+    /// Until its key's label is off, a later try goes on. `AWSPENDING` goes before that and `void` after it:
+    /// a version that has its key's label and is not void may be resumed, and lagging replicas would still
+    /// accept the dead key's secret.
     fn labels_to_take_off(&self) -> Vec<Label> {
         let Some(labels) = self.target.version.as_ref().and_then(|id| self.view.versions.get(id))
         else {
             return Vec::new();
         };
-        let mut ours: Vec<Label> = labels
-            .iter()
-            .filter(|label| !matches!(label, Label::Current | Label::Key(_) | Label::Other(_)))
-            .cloned()
-            .collect();
+        let of = |kind: fn(&Label) -> bool| labels.iter().filter(move |label| kind(label)).cloned();
         // Taken from the end.
-        ours.insert(0, Label::Key(self.target.key));
+        let mut ours: Vec<Label> = of(|label| matches!(label, Label::Void(_))).collect();
+        ours.push(Label::Key(self.target.key));
+        ours.extend(of(|label| matches!(label, Label::Since(_))));
+        ours.extend(of(|label| matches!(label, Label::Previous | Label::Pending)));
         ours
     }
 

@@ -47,9 +47,7 @@ impl Caller {
             })
         })?;
         if !is_graph(site, &claims.aud) {
-            return Err(challenge(
-                "Access token validation failure. Invalid audience.",
-            ));
+            return Err(challenge("Access token validation failure. Invalid audience."));
         }
         let unknown = || {
             GraphError::new(
@@ -60,29 +58,16 @@ impl Caller {
         };
         let object_id = Uuid::parse_str(&claims.oid).map_err(|_| unknown())?;
         let app_id = Uuid::parse_str(&claims.appid).map_err(|_| unknown())?;
-        let principal = world
-            .directory
-            .table(Kind::ServicePrincipal)
-            .by_id(object_id);
+        let principal = world.directory.table(Kind::ServicePrincipal).by_id(object_id);
         if principal.is_none_or(|principal| principal.deleted.is_some()) {
             return Err(unknown());
         }
-        let permissions = claims
-            .roles
-            .iter()
-            .filter_map(|role| Permission::named(role))
-            .collect();
-        Ok(Self {
-            app_id,
-            object_id,
-            permissions,
-        })
+        let permissions = claims.roles.iter().filter_map(|role| Permission::named(role)).collect();
+        Ok(Self { app_id, object_id, permissions })
     }
 
     fn has(&self, wanted: &[Permission]) -> bool {
-        wanted
-            .iter()
-            .any(|permission| self.permissions.contains(permission))
+        wanted.iter().any(|permission| self.permissions.contains(permission))
     }
 
     /// Whether the caller may do that at all; ownership is checked once the object is known.
@@ -111,11 +96,7 @@ impl Caller {
             operation if operation.is_read() => READ,
             _ => WRITE,
         };
-        if self.has(wanted) {
-            Ok(())
-        } else {
-            Err(GraphError::denied())
-        }
+        if self.has(wanted) { Ok(()) } else { Err(GraphError::denied()) }
     }
 
     /// Whether the caller may change that object: any with `.All`, its own with `.OwnedBy`.

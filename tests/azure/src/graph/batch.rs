@@ -39,11 +39,7 @@ pub(crate) fn serve(shared: &Shared, request: &Request, trace: &mut Trace) -> Re
     trace.operation = Some(Operation::Batch);
     let mut reply = answer(shared, request, trace).unwrap_or_else(|error| {
         trace.code = Some(error.code.to_owned());
-        error.reply(
-            trace.request_id,
-            trace.client_request_id.as_deref(),
-            shared.clock.now(),
-        )
+        error.reply(trace.request_id, trace.client_request_id.as_deref(), shared.clock.now())
     });
     super::decorate(&mut reply, trace);
     reply.delay_ms = trace.delay_ms;
@@ -59,11 +55,7 @@ fn answer(shared: &Shared, request: &Request, trace: &mut Trace) -> Result<Reply
     let now = shared.clock.now();
     let mishaps = {
         let mut world = shared.world();
-        trace.caller = Some(
-            Caller::of(request, &shared.site, &world, now)?
-                .app_id
-                .to_string(),
-        );
+        trace.caller = Some(Caller::of(request, &shared.site, &world, now)?.app_id.to_string());
         let crate::world::World { faults, dice, .. } = &mut *world;
         faults.strike(Operation::Batch, &[], dice)
     };
@@ -75,16 +67,12 @@ fn answer(shared: &Shared, request: &Request, trace: &mut Trace) -> Result<Reply
     let mut statuses: HashMap<&str, u16> = HashMap::new();
     let mut responses = Vec::new();
     for part in &batch.requests {
-        let failed = part.depends_on.iter().any(|id| {
-            statuses
-                .get(id.as_str())
-                .is_none_or(|status| *status >= 400)
-        });
-        let response = if failed {
-            failed_dependency(part)
-        } else {
-            run(shared, request, part, trace)
-        };
+        let failed = part
+            .depends_on
+            .iter()
+            .any(|id| statuses.get(id.as_str()).is_none_or(|status| *status >= 400));
+        let response =
+            if failed { failed_dependency(part) } else { run(shared, request, part, trace) };
         let status = response["status"]
             .as_u64()
             .and_then(|status| u16::try_from(status).ok())
@@ -98,16 +86,10 @@ fn answer(shared: &Shared, request: &Request, trace: &mut Trace) -> Result<Reply
             fields.remove("delay");
         }
     }
-    if mishaps
-        .iter()
-        .any(|mishap| mishap.kind == crate::faults::FaultKind::ServerErrorAfterWork)
-    {
+    if mishaps.iter().any(|mishap| mishap.kind == crate::faults::FaultKind::ServerErrorAfterWork) {
         return Err(super::server_error());
     }
-    Ok(Reply::json(
-        StatusCode::OK,
-        &json!({"responses": responses}),
-    ))
+    Ok(Reply::json(StatusCode::OK, &json!({"responses": responses})))
 }
 
 fn check(parts: &[Part]) -> Result<(), GraphError> {
@@ -124,20 +106,15 @@ fn check(parts: &[Part]) -> Result<(), GraphError> {
                 part.id
             )));
         }
-        if let Some(id) = part
-            .depends_on
-            .iter()
-            .find(|id| !earlier.iter().any(|other| other.id == **id))
+        if let Some(id) =
+            part.depends_on.iter().find(|id| !earlier.iter().any(|other| other.id == **id))
         {
             return Err(GraphError::malformed(format!(
                 "The dependsOn id '{id}' does not name an earlier request."
             )));
         }
         if part.body.is_some()
-            && !part
-                .headers
-                .keys()
-                .any(|name| name.eq_ignore_ascii_case("content-type"))
+            && !part.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"))
         {
             return Err(GraphError::malformed(format!(
                 "Write request id : {} does not contain Content-Type header.",
@@ -188,10 +165,9 @@ fn run(shared: &Shared, outer: &Request, part: &Part, trace: &Trace) -> Value {
 fn inner(outer: &Request, part: &Part) -> Request {
     let mut headers = HeaderMap::new();
     for (name, value) in &part.headers {
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(name.as_str()),
-            HeaderValue::from_str(value),
-        ) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value))
+        {
             headers.insert(name, value);
         }
     }
@@ -199,11 +175,7 @@ fn inner(outer: &Request, part: &Part) -> Request {
         headers.insert("authorization", token.clone());
     }
     let target = format!("/graph/v1.0/{}", part.url.trim_start_matches('/'));
-    let body = part
-        .body
-        .as_ref()
-        .map(|body| Bytes::from(body.to_string()))
-        .unwrap_or_default();
+    let body = part.body.as_ref().map(|body| Bytes::from(body.to_string())).unwrap_or_default();
     let method =
         Method::from_bytes(part.method.to_ascii_uppercase().as_bytes()).unwrap_or(Method::GET);
     Request::new(method, &target, headers, body)

@@ -29,11 +29,8 @@ impl Call<'_> {
         let delay = self.world.faults.propagation.principals;
         let from = self.world.spread(self.view.now, delay);
         self.world.directory.table_mut(kind).restore(id, from);
-        let entity = self
-            .world
-            .directory
-            .any(id)
-            .ok_or_else(|| GraphError::not_found(&id.to_string()))?;
+        let entity =
+            self.world.directory.any(id).ok_or_else(|| GraphError::not_found(&id.to_string()))?;
         Ok(Reply::odata(StatusCode::OK, &self.show_object(entity)))
     }
 
@@ -52,14 +49,8 @@ impl Call<'_> {
         let Some(Key::Id(id)) = key else {
             return Err(missing());
         };
-        let entity = self
-            .world
-            .directory
-            .any(*id)
-            .filter(|entity| entity.deleted.is_some());
-        entity
-            .filter(|entity| !entity.sight.visible(self.view))
-            .ok_or_else(missing)
+        let entity = self.world.directory.any(*id).filter(|entity| entity.deleted.is_some());
+        entity.filter(|entity| !entity.sight.visible(self.view)).ok_or_else(missing)
     }
 
     pub(super) fn directory_object(&self) -> Answer {
@@ -104,12 +95,7 @@ impl Call<'_> {
     /// The last successful sign-in with each key. Beta, as in Graph; here it does not lag.
     pub(super) fn sign_in_activity(&self) -> Reply {
         let mut last: Map<String, Value> = Map::new();
-        for sign_in in self
-            .world
-            .sign_ins
-            .iter()
-            .filter(|sign_in| sign_in.code == 0)
-        {
+        for sign_in in self.world.sign_ins.iter().filter(|sign_in| sign_in.code == 0) {
             let Some(key) = sign_in.key_id else { continue };
             let app = Uuid::parse_str(&sign_in.app_id).unwrap_or_default();
             let kinds = [Kind::Application, Kind::ServicePrincipal];

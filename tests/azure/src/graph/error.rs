@@ -19,13 +19,7 @@ pub(crate) struct GraphError {
 
 impl GraphError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            details: None,
-            headers: Vec::new(),
-        }
+        Self { status, code, message: message.into(), details: None, headers: Vec::new() }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -56,11 +50,7 @@ impl GraphError {
     }
 
     pub(crate) fn token(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "InvalidAuthenticationToken",
-            message,
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
     }
 
     pub(crate) fn denied() -> Self {
@@ -72,11 +62,7 @@ impl GraphError {
     }
 
     pub(crate) fn duplicate(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "Request_MultipleObjectsWithSameKeyValue",
-            message,
-        )
+        Self::new(StatusCode::CONFLICT, "Request_MultipleObjectsWithSameKeyValue", message)
     }
 
     pub(crate) fn detail(mut self, code: &str, target: &str) -> Self {

@@ -75,16 +75,12 @@ impl Filter {
 
     fn check(&self, kind: Kind, eventual: bool) -> Result<(), GraphError> {
         let advanced = |operator: &str| {
-            if eventual {
-                Ok(())
-            } else {
-                Err(needs_eventual(operator))
-            }
+            if eventual { Ok(()) } else { Err(needs_eventual(operator)) }
         };
         match self {
-            Self::And(a, b) | Self::Or(a, b) => a
-                .check(kind, eventual)
-                .and_then(|()| b.check(kind, eventual)),
+            Self::And(a, b) | Self::Or(a, b) => {
+                a.check(kind, eventual).and_then(|()| b.check(kind, eventual))
+            }
             Self::Not(inner) => advanced("Not").and_then(|()| inner.check(kind, eventual)),
             Self::Compare(property, comparison, _) => {
                 scalar(property, kind)?;
@@ -97,11 +93,7 @@ impl Filter {
             Self::In(property, _) => scalar(property, kind),
             Self::Text(property, matching, _) => {
                 scalar(property, kind)?;
-                if *matching == Match::End {
-                    advanced("EndsWith")
-                } else {
-                    Ok(())
-                }
+                if *matching == Match::End { advanced("EndsWith") } else { Ok(()) }
             }
             Self::Any(property, _, _)
                 if ["tags", "identifierUris", "servicePrincipalNames"]
@@ -123,9 +115,7 @@ impl Filter {
             }
             Self::In(property, literals) => {
                 let field = field(entity, property);
-                literals
-                    .iter()
-                    .any(|literal| compare(&field, Comparison::Equal, literal))
+                literals.iter().any(|literal| compare(&field, Comparison::Equal, literal))
             }
             Self::Text(property, matching, wanted) => match field(entity, property) {
                 Field::Text(text) => text_matches(text, *matching, wanted),
@@ -137,28 +127,20 @@ impl Filter {
                 _ => false,
             },
             Self::Any(property, matching, wanted) => match property.as_str() {
-                "tags" => entity
-                    .tags
-                    .iter()
-                    .any(|tag| text_matches(tag, *matching, wanted)),
+                "tags" => entity.tags.iter().any(|tag| text_matches(tag, *matching, wanted)),
                 "servicePrincipalNames" => text_matches(
-                    entity
-                        .app_id
-                        .as_hyphenated()
-                        .encode_lower(&mut Uuid::encode_buffer()),
+                    entity.app_id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()),
                     *matching,
                     wanted,
                 ),
-                other => entity
-                    .extra
-                    .get(other)
-                    .and_then(|value| value.as_array())
-                    .is_some_and(|values| {
+                other => entity.extra.get(other).and_then(|value| value.as_array()).is_some_and(
+                    |values| {
                         values
                             .iter()
                             .filter_map(|v| v.as_str())
                             .any(|v| text_matches(v, *matching, wanted))
-                    }),
+                    },
+                ),
             },
         }
     }
@@ -168,9 +150,9 @@ impl Filter {
 fn text_matches(text: &str, matching: Match, wanted: &str) -> bool {
     match matching {
         Match::Whole => text.eq_ignore_ascii_case(wanted),
-        Match::Start => text
-            .get(..wanted.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(wanted)),
+        Match::Start => {
+            text.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+        }
         Match::End => text
             .len()
             .checked_sub(wanted.len())
@@ -194,11 +176,7 @@ fn compare(field: &Field<'_>, comparison: Comparison, literal: &Literal) -> bool
         _ => match (field, literal) {
             (Field::Text(a), Literal::Text(b)) => {
                 let order = a.to_ascii_lowercase().cmp(&b.to_ascii_lowercase());
-                if comparison == Comparison::AtLeast {
-                    order.is_ge()
-                } else {
-                    order.is_le()
-                }
+                if comparison == Comparison::AtLeast { order.is_ge() } else { order.is_le() }
             }
             _ => false,
         },
@@ -261,18 +239,10 @@ fn scalar(property: &str, kind: Kind) -> Result<(), GraphError> {
         "applicationTemplateId",
         "isDisabled",
     ];
-    const APPLICATION: &[&str] = &[
-        "publisherDomain",
-        "serviceManagementReference",
-        "createdByAppId",
-        "uniqueName",
-    ];
-    const PRINCIPAL: &[&str] = &[
-        "accountEnabled",
-        "servicePrincipalType",
-        "homepage",
-        "preferredSingleSignOnMode",
-    ];
+    const APPLICATION: &[&str] =
+        &["publisherDomain", "serviceManagementReference", "createdByAppId", "uniqueName"];
+    const PRINCIPAL: &[&str] =
+        &["accountEnabled", "servicePrincipalType", "homepage", "preferredSingleSignOnMode"];
     let of_kind = match kind {
         Kind::Application => APPLICATION,
         Kind::ServicePrincipal => PRINCIPAL,

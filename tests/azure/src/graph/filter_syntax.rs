@@ -17,11 +17,7 @@ enum Token {
 }
 
 pub(crate) fn parse(text: &str) -> Result<Filter, String> {
-    let mut parser = Parser {
-        tokens: tokens(text)?,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
     let filter = parser.either()?;
     match parser.tokens.get(parser.at) {
         None => Ok(filter),
@@ -213,11 +209,7 @@ impl Parser {
     }
 
     fn next(&mut self) -> Result<Token, String> {
-        let token = self
-            .tokens
-            .get(self.at)
-            .cloned()
-            .ok_or("the expression ends too early")?;
+        let token = self.tokens.get(self.at).cloned().ok_or("the expression ends too early")?;
         self.at += 1;
         Ok(token)
     }
@@ -249,11 +241,7 @@ impl Parser {
     }
 
     fn expect(&mut self, token: &Token) -> Result<(), String> {
-        if self.accept(token) {
-            Ok(())
-        } else {
-            Err(format!("expected {token:?}"))
-        }
+        if self.accept(token) { Ok(()) } else { Err(format!("expected {token:?}")) }
     }
 }
 
@@ -267,9 +255,7 @@ mod tests {
     fn binds_and_before_or() {
         let filter =
             parse("displayName eq 'a' or displayName eq 'b' and not (appId eq 'c''d')").unwrap();
-        let Filter::Or(_, right) = filter else {
-            panic!("{filter:?}")
-        };
+        let Filter::Or(_, right) = filter else { panic!("{filter:?}") };
         assert!(matches!(*right, Filter::And(_, _)));
     }
 
@@ -284,10 +270,7 @@ mod tests {
             Filter::Any("tags".into(), Match::Start, "x".into())
         );
         let time = parse("createdDateTime ge 2026-01-01T10:20:30Z").unwrap();
-        assert!(matches!(
-            time,
-            Filter::Compare(_, Comparison::AtLeast, Literal::Time(_))
-        ));
+        assert!(matches!(time, Filter::Compare(_, Comparison::AtLeast, Literal::Time(_))));
         assert!(
             matches!(parse("appId in ('a', 'b')").unwrap(), Filter::In(_, list) if list.len() == 2)
         );

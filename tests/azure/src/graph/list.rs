@@ -24,9 +24,7 @@ impl Call<'_> {
             .header("consistencylevel")
             .is_some_and(|level| level.eq_ignore_ascii_case("eventual"));
         if !eventual {
-            return Err(GraphError::bad_request(
-                "$count is not currently supported.",
-            ));
+            return Err(GraphError::bad_request("$count is not currently supported."));
         }
         let query = Query::read(self.request, kind)?;
         Ok(Reply::typed(
@@ -50,10 +48,7 @@ impl Call<'_> {
             entity.deleted.is_some() && !entity.sight.visible(self.view)
         });
         Ok(self.collection(
-            &format!(
-                "directory/deletedItems/microsoft.graph.{}",
-                kind.type_name()
-            ),
+            &format!("directory/deletedItems/microsoft.graph.{}", kind.type_name()),
             page,
             next,
             None,
@@ -71,18 +66,11 @@ impl Call<'_> {
         let show = |entity: &Entity| Value::Object(self.show(entity, query, false));
         if let Some((name, id)) = query.filter.as_ref().and_then(Filter::single) {
             // The live object is not enough: a replica that lags may still show one that was deleted.
-            let found = if name == "id" {
-                table.by_id(id)
-            } else {
-                table.seen_by_app(id, self.view)
-            };
+            let found =
+                if name == "id" { table.by_id(id) } else { table.seen_by_app(id, self.view) };
             if found.is_some() || name == "id" {
                 return (
-                    found
-                        .filter(|entity| shown(entity))
-                        .map(show)
-                        .into_iter()
-                        .collect(),
+                    found.filter(|entity| shown(entity)).map(show).into_iter().collect(),
                     None,
                 );
             }
@@ -90,16 +78,9 @@ impl Call<'_> {
         let mut page = Vec::new();
         let mut last = 0;
         let matches = |entity: &Entity| {
-            shown(entity)
-                && query
-                    .filter
-                    .as_ref()
-                    .is_none_or(|filter| filter.holds(entity))
+            shown(entity) && query.filter.as_ref().is_none_or(|filter| filter.holds(entity))
         };
-        for (number, entity) in table
-            .after(query.after)
-            .filter(|(_, entity)| matches(entity))
-        {
+        for (number, entity) in table.after(query.after).filter(|(_, entity)| matches(entity)) {
             if page.len() == query.top {
                 return (page, Some(last));
             }
@@ -114,10 +95,7 @@ impl Call<'_> {
         entities
             .filter(|entity| {
                 entity.sight.visible(self.view)
-                    && query
-                        .filter
-                        .as_ref()
-                        .is_none_or(|filter| filter.holds(entity))
+                    && query.filter.as_ref().is_none_or(|filter| filter.holds(entity))
             })
             .count()
     }
@@ -166,27 +144,11 @@ impl Call<'_> {
     /// The same request from another row on.
     fn next_link(&self, after: u64) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self
-            .request
-            .query
-            .iter()
-            .filter(|(name, _)| name != "$skiptoken")
-        {
+        for (name, value) in self.request.query.iter().filter(|(name, _)| name != "$skiptoken") {
             query.append_pair(name, value);
         }
         query.append_pair("$skiptoken", &skip_token(after));
-        let path = self
-            .request
-            .segments
-            .iter()
-            .skip(1)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("/");
-        format!(
-            "{}/{path}?{}",
-            self.site.graph(),
-            query.finish().replace("%24", "$")
-        )
+        let path = self.request.segments.iter().skip(1).cloned().collect::<Vec<_>>().join("/");
+        format!("{}/{path}?{}", self.site.graph(), query.finish().replace("%24", "$"))
     }
 }

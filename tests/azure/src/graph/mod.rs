@@ -78,10 +78,7 @@ pub(crate) fn serve(
 pub(crate) fn decorate(reply: &mut Reply, trace: &Trace) {
     let id = trace.request_id.to_string();
     reply.set("request-id", &id);
-    reply.set(
-        "client-request-id",
-        trace.client_request_id.as_deref().unwrap_or(&id),
-    );
+    reply.set("client-request-id", trace.client_request_id.as_deref().unwrap_or(&id));
     let replica = trace.replica.unwrap_or(0);
     let diagnostic = format!(
         "{{\"ServerInfo\":{{\"DataCenter\":\"Loopback\",\"Slice\":\"E\",\"Ring\":\"1\",\"ScaleUnit\":\"000\",\"RoleInstance\":\"EMU{replica:05}\"}}}}"
@@ -115,14 +112,7 @@ fn work(
     trace.replica = Some(view.replica);
     charge(site, world, now, request, &route, &caller, headers)?;
 
-    let mut call = Call {
-        site,
-        world,
-        request,
-        route,
-        caller,
-        view,
-    };
+    let mut call = Call { site, world, request, route, caller, view };
     let ids = call.concerned();
     let World { faults, dice, .. } = &mut *call.world;
     let mishaps = faults.strike(call.route.operation, &ids, dice);
@@ -130,10 +120,7 @@ fn work(
     before_work(&mishaps)?;
     call.caller.may(&call.route)?;
     let reply = call.answer()?;
-    if mishaps
-        .iter()
-        .any(|mishap| mishap.kind == FaultKind::ServerErrorAfterWork)
-    {
+    if mishaps.iter().any(|mishap| mishap.kind == FaultKind::ServerErrorAfterWork) {
         return Err(server_error());
     }
     Ok(reply)
@@ -151,29 +138,18 @@ fn charge(
     let lists = matches!(route.operation, Operation::List | Operation::ListDeleted);
     let cost = query::cost(request, route.operation.is_read(), lists);
     headers.push(("x-ms-resource-unit", cost.units.to_string()));
-    let share = world
-        .budgets
-        .charge(caller.app_id, cost, &world.faults.throttle, now)
-        .map_err(|exceeded| {
-            let Exceeded {
-                retry_after,
-                information,
-                scope,
-            } = exceeded;
+    let share = world.budgets.charge(caller.app_id, cost, &world.faults.throttle, now).map_err(
+        |exceeded| {
+            let Exceeded { retry_after, information, scope } = exceeded;
             too_many(retry_after)
-                .header(
-                    "x-ms-throttle-scope",
-                    format!("{scope}/{}/{}", caller.app_id, site.tenant),
-                )
+                .header("x-ms-throttle-scope", format!("{scope}/{}/{}", caller.app_id, site.tenant))
                 .header("x-ms-throttle-information", information)
                 .header("x-ms-throttle-limit-percentage", "1.8")
-        })?;
+        },
+    )?;
     // Said only once most of the budget is gone.
     if share >= 0.8 {
-        headers.push((
-            "x-ms-throttle-limit-percentage",
-            format!("{:.1}", share.min(1.8)),
-        ));
+        headers.push(("x-ms-throttle-limit-percentage", format!("{:.1}", share.min(1.8))));
     }
     Ok(())
 }
@@ -212,12 +188,8 @@ fn before_work(mishaps: &[Mishap]) -> Result<(), GraphError> {
 }
 
 fn too_many(retry_after: u32) -> GraphError {
-    GraphError::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "TooManyRequests",
-        "Too many requests.",
-    )
-    .header("retry-after", retry_after.to_string())
+    GraphError::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "Too many requests.")
+        .header("retry-after", retry_after.to_string())
 }
 
 fn server_error() -> GraphError {
@@ -231,10 +203,7 @@ fn server_error() -> GraphError {
 impl Call<'_> {
     fn answer(&mut self) -> Answer {
         use Operation as Op;
-        let kind = self
-            .route
-            .kind
-            .ok_or_else(|| GraphError::malformed("No collection"));
+        let kind = self.route.kind.ok_or_else(|| GraphError::malformed("No collection"));
         match self.route.operation {
             Op::List => self.list(kind?),
             Op::Count => self.count(kind?),
@@ -312,9 +281,7 @@ impl Call<'_> {
     fn writable_mut(&mut self) -> Result<&mut Entity, GraphError> {
         let target = self.writable()?;
         let table = self.world.directory.table_mut(target.kind);
-        table
-            .by_id_mut(target.id)
-            .ok_or_else(|| GraphError::not_found(&target.id.to_string()))
+        table.by_id_mut(target.id).ok_or_else(|| GraphError::not_found(&target.id.to_string()))
     }
 
     fn part(&self) -> &str {

@@ -29,11 +29,8 @@ impl Call<'_> {
         if self.caller.owns_by_creating() {
             entity.owners.push(self.caller.object_id);
         }
-        let passwords = body
-            .get("passwordCredentials")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
+        let passwords =
+            body.get("passwordCredentials").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut revealed = Vec::new();
         for password in passwords {
             let wanted: Wanted = serde_json::from_value(password)
@@ -56,12 +53,7 @@ impl Call<'_> {
         let mut reply = Reply::odata(StatusCode::CREATED, &Value::Object(shown));
         reply.set(
             "location",
-            &format!(
-                "{}/v1.0/{}/{}",
-                self.site.graph(),
-                kind.collection(),
-                entity.id
-            ),
+            &format!("{}/v1.0/{}/{}", self.site.graph(), kind.collection(), entity.id),
         );
         self.world.directory.table_mut(kind).insert(entity);
         Ok(reply)
@@ -78,13 +70,7 @@ impl Call<'_> {
                 )
             })?;
         let (id, app_id) = (self.world.dice.uuid(), self.world.dice.uuid());
-        Ok(Entity::new(
-            Kind::Application,
-            id,
-            app_id,
-            name.to_owned(),
-            self.view.now,
-        ))
+        Ok(Entity::new(Kind::Application, id, app_id, name.to_owned(), self.view.now))
     }
 
     /// The application must be known to the replica that is asked: just created, it may not be.
@@ -95,13 +81,7 @@ impl Call<'_> {
             )
         })?;
         let app_id = Uuid::parse_str(text).map_err(|_| invalid("appId", Kind::ServicePrincipal))?;
-        if self
-            .world
-            .directory
-            .table(Kind::ServicePrincipal)
-            .by_app(app_id)
-            .is_some()
-        {
+        if self.world.directory.table(Kind::ServicePrincipal).by_app(app_id).is_some() {
             let message = format!(
                 "The service principal cannot be created, updated, or restored because the service principal name {app_id} is \
                  already in use."
@@ -110,11 +90,8 @@ impl Call<'_> {
                 GraphError::duplicate(message).detail("ObjectConflict", "servicePrincipalNames")
             );
         }
-        let application = self
-            .world
-            .directory
-            .table(Kind::Application)
-            .seen_by_app(app_id, self.view);
+        let application =
+            self.world.directory.table(Kind::Application).seen_by_app(app_id, self.view);
         let application = application.ok_or_else(|| {
             GraphError::bad_request(format!("The appId '{app_id}' of the service principal does not reference a valid application object."))
         })?;
@@ -138,21 +115,14 @@ impl Call<'_> {
         let now = self.view.now;
         let gone = || GraphError::not_found(&target.id.to_string());
         // All or nothing: a copy takes the changes first.
-        let mut changed = self
-            .world
-            .directory
-            .table(kind)
-            .by_id(target.id)
-            .ok_or_else(gone)?
-            .clone();
+        let mut changed =
+            self.world.directory.table(kind).by_id(target.id).ok_or_else(gone)?.clone();
         for (name, value) in body.iter().filter(|(name, _)| !name.contains('@')) {
             if name == "passwordCredentials" {
                 let kept = Self::kept_passwords(&changed, value)?;
                 let gone = |key: &Uuid| !kept.contains(key);
-                for password in changed
-                    .passwords
-                    .iter_mut()
-                    .filter(|p| p.sight.exists() && gone(&p.key_id))
+                for password in
+                    changed.passwords.iter_mut().filter(|p| p.sight.exists() && gone(&p.key_id))
                 {
                     password.sight.end(now, until.clone());
                 }
@@ -160,12 +130,7 @@ impl Call<'_> {
                 change(&mut changed, name, value)?;
             }
         }
-        *self
-            .world
-            .directory
-            .table_mut(kind)
-            .by_id_mut(target.id)
-            .ok_or_else(gone)? = changed;
+        *self.world.directory.table_mut(kind).by_id_mut(target.id).ok_or_else(gone)? = changed;
         Ok(Reply::empty(StatusCode::NO_CONTENT))
     }
 
@@ -179,18 +144,12 @@ impl Call<'_> {
         }
         let mut doomed = vec![(kind, target.id)];
         if kind == Kind::Application {
-            let principal = self
-                .world
-                .directory
-                .table(Kind::ServicePrincipal)
-                .by_app(app_id);
+            let principal = self.world.directory.table(Kind::ServicePrincipal).by_app(app_id);
             doomed.extend(principal.map(|principal| (Kind::ServicePrincipal, principal.id)));
         }
         for (kind, id) in doomed {
             let until = self.deletion_spread();
-            self.world
-                .directory
-                .soft_delete(kind, id, self.view.now, until);
+            self.world.directory.soft_delete(kind, id, self.view.now, until);
         }
         Ok(Reply::empty(StatusCode::NO_CONTENT))
     }
@@ -239,9 +198,7 @@ fn change(entity: &mut Entity, name: &str, value: &Value) -> Result<(), GraphErr
             entity.extra.insert(name.to_owned(), value.clone());
         }
         _ => {
-            return Err(GraphError::bad_request(format!(
-                "Invalid property '{name}'."
-            )));
+            return Err(GraphError::bad_request(format!("Invalid property '{name}'.")));
         }
     }
     Ok(())

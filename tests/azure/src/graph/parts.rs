@@ -71,9 +71,7 @@ impl Call<'_> {
         let text = self.part().to_owned();
         let entity = self.writable_mut()?;
         let before = entity.owners.len();
-        entity
-            .owners
-            .retain(|owner| owner.to_string() != text.to_ascii_lowercase());
+        entity.owners.retain(|owner| owner.to_string() != text.to_ascii_lowercase());
         if entity.owners.len() == before {
             return Err(GraphError::not_found(&text));
         }
@@ -83,23 +81,15 @@ impl Call<'_> {
     pub(super) fn list_federated(&self) -> Answer {
         let entity = self.target()?;
         let what = format!("applications('{}')/federatedIdentityCredentials", entity.id);
-        let page = self
-            .visible_federated(entity)
-            .map(render::federated)
-            .collect();
+        let page = self.visible_federated(entity).map(render::federated).collect();
         Ok(self.collection(&what, page, None, None))
     }
 
     pub(super) fn get_federated(&self) -> Answer {
         let entity = self.target()?;
-        let found = self
-            .visible_federated(entity)
-            .find(|credential| self.is_part(credential));
+        let found = self.visible_federated(entity).find(|credential| self.is_part(credential));
         let found = found.ok_or_else(|| GraphError::not_found(self.part()))?;
-        Ok(Reply::odata(
-            StatusCode::OK,
-            &self.with_context(entity.id, render::federated(found)),
-        ))
+        Ok(Reply::odata(StatusCode::OK, &self.with_context(entity.id, render::federated(found))))
     }
 
     pub(super) fn create_federated(&mut self) -> Answer {
@@ -167,15 +157,9 @@ impl Call<'_> {
         let (until, view) = (self.deletion_spread(), self.view);
         let entity = self.writable_mut()?;
         let named = |c: &&mut FederatedCredential| c.id.to_string() == text || c.name == text;
-        let mut known = entity
-            .federated
-            .iter_mut()
-            .filter(|c| c.sight.exists() && c.sight.visible(view));
-        known
-            .find(named)
-            .ok_or_else(|| GraphError::not_found(&text))?
-            .sight
-            .end(view.now, until);
+        let mut known =
+            entity.federated.iter_mut().filter(|c| c.sight.exists() && c.sight.visible(view));
+        known.find(named).ok_or_else(|| GraphError::not_found(&text))?.sight.end(view.now, until);
         entity.compact(view.now);
         Ok(Reply::empty(StatusCode::NO_CONTENT))
     }
@@ -184,10 +168,7 @@ impl Call<'_> {
         &'a self,
         entity: &'a Entity,
     ) -> impl Iterator<Item = &'a FederatedCredential> {
-        entity
-            .federated
-            .iter()
-            .filter(|credential| credential.sight.visible(self.view))
+        entity.federated.iter().filter(|credential| credential.sight.visible(self.view))
     }
 
     fn is_part(&self, credential: &FederatedCredential) -> bool {
@@ -196,9 +177,8 @@ impl Call<'_> {
     }
 
     fn with_context(&self, id: Uuid, value: Value) -> Value {
-        let mut shown = self.context(&format!(
-            "applications('{id}')/federatedIdentityCredentials/$entity"
-        ));
+        let mut shown =
+            self.context(&format!("applications('{id}')/federatedIdentityCredentials/$entity"));
         if let Value::Object(fields) = value {
             shown.extend(fields);
         }
@@ -224,21 +204,14 @@ impl Call<'_> {
                 "The principalId does not match the service principal of the request.",
             ));
         }
-        if entity
-            .assignments
-            .iter()
-            .any(|a| a.resource == body.resource && a.role == body.role)
-        {
+        if entity.assignments.iter().any(|a| a.resource == body.resource && a.role == body.role) {
             return Err(GraphError::bad_request(
                 "Permission being assigned already exists on the object",
             )
             .detail("InvalidUpdate", "appRoleId"));
         }
-        let resource = self
-            .world
-            .directory
-            .table(Kind::ServicePrincipal)
-            .seen_by_id(body.resource, self.view);
+        let resource =
+            self.world.directory.table(Kind::ServicePrincipal).seen_by_id(body.resource, self.view);
         let resource = resource.ok_or_else(|| GraphError::not_found(&name))?;
         let known = resource.app_id == GRAPH_APP_ID
             && Permission::ALL.iter().any(|p| p.app_role() == body.role);
@@ -261,10 +234,7 @@ impl Call<'_> {
             .ok_or_else(|| GraphError::not_found(&name))?;
         entity.assignments.push(assignment.clone());
         let entity = self.target()?;
-        Ok(Reply::odata(
-            StatusCode::CREATED,
-            &self.show_assignment(entity, &assignment),
-        ))
+        Ok(Reply::odata(StatusCode::CREATED, &self.show_assignment(entity, &assignment)))
     }
 
     pub(super) fn delete_assignment(&mut self) -> Answer {
@@ -287,24 +257,15 @@ impl Call<'_> {
     }
 
     fn show_assignment(&self, principal: &Entity, assignment: &Assignment) -> Value {
-        let resource = self
-            .world
-            .directory
-            .table(Kind::ServicePrincipal)
-            .by_id(assignment.resource);
+        let resource =
+            self.world.directory.table(Kind::ServicePrincipal).by_id(assignment.resource);
         let mut shown = Map::new();
         shown.extend([
             ("id".to_owned(), json!(assignment.id)),
             ("deletedDateTime".to_owned(), Value::Null),
             ("appRoleId".to_owned(), json!(assignment.role)),
-            (
-                "createdDateTime".to_owned(),
-                json!(rfc3339(assignment.created)),
-            ),
-            (
-                "principalDisplayName".to_owned(),
-                json!(principal.display_name),
-            ),
+            ("createdDateTime".to_owned(), json!(rfc3339(assignment.created))),
+            ("principalDisplayName".to_owned(), json!(principal.display_name)),
             ("principalId".to_owned(), json!(principal.id)),
             ("principalType".to_owned(), json!("ServicePrincipal")),
             (
@@ -319,12 +280,7 @@ impl Call<'_> {
 
 /// At most twenty, no name twice, no issuer with a subject twice.
 fn room_for(entity: &Entity, new: &FederatedCredential) -> Result<(), GraphError> {
-    let existing = || {
-        entity
-            .federated
-            .iter()
-            .filter(|credential| credential.sight.exists())
-    };
+    let existing = || entity.federated.iter().filter(|credential| credential.sight.exists());
     if existing().count() >= MAX_FEDERATED {
         return Err(GraphError::bad_request(
             "The application cannot have more than 20 federated identity credentials.",

@@ -38,22 +38,14 @@ struct RemovePassword {
 
 impl Call<'_> {
     pub(super) fn add_password(&mut self) -> Answer {
-        let body: AddPassword = if self.request.body.is_empty() {
-            AddPassword::default()
-        } else {
-            self.body()?
-        };
+        let body: AddPassword =
+            if self.request.body.is_empty() { AddPassword::default() } else { self.body()? };
         let entity = self.writable()?;
         let (kind, id) = (entity.kind, entity.id);
-        let password = self.new_password(
-            &body.password_credential.unwrap_or_default(),
-            self.writable()?,
-        )?;
+        let password =
+            self.new_password(&body.password_credential.unwrap_or_default(), self.writable()?)?;
         let mut shown = self.context("microsoft.graph.passwordCredential");
-        shown.insert(
-            "@odata.type".to_owned(),
-            json!("#microsoft.graph.passwordCredential"),
-        );
+        shown.insert("@odata.type".to_owned(), json!("#microsoft.graph.passwordCredential"));
         if let Value::Object(fields) = render::password(&password) {
             shown.extend(fields);
         }
@@ -96,10 +88,8 @@ impl Call<'_> {
             .detail("InvalidKeyEndDate", "EndDate"));
         }
         if end <= now {
-            return Err(
-                GraphError::bad_request("Key credential end date is invalid.")
-                    .detail("InvalidKeyEndDate", "EndDate"),
-            );
+            return Err(GraphError::bad_request("Key credential end date is invalid.")
+                .detail("InvalidKeyEndDate", "EndDate"));
         }
         self.allow_password(target, start, end)?;
         let name = wanted.display_name.clone();
@@ -127,10 +117,7 @@ impl Call<'_> {
                 message,
             );
         }
-        if limits
-            .max_lifetime_days
-            .is_some_and(|days| end - start > Millis::from(days) * DAY)
-        {
+        if limits.max_lifetime_days.is_some_and(|days| end - start > Millis::from(days) * DAY) {
             let message = format!(
                 "Credential lifetime exceeds the max value allowed as per assigned policy '{POLICY}'."
             );
@@ -166,18 +153,12 @@ impl Call<'_> {
             GraphError::malformed("Cannot convert the value of 'keyId' to type 'Edm.Guid'.")
         })?;
         let absent = || {
-            GraphError::bad_request(format!(
-                "No password credential found with keyId '{key_id}'."
-            ))
+            GraphError::bad_request(format!("No password credential found with keyId '{key_id}'."))
         };
         let until = self.deletion_spread();
         let view = self.view;
-        let entity = self
-            .world
-            .directory
-            .table_mut(target.kind)
-            .by_id_mut(target.id)
-            .ok_or_else(absent)?;
+        let entity =
+            self.world.directory.table_mut(target.kind).by_id_mut(target.id).ok_or_else(absent)?;
         // A replica that does not know the key yet cannot remove it, nor can a key be removed twice.
         let password = entity.passwords.iter_mut().find(|password| {
             password.key_id == key_id && password.sight.exists() && password.sight.visible(view)
@@ -216,10 +197,7 @@ impl Target {
 }
 
 fn kept(entity: &Entity, wanted: &Wanted) -> Result<Uuid, GraphError> {
-    let id = wanted
-        .key_id
-        .as_deref()
-        .and_then(|id| Uuid::parse_str(id).ok());
+    let id = wanted.key_id.as_deref().and_then(|id| Uuid::parse_str(id).ok());
     let known = entity
         .passwords
         .iter()
@@ -235,10 +213,8 @@ fn kept(entity: &Entity, wanted: &Wanted) -> Result<Uuid, GraphError> {
         .is_some_and(|end| parse_rfc3339(end).is_none_or(|end| known.end != Some(end)));
     let renamed = wanted.display_name.is_some() && wanted.display_name != known.name;
     if moved || renamed {
-        let message = format!(
-            "Update to existing credential with KeyId '{}' is not allowed.",
-            known.key_id
-        );
+        let message =
+            format!("Update to existing credential with KeyId '{}' is not allowed.", known.key_id);
         return Err(
             GraphError::bad_request(message).detail("KeyNotUpdatable", "passwordCredentials")
         );
@@ -252,16 +228,13 @@ fn time(text: Option<&str>, name: &str) -> Result<Option<Millis>, GraphError> {
             "Cannot convert the literal of '{name}' to the expected type 'Edm.DateTimeOffset'."
         ))
     };
-    text.map(|text| parse_rfc3339(text).ok_or_else(invalid))
-        .transpose()
+    text.map(|text| parse_rfc3339(text).ok_or_else(invalid)).transpose()
 }
 
 fn two_years_after(start: Millis) -> Millis {
     use chrono::Months;
     let start_at = crate::clock::moment(start);
-    start_at
-        .checked_add_months(Months::new(24))
-        .map_or(start, |end| end.timestamp_millis())
+    start_at.checked_add_months(Months::new(24)).map_or(start, |end| end.timestamp_millis())
 }
 
 impl Password {

@@ -34,20 +34,12 @@ impl Query {
         let count = flag(request, "$count")?;
         refuse_others(request)?;
         if count && !eventual {
-            return Err(GraphError::bad_request(
-                "$count is not currently supported.",
-            ));
+            return Err(GraphError::bad_request("$count is not currently supported."));
         }
         if request.query("$orderby").is_some() {
-            return Err(GraphError::unsupported_query(
-                "Sorting not supported for current query.",
-            ));
+            return Err(GraphError::unsupported_query("Sorting not supported for current query."));
         }
-        let counts = count
-            || request
-                .segments
-                .last()
-                .is_some_and(|segment| segment == "$count");
+        let counts = count || request.segments.last().is_some_and(|segment| segment == "$count");
         let filter = request
             .query("$filter")
             .map(|text| Filter::parse(text, kind, eventual && counts))
@@ -63,20 +55,11 @@ impl Query {
                 kind.type_name()
             )));
         }
-        Ok(Self {
-            top: top(request)?,
-            select,
-            filter,
-            count,
-            after: after(request)?,
-            expand,
-        })
+        Ok(Self { top: top(request)?, select, filter, count, after: after(request)?, expand })
     }
 
     pub(crate) fn selects(&self, name: &str) -> bool {
-        self.select
-            .as_ref()
-            .is_some_and(|select| select.iter().any(|selected| selected == name))
+        self.select.as_ref().is_some_and(|select| select.iter().any(|selected| selected == name))
     }
 }
 
@@ -84,53 +67,36 @@ impl Query {
 pub(crate) fn cost(request: &Request, reads: bool, lists: bool) -> Cost {
     let mut units: u32 = if lists { 2 } else { 1 };
     let select = request.query("$select");
-    let small = request
-        .query("$top")
-        .and_then(|top| top.parse::<u32>().ok())
-        .is_some_and(|top| top < 20);
+    let small =
+        request.query("$top").and_then(|top| top.parse::<u32>().ok()).is_some_and(|top| top < 20);
     if reads {
         units += u32::from(request.query("$expand").is_some());
-        units = units
-            .saturating_sub(u32::from(select.is_some()) + u32::from(small && lists))
-            .max(1);
+        units =
+            units.saturating_sub(u32::from(select.is_some()) + u32::from(small && lists)).max(1);
     }
     let selects_keys =
         select.is_some_and(|list| names(list).iter().any(|name| name == "keyCredentials"));
-    Cost {
-        units,
-        write: !reads,
-        selects_keys: reads && selects_keys,
-    }
+    Cost { units, write: !reads, selects_keys: reads && selects_keys }
 }
 
 fn names(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .collect()
+    list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn refuse_others(request: &Request) -> Result<(), GraphError> {
-    const KNOWN: &[&str] = &[
-        "$top",
-        "$select",
-        "$filter",
-        "$count",
-        "$orderby",
-        "$expand",
-        "$skiptoken",
-    ];
+    const KNOWN: &[&str] =
+        &["$top", "$select", "$filter", "$count", "$orderby", "$expand", "$skiptoken"];
     match request
         .query
         .iter()
         .find(|(name, _)| name.starts_with('$') && !KNOWN.contains(&name.as_str()))
     {
-        Some((name, _)) if name == "$search" => Err(GraphError::bad_request(
-            "Request with $search query parameter is not supported.",
-        )),
-        Some((name, _)) => Err(GraphError::malformed(format!(
-            "'{name}' is not supported by the service."
-        ))),
+        Some((name, _)) if name == "$search" => {
+            Err(GraphError::bad_request("Request with $search query parameter is not supported."))
+        }
+        Some((name, _)) => {
+            Err(GraphError::malformed(format!("'{name}' is not supported by the service.")))
+        }
         None => Ok(()),
     }
 }
@@ -150,9 +116,7 @@ fn top(request: &Request) -> Result<usize, GraphError> {
         return Ok(DEFAULT_PAGE);
     };
     let top: usize = text.parse().map_err(|_| {
-        GraphError::malformed(format!(
-            "Invalid value '{text}' for $top query option found."
-        ))
+        GraphError::malformed(format!("Invalid value '{text}' for $top query option found."))
     })?;
     if (1..=LARGEST_PAGE).contains(&top) {
         return Ok(top);
@@ -179,8 +143,6 @@ fn after(request: &Request) -> Result<u64, GraphError> {
         )
     };
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| expired())?;
-    let number = bytes
-        .strip_prefix(b"RFNwdAIAAQ".as_slice())
-        .and_then(|rest| rest.try_into().ok());
+    let number = bytes.strip_prefix(b"RFNwdAIAAQ".as_slice()).and_then(|rest| rest.try_into().ok());
     number.map(u64::from_be_bytes).ok_or_else(expired)
 }

@@ -136,10 +136,7 @@ pub(crate) fn properties(kind: Kind) -> &'static [&'static str] {
 }
 
 pub(crate) fn check_select(select: &[String], kind: Kind) -> Result<(), GraphError> {
-    match select
-        .iter()
-        .find(|name| !properties(kind).contains(&name.as_str()))
-    {
+    match select.iter().find(|name| !properties(kind).contains(&name.as_str())) {
         Some(name) => Err(GraphError::malformed(format!(
             "Parsing OData Select and Expand failed: Could not find a property named '{name}' on type 'microsoft.graph.{}'.",
             kind.type_name()
@@ -160,16 +157,13 @@ pub(crate) fn entity(
     let select = query.and_then(|query| query.select.as_ref());
     let with_key = single && query.is_some_and(|query| query.selects("keyCredentials"));
     let mut show = |name: &str| {
-        shown.insert(
-            name.to_owned(),
-            property(site, entity, view, name, with_key),
-        );
+        shown.insert(name.to_owned(), property(site, entity, view, name, with_key));
     };
     match select {
         // The id comes with every selection.
-        Some(names) => std::iter::once("id")
-            .chain(names.iter().map(String::as_str))
-            .for_each(&mut show),
+        Some(names) => {
+            std::iter::once("id").chain(names.iter().map(String::as_str)).for_each(&mut show);
+        }
         None => properties(entity.kind)
             .iter()
             .filter(|name| !ON_REQUEST.contains(name))

@@ -40,12 +40,7 @@ pub(crate) struct Route {
 
 impl Route {
     fn new(operation: Operation) -> Self {
-        Self {
-            operation,
-            kind: None,
-            key: None,
-            part: None,
-        }
+        Self { operation, kind: None, key: None, part: None }
     }
 
     fn kind(mut self, kind: Kind) -> Self {
@@ -196,18 +191,12 @@ mod tests {
     #[test]
     fn reads_keys() {
         let id = "11111111-1111-1111-1111-111111111111";
-        let route = Route::of(
-            "POST",
-            &[&format!("applications(appId='{id}')"), "addPassword"],
-        )
-        .unwrap();
+        let route =
+            Route::of("POST", &[&format!("applications(appId='{id}')"), "addPassword"]).unwrap();
         assert_eq!(route.operation, Operation::AddPassword);
         assert_eq!(route.key, Some(Key::App(id.parse().unwrap())));
         let route = Route::of("GET", &["servicePrincipals", id]).unwrap();
-        assert_eq!(
-            (route.operation, route.kind),
-            (Operation::Get, Some(Kind::ServicePrincipal))
-        );
+        assert_eq!((route.operation, route.kind), (Operation::Get, Some(Kind::ServicePrincipal)));
         assert!(Route::of("GET", &["users"]).is_err());
         assert!(Route::of("PUT", &["applications", id]).is_err());
     }

@@ -26,13 +26,7 @@ impl Aadsts {
         } else {
             StatusCode::BAD_REQUEST
         };
-        Self {
-            code,
-            error,
-            status,
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { code, error, status, message: message.into(), retry_after: None }
     }
 
     pub(crate) fn wrong_secret(app: &str) -> Self {
@@ -175,11 +169,7 @@ impl Aadsts {
     }
 
     pub(crate) fn malformed_assertion() -> Self {
-        Self::new(
-            50_027,
-            "invalid_request",
-            "JWT token is invalid or malformed.",
-        )
+        Self::new(50_027, "invalid_request", "JWT token is invalid or malformed.")
     }
 
     pub(crate) fn algorithm(algorithm: &str) -> Self {
@@ -302,11 +292,7 @@ impl Aadsts {
         Self {
             status,
             retry_after,
-            ..Self::new(
-                90_033,
-                error,
-                "A transient error has occurred. Please try again.",
-            )
+            ..Self::new(90_033, error, "A transient error has occurred. Please try again.")
         }
     }
 

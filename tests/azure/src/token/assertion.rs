@@ -101,10 +101,7 @@ impl Assertion {
             ));
         }
         let of_audience = |audiences: &[String]| {
-            self.aud
-                .all()
-                .iter()
-                .any(|audience| audiences.contains(audience))
+            self.aud.all().iter().any(|audience| audiences.contains(audience))
         };
         let exact = visible()
             .find(|c| c.issuer == self.iss && c.subject == self.sub && of_audience(&c.audiences));
@@ -112,21 +109,19 @@ impl Assertion {
             return Ok(credential.id);
         }
         let audience = self.aud.all().join(" ");
-        Err(
-            if visible().any(|c| c.issuer == self.iss && c.subject == self.sub) {
-                Aadsts::federation(700_212, "audience", &audience)
-            } else if visible()
-                .any(|c| c.issuer == self.iss && c.subject.eq_ignore_ascii_case(&self.sub))
-            {
-                Aadsts::federation_case(&self.sub)
-            } else if visible().any(|c| c.issuer == self.iss) {
-                Aadsts::federation(700_213, "subject", &self.sub)
-            } else if visible().any(|c| c.subject == self.sub) {
-                Aadsts::federation(700_211, "issuer", &self.iss)
-            } else {
-                Aadsts::federation_at_all(&self.iss, &self.sub, &audience)
-            },
-        )
+        Err(if visible().any(|c| c.issuer == self.iss && c.subject == self.sub) {
+            Aadsts::federation(700_212, "audience", &audience)
+        } else if visible()
+            .any(|c| c.issuer == self.iss && c.subject.eq_ignore_ascii_case(&self.sub))
+        {
+            Aadsts::federation_case(&self.sub)
+        } else if visible().any(|c| c.issuer == self.iss) {
+            Aadsts::federation(700_213, "subject", &self.sub)
+        } else if visible().any(|c| c.subject == self.sub) {
+            Aadsts::federation(700_211, "issuer", &self.iss)
+        } else {
+            Aadsts::federation_at_all(&self.iss, &self.sub, &audience)
+        })
     }
 
     /// Checks the time and the issuer's signature.
@@ -135,16 +130,13 @@ impl Assertion {
         if seconds >= self.exp || self.nbf.is_some_and(|from| seconds < from) {
             return Err(Aadsts::outside_valid_time(now, self.nbf, self.exp));
         }
-        let key = issuers
-            .key(&self.iss, self.kid.as_deref())
-            .await
-            .map_err(|e| match e {
-                NoKey::Unreachable(reason) => {
-                    tracing::info!(issuer = self.iss, reason, "no keys");
-                    Aadsts::issuer_unreachable(&self.iss)
-                }
-                NoKey::Unknown => Aadsts::signature("The key was not found."),
-            })?;
+        let key = issuers.key(&self.iss, self.kid.as_deref()).await.map_err(|e| match e {
+            NoKey::Unreachable(reason) => {
+                tracing::info!(issuer = self.iss, reason, "no keys");
+                Aadsts::issuer_unreachable(&self.iss)
+            }
+            NoKey::Unknown => Aadsts::signature("The key was not found."),
+        })?;
         match decode::<serde_json::Value>(&self.text, &key) {
             Ok(_) => Ok(()),
             Err(Unfit::Signature) => Err(Aadsts::signature("The signature is not valid.")),
@@ -158,8 +150,6 @@ impl Assertion {
 }
 
 fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Aadsts> {
-    let bytes = URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| Aadsts::malformed_assertion())?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Aadsts::malformed_assertion())?;
     serde_json::from_slice(&bytes).map_err(|_| Aadsts::malformed_assertion())
 }

@@ -79,10 +79,7 @@ pub(crate) async fn answer(
     });
     drop(world);
     let reply = issue(&shared.site, &outcome?, &wish, trace.request_id, now)?;
-    match mishaps
-        .iter()
-        .find(|mishap| mishap.kind == FaultKind::ServerErrorAfterWork)
-    {
+    match mishaps.iter().find(|mishap| mishap.kind == FaultKind::ServerErrorAfterWork) {
         Some(_) => Err(Aadsts::transient(StatusCode::INTERNAL_SERVER_ERROR, None)),
         None => Ok(reply),
     }
@@ -97,13 +94,9 @@ impl Wish {
         if grant != "client_credentials" {
             return Err(Aadsts::grant_type(grant));
         }
-        let client = field("client_id")
-            .ok_or_else(|| Aadsts::missing("client_id"))?
-            .clone();
+        let client = field("client_id").ok_or_else(|| Aadsts::missing("client_id"))?.clone();
         let scope = field("scope").ok_or_else(|| Aadsts::missing("scope"))?;
-        let resource = scope
-            .strip_suffix("/.default")
-            .filter(|resource| !resource.contains(' '));
+        let resource = scope.strip_suffix("/.default").filter(|resource| !resource.contains(' '));
         let resource = resource.ok_or_else(|| Aadsts::scope(scope))?.to_owned();
         let credential = match (field("client_secret"), field("client_assertion")) {
             (_, Some(text)) => {
@@ -113,11 +106,7 @@ impl Wish {
             (Some(secret), None) => Credential::Secret(secret.clone()),
             (None, None) => return Err(Aadsts::no_credential()),
         };
-        Ok(Self {
-            client,
-            resource,
-            credential,
-        })
+        Ok(Self { client, resource, credential })
     }
 }
 
@@ -131,10 +120,7 @@ fn before_work(mishaps: &[Mishap]) -> Result<(), Aadsts> {
                 return Err(Aadsts::transient(StatusCode::INTERNAL_SERVER_ERROR, None));
             }
             FaultKind::Unavailable | FaultKind::CutConnection => {
-                return Err(Aadsts::transient(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    mishap.retry_after,
-                ));
+                return Err(Aadsts::transient(StatusCode::SERVICE_UNAVAILABLE, mishap.retry_after));
             }
             _ => {}
         }
@@ -159,10 +145,7 @@ async fn admit(
                 secret_of(&wish.client, secret, application, principal, view, key)?
             }
             Credential::Assertion(assertion) => {
-                if mishaps
-                    .iter()
-                    .any(|mishap| mishap.kind == FaultKind::NoMatchingFederation)
-                {
+                if mishaps.iter().any(|mishap| mishap.kind == FaultKind::NoMatchingFederation) {
                     return Err(Aadsts::federation(700_213, "subject", assertion.subject()));
                 }
                 assertion.trusted_by(application, &wish.client, view)?
@@ -177,24 +160,13 @@ async fn admit(
     let (_, principal) = find(&world, &shared.site, wish, view)?;
     let principal =
         principal.ok_or_else(|| Aadsts::no_service_principal(&wish.client, shared.site.tenant))?;
-    if mishaps
-        .iter()
-        .any(|mishap| mishap.kind == FaultKind::ConditionalAccess)
-    {
+    if mishaps.iter().any(|mishap| mishap.kind == FaultKind::ConditionalAccess) {
         return Err(Aadsts::conditional_access());
     }
     let audience = audience(&world, &shared.site, &wish.resource)?;
-    let roles = if is_graph(&shared.site, &audience) {
-        graph_roles(&world, principal)
-    } else {
-        Vec::new()
-    };
-    Ok(Client {
-        app_id: principal.app_id,
-        object_id: principal.id,
-        roles,
-        audience,
-    })
+    let roles =
+        if is_graph(&shared.site, &audience) { graph_roles(&world, principal) } else { Vec::new() };
+    Ok(Client { app_id: principal.app_id, object_id: principal.id, roles, audience })
 }
 
 type Pair<'a> = (Option<&'a Entity>, Option<&'a Entity>);
@@ -215,11 +187,7 @@ fn enabled(
     application: Option<&Entity>,
     principal: Option<&Entity>,
 ) -> Result<(), Aadsts> {
-    match application
-        .into_iter()
-        .chain(principal)
-        .find(|entity| !entity.enabled)
-    {
+    match application.into_iter().chain(principal).find(|entity| !entity.enabled) {
         Some(entity) => Err(Aadsts::disabled(client, &entity.display_name)),
         None => Ok(()),
     }
@@ -235,13 +203,10 @@ fn secret_of(
     key: &mut Option<Uuid>,
 ) -> Result<Uuid, Aadsts> {
     let started = |start: Millis| start <= view.now;
-    let passwords = application
-        .into_iter()
-        .chain(principal)
-        .flat_map(|entity| entity.visible_passwords(view));
-    let matching: Vec<_> = passwords
-        .filter(|password| password.secret == secret && started(password.start))
-        .collect();
+    let passwords =
+        application.into_iter().chain(principal).flat_map(|entity| entity.visible_passwords(view));
+    let matching: Vec<_> =
+        passwords.filter(|password| password.secret == secret && started(password.start)).collect();
     *key = matching.first().map(|password| password.key_id);
     match matching.iter().find(|password| !password.expired(view.now)) {
         Some(password) => Ok(password.key_id),
@@ -257,13 +222,7 @@ fn audience(world: &World, site: &Site, resource: &str) -> Result<String, Aadsts
     }
     let app_id = Uuid::parse_str(resource.trim_start_matches("api://")).ok();
     app_id
-        .filter(|id| {
-            world
-                .directory
-                .table(Kind::ServicePrincipal)
-                .by_app(*id)
-                .is_some()
-        })
+        .filter(|id| world.directory.table(Kind::ServicePrincipal).by_app(*id).is_some())
         .map(|id| id.to_string())
         .ok_or_else(|| Aadsts::no_resource(resource, &site.tenant_name))
 }
@@ -295,20 +254,13 @@ fn is_arm(site: &Site, audience: &str) -> bool {
 }
 
 fn graph_roles(world: &World, principal: &Entity) -> Vec<String> {
-    let graph = world
-        .directory
-        .table(Kind::ServicePrincipal)
-        .by_app(GRAPH_APP_ID)
-        .map(|graph| graph.id);
-    let granted = principal
-        .assignments
-        .iter()
-        .filter(|assignment| Some(assignment.resource) == graph);
+    let graph =
+        world.directory.table(Kind::ServicePrincipal).by_app(GRAPH_APP_ID).map(|graph| graph.id);
+    let granted =
+        principal.assignments.iter().filter(|assignment| Some(assignment.resource) == graph);
     granted
         .filter_map(|assignment| {
-            Permission::ALL
-                .into_iter()
-                .find(|permission| permission.app_role() == assignment.role)
+            Permission::ALL.into_iter().find(|permission| permission.app_role() == assignment.role)
         })
         .map(|permission| permission.name().to_owned())
         .collect()
@@ -330,12 +282,8 @@ fn issue(
         nbf: seconds,
         exp: seconds + TOKEN_LIFE,
         appid: client.app_id.to_string(),
-        appidacr: if matches!(wish.credential, Credential::Secret(_)) {
-            "1"
-        } else {
-            "2"
-        }
-        .to_owned(),
+        appidacr: if matches!(wish.credential, Credential::Secret(_)) { "1" } else { "2" }
+            .to_owned(),
         idp: issuer,
         idtyp: "app".to_owned(),
         oid: client.object_id.to_string(),

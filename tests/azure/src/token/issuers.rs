@@ -51,11 +51,7 @@ impl Issuers {
             .tls_danger_accept_invalid_certs(true)
             .build()
             .map_err(|e| Error::Keys(e.to_string()))?;
-        Ok(Self {
-            client,
-            places,
-            fetched: Mutex::new(HashMap::new()),
-        })
+        Ok(Self { client, places, fetched: Mutex::new(HashMap::new()) })
     }
 
     /// The issuer's key of that id; asks again when it is not among those known.
@@ -70,10 +66,7 @@ impl Issuers {
         }
         let keys = self.fetch(issuer).await.map_err(NoKey::Unreachable)?;
         let key = pick(&keys, kid).ok_or(NoKey::Unknown);
-        self.fetched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(issuer.to_owned(), keys);
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(issuer.to_owned(), keys);
         key
     }
 
@@ -87,16 +80,11 @@ impl Issuers {
             Some(SeedIssuer::Url(url)) => url,
             _ => issuer,
         };
-        let configuration = format!(
-            "{}/.well-known/openid-configuration",
-            base.trim_end_matches('/')
-        );
+        let configuration =
+            format!("{}/.well-known/openid-configuration", base.trim_end_matches('/'));
         let document = self.document(&configuration).await?;
-        let keys = document
-            .get("jwks_uri")
-            .and_then(Value::as_str)
-            .ok_or("no jwks_uri")?
-            .to_owned();
+        let keys =
+            document.get("jwks_uri").and_then(Value::as_str).ok_or("no jwks_uri")?.to_owned();
         let keys: JwkSet =
             serde_json::from_value(self.document(&keys).await?).map_err(|e| e.to_string())?;
         Ok(keys.keys)
@@ -104,12 +92,7 @@ impl Issuers {
 
     async fn document(&self, url: &str) -> Result<Value, String> {
         let url = loopback(url)?;
-        let mut answer = self
-            .client
-            .get(url)
-            .send()
-            .await
-            .map_err(|e| e.to_string())?;
+        let mut answer = self.client.get(url).send().await.map_err(|e| e.to_string())?;
         if !answer.status().is_success() {
             return Err(format!("status {}", answer.status()));
         }
@@ -126,9 +109,7 @@ impl Issuers {
 
 fn pick(keys: &[Jwk], kid: Option<&str>) -> Option<DecodingKey> {
     let key = match kid {
-        Some(kid) => keys
-            .iter()
-            .find(|key| key.common.key_id.as_deref() == Some(kid))?,
+        Some(kid) => keys.iter().find(|key| key.common.key_id.as_deref() == Some(kid))?,
         None => keys.first()?,
     };
     DecodingKey::from_jwk(key).ok()
@@ -137,10 +118,7 @@ fn pick(keys: &[Jwk], kid: Option<&str>) -> Option<DecodingKey> {
 fn loopback(url: &str) -> Result<Url, String> {
     let url = Url::parse(url).map_err(|e| e.to_string())?;
     let host = url.host_str().unwrap_or_default();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
     if local && matches!(url.scheme(), "http" | "https") {
         Ok(url)
@@ -155,11 +133,7 @@ mod tests {
 
     #[test]
     fn stays_on_loopback() {
-        for good in [
-            "http://127.0.0.1:1/a",
-            "https://localhost/a",
-            "http://[::1]:8/a",
-        ] {
+        for good in ["http://127.0.0.1:1/a", "https://localhost/a", "http://[::1]:8/a"] {
             assert!(loopback(good).is_ok(), "{good}");
         }
         for bad in [

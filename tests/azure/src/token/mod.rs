@@ -41,11 +41,7 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, trace: &mut Trace)
     let mut reply = answer.unwrap_or_else(|error| {
         trace.aadsts = Some(error.code);
         trace.code = Some(format!("AADSTS{}", error.code));
-        error.reply(
-            trace.request_id,
-            correlation(request, trace.request_id),
-            shared.clock.now(),
-        )
+        error.reply(trace.request_id, correlation(request, trace.request_id), shared.clock.now())
     });
     if trace.lost {
         reply.fate = Fate::Lost;
@@ -62,10 +58,7 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, trace: &mut Trace)
 }
 
 fn correlation(request: &Request, fallback: Uuid) -> Uuid {
-    request
-        .header("client-request-id")
-        .and_then(|id| Uuid::parse_str(id).ok())
-        .unwrap_or(fallback)
+    request.header("client-request-id").and_then(|id| Uuid::parse_str(id).ok()).unwrap_or(fallback)
 }
 
 /// Whether a tenant segment of a URL names this tenant.

@@ -10,19 +10,11 @@ use uuid::Uuid;
 use crate::harness::{APP, Harness, SECRET, one_application};
 
 fn set(h: &Harness, rule: Rule) {
-    h.emulator
-        .set_faults(Faults {
-            rules: vec![rule],
-            ..Faults::default()
-        })
-        .unwrap();
+    h.emulator.set_faults(Faults { rules: vec![rule], ..Faults::default() }).unwrap();
 }
 
 fn passwords(h: &Harness) -> usize {
-    h.emulator.state()["applications"][0]["passwords"]
-        .as_array()
-        .unwrap()
-        .len()
+    h.emulator.state()["applications"][0]["passwords"].as_array().unwrap().len()
 }
 
 fn add_request(h: &Harness) -> reqwest::RequestBuilder {
@@ -46,21 +38,9 @@ async fn an_answer_can_be_lost_after_the_work() {
     assert!(add_request(&h).send().await.is_err());
     assert_eq!(passwords(&h), 2, "the work was done");
     assert_eq!(h.emulator.faults().rules[0].times, Some(0));
-    assert_eq!(
-        add_request(&h).send().await.unwrap().status(),
-        StatusCode::OK,
-        "once only"
-    );
-    let lost = h
-        .emulator
-        .requests()
-        .into_iter()
-        .find(|request| !request.delivered)
-        .unwrap();
-    assert_eq!(
-        (lost.operation, lost.status),
-        (Some(Operation::AddPassword), 200)
-    );
+    assert_eq!(add_request(&h).send().await.unwrap().status(), StatusCode::OK, "once only");
+    let lost = h.emulator.requests().into_iter().find(|request| !request.delivered).unwrap();
+    assert_eq!((lost.operation, lost.status), (Some(Operation::AddPassword), 200));
 }
 
 #[tokio::test]
@@ -89,10 +69,7 @@ async fn connections_break_over_http_1_too() {
         .http1_only()
         .build()
         .unwrap();
-    let url = format!(
-        "{}/{}/v2.0/.well-known/openid-configuration",
-        h.at.authority, h.at.tenant
-    );
+    let url = format!("{}/{}/v2.0/.well-known/openid-configuration", h.at.authority, h.at.tenant);
     let good = client.get(&url).send().await.unwrap();
     assert_eq!(good.version(), reqwest::Version::HTTP_11);
     let token = format!("{}/{}/oauth2/v2.0/token", h.at.authority, h.at.tenant);
@@ -103,11 +80,7 @@ async fn connections_break_over_http_1_too() {
         ("client_secret", SECRET),
         ("scope", "https://graph.microsoft.com/.default"),
     ];
-    for kind in [
-        FaultKind::LostAnswer,
-        FaultKind::CutConnection,
-        FaultKind::CutBody,
-    ] {
+    for kind in [FaultKind::LostAnswer, FaultKind::CutConnection, FaultKind::CutBody] {
         set(&h, Rule::new(kind).on(Operation::Token).times(1));
         let whole = match client.post(&token).form(&form).send().await {
             Ok(answer) => answer.bytes().await.is_ok(),
@@ -117,12 +90,8 @@ async fn connections_break_over_http_1_too() {
         assert_eq!(h.emulator.faults().rules[0].times, Some(0), "{kind:?}");
     }
     // Two of the three did the work.
-    let done = h
-        .emulator
-        .sign_ins()
-        .into_iter()
-        .filter(|one| one.app_id == app && one.code == 0)
-        .count();
+    let done =
+        h.emulator.sign_ins().into_iter().filter(|one| one.app_id == app && one.code == 0).count();
     assert_eq!(done, 2);
 }
 
@@ -130,11 +99,7 @@ async fn connections_break_over_http_1_too() {
 async fn errors_before_the_work_leave_no_trace() {
     let h = Harness::start(one_application()).await;
     for (kind, status, code) in [
-        (
-            FaultKind::ConcurrencyViolation,
-            409,
-            "Directory_ConcurrencyViolation",
-        ),
+        (FaultKind::ConcurrencyViolation, 409, "Directory_ConcurrencyViolation"),
         (FaultKind::ConcurrentRequests, 400, "Request_BadRequest"),
         (FaultKind::ServerError, 500, "Service_InternalServerError"),
         (FaultKind::Unavailable, 503, "serviceNotAvailable"),
@@ -155,11 +120,7 @@ async fn errors_before_the_work_leave_no_trace() {
                     .contains("concurrent requests being made to the tenant")
             );
         }
-        assert_eq!(
-            h.get("/applications").await.status,
-            StatusCode::OK,
-            "reads are not concerned"
-        );
+        assert_eq!(h.get("/applications").await.status, StatusCode::OK, "reads are not concerned");
     }
 }
 
@@ -171,21 +132,10 @@ async fn remove_password_can_fail_after_doing_the_work() {
         .as_str()
         .unwrap()
         .to_owned();
-    set(
-        &h,
-        Rule::new(FaultKind::ServerErrorAfterWork)
-            .on(Operation::RemovePassword)
-            .times(1),
-    );
-    assert_eq!(
-        h.remove_password(APP, &key).await.status,
-        StatusCode::INTERNAL_SERVER_ERROR
-    );
+    set(&h, Rule::new(FaultKind::ServerErrorAfterWork).on(Operation::RemovePassword).times(1));
+    assert_eq!(h.remove_password(APP, &key).await.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(passwords(&h), 0);
-    assert_eq!(
-        h.remove_password(APP, &key).await.status,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(h.remove_password(APP, &key).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
@@ -212,35 +162,18 @@ async fn the_token_endpoint_has_bad_days_too() {
 #[tokio::test]
 async fn a_rule_for_one_application_leaves_others_alone() {
     let h = Harness::start(one_application()).await;
-    set(
-        &h,
-        Rule::new(FaultKind::ServerError).application(Uuid::from_u128(99).to_string()),
-    );
+    set(&h, Rule::new(FaultKind::ServerError).application(Uuid::from_u128(99).to_string()));
     assert_eq!(h.add_password(APP).await.status, StatusCode::OK);
     // By object id, of a request that names the application by its appId.
-    set(
-        &h,
-        Rule::new(FaultKind::ServerError).application(h.object_id("applications", APP)),
-    );
-    assert_eq!(
-        h.add_password(APP).await.status,
-        StatusCode::INTERNAL_SERVER_ERROR
-    );
+    set(&h, Rule::new(FaultKind::ServerError).application(h.object_id("applications", APP)));
+    assert_eq!(h.add_password(APP).await.status, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]
 async fn budgets_run_out_and_come_back() {
     let h = Harness::start(one_application()).await;
-    let throttle = Throttle {
-        units_per_10_seconds: 10,
-        ..Throttle::default()
-    };
-    h.emulator
-        .set_faults(Faults {
-            throttle,
-            ..Faults::default()
-        })
-        .unwrap();
+    let throttle = Throttle { units_per_10_seconds: 10, ..Throttle::default() };
+    h.emulator.set_faults(Faults { throttle, ..Faults::default() }).unwrap();
     for (query, units) in [
         ("", "2"),
         ("?$select=id", "1"),
@@ -249,17 +182,13 @@ async fn budgets_run_out_and_come_back() {
         ("?$expand=owners", "3"),
     ] {
         assert_eq!(
-            h.get(&format!("/applications{query}"))
-                .await
-                .header("x-ms-resource-unit"),
+            h.get(&format!("/applications{query}")).await.header("x-ms-resource-unit"),
             units,
             "{query}"
         );
     }
     assert_eq!(
-        h.get("/applications?$select=id")
-            .await
-            .header("x-ms-throttle-limit-percentage"),
+        h.get("/applications?$select=id").await.header("x-ms-throttle-limit-percentage"),
         "0.9"
     );
     let refused = h.get("/applications").await;
@@ -269,15 +198,8 @@ async fn budgets_run_out_and_come_back() {
     );
     let wait: i64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=10).contains(&wait));
-    assert_eq!(
-        refused.header("x-ms-throttle-information"),
-        "ResourceUnitLimitExceeded"
-    );
-    assert!(
-        refused
-            .header("x-ms-throttle-scope")
-            .contains(&h.at.client_id.to_string())
-    );
+    assert_eq!(refused.header("x-ms-throttle-information"), "ResourceUnitLimitExceeded");
+    assert!(refused.header("x-ms-throttle-scope").contains(&h.at.client_id.to_string()));
     h.emulator.advance(wait);
     assert_eq!(h.get("/applications").await.status, StatusCode::OK);
 
@@ -286,24 +208,11 @@ async fn budgets_run_out_and_come_back() {
         key_credentials_per_minute: 1,
         ..Throttle::default()
     };
-    h.emulator
-        .set_faults(Faults {
-            throttle,
-            ..Faults::default()
-        })
-        .unwrap();
+    h.emulator.set_faults(Faults { throttle, ..Faults::default() }).unwrap();
     h.emulator.advance(150);
     assert_eq!(h.add_password(APP).await.status, StatusCode::OK);
-    assert_eq!(
-        h.add_password(APP)
-            .await
-            .header("x-ms-throttle-information"),
-        "WriteLimitExceeded"
-    );
-    assert_eq!(
-        h.get("/applications?$select=keyCredentials").await.status,
-        StatusCode::OK
-    );
+    assert_eq!(h.add_password(APP).await.header("x-ms-throttle-information"), "WriteLimitExceeded");
+    assert_eq!(h.get("/applications?$select=keyCredentials").await.status, StatusCode::OK);
     assert_eq!(
         h.get("/applications?$select=keyCredentials").await.status,
         StatusCode::TOO_MANY_REQUESTS

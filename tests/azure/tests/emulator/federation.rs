@@ -34,10 +34,8 @@ impl Issuer {
         let e = URL_SAFE_NO_PAD.encode(private.e().to_bytes_be());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (kid, asked) = (
-            Arc::new(std::sync::Mutex::new("k1".to_owned())),
-            Arc::new(AtomicUsize::new(0)),
-        );
+        let (kid, asked) =
+            (Arc::new(std::sync::Mutex::new("k1".to_owned())), Arc::new(AtomicUsize::new(0)));
         let (base, shown, counter) = (url.clone(), Arc::clone(&kid), Arc::clone(&asked));
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -59,12 +57,7 @@ impl Issuer {
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });
-        Self {
-            url,
-            key,
-            kid,
-            asked,
-        }
+        Self { url, key, kid, asked }
     }
 
     fn sign(&self, claims: &Value) -> String {
@@ -92,10 +85,7 @@ async fn exchange(h: &Harness, assertion: &str) -> Seen {
     let form = [
         ("grant_type", "client_credentials"),
         ("client_id", app.as_str()),
-        (
-            "client_assertion_type",
-            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        ),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", assertion),
         ("scope", "https://graph.microsoft.com/.default"),
     ];
@@ -112,15 +102,8 @@ async fn a_trusted_assertion_gets_a_token() {
     }
     assert_eq!(issuer.asked.load(Ordering::SeqCst), 1, "keys are cached");
     "k2".clone_into(&mut issuer.kid.lock().unwrap());
-    assert_eq!(
-        exchange(&h, &issuer.sign(&issuer.claims(&h))).await.status,
-        StatusCode::OK
-    );
-    assert_eq!(
-        issuer.asked.load(Ordering::SeqCst),
-        2,
-        "an unknown key is asked for"
-    );
+    assert_eq!(exchange(&h, &issuer.sign(&issuer.claims(&h))).await.status, StatusCode::OK);
+    assert_eq!(issuer.asked.load(Ordering::SeqCst), 2, "an unknown key is asked for");
     assert_eq!(h.emulator.sign_ins().pop().unwrap().method, "federated");
 }
 
@@ -156,20 +139,12 @@ async fn an_assertion_outside_its_time_is_700024() {
     let assertion = issuer.sign(&issuer.claims(&h));
     h.emulator.advance(301);
     let seen = exchange(&h, &assertion).await;
-    assert_eq!(
-        (seen.status, seen.aadsts()),
-        (StatusCode::UNAUTHORIZED, 700_024)
-    );
+    assert_eq!((seen.status, seen.aadsts()), (StatusCode::UNAUTHORIZED, 700_024));
     let mut early = issuer.claims(&h);
     early["nbf"] = json!(h.emulator.now().timestamp() + 60);
     assert_eq!(exchange(&h, &issuer.sign(&early)).await.aadsts(), 700_024);
     // A service whose clock is behind refuses what is good elsewhere.
-    h.emulator
-        .set_faults(Faults {
-            clock_skew_seconds: -120,
-            ..Faults::default()
-        })
-        .unwrap();
+    h.emulator.set_faults(Faults { clock_skew_seconds: -120, ..Faults::default() }).unwrap();
     let mut fresh = issuer.claims(&h);
     fresh["nbf"] = json!(h.emulator.now().timestamp() + 120);
     assert_eq!(exchange(&h, &issuer.sign(&fresh)).await.aadsts(), 700_024);
@@ -179,10 +154,7 @@ async fn an_assertion_outside_its_time_is_700024() {
 async fn signatures_algorithms_and_shapes_are_checked() {
     let (issuer, other) = (Issuer::start().await, Issuer::start().await);
     let h = start(&issuer).await;
-    assert_eq!(
-        exchange(&h, &other.sign(&issuer.claims(&h))).await.aadsts(),
-        700_027
-    );
+    assert_eq!(exchange(&h, &other.sign(&issuer.claims(&h))).await.aadsts(), 700_027);
     let hs256 = jsonwebtoken::encode(
         &Header::default(),
         &issuer.claims(&h),
@@ -190,10 +162,7 @@ async fn signatures_algorithms_and_shapes_are_checked() {
     )
     .unwrap();
     let seen = exchange(&h, &hs256).await;
-    assert_eq!(
-        (seen.status, seen.aadsts()),
-        (StatusCode::BAD_REQUEST, 5_002_738)
-    );
+    assert_eq!((seen.status, seen.aadsts()), (StatusCode::BAD_REQUEST, 5_002_738));
     assert_eq!(exchange(&h, "a.b").await.aadsts(), 50_027);
     assert_eq!(exchange(&h, "a.b.c").await.aadsts(), 50_027);
 }
@@ -223,39 +192,21 @@ async fn a_loopback_address_can_stand_for_an_issuer() {
     .await;
     let mut claims = issuer.claims(&h);
     claims["iss"] = json!("https://sts.example");
-    assert_eq!(
-        exchange(&h, &issuer.sign(&claims)).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(exchange(&h, &issuer.sign(&claims)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn credentials_made_through_graph_are_trusted_and_can_be_taken_back() {
     let issuer = Issuer::start().await;
-    let h = Harness::start(seed(&format!(
-        "applications: [{{app_id: {APP}, display_name: a}}]"
-    )))
-    .await;
-    assert_eq!(
-        exchange(&h, &issuer.sign(&issuer.claims(&h)))
-            .await
-            .aadsts(),
-        70_025
-    );
-    let path = format!(
-        "/applications/{}/federatedIdentityCredentials",
-        h.object_id("applications", APP)
-    );
+    let h =
+        Harness::start(seed(&format!("applications: [{{app_id: {APP}, display_name: a}}]"))).await;
+    assert_eq!(exchange(&h, &issuer.sign(&issuer.claims(&h))).await.aadsts(), 70_025);
+    let path =
+        format!("/applications/{}/federatedIdentityCredentials", h.object_id("applications", APP));
     let body = |name: &str| json!({"name": name, "issuer": issuer.url, "subject": "role/Rotator", "audiences": [EXCHANGE]});
     assert_eq!(h.post(&path, body("aws")).await.status, StatusCode::CREATED);
-    assert_eq!(
-        h.post(&path, body("aws")).await.status,
-        StatusCode::CONFLICT
-    );
-    assert_eq!(
-        exchange(&h, &issuer.sign(&issuer.claims(&h))).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(h.post(&path, body("aws")).await.status, StatusCode::CONFLICT);
+    assert_eq!(exchange(&h, &issuer.sign(&issuer.claims(&h))).await.status, StatusCode::OK);
     for number in 1..20 {
         let body = json!({"name": format!("n{number}"), "issuer": issuer.url, "subject": format!("s{number}"), "audiences": [EXCHANGE]});
         assert_eq!(h.post(&path, body).await.status, StatusCode::CREATED);
@@ -263,41 +214,22 @@ async fn credentials_made_through_graph_are_trusted_and_can_be_taken_back() {
     let more =
         json!({"name": "more", "issuer": issuer.url, "subject": "more", "audiences": [EXCHANGE]});
     assert_eq!(h.post(&path, more).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        h.get(&path).await.body["value"].as_array().unwrap().len(),
-        20
-    );
+    assert_eq!(h.get(&path).await.body["value"].as_array().unwrap().len(), 20);
     let removed = h.graph(Method::DELETE, &format!("{path}/aws"), None).await;
     assert_eq!(removed.status, StatusCode::NO_CONTENT);
-    assert_eq!(
-        exchange(&h, &issuer.sign(&issuer.claims(&h)))
-            .await
-            .aadsts(),
-        700_213
-    );
+    assert_eq!(exchange(&h, &issuer.sign(&issuer.claims(&h))).await.aadsts(), 700_213);
 }
 
 #[tokio::test]
 async fn a_stable_credential_fails_now_and_then() {
     let issuer = Issuer::start().await;
     let h = start(&issuer).await;
-    let rules = vec![
-        Rule::new(FaultKind::NoMatchingFederation)
-            .on(Operation::Token)
-            .probability(0.3),
-    ];
-    h.emulator
-        .set_faults(Faults {
-            rules,
-            ..Faults::default()
-        })
-        .unwrap();
+    let rules =
+        vec![Rule::new(FaultKind::NoMatchingFederation).on(Operation::Token).probability(0.3)];
+    h.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
     let (mut good, mut bad) = (0, 0);
     for _ in 0..40 {
-        match exchange(&h, &issuer.sign(&issuer.claims(&h)))
-            .await
-            .aadsts()
-        {
+        match exchange(&h, &issuer.sign(&issuer.claims(&h))).await.aadsts() {
             0 => good += 1,
             700_213 => bad += 1,
             other => panic!("AADSTS{other}"),

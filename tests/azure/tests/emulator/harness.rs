@@ -35,9 +35,7 @@ impl Seen {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn names(&self) -> Vec<&str> {
@@ -76,15 +74,9 @@ impl Harness {
             .build()
             .unwrap();
         let at = emulator.endpoints();
-        let mut harness = Self {
-            emulator,
-            at,
-            client,
-            token: String::new(),
-        };
-        harness.token = harness
-            .token_of(&harness.at.client_id.to_string(), &harness.at.client_secret)
-            .await;
+        let mut harness = Self { emulator, at, client, token: String::new() };
+        harness.token =
+            harness.token_of(&harness.at.client_id.to_string(), &harness.at.client_secret).await;
         harness
     }
 
@@ -94,8 +86,7 @@ impl Harness {
     }
 
     pub(crate) async fn sign_in(&self, client_id: &str, secret: &str) -> Seen {
-        self.sign_in_for(client_id, secret, "https://graph.microsoft.com/.default")
-            .await
+        self.sign_in_for(client_id, secret, "https://graph.microsoft.com/.default").await
     }
 
     pub(crate) async fn sign_in_for(&self, client_id: &str, secret: &str, scope: &str) -> Seen {
@@ -126,13 +117,7 @@ impl Harness {
         path: &str,
         body: Option<Value>,
     ) -> Seen {
-        read(
-            self.request(token, method, path, body)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        read(self.request(token, method, path, body).send().await.unwrap()).await
     }
 
     /// A request that may fail to be answered.
@@ -170,9 +155,8 @@ impl Harness {
 
     /// With `ConsistencyLevel: eventual`.
     pub(crate) async fn get_eventual(&self, path: &str) -> Seen {
-        let request = self
-            .admin_request(Method::GET, path, None)
-            .header("ConsistencyLevel", "eventual");
+        let request =
+            self.admin_request(Method::GET, path, None).header("ConsistencyLevel", "eventual");
         read(request.send().await.unwrap()).await
     }
 
@@ -189,11 +173,8 @@ impl Harness {
     }
 
     pub(crate) async fn remove_password(&self, app: Uuid, key: &str) -> Seen {
-        self.post(
-            &format!("/applications(appId='{app}')/removePassword"),
-            json!({"keyId": key}),
-        )
-        .await
+        self.post(&format!("/applications(appId='{app}')/removePassword"), json!({"keyId": key}))
+            .await
     }
 
     /// The object id behind an appId, in truth.
@@ -217,9 +198,5 @@ pub(crate) async fn read(response: reqwest::Response) -> Seen {
     } else {
         serde_json::from_slice(&bytes).unwrap_or_else(|_| text())
     };
-    Seen {
-        status,
-        headers,
-        body,
-    }
+    Seen { status, headers, body }
 }

@@ -8,11 +8,7 @@ use serde_json::Value;
 
 fn command(dir: &tempfile::TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_azure-emulator"));
-    command
-        .arg("--tls-dir")
-        .arg(dir.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.arg("--tls-dir").arg(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -32,43 +28,21 @@ fn end(child: &mut Child) -> Option<i32> {
 fn says_where_it_is_and_ends_on_sigterm() {
     let dir = tempfile::tempdir().unwrap();
     let seed = dir.path().join("seed.yaml");
-    std::fs::write(
-        &seed,
-        "tenant: {domain: example.org}\napplications: [{display_name: a}]\n",
-    )
-    .unwrap();
-    let mut child = command(&dir)
-        .arg("--seed")
-        .arg(&seed)
-        .args(["--applications", "10"])
-        .spawn()
+    std::fs::write(&seed, "tenant: {domain: example.org}\napplications: [{display_name: a}]\n")
         .unwrap();
+    let mut child =
+        command(&dir).arg("--seed").arg(&seed).args(["--applications", "10"]).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let at: Value = serde_json::from_str(&line).unwrap();
-    for field in [
-        "authority",
-        "graph",
-        "arm",
-        "ca",
-        "tenant",
-        "admin",
-        "client_id",
-        "client_secret",
-    ] {
+    for field in
+        ["authority", "graph", "arm", "ca", "tenant", "admin", "client_id", "client_secret"]
+    {
         assert!(at[field].is_string(), "{field}");
     }
     let pem = std::fs::read_to_string(at["ca"].as_str().unwrap()).unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));
-    assert!(
-        Command::new("kill")
-            .arg(child.id().to_string())
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert_eq!(end(&mut child), Some(0));
 }
 
@@ -87,12 +61,7 @@ fn refuses_what_it_must_not_do() {
         let mut child = command(&dir).args(arguments).spawn().unwrap();
         assert_eq!(end(&mut child), Some(1), "{arguments:?}");
         let mut text = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         assert!(text.contains(says), "{text}");
     }
 }

@@ -38,9 +38,7 @@ async fn pages_cover_everything_once() {
     }
     let bad = h.get("/applications?$skiptoken=nonsense").await;
     assert_eq!(bad.code(), "Directory_ExpiredPageToken");
-    let tenths = h
-        .get("/applications?$top=999&$filter=tags/any(t:t eq 'synthetic-tenth')")
-        .await;
+    let tenths = h.get("/applications?$top=999&$filter=tags/any(t:t eq 'synthetic-tenth')").await;
     assert_eq!(tenths.body["value"].as_array().unwrap().len(), 250);
 }
 
@@ -59,41 +57,21 @@ async fn filters_choose() {
     for (filter, expected) in [
         ("displayName eq 'billing'".to_owned(), vec!["Billing"]),
         (format!("appId eq '{APP}'"), vec!["Billing"]),
-        (
-            format!("id eq '{}'", h.object_id("applications", APP)),
-            vec!["Billing"],
-        ),
-        (
-            "displayName in ('Ledger','Billing')".to_owned(),
-            vec!["Billing", "Ledger"],
-        ),
+        (format!("id eq '{}'", h.object_id("applications", APP)), vec!["Billing"]),
+        ("displayName in ('Ledger','Billing')".to_owned(), vec!["Billing", "Ledger"]),
         ("startswith(displayName,'o')".to_owned(), vec!["O'Brien"]),
         ("displayName eq 'O''Brien'".to_owned(), vec!["O'Brien"]),
-        (
-            "tags/any(t:t eq 'rotate') and tags/any(x: x eq 'eu')".to_owned(),
-            vec!["Billing"],
-        ),
-        (
-            "tags/any(t:startswith(t,'rot'))".to_owned(),
-            vec!["Billing", "Ledger"],
-        ),
+        ("tags/any(t:t eq 'rotate') and tags/any(x: x eq 'eu')".to_owned(), vec!["Billing"]),
+        ("tags/any(t:startswith(t,'rot'))".to_owned(), vec!["Billing", "Ledger"]),
         (
             "signInAudience eq 'AzureADMultipleOrgs' or displayName eq 'Billing'".to_owned(),
             vec!["Billing", "Ledger"],
         ),
-        (
-            format!("createdDateTime ge {date}"),
-            vec!["Ledger", "O'Brien"],
-        ),
-        (
-            "appId eq '00000000-0000-0000-0000-000000000001'".to_owned(),
-            vec![],
-        ),
+        (format!("createdDateTime ge {date}"), vec!["Ledger", "O'Brien"]),
+        ("appId eq '00000000-0000-0000-0000-000000000001'".to_owned(), vec![]),
     ] {
         assert_eq!(
-            h.get(&format!("/applications?$filter={filter}"))
-                .await
-                .names(),
+            h.get(&format!("/applications?$filter={filter}")).await.names(),
             expected,
             "{filter}"
         );
@@ -105,40 +83,24 @@ async fn filters_choose() {
 #[tokio::test]
 async fn advanced_queries_want_eventual_consistency() {
     let h = Harness::start(three()).await;
-    for filter in [
-        "displayName ne 'Billing'",
-        "not tags/any(t:t eq 'eu')",
-        "endswith(displayName,'er')",
-    ] {
+    for filter in
+        ["displayName ne 'Billing'", "not tags/any(t:t eq 'eu')", "endswith(displayName,'er')"]
+    {
         let refused = h.get(&format!("/applications?$filter={filter}")).await;
         assert_eq!(
             (refused.status, refused.code()),
             (StatusCode::BAD_REQUEST, "Request_UnsupportedQuery"),
             "{filter}"
         );
-        let counted = h
-            .get_eventual(&format!("/applications?$count=true&$filter={filter}"))
-            .await;
-        assert_eq!(
-            counted.body["@odata.count"],
-            counted.names().len(),
-            "{filter}"
-        );
+        let counted = h.get_eventual(&format!("/applications?$count=true&$filter={filter}")).await;
+        assert_eq!(counted.body["@odata.count"], counted.names().len(), "{filter}");
         assert!(!counted.names().contains(&"Billing"));
     }
-    assert_eq!(
-        h.get("/applications?$count=true").await.status,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(
-        h.get("/applications/$count").await.status,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(h.get("/applications?$count=true").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(h.get("/applications/$count").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(h.get_eventual("/applications/$count").await.body, json!(3));
     assert_eq!(
-        h.get_eventual("/applications/$count?$filter=startswith(displayName,'L')")
-            .await
-            .body,
+        h.get_eventual("/applications/$count?$filter=startswith(displayName,'L')").await.body,
         json!(1)
     );
 }
@@ -147,10 +109,7 @@ async fn advanced_queries_want_eventual_consistency() {
 async fn what_graph_does_not_support_is_refused() {
     let h = Harness::start(three()).await;
     for (query, code) in [
-        (
-            "$filter=passwordCredentials/any(p:p eq 'x')",
-            "Request_UnsupportedQuery",
-        ),
+        ("$filter=passwordCredentials/any(p:p eq 'x')", "Request_UnsupportedQuery"),
         ("$filter=notes eq 'x'", "Request_UnsupportedQuery"),
         ("$filter=displayName eq", "BadRequest"),
         ("$filter=displayName gt 'a'", "Request_UnsupportedQuery"),
@@ -160,17 +119,10 @@ async fn what_graph_does_not_support_is_refused() {
         ("$expand=nonsense", "BadRequest"),
     ] {
         let seen = h.get(&format!("/applications?{query}")).await;
-        assert_eq!(
-            (seen.status, seen.code()),
-            (StatusCode::BAD_REQUEST, code),
-            "{query}"
-        );
+        assert_eq!((seen.status, seen.code()), (StatusCode::BAD_REQUEST, code), "{query}");
     }
     assert_eq!(h.get("/users").await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        h.get("/applications/nonsense").await.code(),
-        "Request_ResourceNotFound"
-    );
+    assert_eq!(h.get("/applications/nonsense").await.code(), "Request_ResourceNotFound");
 }
 
 #[tokio::test]
@@ -184,11 +136,7 @@ async fn secrets_and_certificate_data_stay_hidden() {
     let seen = h.get(&by_app).await;
     let password = &seen.body["passwordCredentials"][0];
     assert_eq!(
-        (
-            &password["hint"],
-            &password["secretText"],
-            &password["endDateTime"]
-        ),
+        (&password["hint"], &password["secretText"], &password["endDateTime"]),
         (&json!("fir"), &Value::Null, &Value::Null)
     );
     assert_eq!(seen.body["keyCredentials"][0]["key"], Value::Null);
@@ -196,17 +144,10 @@ async fn secrets_and_certificate_data_stay_hidden() {
     assert!(selected.body["keyCredentials"][0]["key"].is_string());
     assert!(selected.body.get("passwordCredentials").is_none());
     let listed = h.get("/applications?$select=keyCredentials").await;
-    assert_eq!(
-        listed.body["value"][0]["keyCredentials"][0]["key"],
-        Value::Null
-    );
-    for header in [
-        "request-id",
-        "client-request-id",
-        "x-ms-ags-diagnostic",
-        "date",
-        "x-ms-resource-unit",
-    ] {
+    assert_eq!(listed.body["value"][0]["keyCredentials"][0]["key"], Value::Null);
+    for header in
+        ["request-id", "client-request-id", "x-ms-ags-diagnostic", "date", "x-ms-resource-unit"]
+    {
         assert!(!seen.header(header).is_empty(), "{header}");
     }
     let mine = Uuid::from_u128(77).to_string();
@@ -240,12 +181,7 @@ async fn permissions_are_what_they_say() {
         token(0xa2, "owner-secret").await,
         token(0xa3, "nobody-secret").await,
     );
-    let add = |app: u128| {
-        format!(
-            "/applications(appId='{}')/addPassword",
-            Uuid::from_u128(app)
-        )
-    };
+    let add = |app: u128| format!("/applications(appId='{}')/addPassword", Uuid::from_u128(app));
     for (who, method, path, expected) in [
         (&reader, Method::GET, "/applications".to_owned(), 200),
         (&owner, Method::GET, "/applications".to_owned(), 200),
@@ -265,22 +201,12 @@ async fn permissions_are_what_they_say() {
     }
     // Whoever creates with OwnedBy owns what it made.
     let made = h
-        .graph_as(
-            &owner,
-            Method::POST,
-            "/applications",
-            Some(json!({"displayName": "made"})),
-        )
+        .graph_as(&owner, Method::POST, "/applications", Some(json!({"displayName": "made"})))
         .await;
     assert_eq!(made.status, StatusCode::CREATED);
-    let path = format!(
-        "/applications/{}/addPassword",
-        made.body["id"].as_str().unwrap()
-    );
+    let path = format!("/applications/{}/addPassword", made.body["id"].as_str().unwrap());
     assert_eq!(
-        h.graph_as(&owner, Method::POST, &path, Some(json!({})))
-            .await
-            .status,
+        h.graph_as(&owner, Method::POST, &path, Some(json!({}))).await.status,
         StatusCode::OK
     );
 }
@@ -290,9 +216,7 @@ async fn permissions_come_with_the_next_token_after_an_assignment() {
     let h = Harness::start(one_application()).await;
     let before = h.token_of(&APP.to_string(), SECRET).await;
     let principal = h.object_id("service_principals", APP);
-    let graph = h
-        .get("/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')")
-        .await;
+    let graph = h.get("/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')").await;
     let role = graph.body["appRoles"]
         .as_array()
         .unwrap()
@@ -306,28 +230,14 @@ async fn permissions_come_with_the_next_token_after_an_assignment() {
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     assert_eq!(h.post(&path, body).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(
-        h.graph_as(&before, Method::GET, "/applications", None)
-            .await
-            .status,
+        h.graph_as(&before, Method::GET, "/applications", None).await.status,
         StatusCode::FORBIDDEN
     );
     let after = h.token_of(&APP.to_string(), SECRET).await;
-    assert_eq!(
-        h.graph_as(&after, Method::GET, "/applications", None)
-            .await
-            .status,
-        StatusCode::OK
-    );
-    assert_eq!(
-        h.get(&path).await.body["value"].as_array().unwrap().len(),
-        1
-    );
+    assert_eq!(h.graph_as(&after, Method::GET, "/applications", None).await.status, StatusCode::OK);
+    assert_eq!(h.get(&path).await.body["value"].as_array().unwrap().len(), 1);
     let gone = h
-        .graph(
-            Method::DELETE,
-            &format!("{path}/{}", made.body["id"].as_str().unwrap()),
-            None,
-        )
+        .graph(Method::DELETE, &format!("{path}/{}", made.body["id"].as_str().unwrap()), None)
         .await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     assert_eq!(h.get(&path).await.body["value"], json!([]));

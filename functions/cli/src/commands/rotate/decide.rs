@@ -1,6 +1,5 @@
 //! What a request to rotate becomes: a new rotation, the resumption of one, or a refusal.
 
-use chrono::{DateTime, Utc};
 use keywheel_core::engine::look::Look;
 use keywheel_core::ids::{KeyId, RotationId, VersionId};
 use keywheel_core::manifest::Credential;
@@ -23,8 +22,6 @@ pub(super) struct Decision {
     pub(super) old_key: Option<KeyId>,
     /// The rotation was under way before.
     pub(super) resumed: bool,
-    /// The job's number, see [`continuation`].
-    pub(super) continuation: u32,
 }
 
 /// Decides by a fresh look, as a sweep would: what stops a sweep stops a request too.
@@ -52,7 +49,6 @@ pub(super) fn decide(credential: &Credential, look: &Look) -> Result<Decision, F
         replaces: current.cloned(),
         old_key: view.and_then(|view| view.key_of(current?)),
         resumed: under_way.is_some(),
-        continuation: under_way.map_or(0, |_| continuation(Utc::now())),
     })
 }
 
@@ -73,17 +69,6 @@ fn refusal(credential: &Credential, stop: Stop) -> Failure {
         what,
         cure: Some(cure.to_owned()).filter(|cure| !cure.is_empty()),
     }
-}
-
-/// The number of a job that resumes a rotation.
-///
-/// SQS drops, for five minutes, a message whose rotation and number it has seen, even one that was worked
-/// on and has failed. Somebody who mended the cause and asks again means it, and so does somebody who adds
-/// `--now-revoke-old`. So the number changes by the minute, comes back after six, and keeps clear of the
-/// first hand-offs' numbers; enough are left for this job's own.
-fn continuation(now: DateTime<Utc>) -> u32 {
-    let minute = now.timestamp().div_euclid(60).rem_euclid(6);
-    5 + u32::try_from(minute).unwrap_or_default()
 }
 
 /// Asks before the old key is removed without an overlap.
@@ -111,21 +96,5 @@ pub(super) fn confirm(
             "--now-revoke-old must be confirmed, and there is no terminal to ask on",
             "add --yes",
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_differ_for_as_long_as_sqs_remembers() {
-        let at = |minute: i64| continuation(DateTime::from_timestamp(minute * 60, 0).unwrap());
-        for minute in 0..20 {
-            for later in 1..=5 {
-                assert_ne!(at(minute), at(minute + later));
-            }
-            assert!((5..=10).contains(&at(minute)));
-        }
     }
 }

@@ -5,6 +5,7 @@ mod follow;
 mod result;
 mod watch;
 
+use chrono::Utc;
 use keywheel_core::engine::look::Look;
 use keywheel_core::manifest::Credential;
 use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
@@ -95,6 +96,7 @@ fn job(session: &Session, credential: &Credential, decision: &Decision, args: &R
             revoke_old: if args.now_revoke_old { RevokeOld::Now } else { RevokeOld::AfterOverlap },
         },
         requested_by: requested_by.unwrap_or_else(|| "keywheel rotate".to_owned()),
-        continuation: decision.continuation,
+        requested_at: Some(Utc::now()),
+        continuation: 0,
     }
 }

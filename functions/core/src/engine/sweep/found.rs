@@ -50,14 +50,14 @@ pub(super) struct Object {
 
 impl Planned {
     /// The job that carries it out; a new rotation gets its id here, before anything is minted.
-    pub fn job(&self, requested_by: &str, revoke_old: RevokeOld) -> Job {
+    pub fn job(&self, requested_by: &str, now: DateTime<Utc>) -> Job {
         use crate::queue::Work as Queued;
         let work = match self.work.clone() {
             Work::Rotate { rotation, replaces, reason } => Queued::Rotate {
                 rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4())),
                 replaces,
                 reason,
-                revoke_old,
+                revoke_old: RevokeOld::AfterOverlap,
             },
             Work::Retire(target) => Queued::Retire { version: target.version, key: target.key },
             Work::Resolve { rotation, key } => Queued::Resolve { rotation, key },
@@ -68,6 +68,7 @@ impl Planned {
             application: self.application,
             work,
             requested_by: requested_by.to_owned(),
+            requested_at: Some(now),
             continuation: 0,
         }
     }

@@ -19,7 +19,7 @@ use crate::audit::CloudEvent;
 use crate::graph::{CallOptions, Detail, PageLink};
 use crate::ids::AppId;
 use crate::manifest::{Credential, KeyOn, Rule};
-use crate::queue::{Job, Queue, RevokeOld};
+use crate::queue::{Job, Queue};
 use crate::rotation::finding::inspect;
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState, SecretView};
@@ -342,7 +342,7 @@ impl Engine {
 
     async fn queue_planned(&self, queue: &Queue, planned: &[Planned]) -> Result<(), EngineError> {
         let jobs: Vec<Job> =
-            planned.iter().map(|planned| planned.job(SWEEP, RevokeOld::AfterOverlap)).collect();
+            planned.iter().map(|planned| planned.job(SWEEP, self.graph.now())).collect();
         if !jobs.is_empty() {
             queue.send_batch(&jobs).await?;
         }
