@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
+use crate::http::Backoff;
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, ValueFacts};
@@ -23,6 +24,8 @@ use crate::secrets::{Move, NewSecret, Put};
 
 /// How much of its time a try leaves for handing on what is left.
 const RESERVE: Duration = Duration::from_secs(15);
+/// How often one sign-in of a proof is tried again where no usable answer came.
+const SIGN_IN_RETRIES: u32 = 5;
 /// Graph's `secretText` has 16 to 64 characters.
 const LONGEST_SECRET: usize = 64;
 
@@ -261,15 +264,23 @@ impl<'a> Hands<'a> {
         let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
         let engine = self.engine;
         let scope = engine.endpoints.graph_scope();
-        let answer = sign_in(
-            &engine.proofs,
-            &engine.endpoints.authority,
-            engine.manifest.tenant(),
-            self.credential.application,
-            &held.text,
-            &scope,
-        );
-        Ok(Reply::SignIn(answer.await?))
+        let mut backoff = Backoff::new(SIGN_IN_RETRIES, self.deadline);
+        loop {
+            let answer = sign_in(
+                &engine.proofs,
+                &engine.endpoints.authority,
+                engine.manifest.tenant(),
+                self.credential.application,
+                &held.text,
+                &scope,
+            );
+            // No answer says nothing of the secret; ending the try here would lose a key not yet stored.
+            match answer.await {
+                Ok(answer) => return Ok(Reply::SignIn(answer)),
+                Err(failure) if backoff.pause(failure.retry()).await => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
     }
 
     fn format_error(&self, source: crate::manifest::FormatError) -> EngineError {
