@@ -19,6 +19,7 @@ from .stack import Stack
 from .tenant import ID, Credential, Tenant
 
 T = TypeVar("T")
+TRANSIENT = [90033]  # AADSTS90033: says nothing of the secret
 SCHEDULED = {"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}
 
 
@@ -48,6 +49,7 @@ class World:
         self.stack = Stack(Settings(home=home / "local", seed=seed, manifest=tenant.manifest(), parameters=parameters,
                                     **settings))
         self._clients: dict[str, Any] = {}
+        self._tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> World:
         self.stack.up()
@@ -163,13 +165,13 @@ class World:
         form = {"grant_type": "client_credentials", "client_id": app_id, "client_secret": text,
                 "scope": "https://graph.microsoft.com/.default"}
         url = f"{self.stack.env['AZURE_AUTHORITY_HOST'].rstrip('/')}/{ID}/oauth2/v2.0/token"
-        tls = ssl.create_default_context(cafile=self.stack.env["KEYWHEEL_CA_FILE"])
+        self._tls = self._tls or ssl.create_default_context(cafile=self.stack.env["KEYWHEEL_CA_FILE"])
         try:
-            with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=20, context=tls):
+            with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=20, context=self._tls):
                 return 0
         except urllib.error.HTTPError as error:
             answer = json.loads(error.read() or b"{}")
-            if not answer.get("error_codes"):
+            if answer.get("error_codes") in (None, [], TRANSIENT):
                 raise OSError(f"{error.code} {answer}") from error
             return answer["error_codes"][0]
 

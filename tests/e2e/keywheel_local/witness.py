@@ -1,0 +1,76 @@
+"""Signs in all the while with what Secrets Manager says is current, as a workload that caches it would."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections import Counter
+
+from botocore.exceptions import ClientError
+
+from .tenant import Credential
+from .world import World
+
+
+class Witness:
+    """Runs with its block. ``refusals`` must stay empty: a current secret works, and works on for the overlap."""
+
+    def __init__(self, world: World, credentials: dict[str, Credential], overlap: datetime.timedelta) -> None:
+        self.refusals: list[str] = []
+        self.sign_ins: Counter[str] = Counter()
+        self.secrets: dict[str, set[str]] = {name: set() for name in credentials}
+        self._world, self._credentials, self._overlap = world, credentials, overlap
+        self._cached: dict[tuple[str, str], datetime.datetime] = {}  # (credential, text): when it was last current
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
+
+    def __enter__(self) -> Witness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "the witness hangs"
+
+    def advance(self, **time_passed: float) -> None:
+        """Let time pass between two rounds, so that what is in a cache is judged by one clock."""
+        with self._lock:
+            self._world.advance(**time_passed)
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.3):
+            for name, one in self._credentials.items():
+                with self._lock:
+                    self._look(name, one)
+                if self._stop.is_set():
+                    return
+
+    def _look(self, name: str, one: Credential) -> None:
+        now = self._world.now()
+        try:
+            text = self._world.text(one.secret)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException" or self.secrets[name]:
+                self.refusals.append(f"{name}: {error}")
+            return
+        self.secrets[name].add(text)
+        self._cached[name, text] = now
+        for (whose, cached), seen in list(self._cached.items()):
+            if whose != name:
+                continue
+            if now - seen > self._overlap:
+                del self._cached[whose, cached]
+            else:
+                self._sign_in(name, one, cached, "current" if cached == text else f"current until {seen}")
+
+    def _sign_in(self, name: str, one: Credential, text: str, what: str) -> None:
+        try:
+            code = self._world.sign_in(one.app.app_id, text)
+        except OSError:
+            return  # no answer is no refusal
+        self.sign_ins[name] += 1
+        seeded = {version.key.secret: version.key for version in one.versions}
+        if code and not (code == 7000222 and text in seeded):  # it had expired before Keywheel came
+            key = seeded[text].key_id if text in seeded else "a new key"
+            self.refusals.append(f"{name}: AADSTS{code} for {key}, {what}, at {self._world.now()}")

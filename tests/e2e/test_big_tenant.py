@@ -1,0 +1,66 @@
+"""Twenty thousand applications: one sweep pages through them, and one short of time goes on until it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from keywheel_local.tenant import Tenant
+from keywheel_local.world import SCHEDULED, World, until
+
+APPLICATIONS = 20_000
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World]) -> World:
+    tenant = Tenant()
+    tenant.managed("due", "+10d", 170)
+    world = start(tenant, applications=APPLICATIONS)
+    return world
+
+
+def pages(world: World) -> list[dict]:
+    return [call for call in world.stack.admin("GET", "requests") if call["operation"] == "list"]
+
+
+def test_a_sweep_pages_through_the_whole_directory(world: World):
+    answer = world.sweep_to_rest()
+    assert answer["finished"], answer
+    assert answer["objects"] >= 2 * APPLICATIONS, answer
+    assert answer["queued"] == [{"credential": "due", "work": "rotate (expiring)"}]
+    assert world.signs_in(world.tenant.credentials["due"])
+    listed = pages(world)
+    assert len(listed) <= 2 * (APPLICATIONS // 999 + 2), "full pages"
+    assert all(call["status"] == 200 for call in listed)
+    budget = world.client("lambda").get_function_configuration(
+        FunctionName=world.stack.env["KEYWHEEL_SWEEP_FUNCTION"])["Timeout"]
+    [call] = world.invocations("sweep")
+    assert call["ended"] - call["started"] < budget, "within the function's own time-out"
+
+
+def test_a_sweep_short_of_time_goes_on_until_it_is_finished(world: World):
+    """With less time than a page's reserve, each function reads one part and hands on."""
+    name = world.stack.env["KEYWHEEL_SWEEP_FUNCTION"]
+    world.client("lambda").update_function_configuration(FunctionName=name, Timeout=40)
+    before, jobs, told = len(world.invocations("sweep")), len(world.jobs()), len(pages(world))
+    answer = world.stack.invoke("sweep", SCHEDULED)
+    assert not answer["error"] and not answer["result"]["finished"], answer
+    needed = 2 * (APPLICATIONS // 999 + 1) - 4
+
+    def finished() -> bool:
+        calls = world.invocations("sweep")[before:]
+        continued = len(world_continued(world))
+        return bool(calls) and all(call["ended"] for call in calls) and len(calls) == 1 + continued
+
+    until(lambda: len(world.invocations("sweep")) - before >= needed and finished(), "the last part is swept", 150)
+    calls = world.invocations("sweep")[before:]
+    assert [call["error"] for call in calls if call["error"]] == []
+    assert {call["event"]["detail-type"] for call in calls[1:]} == {"keywheel.sweep.continued"}
+    assert len(world.jobs()) == jobs, "nothing was due, and nothing is queued twice"
+    assert len(pages(world)) - told >= needed
+    listings = [call["event"]["detail"]["listing"] for call in calls[1:]]
+    assert listings == sorted(listings) and set(listings) == {"applications", "service-principals"}
+
+
+def world_continued(world: World) -> list[dict]:
+    return world.events("keywheel.sweep.continued")
