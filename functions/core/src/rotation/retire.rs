@@ -62,7 +62,7 @@ fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
     }
     view.versions
         .keys()
-        .filter(|other| *other != version)
+        .filter(|other| *other != version && view.key_of(other).is_some())
         .filter_map(since)
         .filter(|other| own.is_none_or(|own| *other > own))
         .min()

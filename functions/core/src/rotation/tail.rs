@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calls::{Call, Event, Reply};
 use super::names::Label;
+use super::observed::SecretView;
 use crate::ids::{KeyId, VersionId};
 
 /// What is left to do once a version is current. No `since` label yet means: some of it is.
@@ -24,6 +25,29 @@ enum TailStep {
 }
 
 impl Tail {
+    /// What is to be put right before another version is promoted, for then the labels tell it no more.
+    pub(super) fn due(view: &SecretView, now: DateTime<Utc>) -> Option<Self> {
+        let ours = |version: &VersionId| Some((version.clone(), view.key_of(version)?));
+        let current = view.current();
+        // Without a `since` label a later retire could not tell that the version was ever current.
+        let mut cut_off = [current, view.holder(&Label::Previous)].into_iter().flatten();
+        if let Some(version) =
+            cut_off.find(|id| view.key_of(id).is_some() && view.since(id).is_none())
+        {
+            return ours(version).map(|(version, key)| Self::mend(version, key));
+        }
+        // After a rollback by hand the labels tell when the current version was replaced, and not that it
+        // is current again: its overlap would be over early.
+        let (version, key) = ours(current?)?;
+        let since = view.since(&version)?;
+        let others = view.versions.keys().filter(|other| **other != version);
+        let later =
+            others.filter(|other| view.key_of(other).is_some()).filter_map(|id| view.since(id));
+        let later = later.filter(|later| *later > since).max()?;
+        let again = now.max(later + TimeDelta::seconds(1));
+        Some(Self { version, key, step: TailStep::Since(again) })
+    }
+
     /// All that may be missing of a promotion that was cut off.
     pub(super) fn mend(version: VersionId, key: KeyId) -> Self {
         Self { version, key, step: TailStep::EmitMinted }

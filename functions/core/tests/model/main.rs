@@ -7,9 +7,11 @@
     clippy::print_stdout
 )]
 
+mod beside;
 mod label_rules;
 mod scenario;
 mod secrets;
+mod tries;
 mod world;
 
 use keywheel_core::ids::VersionId;
@@ -19,18 +21,18 @@ use scenario::{Actor, Job, Scenario, why_not_at_rest};
 use stateright::{Checker, HasDiscoveries, Model};
 use world::{World, key_id, rotation, terms};
 
-fn rotate(id: u128, replaces: Option<u128>) -> Job {
+pub(crate) fn rotate(id: u128, replaces: Option<u128>) -> Job {
     let replaces = Replaces::Version(replaces.map(|id| VersionId::from(rotation(id))));
     Job::Rotate { rotation: rotation(id), replaces, until: Until::Promoted }
 }
 
 /// How many faults each scenario of two tries may hold; `KEYWHEEL_MODEL_FAULTS=2` takes minutes.
-fn faults() -> u8 {
+pub(crate) fn faults() -> u8 {
     std::env::var("KEYWHEEL_MODEL_FAULTS").map_or(1, |text| text.parse().unwrap())
 }
 
 /// Explores everything that can happen, or shows the shortest way to a broken promise.
-fn explore(name: &str, scenario: Scenario) {
+pub(crate) fn explore(name: &str, scenario: Scenario) {
     let checker =
         scenario.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     for (property, path) in checker.discoveries() {

@@ -5,18 +5,13 @@
 //! land later or never. Calls that no other try can notice (records, waits, a proof's sign-ins with
 //! replicas that agree) are taken together with the next one.
 
-use std::collections::VecDeque;
-
 use chrono::TimeDelta;
-use keywheel_core::ids::{KeyId, RotationId};
+use keywheel_core::ids::RotationId;
 use keywheel_core::rotation::plan::{Trigger, Work, plan};
-use keywheel_core::rotation::retire::Target;
-use keywheel_core::rotation::{
-    Call, Next, Replaces, Reply, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
-    rotate,
-};
+use keywheel_core::rotation::{Call, Next, Replaces, Until, rotate};
 use stateright::{Model, Property};
 
+pub(crate) use crate::tries::{Actor, Job, Outcome, Running};
 use crate::world::{Replica, World, rotation};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +19,7 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) actors: Vec<Actor>,
     /// Calls of killed tries that may still land.
-    pub(crate) in_flight: Vec<Call>,
+    pub(crate) in_flight: Vec<(bool, Call)>,
     pub(crate) faults_left: u8,
     pub(crate) stale_left: u8,
 }
@@ -66,6 +61,23 @@ fn is_local(world: &World, call: &Call) -> bool {
 impl State {
     /// Runs one actor up to, not including, the next call that others could notice.
     fn advance(&mut self, index: usize) {
+        self.on_side(index, |state| state.advance_here(index));
+    }
+
+    /// Turns the world to the credential that an actor works on, for as long as it does something.
+    fn on_side<T>(&mut self, index: usize, run: impl FnOnce(&mut Self) -> T) -> T {
+        let aside = self.actors[index].aside;
+        if aside {
+            self.world.turn();
+        }
+        let done = run(self);
+        if aside {
+            self.world.turn();
+        }
+        done
+    }
+
+    fn advance_here(&mut self, index: usize) {
         loop {
             let actor = &mut self.actors[index];
             let running = match actor.running.take() {
@@ -77,7 +89,7 @@ impl State {
             };
             match running.next() {
                 Next::Done(outcome) => finish(actor, &outcome),
-                Next::Call(call) if is_local(&self.world, &call) => {
+                Next::Call(call) if !running.is_human() && is_local(&self.world, &call) => {
                     let reply = self.world.carry_out(&call, Replica::UpToDate);
                     actor.running =
                         reply.map(|reply| running.answered(&mut self.world, &call, reply));
@@ -88,6 +100,10 @@ impl State {
                 }
             }
         }
+    }
+
+    fn is_human(&self, index: usize) -> bool {
+        self.actors[index].running.as_ref().is_some_and(Running::is_human)
     }
 
     fn pending_call(&self, index: usize) -> Option<Call> {
@@ -103,6 +119,10 @@ impl State {
     }
 
     fn step(&mut self, index: usize, fate: Fate) {
+        self.on_side(index, |state| state.step_here(index, fate));
+    }
+
+    fn step_here(&mut self, index: usize, fate: Fate) {
         let Some(call) = self.pending_call(index) else {
             return;
         };
@@ -110,6 +130,9 @@ impl State {
             Fate::Answered(replica) => {
                 self.stale_left -= u8::from(replica == Replica::Behind);
                 let reply = self.world.carry_out(&call, replica);
+                if let (Call::Wait(time), true) = (&call, self.is_human(index)) {
+                    self.world.tick(*time);
+                }
                 let job = self.actors[index].jobs.front().cloned();
                 let running = self.actors[index].running.take();
                 let running = running.or_else(|| job.map(|job| Running::start(&self.world, &job)));
@@ -123,12 +146,12 @@ impl State {
                 if fate == Fate::AnswerLost {
                     self.world.carry_out(&call, Replica::UpToDate);
                 } else {
-                    self.in_flight.push(call);
+                    self.in_flight.push((self.actors[index].aside, call));
                     self.in_flight.sort();
                 }
             }
         }
-        self.advance(index);
+        self.advance_here(index);
     }
 
     fn at_rest(&self) -> bool {
@@ -141,25 +164,31 @@ impl State {
         let mut quiet = 0;
         for round in 0..40_u128 {
             world.tick(if quiet == 0 { TimeDelta::minutes(65) } else { TimeDelta::hours(25) });
-            let state = world.secret_state();
-            let found = plan(
-                &world.terms,
-                Trigger::Sweep,
-                &state,
-                Some(&world.principal(Replica::UpToDate)),
-                world.now,
-            );
-            quiet = if found.work.is_empty() { quiet + 1 } else { 0 };
+            let sides = if world.has_aside() { 2 } else { 1 };
+            let mut done = 0;
+            for side in 0..sides {
+                let fresh = rotation(5_000 + 2 * round + side);
+                done += world.aside(side == 1, |world| sweep(world, fresh))?;
+            }
+            quiet = if done == 0 { quiet + 1 } else { 0 };
             if quiet == 3 {
                 return Ok(world);
-            }
-            let fresh = rotation(5_000 + round);
-            for work in found.work {
-                run(&mut world, &job_of(work, fresh))?;
             }
         }
         Err("never comes to rest".into())
     }
+}
+
+/// One sweep, and all that it queues; how much that was.
+fn sweep(world: &mut World, fresh: RotationId) -> Result<usize, String> {
+    let state = world.secret_state();
+    let principal = world.principal(Replica::UpToDate);
+    let found = plan(&world.terms, Trigger::Sweep, &state, Some(&principal), world.now);
+    let due = found.work.len();
+    for work in found.work {
+        run(world, &job_of(work, fresh))?;
+    }
+    Ok(due)
 }
 
 fn job_of(work: Work, fresh: RotationId) -> Job {
@@ -222,6 +251,9 @@ impl Model for Scenario {
                 continue;
             };
             actions.push(Action::Step(index, Fate::Answered(Replica::UpToDate)));
+            if state.is_human(index) {
+                continue;
+            }
             if state.stale_left > 0 && state.world.replicas_differ(&call) {
                 actions.push(Action::Step(index, Fate::Answered(Replica::Behind)));
             }
@@ -242,8 +274,8 @@ impl Model for Scenario {
         match action {
             Action::Step(index, fate) => state.step(index, fate),
             Action::Land(index) => {
-                let call = state.in_flight.remove(index);
-                state.world.carry_out(&call, Replica::UpToDate);
+                let (aside, call) = state.in_flight.remove(index);
+                state.world.aside(aside, |world| world.carry_out(&call, Replica::UpToDate));
             }
         }
         Some(state)
@@ -265,7 +297,7 @@ impl Model for Scenario {
 /// What is broken once everything has come to rest from here, in words.
 pub(crate) fn why_not_at_rest(state: &State) -> Option<String> {
     match state.rest() {
-        Ok(world) => world.violation.clone().or_else(|| world.broken_at_rest()),
+        Ok(mut world) => world.violation.clone().or_else(|| world.broken_at_rest()),
         Err(why) => Some(why),
     }
 }

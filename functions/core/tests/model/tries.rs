@@ -1,22 +1,33 @@
+//! The tries that a scenario runs, and who delivers them.
+
+use std::collections::VecDeque;
+
+use keywheel_core::ids::{KeyId, RotationId};
+use keywheel_core::rotation::retire::Target;
+use keywheel_core::rotation::{
+    Call, Next, Replaces, Reply, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
+    rotate,
+};
+
+use crate::world::World;
+
 /// What an actor carries out, once or again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Job {
-    Rotate { rotation: RotationId, replaces: Replaces, until: Until },
+    Rotate {
+        rotation: RotationId,
+        replaces: Replaces,
+        until: Until,
+    },
     Retire(Target),
     /// `revoke_old: now`: somebody asked for the key to go without its overlap.
     Revoke(Target),
-    Resolve { rotation: RotationId, key: KeyId },
-    /// A person's own call, past Keywheel.
-    Human(Human),
-}
-
-/// What people do by hand.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Human {
-    /// `UpdateSecretVersionStage`.
-    MoveLabel { label: Label, to: Option<VersionId>, from: Option<VersionId> },
-    /// `PutSecretValue` without labels: the version becomes current at once.
-    Put { version: VersionId, key: KeyId },
+    Resolve {
+        rotation: RotationId,
+        key: KeyId,
+    },
+    /// A person's own call, past Keywheel; a wait lets time pass for all.
+    Human(Call),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +35,7 @@ pub(crate) enum Running {
     Rotate(Rotate),
     Retire(Retire),
     Resolve(Resolve),
-    Human(Option<Human>),
+    Human(Option<Call>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +56,12 @@ impl Running {
             Job::Retire(target) => Self::Retire(Retire::new(terms, target, false)),
             Job::Revoke(target) => Self::Retire(Retire::new(terms, target, true)),
             Job::Resolve { rotation, key } => Self::Resolve(Resolve::new(terms, rotation, key)),
-            Job::Human(act) => Self::Human(Some(act)),
+            Job::Human(call) => Self::Human(Some(call)),
         }
+    }
+
+    pub(crate) fn is_human(&self) -> bool {
+        matches!(self, Self::Human(_))
     }
 
     pub(crate) fn next(&self) -> Next<Outcome> {
@@ -60,7 +75,7 @@ impl Running {
             Self::Rotate(rotate) => map(rotate.next(), Outcome::Rotate),
             Self::Retire(retire) => map(retire.next(), Outcome::Retire),
             Self::Resolve(resolve) => map(resolve.next(), Outcome::Resolve),
-            Self::Human(Some(act)) => Next::Call(act.call()),
+            Self::Human(Some(call)) => Next::Call(call.clone()),
             Self::Human(None) => Next::Done(Outcome::Human),
         }
     }
@@ -79,20 +94,6 @@ impl Running {
     }
 }
 
-impl Human {
-    /// A put by hand stands for itself as a put of no rotation: see [`World::carry_out_by_hand`].
-    fn call(&self) -> Call {
-        match self.clone() {
-            Self::MoveLabel { label, to, from } => Call::MoveLabel { label, to, from },
-            Self::Put { version, .. } => Call::MoveLabel {
-                label: Label::Current,
-                to: Some(version),
-                from: None,
-            },
-        }
-    }
-}
-
 /// One deliverer of jobs: a queue's message group, or Secrets Manager and its four steps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Actor {
@@ -100,18 +101,24 @@ pub(crate) struct Actor {
     pub(crate) running: Option<Running>,
     /// Whether a job that did not reach what it was asked for keeps the next ones from starting.
     pub(crate) native: bool,
+    /// Whether it works on the world's other credential.
+    pub(crate) aside: bool,
 }
 
 impl Actor {
     pub(crate) fn queue(jobs: impl IntoIterator<Item = Job>) -> Self {
-        Self { jobs: jobs.into_iter().collect(), running: None, native: false }
+        Self { jobs: jobs.into_iter().collect(), running: None, native: false, aside: false }
+    }
+
+    /// The same, for the other credential on the application.
+    pub(crate) fn aside(jobs: impl IntoIterator<Item = Job>) -> Self {
+        Self { aside: true, ..Self::queue(jobs) }
     }
 
     /// `RotateSecret` with this token.
     pub(crate) fn native(token: RotationId) -> Self {
         let step = |until| Job::Rotate { rotation: token, replaces: Replaces::Current, until };
         let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);
-        Self { jobs: steps.into(), running: None, native: true }
+        Self { jobs: steps.into(), running: None, native: true, aside: false }
     }
 }
-

@@ -57,6 +57,13 @@ pub(crate) enum Replica {
     Behind,
 }
 
+/// What is a credential's own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Side {
+    pub(crate) terms: Terms,
+    pub(crate) secret: Secret,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct World {
     pub(crate) now: DateTime<Utc>,
@@ -71,6 +78,12 @@ pub(crate) struct World {
     pub(crate) replaced: BTreeMap<VersionId, (KeyId, DateTime<Utc>)>,
     /// Ghost: every version that was ever current.
     pub(crate) promoted: BTreeSet<VersionId>,
+    /// Ghost: versions that became current before the scenario, or by a person's hand.
+    pub(crate) unrecorded: BTreeSet<VersionId>,
+    /// Ghost: keys that somebody asked to be removed without an overlap.
+    pub(crate) waived: BTreeSet<KeyId>,
+    /// Another credential on the same application.
+    pub(crate) other: Option<Box<Side>>,
     /// What is broken, in words.
     pub(crate) violation: Option<String>,
 }
@@ -89,6 +102,9 @@ impl World {
             proved: BTreeSet::new(),
             replaced: BTreeMap::new(),
             promoted: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
+            waived: BTreeSet::new(),
+            other: None,
             violation: None,
         };
         world.seed_key(key_id(900), Some("terraform".into()), now + TimeDelta::days(300));
@@ -102,8 +118,11 @@ impl World {
     }
 
     /// A version in use for long, whose key expires in ten days.
-    pub(crate) fn with_current(mut self, labelled: bool) -> Self {
-        let (id, key) = (rotation(1), key_id(901));
+    pub(crate) fn with_current(self, labelled: bool) -> Self {
+        self.with_version(rotation(1), key_id(901), labelled)
+    }
+
+    fn with_version(mut self, id: RotationId, key: KeyId, labelled: bool) -> Self {
         let name = display_name(&self.terms.scope, id);
         self.seed_key(key, labelled.then_some(name), self.now + TimeDelta::days(10));
         self.secret.exists = true;
@@ -115,8 +134,44 @@ impl World {
             self.secret.move_label(&since, Some(&version), None);
         }
         self.proved.insert(key);
+        self.unrecorded.insert(version.clone());
         self.promoted.insert(version);
         self
+    }
+
+    /// A second credential on the application, with a version 11 in use of key 911.
+    pub(crate) fn with_other(mut self) -> Self {
+        let mut terms = self.terms.clone();
+        terms.scope = Scope::of("000000000000", "eu-central-1", "prod/azure/other");
+        self.other = Some(Box::new(Side { terms, secret: Secret::default() }));
+        self.turn();
+        let mut both = self.with_version(rotation(11), key_id(911), true);
+        both.turn();
+        both
+    }
+
+    pub(crate) fn has_aside(&self) -> bool {
+        self.other.is_some()
+    }
+
+    /// Turns to the other credential.
+    pub(crate) fn turn(&mut self) {
+        if let Some(other) = &mut self.other {
+            std::mem::swap(&mut self.terms, &mut other.terms);
+            std::mem::swap(&mut self.secret, &mut other.secret);
+        }
+    }
+
+    /// Does something to this credential, or to the other one.
+    pub(crate) fn aside<T>(&mut self, aside: bool, run: impl FnOnce(&mut Self) -> T) -> T {
+        if aside {
+            self.turn();
+        }
+        let done = run(self);
+        if aside {
+            self.turn();
+        }
+        done
     }
 
     pub(crate) fn current(&self) -> Option<VersionId> {
@@ -212,8 +267,13 @@ impl World {
         if let Some(key) = self.keys.get_mut(&id).filter(|key| !key.removed) {
             key.removed = true;
             key.fading = true;
+            let named = self.terms.policy.retire_keys.contains(&id);
+            if key.key.minted_by(&self.terms.scope).is_none() && !named {
+                self.violation.get_or_insert(format!("promise 3: foreign key {id} was removed"));
+            }
         }
         self.check();
+        self.aside(true, Self::check);
         Reply::Removed
     }
 
@@ -266,19 +326,18 @@ impl World {
         let revoked = self
             .replaced
             .iter()
+            .filter(|(_, (key, _))| !self.waived.contains(key))
             .find(|(_, (key, at))| !self.alive(*key) && self.now < *at + OVERLAP);
-        if let Some((version, _)) = revoked {
-            return Some(format!("promise 2: {version} was revoked within its overlap"));
-        }
-        let foreign = self
-            .keys
-            .values()
-            .find(|key| key.removed && key.key.minted_by(&self.terms.scope).is_none());
-        foreign.map(|key| format!("promise 3: foreign key {} was removed", key.key.key_id))
+        revoked.map(|(version, _)| format!("promise 2: {version} was revoked within its overlap"))
     }
 
     /// Promises 4 and 6, once everything has come to rest.
-    pub(crate) fn broken_at_rest(&self) -> Option<String> {
+    pub(crate) fn broken_at_rest(&mut self) -> Option<String> {
+        let other = self.has_aside().then(|| self.aside(true, |world| world.orphaned())).flatten();
+        self.orphaned().or(other).or_else(|| self.unrecorded())
+    }
+
+    fn orphaned(&self) -> Option<String> {
         let Some(current) = self.current() else {
             return Some("at rest: the secret has no value".into());
         };
@@ -288,10 +347,7 @@ impl World {
                 && other.key.minted_by(&self.terms.scope).is_some()
                 && Some(other.key.key_id) != key
         });
-        if let Some(orphan) = orphan {
-            return Some(format!("promise 4: key {} is an orphan", orphan.key.key_id));
-        }
-        self.unrecorded()
+        orphan.map(|orphan| format!("promise 4: key {} is an orphan", orphan.key.key_id))
     }
 
     fn unrecorded(&self) -> Option<String> {
@@ -313,8 +369,7 @@ impl World {
             }
         }
         let unsaid = self.promoted.iter().find(|id| {
-            let seeded = **id == VersionId::from(rotation(1));
-            !seeded
+            !self.unrecorded.contains(*id)
                 && !self
                     .events
                     .iter()

@@ -116,11 +116,11 @@ impl Rotate {
         State::Done(Outcome::Stopped(stop))
     }
 
-    fn on_secret(&mut self, secret: SecretState) -> State {
+    fn on_secret(&mut self, secret: SecretState, now: DateTime<Utc>) -> State {
         match secret {
             SecretState::Present(view) => {
                 self.view = view;
-                self.orient()
+                self.orient(now)
             }
             SecretState::ScheduledForDeletion => Self::stop(Stop::SecretScheduledForDeletion),
             SecretState::Missing if self.replaces == Replaces::Version(None) => State::Create,
@@ -129,14 +129,10 @@ impl Rotate {
     }
 
     /// Where this rotation stands, by the labels alone.
-    fn orient(&mut self) -> State {
+    fn orient(&mut self, now: DateTime<Utc>) -> State {
         let current = self.view.current().cloned();
-        if let Some(current) = &current
-            && let Some(key) = self.view.key_of(current)
-            && self.view.since(current).is_none()
-        {
-            // Without it, a later retire could not tell that this version was ever current.
-            return State::MendPromoted(Tail::mend(current.clone(), key));
+        if let Some(tail) = Tail::due(&self.view, now) {
+            return State::MendPromoted(tail);
         }
         if self.replaces == Replaces::Current {
             self.replaces = Replaces::Version(current.clone());
@@ -280,9 +276,9 @@ impl Rotate {
     }
 
     /// The last look before `AWSCURRENT` moves.
-    fn on_last_look(&mut self, key: KeyId, secret: SecretState) -> State {
+    fn on_last_look(&mut self, key: KeyId, secret: SecretState, now: DateTime<Utc>) -> State {
         let SecretState::Present(view) = secret else {
-            return self.on_secret(secret);
+            return self.on_secret(secret, now);
         };
         let own = self.version();
         self.view = view;
@@ -341,7 +337,7 @@ impl Rotate {
     /// One answer taken in. An answer that does not fit its call starts the try over.
     fn transition(&mut self, state: State, reply: Reply, now: DateTime<Utc>) -> State {
         match (state, reply) {
-            (State::Describe, Reply::Secret(secret)) => self.on_secret(secret),
+            (State::Describe, Reply::Secret(secret)) => self.on_secret(secret, now),
             (State::ReadPrincipal, Reply::Principal(principal)) => self.on_principal(principal),
             (State::ReadValue { principal }, Reply::Value) => self.on_value(&principal, now),
             (State::ReadValue { principal }, Reply::NoValue) => self.on_no_value(&principal),
@@ -372,7 +368,7 @@ impl Rotate {
                 Self::see_key(key, looks, principal)
             }
             (State::LookBeforePromote { key }, Reply::Secret(secret)) => {
-                self.on_last_look(key, secret)
+                self.on_last_look(key, secret, now)
             }
             (State::Promote { key }, Reply::Moved) => {
                 State::Promoted(Tail::after_promotion(self.version(), key))

@@ -17,7 +17,7 @@ pub(super) enum State {
     Release {
         from: VersionId,
     },
-    /// The current version has no `since` label: its promotion was cut off.
+    /// A promotion was cut off before its `since` label, or was undone by hand.
     MendPromoted(Tail),
     ReadPrincipal,
     ReadValue {
