@@ -55,6 +55,10 @@ template: $(VENV)/stamp $(TOOLS)/stamp
 test-rust: ## Rust's tests
 	cargo test --quiet --workspace
 
+.PHONY: mutations
+mutations: ## Make twenty mistakes in the rules, and see the model catch each (minutes)
+	cargo test --quiet -p keywheel-core --test mutations -- --ignored --nocapture
+
 test-python: test-aws test-azure test-e2e ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
 
 test-aws: $(VENV)/stamp

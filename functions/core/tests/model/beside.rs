@@ -55,7 +55,10 @@ fn resolving_beside_a_rotation() {
     let end = world.now + TimeDelta::days(180);
     world.seed_key(key_id(902), Some(name), end);
     let resolve = Job::Resolve { rotation: rotation(2), key: key_id(902) };
-    let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([resolve.clone(), resolve])];
+    // The key that the rotation is about to mint: too young.
+    let early = Job::Resolve { rotation: rotation(2), key: key_id(1) };
+    let actors =
+        vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([early, resolve.clone(), resolve])];
     explore("resolve beside rotate", Scenario::new(world, actors, faults(), faults()));
 }
 

@@ -9,6 +9,7 @@
 
 mod beside;
 mod label_rules;
+mod refusals;
 mod scenario;
 mod secrets;
 mod tries;

@@ -358,6 +358,13 @@ impl World {
                 return Some(format!("promise 6: minting {id} left no record"));
             }
         }
+        for event in &self.events {
+            if let Event::Stored { rotation, key } = event
+                && self.key_in(&(*rotation).into()).is_some_and(|stored| stored != *key)
+            {
+                return Some(format!("promise 6: {rotation} is said to hold {key}, and does not"));
+            }
+        }
         for key in self.keys.values().filter(|key| key.removed) {
             let id = key.key.key_id;
             let records = self

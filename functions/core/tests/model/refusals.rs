@@ -1,0 +1,144 @@
+//! What a try must refuse, one case each: a mistake here would show in no interleaving.
+
+use chrono::TimeDelta;
+use keywheel_core::ids::{KeyId, VersionId};
+use keywheel_core::rotation::retire::{self, Target};
+use keywheel_core::rotation::{
+    Call, Label, Next, OwnKey, Reply, SignedInAs, Stop, resolve, rotate as rotation_rules,
+};
+
+use crate::rotate;
+use crate::scenario::{Job, Outcome, Running, run};
+use crate::world::{Replica, World, key_id, rotation, terms};
+
+/// Version 2 is current, version 1 past its overlap.
+fn turned() -> World {
+    let mut world = World::new(terms(false)).with_current(true);
+    run(&mut world, &rotate(2, Some(1))).unwrap();
+    world.tick(TimeDelta::hours(25));
+    world
+}
+
+fn retire(version: u128, key: KeyId) -> Job {
+    Job::Retire(Target { version: Some(rotation(version).into()), key })
+}
+
+fn retired(world: &mut World, job: &Job) -> retire::Outcome {
+    match run(world, job).unwrap() {
+        Outcome::Retire(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(world: &mut World, job: &Job, stop: Stop) {
+    assert_eq!(retired(world, job), retire::Outcome::Stopped(stop));
+    assert!(world.keys.values().all(|key| !key.removed));
+}
+
+#[test]
+fn a_past_key_goes() {
+    assert_eq!(retired(&mut turned(), &retire(1, key_id(901))), retire::Outcome::Removed);
+}
+
+#[test]
+fn nothing_goes_beside_a_current_key_that_is_absent_or_expired() {
+    let mut absent = turned();
+    absent.keys.remove(&key_id(1));
+    refused(&mut absent, &retire(1, key_id(901)), Stop::CurrentKeyAbsent);
+    let mut expired = turned();
+    expired.keys.get_mut(&key_id(1)).unwrap().key.end = Some(expired.now);
+    refused(&mut expired, &retire(1, key_id(901)), Stop::CurrentKeyAbsent);
+}
+
+#[test]
+fn a_label_put_by_hand_lets_no_foreign_key_go() {
+    let mut world = turned();
+    let name = &mut world.keys.get_mut(&key_id(901)).unwrap().key.display_name;
+    for other in [None, Some("keywheel/000000000000/".to_owned() + &rotation(1).to_string())] {
+        name.clone_from(&other);
+    }
+    refused(&mut world, &retire(1, key_id(901)), Stop::ForeignKey);
+}
+
+#[test]
+fn the_key_under_current_does_not_go_by_any_name() {
+    let mut world = turned();
+    world.terms.policy.retire_keys.insert(key_id(1));
+    refused(&mut world, &retire(2, key_id(1)), Stop::KeyIsCurrent);
+    let named = Job::Retire(Target { version: None, key: key_id(1) });
+    refused(&mut world, &named, Stop::KeyIsCurrent);
+}
+
+#[test]
+fn the_key_that_keywheel_is_signed_in_with_does_not_go() {
+    let mut world = turned();
+    let own = SignedInAs { app: Some(world.terms.application), key: OwnKey::Known(key_id(901)) };
+    world.terms.signed_in_as = Some(own);
+    refused(&mut world, &retire(1, key_id(901)), Stop::OwnKey);
+}
+
+#[test]
+fn a_young_or_named_key_is_not_resolved() {
+    let mut world = turned();
+    let added = world.carry_out(&Call::AddPassword { rotation: rotation(3) }, Replica::UpToDate);
+    let Some(Reply::Added { key }) = added else { panic!("not minted") };
+    let resolve = Job::Resolve { rotation: rotation(3), key };
+    let young = run(&mut world, &resolve).unwrap();
+    assert_eq!(young, Outcome::Resolve(resolve::Outcome::NotYet));
+    world.carry_out(&Call::PutValue { rotation: rotation(3), key }, Replica::UpToDate).unwrap();
+    world.tick(TimeDelta::hours(2));
+    let named = run(&mut world, &resolve).unwrap();
+    assert_eq!(named, Outcome::Resolve(resolve::Outcome::Named));
+}
+
+#[test]
+fn a_pending_rotation_is_resumed_and_no_rival_is_minted() {
+    let mut world = World::new(terms(false)).with_current(true);
+    let pending = VersionId::from(rotation(2));
+    assert!(world.secret.begin_rotation(&pending));
+    let outcome = run(&mut world, &rotate(3, Some(1))).unwrap();
+    let promoted = rotation_rules::Outcome::Promoted(rotation(2));
+    assert_eq!((outcome, world.minted), (Outcome::Rotate(promoted), 1));
+    assert!(world.secret.versions[&pending].labels.contains(&Label::Current));
+}
+
+#[test]
+fn what_somebody_made_current_meanwhile_is_not_replaced() {
+    let mut world = World::new(terms(false)).with_current(true);
+    let by_hand = VersionId("made-by-somebody-in-the-meantime".into());
+    world.secret.versions.entry(by_hand.clone()).or_default().value = Some(key_id(900));
+    world.proved.insert(key_id(900));
+    let mut running = Running::start(&world, &rotate(2, Some(1)));
+    while let Next::Call(call) = running.next() {
+        if call == Call::DescribeSecret && world.proved.contains(&key_id(1)) {
+            let (label, from) = (Label::Current, Some(VersionId::from(rotation(1))));
+            world.secret.move_label(&label, Some(&by_hand), from.as_ref());
+        }
+        let reply = world.carry_out(&call, Replica::UpToDate).unwrap();
+        running = running.answered(&mut world, &call, reply);
+    }
+    assert_eq!(world.current(), Some(by_hand));
+}
+
+#[test]
+fn a_rotation_whose_key_is_dead_is_void_before_it_lets_go() {
+    let mut world = World::new(terms(false)).with_current(true);
+    let until = keywheel_core::rotation::Until::Stored;
+    let pending = VersionId::from(rotation(2));
+    assert!(world.secret.begin_rotation(&pending));
+    let replaces = keywheel_core::rotation::Replaces::Current;
+    let create = Job::Rotate { rotation: rotation(2), replaces, until };
+    run(&mut world, &create).unwrap();
+    world.keys.remove(&key_id(1));
+    let mut running = Running::start(&world, &rotate(2, Some(1)));
+    while let Next::Call(call) = running.next() {
+        let reply = world.carry_out(&call, Replica::UpToDate).unwrap();
+        if let Call::Wait(pause) = call {
+            world.tick(pause);
+        }
+        running = running.answered(&mut world, &call, reply);
+    }
+    let labels = &world.secret.versions[&pending].labels;
+    assert!(labels.iter().any(|label| matches!(label, Label::Void(_))), "{labels:?}");
+    assert!(!labels.contains(&Label::Pending), "{labels:?}");
+}

@@ -1,0 +1,279 @@
+//! Deliberate mistakes in the rules, one at a time, each of which the model has to catch.
+//!
+//! `make mutations`. A copy of the rules and of the model is patched, built and run; a mistake that no
+//! scenario notices fails the test, and so does a patch whose place is not in the source any more.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Mistake {
+    name: &'static str,
+    /// File below `src/rotation`, what stands there, what is put in its place.
+    patches: &'static [(&'static str, &'static str, &'static str)],
+    /// The tests that are run; one of them has to fail.
+    scenarios: &'static str,
+}
+
+const MISTAKES: &[Mistake] = &[
+    Mistake {
+        name: "promote before the proof",
+        patches: &[(
+            "rotate/mod.rs",
+            "_ => self.prove(key, true),",
+            "_ => State::SeeKey { key, looks: 0 },",
+        )],
+        scenarios: "one_try",
+    },
+    Mistake {
+        name: "store the first secret before its proof",
+        patches: &[("rotate/mod.rs", "self.prove(key, false)\n", "State::Store { key }\n")],
+        scenarios: "first_rotation",
+    },
+    Mistake {
+        name: "retire without the overlap",
+        patches: &[(
+            "retire.rs",
+            "Standing::Past(at + overlap + CLOCK_SLACK)",
+            "Standing::Past(at)",
+        )],
+        scenarios: "one_try",
+    },
+    Mistake {
+        name: "believe the labels after a rollback",
+        patches: &[(
+            "tail.rs",
+            "filter(|later| *later > since)",
+            "filter(|later| *later > since && false)",
+        )],
+        scenarios: "rollback",
+    },
+    Mistake {
+        name: "resolve a key of another scope",
+        patches: &[(
+            "resolve.rs",
+            "key.minted_by(&self.terms.scope) != Some(self.rotation)",
+            "false",
+        )],
+        scenarios: "two_credentials",
+    },
+    Mistake {
+        name: "retire a foreign key",
+        patches: &[("retire.rs", "if !ours && !named {", "if false && !ours && !named {")],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "retire a foreign key that nobody named",
+        patches: &[
+            (
+                "retire.rs",
+                "if !self.terms.policy.retire_keys.contains(&self.target.key) {",
+                "if false {",
+            ),
+            ("retire.rs", "if !ours && !named {", "if false && !ours && !named {"),
+        ],
+        scenarios: "two_credentials",
+    },
+    Mistake {
+        name: "take Taken for Stored",
+        patches: &[(
+            "rotate/mod.rs",
+            "(State::Store { key }, Reply::Stored)",
+            "(State::Store { key }, Reply::Stored | Reply::Taken)",
+        )],
+        scenarios: "a_job_delivered_twice",
+    },
+    Mistake {
+        name: "claim by stealing",
+        patches: &[("rotate/mod.rs", "self.rotation = rotation;", "let _ = rotation;")],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "resolve without the hour",
+        patches: &[(
+            "resolve.rs",
+            "if now - start >= UNNAMED_FOR",
+            "if now >= start || now - start >= UNNAMED_FOR",
+        )],
+        scenarios: "resolving_beside",
+    },
+    Mistake {
+        name: "resolve a key that a version names",
+        patches: &[("resolve.rs", "if self.view.named_keys().contains(&self.key) {", "if false {")],
+        scenarios: "resolving",
+    },
+    Mistake {
+        name: "skip the last look before promote",
+        patches: &[("rotate/mod.rs", "if as_before {", "if as_before || true {")],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "mint although a value is stored",
+        patches: &[("rotate/mod.rs", "State::EmitMinted { key }\n    }", "State::Mint\n    }")],
+        scenarios: "one_try",
+    },
+    Mistake {
+        name: "retire the key under AWSCURRENT",
+        patches: &[
+            ("retire.rs", "if current_key == self.target.key {", "if false {"),
+            ("retire.rs", "if view.current() == Some(version) || (", "if ("),
+        ],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "give up without a void label",
+        patches: &[
+            (
+                "rotate/mod.rs",
+                "(AbandonStep::Void(_), _) if holds_lock",
+                "(AbandonStep::Void(_), Reply::Refused) if holds_lock",
+            ),
+            (
+                "rotate/state.rs",
+                "Call::MoveLabel { label: Label::Void(*at), to: Some(own), from: None }",
+                "{ let _ = at; release(own) }",
+            ),
+        ],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "leave a cut-off promotion without its since label",
+        patches: &[(
+            "rotate/mod.rs",
+            "if let Some(tail) = Tail::due(&self.view, now) {",
+            "if let Some(tail) = Tail::due(&self.view, now).filter(|_| false) {",
+        )],
+        scenarios: "a_rollback_by_hand",
+    },
+    Mistake {
+        name: "remove beside an absent current key",
+        patches: &[(
+            "retire.rs",
+            "(!valid).then_some(Stop::CurrentKeyAbsent)",
+            "(!valid && false).then_some(Stop::CurrentKeyAbsent)",
+        )],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "remove the key that Keywheel is signed in with",
+        patches: &[("retire.rs", "if self.terms.is_own_key(self.target.key) {", "if false {")],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "take void off before the key's label",
+        patches: &[(
+            "retire.rs",
+            "ours.push(Label::Key(self.target.key));",
+            "ours.insert(0, Label::Key(self.target.key));",
+        )],
+        scenarios: "retiring_a_void",
+    },
+    Mistake {
+        name: "retire a void version soon",
+        patches: &[
+            ("retire.rs", "VOID_FOR.max(overlap + CLOCK_SLACK)", "VOID_FOR"),
+            ("tail.rs", "view.holder(&Label::Previous)", "None"),
+        ],
+        scenarios: "a_value_put_by_hand",
+    },
+];
+
+const MANIFEST: &str = r#"
+[workspace]
+[package]
+name = "keywheel-core"
+version = "0.1.0"
+edition = "2024"
+[dependencies]
+chrono = { version = "0.4", default-features = false, features = ["clock", "serde", "std"] }
+serde = { version = "1", features = ["derive"] }
+schemars = { version = "1", features = ["chrono04", "uuid1"] }
+sha2 = "0.11"
+uuid = { version = "1", features = ["serde", "v4", "v5"] }
+zeroize = "1"
+[dev-dependencies]
+serde_json = "1"
+stateright = "0.31"
+[profile.dev]
+opt-level = 1
+debug = 0
+"#;
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            copy(&from.join(&name), &to.join(&name));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+fn build() -> PathBuf {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crate_ = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
+    let _ = fs::remove_dir_all(crate_.join("src"));
+    let _ = fs::remove_dir_all(crate_.join("tests"));
+    for part in ["src/ids.rs", "src/secret.rs", "src/rotation", "tests/model"] {
+        fs::create_dir_all(crate_.join(part).parent().unwrap()).unwrap();
+        copy(&core.join(part), &crate_.join(part));
+    }
+    fs::write(crate_.join("Cargo.toml"), MANIFEST).unwrap();
+    fs::copy(core.join("../../Cargo.lock"), crate_.join("Cargo.lock")).unwrap();
+    fs::write(crate_.join("src/lib.rs"), "pub mod ids;\npub mod rotation;\npub mod secret;\n")
+        .unwrap();
+    crate_
+}
+
+/// Builds and runs; the table of label rules is not in the copy.
+fn run(crate_: &Path, scenarios: &str, only_build: bool) -> Output {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(crate_).env("CARGO_TARGET_DIR", crate_.join("target"));
+    cargo.env("RUST_BACKTRACE", "0").env_remove("KEYWHEEL_MODEL_FAULTS");
+    cargo.args(["test", "--offline", "--quiet", "--test", "model"]);
+    if only_build {
+        cargo.arg("--no-run");
+    } else {
+        cargo.args(["--", scenarios, "--skip", "label_rules"]);
+    }
+    cargo.output().unwrap()
+}
+
+#[test]
+#[ignore = "takes minutes: make mutations"]
+fn every_mistake_is_caught() {
+    let crate_ = build();
+    let rules = crate_.join("src/rotation");
+    let sound = run(&crate_, "", false);
+    assert!(sound.status.success(), "{}", String::from_utf8_lossy(&sound.stdout));
+    let mut survived = Vec::new();
+    for Mistake { name, patches, scenarios } in MISTAKES {
+        let files: Vec<_> = patches.iter().map(|(file, ..)| rules.join(file)).collect();
+        let before: Vec<_> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        for (file, (_, from, to)) in files.iter().zip(*patches) {
+            let text = fs::read_to_string(file).unwrap();
+            assert_eq!(text.matches(from).count(), 1, "{name}: {from:?} in {}", file.display());
+            fs::write(file, text.replacen(from, to, 1)).unwrap();
+        }
+        let built = run(&crate_, scenarios, true);
+        assert!(built.status.success(), "{name}: {}", String::from_utf8_lossy(&built.stderr));
+        let caught = !run(&crate_, scenarios, false).status.success();
+        println!("{}: {name}", if caught { "caught" } else { "SURVIVED" });
+        if !caught {
+            survived.push(name);
+        }
+        for (file, text) in files.iter().zip(before) {
+            fs::write(file, text).unwrap();
+        }
+    }
+    assert!(survived.is_empty(), "nobody noticed: {survived:?}");
+}
