@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import pytest
 from keywheel_local.fleet import FRESH, Fleet
 from keywheel_local.witness import Witness
 from keywheel_local.world import SCHEDULED, World
@@ -15,7 +17,7 @@ AZURE = {
     "rules": [
         {"kind": "lost_answer", "operation": "graph", "probability": 0.10},
         {"kind": "too_many_requests", "operation": "graph", "probability": 0.05, "retry_after_seconds": 2},
-        {"kind": "server_error_after_work", "operation": "removePassword", "probability": 0.3},
+        {"kind": "server_error_after_work", "operation": "removePassword", "probability": 0.15},
         {"kind": "unavailable", "operation": "token", "probability": 0.05},
         {"kind": "concurrency_violation", "operation": "addPassword", "probability": 0.2},
     ],
@@ -65,8 +67,7 @@ def go_through(world: World, fleet: Fleet) -> None:
             continue
         assert version != before[name][0], f"{name} was not rotated"
         assert set(world.keys(one)) == {key}, f"{name} has a key too many"
-        works = "at least two" if one.versions else "one"
-        assert len(witness.secrets[name]) == (2 if one.versions else 1), f"{name}: {works} secret was current"
+        assert len(witness.secrets[name]) == (2 if one.versions else 1), f"{name} was current more than once"
     for name in FRESH:
         assert world.signs_in(fleet.credentials[name])
     check_records(world, fleet)
@@ -84,19 +85,30 @@ def check_records(world: World, fleet: Fleet) -> None:
     assert removed <= minted | seeded, "what went was seeded or minted"
 
 
-def test_entra_on_a_bad_day(start: Callable[..., World]):
+def entra(world: World, fleet: Fleet) -> None:
     """Three replicas that learn of keys after 5 to 15 s, lost answers, throttling, conflicts."""
-    fleet = Fleet(settle="20s")
-    world = start(fleet, azure_replicas=3)
     world.stack.admin("POST", "faults", AZURE)
     go_through(world, fleet)
 
 
-def test_aws_on_a_bad_day(start: Callable[..., World]):
+def aws(world: World, fleet: Fleet) -> None:
     """Secrets Manager, SQS and EventBridge lose answers, fail and throttle."""
-    fleet = Fleet()
-    world = start(fleet)
     world.stack.local("POST", "faults", AWS)
     go_through(world, fleet)
-    assert {fault["kind"] for fault in world.stack.local("GET", "faults") if fault["fired"]} >= {
-        "lost_answer", "error", "throttle"}
+    struck = {fault["kind"] for fault in world.stack.local("GET", "faults") if fault["fired"]}
+    assert struck == {"lost_answer", "error", "throttle"}
+
+
+@pytest.fixture(scope="module")
+def days(start: Callable[..., World]) -> Iterator[dict[str, Future[None]]]:
+    """Both bad days at once, each in a world of its own: they are mostly spent waiting."""
+    # A secret that was accepted once, at 5 s at the earliest, is accepted by all replicas 10 s later.
+    fleets = {entra: Fleet(settle="12s"), aws: Fleet()}
+    worlds = {day: start(fleet, azure_replicas=3) for day, fleet in fleets.items()}
+    with ThreadPoolExecutor() as pool:
+        yield {day.__name__: pool.submit(day, worlds[day], fleet) for day, fleet in fleets.items()}
+
+
+@pytest.mark.parametrize("day", ["aws", "entra"])
+def test_in_the_end_all_is_as_it_should_be(days: dict[str, Future[None]], day: str):
+    days[day].result()

@@ -22,6 +22,7 @@ def test_killed_functions_leave_nothing_behind(start: Callable[..., World]):
     kill_at(world, lambda: written(world) >= 2)
     kill_at(world, lambda: written(world) >= 8)
     world.rest(120)
+    assert any(call["error"] for call in world.invocations("rotate")), "no function was killed at its work"
     for _ in range(4):
         answer = world.sweep_to_rest()
         if not answer["queued"] and not world.orphans():

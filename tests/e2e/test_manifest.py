@@ -13,7 +13,7 @@ from keywheel_local.world import SCHEDULED, World
 APP, OTHER = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"
 GOOD = f"""\
 tenant: {ID}
-defaults: {{ rotate_before: 30d, lifetime: 180d, overlap: 24h }}
+defaults: {{ rotate_before: 30d, lifetime: 180d, overlap: 24h, settle: 2s }}
 credentials:
   one:
     application: {APP}
@@ -24,7 +24,7 @@ credentials:
 """
 WRONG = {  # what is changed, and where and how that is told
     "unknown field": (("    secret: prod/azure/two", "    secert: prod/azure/two"), 9, "did you mean `secret`?"),
-    "bad UUID": ((f"application: {OTHER}", "application: 11111111"), 8, "write it like `408bf248"),
+    "bad UUID": ((f"application: {OTHER}", "application: 11111111-not-a-uuid"), 8, "write it like `408bf248"),
     "two credentials on one secret": (("prod/azure/two", "prod/azure/due"), 9, "prod/azure/due"),
     "rotate_before longer than lifetime": (("rotate_before: 30d", "rotate_before: 200d"), 2, "shorten rotate_before"),
     "no YAML": (("credentials:", "credentials: ["), None, ""),
@@ -36,8 +36,7 @@ def world(start: Callable[..., World]) -> World:
     tenant = Tenant()
     due = tenant.managed("due", "+3d", 177)
     due.app.app_id = APP
-    world = start(tenant)
-    return world
+    return start(tenant)
 
 
 def test_the_manifest_without_a_mistake_is_valid(world: World, tmp_path: Path):

@@ -20,7 +20,8 @@ WIDTH = 120
 STATES = {
     "expired": "expired", "expiring": "10 days left", "fresh": "150 days left", "two-keys": "an old, a lost key",
     "shared": "a foreign key too", "partner": "key on principal", "adopted": "by hand, to adopt", "first": "no secret",
-    "unknown": "by hand", "gone": "no application", "no-principal": "no principal", "fleet-a": "tagged", "fleet-b": "tagged",
+    "unknown": "by hand", "gone": "no application", "no-principal": "no principal",
+    "fleet-a": "tagged", "fleet-b": "tagged",
 }
 
 

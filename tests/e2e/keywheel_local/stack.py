@@ -8,6 +8,7 @@ import shlex
 import ssl
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from botocore.config import Config
 from . import deployment, process
 from .settings import ROOT, Settings
 
+_making_clients = threading.Lock()  # boto3 makes one at a time; clients themselves may be shared
 OUTPUTS = {  # what the stack gives, and the variable that says so
     "QueueUrl": "KEYWHEEL_QUEUE_URL", "QueueArn": "KEYWHEEL_QUEUE_ARN", "BusName": "KEYWHEEL_BUS",
     "DeadLetterQueueUrl": "KEYWHEEL_DEAD_LETTER_URL", "EventDeadLetterQueueUrl": "KEYWHEEL_EVENT_DEAD_LETTER_URL",
@@ -133,10 +135,12 @@ class Stack:
     # ---- for tests ---------------------------------------------------------------------------------------------------
     def client(self, service: str) -> Any:
         """A boto3 client of the account's root user."""
-        return boto3.client(
-            service, endpoint_url=self.env["AWS_ENDPOINT_URL"], region_name=self.env["AWS_REGION"],
-            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"], config=Config(s3={"addressing_style": "path"}))
+        config = Config(s3={"addressing_style": "path"}, read_timeout=320)
+        with _making_clients:
+            return boto3.client(
+                service, endpoint_url=self.env["AWS_ENDPOINT_URL"], region_name=self.env["AWS_REGION"],
+                aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"], config=config)
 
     def invoke(self, function: str, event: object) -> dict:
         """Invoke ``sweep`` or ``rotate`` and wait: {"result", "error", "log"}."""

@@ -1,0 +1,128 @@
+"""The command-line tool against the deployed system, with the environment that ``make up`` writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from keywheel_local.fleet import STOPPED, Fleet
+from keywheel_local.world import World
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World]) -> World:
+    return start(Fleet())
+
+
+def keywheel(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As a person signed in to Entra would run it: here with a client secret instead of ``az login``."""
+    return world.stack.keywheel(*arguments, KEYWHEEL_SIGN_IN="client_secret",
+                                KEYWHEEL_CLIENT_ID=world.stack.env["AZURE_CLIENT_ID"],
+                                KEYWHEEL_CLIENT_SECRET=world.stack.env["AZURE_CLIENT_SECRET"])
+
+
+def shape(done: subprocess.CompletedProcess[str], code: int = 0) -> dict:
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
+
+
+def test_plan_says_what_a_sweep_would_do_and_does_nothing(world: World):
+    planned = shape(keywheel(world, "plan", "--json"))
+    rotations = {one["credential"]: one["reason"] for one in planned["planned"] if one["work"] == "rotate"}
+    assert set(rotations) == {one.name for one in world.tenant.rotated.values()}
+    assert rotations["expired"] == rotations["expiring"] == "expiring"
+    assert (rotations["first"], rotations["adopted"]) == ("first", "adopt")
+    others = {(one["work"], one["key"]) for one in planned["planned"] if one["work"] != "rotate"}
+    assert others == {("retire", world.tenant.old.key_id), ("resolve", world.tenant.lost.key_id)}
+    found = {(one["credential"], one["finding"]) for one in planned["findings"]}
+    assert {(name, finding) for name, finding in STOPPED.items()} <= found
+    assert planned["credentials"] == len(world.tenant.everyone) and planned["objects"] > 0
+    assert all(one["explanation"] for one in planned["findings"])
+    assert world.jobs() == [] and world.events() == []
+
+
+def test_plan_has_an_exit_code_for_what_is_due(world: World):
+    assert keywheel(world, "plan", "--detailed-exitcode").returncode == 2
+    assert keywheel(world, "plan").returncode == 0
+
+
+def test_status_tells_how_each_stands(world: World):
+    standing = {one["credential"]: one for one in shape(keywheel(world, "status", "--json"))["credentials"]}
+    assert set(standing) == {one.name for one in world.tenant.everyone.values()}
+    fresh = world.tenant.credentials["fresh"]
+    assert standing["fresh"]["current"]["key"] == fresh.current.key.key_id
+    assert standing["fresh"]["current"]["version"] == fresh.current.rotation
+    assert standing["fresh"]["due"] == []
+    assert [work["reason"] for work in standing["expiring"]["due"]] == ["expiring"]
+    assert standing["first"]["state"] == "missing" and standing["first"]["current"] is None
+    for name, finding in STOPPED.items():
+        assert finding in {one["finding"] for one in standing[name]["findings"]}
+
+
+def test_rotate_waits_until_the_new_secret_is_current(world: World):
+    one = world.tenant.credentials["fresh"]
+    done = shape(keywheel(world, "rotate", "fresh", "--wait", "--timeout", "60s", "--json"))
+    version, key = world.current(one.secret)
+    assert (done["outcome"], done["version"], done["key"]) == ("promoted", version, key)
+    assert (done["replaces"], done["old_key"]) == (one.current.rotation, one.current.key.key_id)
+    assert version != one.current.rotation and world.signs_in(one)
+    assert world.sign_in(one.app.app_id, one.current.key.secret) == 0
+    world.rest()
+    [promoted] = [event for event in world.events("keywheel.rotation.promoted") if event["subject"] == "fresh"]
+    assert promoted["data"]["requested_by"].startswith("arn:aws:"), "who asked is on the record"
+
+
+def test_rotate_revokes_the_old_secret_where_that_is_asked(world: World):
+    one = world.tenant.credentials["shared"]
+    done = shape(keywheel(world, "rotate", "shared", "--now-revoke-old", "--yes", "--timeout", "60s", "--json"))
+    assert (done["outcome"], done["revoke_old"]) == ("promoted", "now")
+    world.rest()
+    assert world.sign_in(one.app.app_id, one.current.key.secret) == 7000215 and world.signs_in(one)
+
+
+def test_rotate_finds_a_rules_credential_by_its_application(world: World):
+    member = world.tenant.members[0]
+    done = shape(keywheel(world, "rotate", "--application", member.app.app_id, "--timeout", "60s", "--json"))
+    assert done["outcome"] == "promoted" and done["secret"] == member.secret
+    assert world.signs_in(member)
+
+
+def test_rotate_without_waiting_queues_the_job(world: World):
+    done = shape(keywheel(world, "rotate", "expired", "--no-wait", "--json"))
+    assert done["outcome"] == "queued"
+    world.rest()
+    assert world.current(world.tenant.credentials["expired"].secret)[0] == done["version"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "gone", "no-principal", "unknown"])
+def test_what_cannot_be_rotated_is_refused_with_a_cure(world: World, name: str):
+    jobs = world.stack.local("GET", "sent")
+    done = keywheel(world, "rotate", name, "--timeout", "30s", "--json")
+    assert shape(done, 4)["outcome"] in ("refused", "failed"), done
+    assert shape(done, 4)["why"]
+    assert len(world.stack.local("GET", "sent")) == len(jobs), "nothing is queued"
+
+
+def test_status_of_an_unknown_credential_is_refused(world: World):
+    assert keywheel(world, "status", "nobody").returncode == 4
+
+
+def test_a_person_reads_tables_that_fit(world: World):
+    for arguments in (["plan"], ["status"], ["status", "fresh"]):
+        done = keywheel(world, *arguments)
+        assert done.returncode == 0 and done.stdout and "\x1b" not in done.stdout, done
+
+
+def test_no_command_ever_prints_a_secret(world: World):
+    """Whatever it prints, with the most talkative log, holds none of the tenant's secrets."""
+    secrets = [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16]
+    commands = (["plan"], ["status"], ["rotate", "expiring", "--timeout", "60s"], ["validate"])
+    for arguments in commands:
+        done = world.stack.keywheel(
+            *arguments, KEYWHEEL_SIGN_IN="client_secret", KEYWHEEL_CLIENT_ID=world.stack.env["AZURE_CLIENT_ID"],
+            KEYWHEEL_CLIENT_SECRET=world.stack.env["AZURE_CLIENT_SECRET"], KEYWHEEL_LOG="trace", RUST_LOG="trace")
+        assert done.returncode == 0, (arguments, done.returncode)
+        secrets += [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16]
+        assert not any(text in done.stdout + done.stderr for text in secrets), arguments
