@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from keywheel_local.tenant import Credential, Tenant, new_id
-from keywheel_local.world import World
+from keywheel_local.world import World, until
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,7 @@ def world(start: Callable[..., World]) -> World:
     gone = tenant.managed("gone", "+10d", 170)
     gone.app.known = False
     tenant.managed("blocked", "+150d", 30)
+    tenant.managed("tried", "+150d", 30)
     return start(tenant)
 
 
@@ -140,6 +141,31 @@ def test_a_permission_that_is_lacking_leaves_the_secret_as_it_was(world: World):
     assert world.orphans() == []
     told = [event["data"]["key"] for event in world.events("keywheel.key.") if event["subject"] == one.name]
     assert len(told) == 2 and len(set(told)) == 1, "minted and removed are both on the record"
+
+
+def test_a_job_that_was_tried_too_often_is_a_dead_letter_with_a_record(world: World):
+    """Graph stays away; SQS has handed the message out four times before."""
+    one = world.tenant.credentials["tried"]
+    before = state(world)
+    world.stack.admin("POST", "faults", {"rules": [
+        {"kind": "unavailable", "operation": "addPassword", "application": one.app.app_id}]})
+    functions, sqs, url = world.client("lambda"), world.client("sqs"), world.stack.env["KEYWHEEL_QUEUE_URL"]
+    [mapping] = functions.list_event_source_mappings(
+        FunctionName=world.stack.env["KEYWHEEL_ROTATE_FUNCTION"])["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        send(world, job_of(one), one.name)
+        for _ in range(4):
+            until(lambda: sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages"), "it is handed out")
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+        world.rest()
+    finally:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+        world.stack.admin("POST", "faults", {})
+    [letter] = world.dead_letters()
+    [reason] = failed(world, one.name)
+    assert reason.startswith("after 5 tries: Graph: addPassword") and letter["reason"] == reason
+    assert state(world) == before
 
 
 def test_a_failed_job_holds_up_nothing_else(world: World):

@@ -5,20 +5,22 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use keywheel_core::engine::jobs::Ended;
 use keywheel_core::engine::{Clients, Engine, EngineError};
+use keywheel_core::lambda::Failure;
 use keywheel_core::queue::{Job, Queue, QueueError};
-use lambda_runtime::Error;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 /// When a message comes back whose failure is not its own.
 const COME_BACK: Duration = Duration::from_secs(30);
+/// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
+const MAX_RECEIVES: u32 = 5;
 
 /// Works on each message; those that failed stay in the queue.
 pub(crate) async fn handle(
     clients: &Clients,
     batch: SqsEvent,
     deadline: Instant,
-) -> Result<SqsBatchResponse, Error> {
+) -> Result<SqsBatchResponse, Failure> {
     let queue = clients.queue()?;
     let mut answer = SqsBatchResponse::default();
     for message in batch.records {
@@ -64,15 +66,28 @@ async fn settle(
     job: &Job,
     deadline: Instant,
 ) -> Result<bool, EngineError> {
-    match engine.work(job, deadline).await {
+    let mut ended = engine.work(job, deadline).await;
+    // The redrive policy would bury it next time, without a record.
+    if let Ended::Again { why, .. } = &ended
+        && receives(message) >= MAX_RECEIVES
+    {
+        ended = engine.failed(job, format!("after {MAX_RECEIVES} tries: {why}"), deadline).await;
+    }
+    match ended {
         Ended::Done => Ok(true),
         Ended::HandOn(rest) => {
             queue.send_batch(std::slice::from_ref(&rest)).await?;
             Ok(true)
         }
-        Ended::Again(wait) => come_back(queue, message, wait).await,
+        Ended::Again { after, .. } => come_back(queue, message, after).await,
         Ended::Failed(why) => bury(queue, message, &why).await,
     }
+}
+
+/// How often SQS has handed the message out, this time included.
+fn receives(message: &SqsMessage) -> u32 {
+    let count = message.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 async fn come_back(

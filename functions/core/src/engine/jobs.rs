@@ -29,8 +29,13 @@ pub enum Ended {
     Done,
     /// What is left goes to a fresh message.
     HandOn(Job),
-    /// The message becomes visible again after this long.
-    Again(Duration),
+    /// The message becomes visible again.
+    Again {
+        /// After this long.
+        after: Duration,
+        /// Why it is not done.
+        why: String,
+    },
     /// It failed for good: a dead letter, for this reason.
     Failed(String),
 }
@@ -86,7 +91,7 @@ impl Engine {
     ) -> Ended {
         match after {
             // The queue counts receives, and makes a dead letter of a message received too often.
-            Some(wait) => Ended::Again(wait.min(Duration::from_hours(1))),
+            Some(wait) => Ended::Again { after: wait.min(Duration::from_hours(1)), why },
             None => self.failed(job, why, deadline).await,
         }
     }
@@ -99,7 +104,8 @@ impl Engine {
         Ended::HandOn(job.continued())
     }
 
-    async fn failed(&self, job: &Job, why: String, deadline: Instant) -> Ended {
+    /// Records that a job failed for good: also one that was received as often as its queue allows.
+    pub async fn failed(&self, job: &Job, why: String, deadline: Instant) -> Ended {
         error!(credential = %job.credential, why, "failed for good");
         let kind = EventType::RotationFailed;
         let id = event_id(&job.id(), &kind.to_string(), None);
@@ -112,7 +118,7 @@ impl Engine {
             // The dead letter must not be without its record.
             Err(failure) => {
                 warn!(credential = %job.credential, %failure, "the failure is not recorded yet");
-                Ended::Again(TRY_AGAIN)
+                Ended::Again { after: TRY_AGAIN, why }
             }
         }
     }
