@@ -9,6 +9,7 @@
 
 mod beside;
 mod label_rules;
+mod open;
 mod refusals;
 mod scenario;
 mod secrets;

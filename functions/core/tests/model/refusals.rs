@@ -142,3 +142,15 @@ fn a_rotation_whose_key_is_dead_is_void_before_it_lets_go() {
     assert!(labels.iter().any(|label| matches!(label, Label::Void(_))), "{labels:?}");
     assert!(!labels.contains(&Label::Pending), "{labels:?}");
 }
+
+#[test]
+fn a_version_that_people_went_back_from_stops_no_rotation_though_it_is_pending() {
+    let mut world = World::new(terms(false)).with_current(true);
+    run(&mut world, &rotate(2, Some(1))).unwrap();
+    let (one, two) = (VersionId::from(rotation(1)), VersionId::from(rotation(2)));
+    assert!(world.secret.versions[&two].labels.contains(&Label::Pending));
+    assert!(world.secret.move_label(&Label::Current, Some(&one), Some(&two)));
+    let outcome = run(&mut world, &rotate(9, Some(1))).unwrap();
+    let promoted = rotation_rules::Outcome::Promoted(rotation(9));
+    assert_eq!(outcome, Outcome::Rotate(promoted));
+}

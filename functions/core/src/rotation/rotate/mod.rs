@@ -145,8 +145,10 @@ impl Rotate {
             });
         }
         if let Some(pending) = self.view.pending().cloned()
-            && self.view.void(&pending).is_some()
+            && (self.view.void(&pending).is_some()
+                || (pending != own && self.view.since(&pending).is_some()))
         {
+            // Given up, or gone back from by hand: it will not become current again.
             return State::Release { from: pending };
         }
         let over = self.view.since(&own).is_some() || self.view.void(&own).is_some();
