@@ -137,7 +137,7 @@ def test_the_contracts_checks_refuse_before_anything_is_minted(world: World):
     assert "is not enabled" in invoke(world, off, new_id())
     assert "has no version" in invoke(world, on, new_id())
     assert "is not AWSPENDING" in invoke(world, on, on.current.rotation)
-    assert "unknown Step" in invoke(world, on, new_id(), "frobnicate")
+    assert "none of createSecret, setSecret" in invoke(world, on, new_id(), "frobnicate")
     assert (set(world.keys(off)), set(world.keys(on))) == before
 
 

@@ -62,9 +62,11 @@ def end(pid: int, began: str | None = None) -> None:
 def _gone(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        if started_at(pid) is None:
-            return True
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] == pid:  # not before its last thread has ended
+                return True
+        except ChildProcessError:
+            if started_at(pid) is None:
+                return True
         time.sleep(0.02)
     return False
