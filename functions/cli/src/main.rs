@@ -20,6 +20,7 @@ use terminal::Terminal;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    keywheel_core::process::harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {

@@ -1,17 +1,25 @@
-//! What every function does at its start.
+//! What every function does at its start, and how its failures are told.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-use crate::http;
+use crate::engine::EngineError;
+use crate::engine::native::NativeError;
+use crate::{http, process};
 
-/// JSON lines on standard output, at the level of `KEYWHEEL_LOG` (default `info`).
+/// So much of a failure is told: what an event says of itself has no limit. Fifty problems of a manifest fit.
+const LONGEST: usize = 16_000;
+
+/// To be called first of all: protects the memory, and starts the log.
 ///
-/// Only Keywheel's own events are logged: what the HTTP stack and the AWS SDK say at debug level may
-/// hold headers and bodies.
-pub fn init_logging() {
+/// The log is JSON lines on standard output, at the level of `KEYWHEEL_LOG` (default `info`). Only
+/// Keywheel's own events are in it: what the HTTP stack and the AWS SDK say at debug level may hold headers
+/// and bodies, and no variable turns that on.
+pub fn begin() {
+    process::harden();
     let level = http::env("KEYWHEEL_LOG").unwrap_or_else(|| "info".to_owned());
     let level: tracing::level_filters::LevelFilter =
         level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
@@ -32,4 +40,75 @@ pub fn init_logging() {
 pub fn deadline(at: SystemTime) -> Instant {
     let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     Instant::now() + left
+}
+
+/// Why an event came to nothing, as Lambda tells it: `errorType` and `errorMessage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which part of Keywheel it was, such as `keywheel.graph`: for filters and alarms.
+    pub kind: &'static str,
+    /// What went wrong, with nothing secret.
+    pub message: String,
+}
+
+impl Failure {
+    /// An event of a shape that the function does not know.
+    pub fn event(expected: &str) -> Self {
+        Self::new("keywheel.event", expected)
+    }
+
+    fn new(kind: &'static str, told: impl fmt::Display) -> Self {
+        Self { kind, message: told.to_string().chars().take(LONGEST).collect() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let kind = match &error {
+            EngineError::OutOfTime => "keywheel.time",
+            EngineError::Graph(_) => "keywheel.graph",
+            EngineError::Secrets(_) => "keywheel.secrets",
+            EngineError::Token(_) => "keywheel.token",
+            EngineError::Identity(_) => "keywheel.identity",
+            EngineError::Audit(_) => "keywheel.audit",
+            EngineError::Queue(_) => "keywheel.queue",
+            EngineError::Format { .. } => "keywheel.format",
+            EngineError::Manifest(_) | EngineError::Source(_) => "keywheel.manifest",
+            EngineError::Setup(_) | EngineError::Unset { .. } | EngineError::Account(_) => {
+                "keywheel.setup"
+            }
+            EngineError::TextNotAtHand(_) => "keywheel.engine",
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<NativeError> for Failure {
+    fn from(error: NativeError) -> Self {
+        match error {
+            NativeError::Engine(error) => error.into(),
+            other => Self::new("keywheel.rotation", other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_named_by_their_part_and_bounded() {
+        let failure = Failure::from(NativeError::Engine(EngineError::OutOfTime));
+        assert_eq!(failure.kind, "keywheel.time");
+        let long = Failure::from(NativeError::Token("é".repeat(20_000)));
+        assert_eq!((long.kind, long.message.chars().count()), ("keywheel.rotation", LONGEST));
+    }
 }

@@ -1,29 +1,52 @@
 //! Carries out queued jobs, and is the Secrets Manager rotation function.
 
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::engine::Clients;
-use keywheel_core::lambda;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use keywheel_core::lambda::{self, Failure};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
+use serde::Serialize;
 use serde_json::Value;
+use tracing::error;
 
+mod event;
 mod queue;
 mod rotation;
 
+use event::Event;
+
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    lambda::init_logging();
-    let clients = &Clients::connect().await?;
-    run(service_fn(|event: LambdaEvent<Value>| handle(clients, event))).await
+    lambda::begin();
+    let clients = &Clients::connect().await.map_err(|error| told(error.into()))?;
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        handle(clients, event).await.map_err(|failure| {
+            let Failure { kind, message } = told(failure);
+            Diagnostic { error_type: kind.to_owned(), error_message: message }
+        })
+    }))
+    .await
 }
 
-/// Only these two services may invoke the function, and their events cannot be mistaken for each other.
-async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Value, Error> {
+/// Puts a failure into the log: what Lambda makes of it only whoever invoked the function sees.
+fn told(failure: Failure) -> Failure {
+    error!(kind = failure.kind, failure = failure.message, "failed");
+    failure
+}
+
+/// What the function answers.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Jobs(SqsBatchResponse),
+    Rotation(()),
+}
+
+async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Answer, Failure> {
     let deadline = lambda::deadline(event.context.deadline());
-    if event.payload.get("Records").is_some() {
-        let batch = serde_json::from_value(event.payload)?;
-        let answer = queue::handle(clients, batch, deadline).await?;
-        return Ok(serde_json::to_value(answer)?);
+    match Event::parse(event.payload)? {
+        Event::Jobs(batch) => queue::handle(clients, batch, deadline).await.map(Answer::Jobs),
+        Event::Rotation(step) => {
+            rotation::handle(clients, step, deadline).await.map(Answer::Rotation)
+        }
     }
-    let step = serde_json::from_value(event.payload)?;
-    rotation::handle(clients, step, deadline).await?;
-    Ok(Value::Null)
 }

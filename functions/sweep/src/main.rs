@@ -2,9 +2,10 @@
 
 use keywheel_core::engine::Clients;
 use keywheel_core::engine::sweep::Mode;
-use keywheel_core::lambda::{self, deadline};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use keywheel_core::lambda::{self, Failure, deadline};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
+use tracing::error;
 
 mod trigger;
 
@@ -12,13 +13,25 @@ use trigger::{Answer, Trigger};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    lambda::init_logging();
-    let clients = &Clients::connect().await?;
-    run(service_fn(|event: LambdaEvent<Value>| handle(clients, event))).await
+    lambda::begin();
+    let clients = &Clients::connect().await.map_err(|error| told(error.into()))?;
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        handle(clients, event).await.map_err(|failure| {
+            let Failure { kind, message } = told(failure);
+            Diagnostic { error_type: kind.to_owned(), error_message: message }
+        })
+    }))
+    .await
 }
 
-async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Answer, Error> {
-    let trigger = Trigger::parse(event.payload)?;
+/// Puts a failure into the log: what Lambda makes of it only whoever invoked the function sees.
+fn told(failure: Failure) -> Failure {
+    error!(kind = failure.kind, failure = failure.message, "failed");
+    failure
+}
+
+async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Answer, Failure> {
+    let trigger = Trigger::parse(&event.payload)?;
     let engine = clients.engine().await?;
     let queue = clients.queue()?;
     let deadline = deadline(event.context.deadline());

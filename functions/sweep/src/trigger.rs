@@ -1,6 +1,7 @@
 //! What may start a sweep: a schedule, an earlier sweep that ran out of time, or a person's invocation.
 
 use keywheel_core::engine::sweep::{Cursor, Report};
+use keywheel_core::lambda::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,16 +22,28 @@ struct Invocation {
 
 impl Trigger {
     /// EventBridge's events have a `detail-type`; of these, only our own says where to go on.
-    pub(crate) fn parse(event: Value) -> Result<Self, serde_json::Error> {
+    ///
+    /// What is wrong is told without a word of the event: nobody knows what a strange one holds.
+    pub(crate) fn parse(event: &Value) -> Result<Self, Failure> {
         match event.get("detail-type").and_then(Value::as_str) {
             Some(Cursor::CONTINUED) => {
-                let detail = event.get("detail").cloned().unwrap_or_default();
-                Ok(Self { cursor: serde_json::from_value(detail)?, dry_run: false })
+                let detail = event.get("detail").filter(|detail| detail.is_object());
+                let cursor = detail.and_then(|detail| Cursor::deserialize(detail).ok());
+                let cursor = cursor.ok_or_else(|| {
+                    Failure::event(
+                        "the detail of keywheel.sweep.continued is not as Keywheel writes it",
+                    )
+                })?;
+                Ok(Self { cursor, dry_run: false })
             }
             Some(_) => Ok(Self::default()),
             None if event.is_null() => Ok(Self::default()),
             None => {
-                let invocation: Invocation = serde_json::from_value(event)?;
+                // serde would read a list as an invocation too, by the order of its fields.
+                let invocation = event.is_object().then(|| Invocation::deserialize(event).ok());
+                let invocation = invocation.flatten().ok_or_else(|| {
+                    Failure::event("neither an EventBridge event nor {} nor {\"dry_run\": true}")
+                })?;
                 Ok(Self { cursor: Cursor::default(), dry_run: invocation.dry_run })
             }
         }
@@ -84,7 +97,7 @@ mod tests {
     #[test]
     fn a_schedule_and_an_empty_invocation_begin_at_the_beginning() {
         for event in [sample("sweep-schedule"), json!({}), Value::Null] {
-            assert_eq!(Trigger::parse(event).unwrap(), Trigger::default());
+            assert_eq!(Trigger::parse(&event).unwrap(), Trigger::default());
         }
     }
 
@@ -93,12 +106,17 @@ mod tests {
         let event = sample("sweep-continued");
         let next = event["detail"]["next"].as_str().map(str::to_owned);
         let cursor = Cursor { listing: Listing::Applications, next };
-        assert_eq!(Trigger::parse(event).unwrap(), Trigger { cursor, dry_run: false });
+        assert_eq!(Trigger::parse(&event).unwrap(), Trigger { cursor, dry_run: false });
     }
 
     #[test]
     fn a_misspelt_invocation_is_refused_rather_than_swept() {
-        assert!(Trigger::parse(json!({ "dryrun": true })).is_err());
-        assert!(Trigger::parse(sample("sweep-dry-run")).unwrap().dry_run);
+        for event in
+            [json!({ "dryrun": true }), json!([]), json!([false]), json!("sweep"), json!(1)]
+        {
+            let failure = Trigger::parse(&event).unwrap_err();
+            assert_eq!(failure.kind, "keywheel.event");
+        }
+        assert!(Trigger::parse(&sample("sweep-dry-run")).unwrap().dry_run);
     }
 }

@@ -1,0 +1,62 @@
+//! What may start the function. Only these two services may invoke it, and their events cannot be mistaken
+//! for each other.
+
+use aws_lambda_events::event::secretsmanager::SecretsManagerSecretRotationEvent;
+use aws_lambda_events::event::sqs::SqsEvent;
+use keywheel_core::engine::native::Step;
+use keywheel_core::lambda::Failure;
+use serde_json::Value;
+
+/// An event.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A batch of the job queue.
+    Jobs(SqsEvent),
+    /// A step of Secrets Manager's rotation.
+    Rotation(Rotation),
+}
+
+/// One step of one rotation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub(crate) step: Step,
+    pub(crate) secret_id: String,
+    pub(crate) token: String,
+}
+
+impl Event {
+    /// Reads an event. What is wrong is told without a word of it: nobody knows what a strange event holds.
+    pub(crate) fn parse(event: Value) -> Result<Self, Failure> {
+        if event.get("Records").is_some() {
+            return serde_json::from_value(event)
+                .map(Self::Jobs)
+                .map_err(|_| Failure::event("not a batch of SQS messages"));
+        }
+        let event: SecretsManagerSecretRotationEvent =
+            serde_json::from_value(event).map_err(|_| {
+                Failure::event("neither SQS messages nor a step of a secret's rotation")
+            })?;
+        let step = Step::parse(&event.step).ok_or_else(|| {
+            Failure::event("Step is none of createSecret, setSecret, testSecret, finishSecret")
+        })?;
+        let (secret_id, token) = (event.secret_id, event.client_request_token);
+        Ok(Self::Rotation(Rotation { step, secret_id, token }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_event_is_a_step() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/rotate-secretsmanager.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let Event::Rotation(rotation) = Event::parse(serde_json::from_str(&text).unwrap()).unwrap()
+        else {
+            panic!("a batch");
+        };
+        assert_eq!(rotation.step, Step::Create);
+        assert!(rotation.token.len() >= 32);
+    }
+}
