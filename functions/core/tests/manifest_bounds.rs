@@ -24,6 +24,32 @@ fn error(text: &str) -> String {
 }
 
 #[test]
+fn a_long_text_does_not_grow_by_its_aliases() {
+    let aliases = vec!["*a"; 100_000].join(", ");
+    let file = format!("a: &a {}\nb: [{aliases}]\n", "x".repeat(400_000));
+    let begun = std::time::Instant::now();
+    let grown = error(&file);
+    assert!(grown.contains("nested too deeply or grows too large"), "{grown}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn a_long_name_does_not_grow_by_its_problems() {
+    let name = "x".repeat(400_000);
+    let fields: String = (0..100_000).fold(String::new(), |mut fields, n| {
+        write!(fields, "f{n:x}: 1,").expect("a string takes it");
+        fields
+    });
+    let file = format!("tenant: {APP}\ncredentials: {{ ? {name} : {{ {fields} }} }}\n");
+    let begun = std::time::Instant::now();
+    let error = parse(&file).expect_err("not valid");
+    assert!(error.to_string().len() < 100_000, "{}", error.to_string().len());
+    let kept: usize = error.problems().iter().map(|problem| problem.path.len()).sum();
+    assert!(kept < 50_000_000, "{kept}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
 fn bombs_and_floods_are_bounded() {
     let mut bomb = String::from("a: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..10 {

@@ -111,7 +111,13 @@ impl Graph {
     /// A link that was written down, unless it leads away from this Graph: the token goes wherever it points.
     pub fn page_link(&self, text: &str) -> Option<PageLink> {
         let link = Url::parse(text).ok()?;
-        (link.origin() == self.root.origin()).then_some(PageLink(link))
+        // Part by part: to `Url::origin`, `blob:https://…` is of the inner address's.
+        let here = link.scheme() == self.root.scheme()
+            && link.host() == self.root.host()
+            && link.port_or_known_default() == self.root.port_or_known_default();
+        // A name in front of the host would be sent along with the token.
+        let anonymous = link.username().is_empty() && link.password().is_none();
+        (here && anonymous).then_some(PageLink(link))
     }
 
     async fn all<T: DeserializeOwned>(
@@ -161,18 +167,16 @@ impl Graph {
         options: &CallOptions,
     ) -> Result<Page<T>, GraphError> {
         let operation = Operation::read("list", on.collection().to_owned());
-        let wire: Wire<T> = self.read(&operation, url, options).await?;
-        // The token goes wherever the link points.
-        let next = match wire.next.map(|link| Url::parse(&link)).transpose() {
-            Ok(None) => None,
-            Ok(Some(link)) if link.origin() == self.root.origin() => Some(PageLink(link)),
-            _ => {
-                return Err(GraphError::malformed(
-                    &operation,
-                    options,
-                    "its nextLink leads elsewhere",
-                ));
+        let wire: Wire<T> = self.read(&operation, url.clone(), options).await?;
+        let malformed = |why| Err(GraphError::malformed(&operation, options, why));
+        let next = match wire.next.map(|link| self.page_link(&link)) {
+            None => None,
+            Some(None) => return malformed("its nextLink leads elsewhere"),
+            // A sweep would go on for ever, one function after the other.
+            Some(Some(PageLink(link))) if link == url => {
+                return malformed("its nextLink leads to itself");
             }
+            Some(link) => link,
         };
         Ok(Page { items: wire.value, next })
     }

@@ -32,6 +32,9 @@ pub use wire::{Application, Certificate, ServicePrincipal};
 
 use exchange::Operation;
 
+/// Further apart than this no two clocks are, and the lives of keys can still be reckoned.
+const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
+
 /// Which object of a principal holds a key: they have separate ones, though both sign in as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyOn {
@@ -115,6 +118,10 @@ impl Graph {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         if let Some(Ok(date)) = date.map(DateTime::parse_from_rfc2822) {
             let ahead = (date.with_timezone(&Utc) - Utc::now()).num_seconds();
+            // Whoever wrote a date that far off was no clock.
+            if ahead.abs() > MOST_AHEAD.num_seconds() {
+                return;
+            }
             let ahead = if ahead.abs() <= 5 { 0 } else { ahead };
             self.ahead.store(ahead, Ordering::Relaxed);
         }

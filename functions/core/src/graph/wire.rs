@@ -50,7 +50,9 @@ impl OfApp for Identified {
 pub(super) struct PasswordCredential {
     key_id: Option<KeyId>,
     display_name: Option<String>,
+    #[serde(default, deserialize_with = "read_time")]
     start_date_time: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "read_time")]
     end_date_time: Option<DateTime<Utc>>,
 }
 
@@ -60,7 +62,9 @@ pub(super) struct PasswordCredential {
 pub(super) struct Minted {
     pub(super) key_id: KeyId,
     pub(super) secret_text: String,
+    #[serde(default, deserialize_with = "read_time")]
     pub(super) start_date_time: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "read_time")]
     pub(super) end_date_time: Option<DateTime<Utc>>,
 }
 
@@ -77,6 +81,18 @@ pub(super) fn keys(listed: Vec<PasswordCredential>) -> Vec<Key> {
     listed.into_iter().filter_map(key).collect()
 }
 
+/// A time of Graph's. Its type ends with the year 9999, ours much later: what lies beyond is moved to the end,
+/// so that the rules may add a life to any time without overflow.
+fn read_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    const FIRST: i64 = -62_135_596_800;
+    const LAST: i64 = 253_402_300_799;
+    let within = |at: DateTime<Utc>| match at.timestamp() {
+        FIRST..=LAST => Some(at),
+        seconds => DateTime::from_timestamp(seconds.clamp(FIRST, LAST), 0),
+    };
+    Ok(Option::<DateTime<Utc>>::deserialize(from)?.and_then(within))
+}
+
 fn read_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Key>, D::Error> {
     Vec::deserialize(from).map(keys)
 }
@@ -90,7 +106,7 @@ pub struct Certificate {
     /// `displayName`.
     pub display_name: Option<String>,
     /// `endDateTime`.
-    #[serde(rename = "endDateTime")]
+    #[serde(rename = "endDateTime", default, deserialize_with = "read_time")]
     pub end: Option<DateTime<Utc>>,
 }
 
@@ -108,7 +124,7 @@ pub struct Application {
     /// `tags`.
     pub tags: Vec<String>,
     /// `createdDateTime`.
-    #[serde(rename = "createdDateTime")]
+    #[serde(rename = "createdDateTime", default, deserialize_with = "read_time")]
     pub created: Option<DateTime<Utc>>,
     /// `signInAudience`: personal accounts limit an application to two keys.
     pub sign_in_audience: Option<String>,

@@ -51,14 +51,17 @@ impl Backoff {
     }
 }
 
-/// What `Retry-After` asks for, in either of its forms (RFC 9110, section 10.2.3).
+/// Nobody means more than this, and what a caller adds to it does not overflow.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// What `Retry-After` asks for, in either of its forms (RFC 9110, section 10.2.3), up to a day.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST));
     }
     let at = DateTime::parse_from_rfc2822(text).ok()?;
-    Some((at.with_timezone(&Utc) - now).to_std().unwrap_or_default())
+    Some((at.with_timezone(&Utc) - now).to_std().unwrap_or_default().min(LONGEST))
 }
 
 #[cfg(test)]
@@ -72,6 +75,8 @@ mod tests {
             ("7", Some(7)),
             ("Sat, 21 Nov 2026 09:00:30 GMT", Some(30)),
             ("Sat, 21 Nov 2026 08:00:30 GMT", Some(0)),
+            ("18446744073709551615", Some(86_400)),
+            ("Sat, 31 Dec 262142 09:00:00 GMT", Some(86_400)),
             ("soon", None),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);

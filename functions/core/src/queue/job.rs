@@ -112,7 +112,7 @@ impl Job {
     /// The same work, handed on to a fresh message.
     #[must_use]
     pub fn continued(&self) -> Self {
-        Self { continuation: self.continuation + 1, ..self.clone() }
+        Self { continuation: self.continuation.saturating_add(1), ..self.clone() }
     }
 
     /// What was asked for, however often it was handed on since.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::ids::{KeyId, RotationId};
@@ -62,6 +62,11 @@ pub fn minted_by(scope: &Scope, display_name: &str) -> Option<RotationId> {
     (parsed.to_string() == id).then_some(parsed)
 }
 
+/// Keywheel writes no other times, and an overlap can be added to each without overflow.
+fn within(at: &DateTime<Utc>) -> bool {
+    (1970..=9999).contains(&at.year())
+}
+
 /// A staging label, as far as Keywheel knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
@@ -95,7 +100,7 @@ impl Label {
                 return key.parse().ok().map(Self::Key);
             }
             let (kind, seconds) = rest.split_once(':')?;
-            let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
+            let at = DateTime::from_timestamp(seconds.parse().ok()?, 0).filter(within)?;
             match kind {
                 "since" => Some(Self::Since(at)),
                 "void" => Some(Self::Void(at)),

@@ -23,6 +23,8 @@ pub enum Kind {
     Binary,
     /// The value is larger than Secrets Manager takes.
     TooLarge,
+    /// A page of a listing names itself as the next.
+    Endless,
     /// No usable answer.
     Unavailable,
     /// Anything else.
@@ -92,6 +94,7 @@ fn words(failure: Option<&AwsFailure>, kind: Kind) -> String {
         (Some(failure), _) => failure.to_string(),
         (None, Kind::Binary) => "the value is not a text".to_owned(),
         (None, Kind::TooLarge) => "the value exceeds 65,536 bytes".to_owned(),
+        (None, Kind::Endless) => "a page of the listing leads to itself".to_owned(),
         (None, kind) => format!("{kind:?}"),
     }
 }

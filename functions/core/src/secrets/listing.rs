@@ -2,7 +2,7 @@
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
-use super::{Secrets, SecretsError, view};
+use super::{Kind, Secrets, SecretsError, view};
 use crate::rotation::observed::SecretView;
 
 /// The most that `ListSecrets` gives at once.
@@ -51,6 +51,10 @@ impl Secrets {
                 view(entry.secret_versions_to_stages, entry.rotation_enabled.unwrap_or_default());
             Some(Listed { name: entry.name?, arn: entry.arn?, view })
         });
+        // A sweep would read the same page until its time is over.
+        if next.is_some() && answer.next_token.as_deref() == next {
+            return Err(SecretsError::local("ListSecrets", &prefixes.join(", "), Kind::Endless));
+        }
         Ok(Page { items: items.collect(), next: answer.next_token })
     }
 }
