@@ -35,18 +35,23 @@ fn a_long_text_does_not_grow_by_its_aliases() {
 
 #[test]
 fn a_long_name_does_not_grow_by_its_problems() {
-    let name = "x".repeat(400_000);
-    let fields: String = (0..100_000).fold(String::new(), |mut fields, n| {
-        write!(fields, "f{n:x}: 1,").expect("a string takes it");
-        fields
-    });
-    let file = format!("tenant: {APP}\ncredentials: {{ ? {name} : {{ {fields} }} }}\n");
-    let begun = std::time::Instant::now();
+    let mut file = format!("tenant: {APP}\ncredentials:\n  ? {}\n  :\n", "x".repeat(400_000));
+    for n in 0..40_000 {
+        writeln!(file, "    f{n:x}: 1").expect("a string takes it");
+    }
     let error = parse(&file).expect_err("not valid");
     assert!(error.to_string().len() < 100_000, "{}", error.to_string().len());
     let kept: usize = error.problems().iter().map(|problem| problem.path.len()).sum();
-    assert!(kept < 50_000_000, "{kept}");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+    assert!(error.problems().len() > 40_000 && kept < 50_000_000, "{kept}");
+}
+
+#[test]
+fn a_secret_in_place_of_a_name_is_not_told() {
+    let file = format!(
+        "tenant: {APP}\ncredentials:\n  8Q~secret:\n    application: 1\n    secret: a\n    tags: {{ 9R~secret: 1 }}\n  8Q~secret2:\n    application: {APP}\n    secret: a\n"
+    );
+    let told = parse(&file).expect_err("not valid");
+    assert!(!format!("{told} {told:?}").contains("~secret"), "{told}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn view(versions: &[(u128, &[Label])]) -> SecretView {
         .iter()
         .map(|(id, labels)| (rotation(*id).into(), labels.iter().cloned().collect()))
         .collect::<BTreeMap<VersionId, BTreeSet<Label>>>();
-    SecretView { versions, rotation_enabled: false }
+    SecretView { versions, rotation_enabled: false, created: Some(days(-300)) }
 }
 
 /// Version 1, current since long, of key 1.

@@ -104,17 +104,17 @@ async fn a_put_is_stored_or_taken_and_never_quoted() {
     })
     .await;
     let rotation: RotationId = V1.parse().unwrap();
-    let label = Label::Key(KeyId(Uuid::from_u128(9)));
+    let labels = [Label::Key(KeyId(Uuid::from_u128(9)))];
     let text = SecretText::new(TEXT.to_owned());
-    assert_eq!(secrets.put("a", rotation, &text, &label).await.unwrap(), Put::Stored);
+    assert_eq!(secrets.put("a", rotation, &text, &labels).await.unwrap(), Put::Stored);
     let sent = stub.requests.lock().unwrap()[0].json();
     assert_eq!(sent["ClientRequestToken"], V1);
-    assert_eq!(sent["VersionStages"], json!([label.to_string()]));
-    assert_eq!(secrets.put("taken", rotation, &text, &label).await.unwrap(), Put::Taken);
-    let error = secrets.put("wrong", rotation, &text, &label).await.unwrap_err();
+    assert_eq!(sent["VersionStages"], json!([labels[0].to_string()]));
+    assert_eq!(secrets.put("taken", rotation, &text, &labels).await.unwrap(), Put::Taken);
+    let error = secrets.put("wrong", rotation, &text, &labels).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(TEXT));
     let large = SecretText::new("x".repeat(65_537));
-    assert_eq!(secrets.put("a", rotation, &large, &label).await.unwrap_err().kind, Kind::TooLarge);
+    assert_eq!(secrets.put("a", rotation, &large, &labels).await.unwrap_err().kind, Kind::TooLarge);
 }
 
 #[tokio::test]

@@ -45,8 +45,12 @@ impl Event {
 }
 
 #[cfg(test)]
+#[path = "../../core/tests/fuzz/material.rs"]
+mod material;
+
+#[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{material, *};
 
     #[test]
     fn the_sample_event_is_a_step() {
@@ -58,5 +62,25 @@ mod tests {
         };
         assert_eq!(rotation.step, Step::Create);
         assert!(rotation.token.len() >= 32);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(material::config())]
+
+        #[test]
+        fn fuzz_event(event in material::json(vec![
+            material::event("rotate-queue.json"),
+            material::event("rotate-secretsmanager.json"),
+            serde_json::json!({ "Step": material::SECRET, "SecretId": "a", "ClientRequestToken": "b" }).to_string(),
+            serde_json::json!({ "Records": [{ "body": 1, "awsRegion": [material::SECRET] }] }).to_string(),
+        ])) {
+            match material::in_time(|| Event::parse(event)) {
+                Ok(Event::Jobs(batch)) => for message in batch.records {
+                    let _ = keywheel_core::queue::Job::parse(message.body.as_deref().unwrap_or_default());
+                },
+                Ok(Event::Rotation(_)) => {}
+                Err(failure) => material::error_tells_nothing(&failure),
+            }
+        }
     }
 }

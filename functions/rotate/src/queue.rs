@@ -12,6 +12,10 @@ use tracing::{error, warn};
 
 /// When a message comes back whose failure is not its own.
 const COME_BACK: Duration = Duration::from_secs(30);
+/// The same where the manifest cannot be read: somebody has to mend it, and the queue counts to five.
+const MANIFEST_MENDED: Duration = Duration::from_mins(10);
+/// By how much a failed message's pause grows, by how often it was received.
+const GROWTH: [u32; 4] = [1, 1, 3, 15];
 /// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: u32 = 5;
 
@@ -49,7 +53,8 @@ async fn handle_message(
         }
         (Ok(_), Err(failure)) => {
             error!(%failure, "cannot begin");
-            come_back(queue, message, COME_BACK).await
+            let manifest = matches!(failure, EngineError::Manifest(_));
+            come_back(queue, message, if manifest { MANIFEST_MENDED } else { COME_BACK }).await
         }
         (Ok(job), Ok(engine)) => settle(&engine, queue, message, &job, deadline).await,
     };
@@ -79,7 +84,10 @@ async fn settle(
             queue.send_batch(std::slice::from_ref(&rest)).await?;
             Ok(true)
         }
-        Ended::Again { after, .. } => come_back(queue, message, after).await,
+        Ended::Again { after, .. } => {
+            let times = GROWTH.get(receives(message).saturating_sub(1) as usize).unwrap_or(&1);
+            come_back(queue, message, after * *times).await
+        }
         Ended::Failed(why) => bury(queue, message, &why).await,
     }
 }

@@ -83,11 +83,15 @@ impl Answer {
 }
 
 #[cfg(test)]
+#[path = "../../core/tests/fuzz/material.rs"]
+mod material;
+
+#[cfg(test)]
 mod tests {
     use keywheel_core::engine::sweep::Listing;
     use serde_json::json;
 
-    use super::*;
+    use super::{material, *};
 
     fn sample(name: &str) -> Value {
         let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -118,5 +122,24 @@ mod tests {
             assert_eq!(failure.kind, "keywheel.event");
         }
         assert!(Trigger::parse(&sample("sweep-dry-run")).unwrap().dry_run);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(material::config())]
+
+        #[test]
+        fn fuzz_trigger(event in material::json(vec![
+            material::event("sweep-schedule.json"),
+            material::event("sweep-continued.json"),
+            material::event("sweep-dry-run.json"),
+            json!({ "dry_run": false, "client_secret": material::SECRET }).to_string(),
+            json!({ "detail-type": Cursor::CONTINUED, "detail": { "listing": material::SECRET, "next": 1 } }).to_string(),
+        ])) {
+            match material::in_time(|| Trigger::parse(&event)) {
+                // Only who says so, and says it in full, sweeps dry.
+                Ok(trigger) => proptest::prop_assert_eq!(trigger.dry_run, event["detail-type"].is_null() && event["dry_run"] == true),
+                Err(failure) => material::error_tells_nothing(&failure),
+            }
+        }
     }
 }

@@ -114,7 +114,7 @@ class App:
             case ("POST", "clock"):
                 return {"ahead_seconds": federation.advance(data["advance_seconds"])}
             case ("POST", "functions/kill"):
-                return {"killed": functions.kill(data["function"])}
+                return {"killed": functions.kill(data["function"], data.get("most"))}
             case ("POST", "rotations/retry"):
                 return {"started": secrets_manager.retry_rotation(data)}
             case ("POST", "secrets/freeze-list") | ("DELETE", "secrets/freeze-list"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import queue
 import shutil
 import signal
@@ -59,15 +60,14 @@ def _workers() -> list:
         return [worker for entries in lambda_runtime._workers.values() for worker in entries]
 
 
-def kill(name: str) -> int:
-    """End a function's processes at once, as a crash would. Returns how many there were."""
-    killed = 0
-    for worker in _workers():
-        process = worker._proc
-        if worker.func_name == name and process is not None and process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
-    return killed
+def kill(name: str, most: int | None = None) -> int:
+    """End a function's processes (or ``most`` of them, any) at once, as a crash would. Returns how many."""
+    processes = [worker._proc for worker in _workers() if worker.func_name == name]
+    running = [process for process in processes if process is not None and process.poll() is None]
+    chosen = running if most is None else random.sample(running, min(most, len(running)))
+    for process in chosen:
+        os.kill(process.pid, signal.SIGKILL)
+    return len(chosen)
 
 
 def end_all() -> None:

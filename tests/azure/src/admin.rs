@@ -24,6 +24,7 @@ pub(crate) fn serve(shared: &Shared, request: &Request) -> Reply {
         ("POST", [_, "clock"]) => step(shared, request),
         ("GET", [_, "faults"]) => ok(&json!(shared.world().faults)),
         ("POST", [_, "faults"]) => replace(shared, request),
+        ("GET", [_, "struck"]) => ok(&json!(shared.world().faults.struck)),
         ("GET", [_, "state"]) => ok(&state(shared, request.query("secrets") == Some("true"))),
         ("GET", [_, "requests"]) => ok(&json!(shared.world().requests.iter().collect::<Vec<_>>())),
         ("GET", [_, "sign-ins"]) => ok(&json!(shared.world().sign_ins.iter().collect::<Vec<_>>())),

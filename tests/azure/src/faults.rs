@@ -3,6 +3,8 @@
 //! A [`Faults`] document replaces the one before as a whole. Its rules are tried in order; every rule that applies to a request and
 //! whose chance comes up takes effect, and `times` counts those. Delays are drawn anew for each change and each replica.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Millis, SECOND};
@@ -24,6 +26,9 @@ pub struct Faults {
     pub limits: Limits,
     /// What goes wrong on top.
     pub rules: Vec<Rule>,
+    /// How often each kind of the rules took effect since this set was given.
+    #[serde(skip)]
+    pub struck: BTreeMap<FaultKind, u64>,
 }
 
 /// Delays until replicas show a change, each drawn per change and replica.
@@ -108,7 +113,7 @@ impl Default for Limits {
 }
 
 /// What a rule does to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -282,6 +287,7 @@ impl Faults {
                 continue;
             }
             rule.times = rule.times.map(|times| times - 1);
+            *self.struck.entry(rule.kind).or_default() += 1;
             struck.push(Mishap {
                 kind: rule.kind,
                 delay_ms: rule.delay_ms.unwrap_or(0),

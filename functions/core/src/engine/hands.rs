@@ -104,7 +104,9 @@ impl<'a> Hands<'a> {
             Call::ReadPrincipal => Reply::Principal(self.read_principal().await?),
             Call::AddPassword { rotation } => self.add_password(*rotation).await?,
             Call::RemovePassword { key } => self.remove_password(*key).await?,
-            Call::PutValue { rotation, key } => self.put_value(*rotation, *key).await?,
+            Call::PutValue { rotation, key, pending } => {
+                self.put_value(*rotation, *key, *pending).await?
+            }
             Call::MoveLabel { label, to, from } => {
                 match secrets.move_label(name, label, to.as_ref(), from.as_ref()).await? {
                     Move::Moved => Reply::Moved,
@@ -168,8 +170,13 @@ impl<'a> Hands<'a> {
             return Ok(Reply::NoValue);
         };
         if let Some(key) = key {
-            let text = self.credential.format.client_secret(&value);
-            let text = text.map_err(|source| self.format_error(source))?;
+            let text = match self.credential.format.client_secret(&value) {
+                Ok(text) => text,
+                Err(unreadable) => {
+                    warn!(credential = %self.credential.name, %version, %unreadable);
+                    return Ok(Reply::Unreadable);
+                }
+            };
             self.held.insert(key, Held { text, expires_on: None });
         }
         Ok(Reply::Value)
@@ -249,12 +256,19 @@ impl<'a> Hands<'a> {
         Ok(Reply::Removed)
     }
 
-    async fn put_value(&mut self, rotation: RotationId, key: KeyId) -> Result<Reply, EngineError> {
+    async fn put_value(
+        &mut self,
+        rotation: RotationId,
+        key: KeyId,
+        pending: bool,
+    ) -> Result<Reply, EngineError> {
         let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
         let expires_on = held.expires_on.ok_or(EngineError::TextNotAtHand(key))?;
         let value = self.render(key, expires_on, &held.text)?;
+        let mut labels = vec![Label::Key(key)];
+        labels.extend(pending.then_some(Label::Pending));
         let name = self.credential.secret.as_str();
-        Ok(match self.engine.secrets.put(name, rotation, &value, &Label::Key(key)).await? {
+        Ok(match self.engine.secrets.put(name, rotation, &value, &labels).await? {
             Put::Stored => Reply::Stored,
             Put::Taken => Reply::Taken,
         })

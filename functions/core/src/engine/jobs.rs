@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::hands::Hands;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
-use crate::ids::VersionId;
+use crate::ids::{RotationId, VersionId};
 use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
 use crate::rotation::retire::Target;
@@ -18,7 +19,8 @@ use crate::rotation::{
 };
 
 /// How often a job is handed on before it has failed for good; each hand-off is most of five minutes.
-const MAX_CONTINUATIONS: u32 = 20;
+/// Lambda stops what looks like a loop through SQS after about sixteen.
+const MAX_CONTINUATIONS: u32 = 12;
 /// When a job is tried again that nobody gave a time for.
 const TRY_AGAIN: Duration = Duration::from_secs(20);
 
@@ -44,6 +46,8 @@ pub enum Ended {
 enum Came {
     Out(&'static str),
     Stopped(Stop),
+    /// The rotation was given up: what was asked for wants another one.
+    Again,
 }
 
 impl Engine {
@@ -64,6 +68,7 @@ impl Engine {
                 info!(credential = %job.credential, outcome, "done");
                 Ended::Done
             }
+            Ok(Came::Again) => self.hand_on(&afresh(job), deadline).await,
             Ok(Came::Stopped(stop)) if stop.retry_helps() => {
                 warn!(credential = %job.credential, stop = stop.name(), "tried again later");
                 self.give_up_after(job, stop.explanation().into(), Some(TRY_AGAIN), deadline).await
@@ -137,9 +142,15 @@ impl Engine {
                 let this = Rotate::new(terms.clone(), *rotation, replaces_version, Until::Promoted);
                 let hands = Hands::new(self, credential, &terms, by, deadline);
                 let outcome = hands.carry_out(this).await?;
-                if matches!(outcome, rotate::Outcome::Promoted(_)) && *revoke_old == RevokeOld::Now
-                {
-                    return self.revoke(job, credential, replaces.as_ref(), deadline).await;
+                match outcome {
+                    // Superseded: another rotation replaced the key that somebody wants gone.
+                    rotate::Outcome::Promoted(_) | rotate::Outcome::Superseded
+                        if *revoke_old == RevokeOld::Now =>
+                    {
+                        return self.revoke(job, credential, replaces.as_ref(), deadline).await;
+                    }
+                    rotate::Outcome::Abandoned(_) => return Ok(Came::Again),
+                    _ => {}
                 }
                 Ok(rotated(&outcome))
             }
@@ -212,6 +223,15 @@ impl Engine {
             None => Ok(Came::Out("promoted; the old version's key is unknown or gone already")),
         }
     }
+}
+
+/// The same request, for a rotation of its own.
+fn afresh(job: &Job) -> Job {
+    let mut afresh = job.clone();
+    if let Work::Rotate { rotation, .. } = &mut afresh.work {
+        *rotation = RotationId(Uuid::new_v4());
+    }
+    afresh
 }
 
 fn rotated(outcome: &rotate::Outcome) -> Came {

@@ -38,8 +38,8 @@ pub struct Clients {
     /// Who we are to AWS.
     caller: Option<String>,
     region: String,
-    /// The sign-in of the manifest's tenant, kept while the process lives for its cached tokens.
-    identity: Mutex<Option<(TenantId, Identity)>>,
+    /// The sign-in of the manifest's tenant, kept for its cached tokens as long as Graph takes them.
+    signed_in: Mutex<Option<(TenantId, Identity, Graph)>>,
 }
 
 impl Clients {
@@ -64,7 +64,7 @@ impl Clients {
             endpoints: Endpoints::from_env(cloud)?,
             account,
             caller,
-            identity: Mutex::new(None),
+            signed_in: Mutex::new(None),
             http,
             aws,
             cloud,
@@ -91,9 +91,9 @@ impl Clients {
 
     async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
         let manifest = self.source.load(&self.aws).await?;
-        let identity = self.identity(manifest.tenant()).await?;
+        let (identity, graph) = self.sign_in(manifest.tenant()).await?;
         Ok(Engine {
-            graph: Graph::new(self.http.clone(), identity.credential(), &self.endpoints.graph),
+            graph,
             secrets: Secrets::new(&self.aws),
             bus: Bus::new(&self.aws, bus),
             proofs: self.proofs.clone(),
@@ -123,17 +123,19 @@ impl Clients {
         Ok(bus.put_message(sweep::Cursor::CONTINUED, rest, deadline).await?)
     }
 
-    async fn identity(&self, tenant: TenantId) -> Result<Identity, EngineError> {
-        let mut kept = self.identity.lock().await;
-        if let Some((of, identity)) = kept.as_ref()
+    async fn sign_in(&self, tenant: TenantId) -> Result<(Identity, Graph), EngineError> {
+        let mut kept = self.signed_in.lock().await;
+        if let Some((of, identity, graph)) = kept.as_ref()
             && *of == tenant
+            && !graph.token_refused()
         {
-            return Ok(identity.clone());
+            return Ok((identity.clone(), graph.clone()));
         }
         let mode = SignInMode::from_env()?;
         let identity = Identity::new(&self.http, &self.aws, &self.endpoints, tenant, mode)?;
-        *kept = Some((tenant, identity.clone()));
-        Ok(identity)
+        let graph = Graph::new(self.http.clone(), identity.credential(), &self.endpoints.graph);
+        *kept = Some((tenant, identity.clone(), graph.clone()));
+        Ok((identity, graph))
     }
 }
 

@@ -194,6 +194,17 @@ mod tests {
         assert_eq!(secret_name("prod/azure/monk-abcdef"), "prod/azure/monk-abcdef");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn fuzz_secret_name(id in ".{0,80}", name in "[A-Za-z0-9/_+=.@-]{1,200}", suffix in "[A-Za-z0-9]{6}") {
+            proptest::prop_assert!(id.contains(secret_name(&id)));
+            let odd = format!("arn:{id}:secret:{id}");
+            proptest::prop_assert!(odd.contains(secret_name(&odd)));
+            let arn = format!("arn:aws-cn:secretsmanager:cn-north-1:000000000000:secret:{name}-{suffix}");
+            proptest::prop_assert_eq!(secret_name(&arn), name);
+        }
+    }
+
     #[test]
     fn steps_are_known_by_their_exact_names() {
         assert_eq!(Step::parse("finishSecret"), Some(Step::Finish));

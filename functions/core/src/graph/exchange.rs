@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::error::{GraphError, Kind};
@@ -122,6 +123,9 @@ impl Graph {
         };
         if let Ok(answer) = &sent {
             self.set_clock(&answer.headers);
+            if answer.status == StatusCode::UNAUTHORIZED {
+                self.refused.store(true, Ordering::Relaxed);
+            }
         }
         match sent {
             Ok(answer) if answer.status.is_success() => Ok(answer),

@@ -11,7 +11,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use azure_core::credentials::TokenCredential;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -95,6 +95,8 @@ impl CallOptions {
 pub struct Graph {
     /// How many seconds Graph's clock is ahead of ours, by the `Date` of its last answer.
     ahead: Arc<AtomicI64>,
+    /// Graph has answered 401 to a token: the cached ones are of no use any more.
+    refused: Arc<AtomicBool>,
     http: Http,
     credential: Arc<dyn TokenCredential>,
     root: Url,
@@ -103,13 +105,25 @@ pub struct Graph {
 impl Graph {
     /// A client of the Graph at this address (without a version), signed in with this credential.
     pub fn new(http: Http, credential: Arc<dyn TokenCredential>, endpoint: &Url) -> Self {
-        Self { ahead: Arc::default(), http, credential, root: endpoint.clone() }
+        Self {
+            ahead: Arc::default(),
+            refused: Arc::default(),
+            http,
+            credential,
+            root: endpoint.clone(),
+        }
     }
 
     /// The time by Graph's clock, as of its last answer: a key's life and a clock that is wrong here are
     /// measured by the same clock that way.
     pub fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::seconds(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Whether Graph has refused a token: it was revoked, or the principal was disabled and enabled again. A
+    /// sign-in made anew has no tokens in its cache.
+    pub fn token_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Takes the `Date` of an answer in (RFC 9110, section 6.6.1). It counts whole seconds, and the answer

@@ -99,7 +99,7 @@ impl Problems {
 
     /// Reads something one step further down the path.
     pub(super) fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(step.to_owned());
+        self.path.push(shown(step));
         let result = read(self);
         self.path.pop();
         result
@@ -142,9 +142,17 @@ pub(super) fn list(names: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// A name that has been checked, as it stands in an error.
+/// A name that may have been checked, as it stands in an error.
 pub(super) fn quoted(name: &str) -> String {
-    format!("`{name}`")
+    format!("`{}`", shown(name))
+}
+
+/// A name as every problem below it repeats it: none is longer than a valid one, or has characters of a
+/// client secret that no name may have.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 512;
+    let plain = name.chars().all(|c| c.is_alphanumeric() || "/_+=.@-:,{} ".contains(c));
+    if plain && name.len() <= LONGEST { name.to_owned() } else { "…".to_owned() }
 }
 
 /// A word that nobody knows, as it stands in an error. Entra's client secrets have forty characters and

@@ -35,12 +35,14 @@ pub enum Call {
         /// The key to remove.
         key: KeyId,
     },
-    /// Secrets Manager `PutSecretValue` with the rotation as token and `keywheel:key:<key>` as only label.
+    /// Secrets Manager `PutSecretValue` with the rotation as token and the label `keywheel:key:<key>`.
     PutValue {
         /// The token, and the version's id.
         rotation: RotationId,
         /// The key whose secret is stored.
         key: KeyId,
+        /// The version holds `AWSPENDING` already and is to keep it: so begins `RotateSecret`.
+        pending: bool,
     },
     /// Secrets Manager `UpdateSecretVersionStage`.
     MoveLabel {
@@ -91,6 +93,7 @@ impl Reply {
             Self::Principal(None) => "gone",
             Self::Created => "created",
             Self::Value => "a value",
+            Self::Unreadable => "unreadable",
             Self::NoValue => "no value",
             Self::Added { .. } => "added",
             Self::Removed => "removed",
@@ -114,6 +117,8 @@ pub enum Reply {
     Created,
     /// To `ReadValue`: the version has a value, and its text is at hand if its key was given.
     Value,
+    /// To `ReadValue`: the version has a value, and it is not of the credential's format.
+    Unreadable,
     /// To `ReadValue`: no such version, or it has no value yet.
     NoValue,
     /// To `ReadPrincipal`; `None`: there is no such application (or it is in the deleted items).

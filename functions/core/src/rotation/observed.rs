@@ -14,6 +14,8 @@ pub struct SecretView {
     pub versions: BTreeMap<VersionId, BTreeSet<Label>>,
     /// `RotationEnabled`.
     pub rotation_enabled: bool,
+    /// `CreatedDate`; a secret that was deleted and made anew is younger than the keys of its past life.
+    pub created: Option<DateTime<Utc>>,
 }
 
 /// What is known of a secret.

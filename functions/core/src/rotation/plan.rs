@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
+use super::resolve::unnamed_due;
 use super::retire::{Standing, Target, standing};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
@@ -237,13 +238,12 @@ fn plan_removals(
     queued: &[Work],
     now: DateTime<Utc>,
 ) -> Vec<Work> {
-    let Some(since) = view.current().and_then(|current| {
-        view.key_of(current)?;
-        Some(view.since(current))
-    }) else {
+    let current = view.current();
+    if current.is_some_and(|current| view.key_of(current).is_none()) {
         // Nothing is removed beside a current version whose key is unknown.
         return Vec::new();
-    };
+    }
+    let since = current.and_then(|current| view.since(current));
     let resumed: BTreeSet<VersionId> = queued
         .iter()
         .filter_map(|work| match work {
@@ -254,15 +254,17 @@ fn plan_removals(
     let past = view
         .versions
         .keys()
-        .filter(|version| !resumed.contains(*version))
+        .filter(|version| current.is_some() && !resumed.contains(*version))
         .filter_map(|version| retire_due(terms, view, version, principal, now))
         .map(Work::Retire);
     let named = view.named_keys();
     let loose = principal.keys.iter().filter(|key| !named.contains(&key.key_id));
     let loose = loose.filter_map(|key| {
         if let Some(rotation) = key.minted_by(&terms.scope) {
-            let old = key.start.is_some_and(|start| now - start >= UNNAMED_FOR);
-            return old.then_some(Work::Resolve { rotation, key: key.key_id });
+            let due = unnamed_due(view, key, terms.policy.overlap);
+            return due
+                .is_some_and(|due| now >= due)
+                .then_some(Work::Resolve { rotation, key: key.key_id });
         }
         let over = since.is_some_and(|at| now >= at + terms.policy.overlap + CLOCK_SLACK);
         (over && terms.policy.retire_keys.contains(&key.key_id))

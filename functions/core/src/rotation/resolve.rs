@@ -1,13 +1,13 @@
 //! Resolving an unnamed key: one that a try minted and then lost, because it was cut off or its put
 //! came second. No version's label names it, so nobody has its secret.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calls::{Call, Event, Next, Reply, Try};
-use super::observed::{Principal, SecretState, SecretView};
+use super::observed::{Key, Principal, SecretState, SecretView};
 use super::retire::current_key_absent;
 use super::stop::Stop;
-use super::{Terms, UNNAMED_FOR};
+use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, RotationId};
 
 /// How resolving a key came out.
@@ -21,6 +21,21 @@ pub enum Outcome {
     NotYet,
     /// It must not be removed, or not now.
     Stopped(Stop),
+}
+
+/// When a key of ours that no version names may go; `None`: not on what is known.
+///
+/// A key minted since the secret was made was never anybody's: it waits for the try that may still store it.
+/// An older one may be of the secret's past life, before it was deleted and made anew: whoever read that may
+/// hold it still, so it waits for the overlap.
+pub fn unnamed_due(view: &SecretView, key: &Key, overlap: TimeDelta) -> Option<DateTime<Utc>> {
+    let start = key.start?;
+    let lost = start + UNNAMED_FOR;
+    if view.created.is_some_and(|created| start >= created) {
+        return Some(lost);
+    }
+    let since = view.since(view.current()?)?;
+    Some(lost.max(since + overlap + CLOCK_SLACK))
 }
 
 /// One try at resolving a key.
@@ -41,6 +56,8 @@ enum State {
     EmitMinted {
         present: bool,
     },
+    /// The last look before the key goes: have the labels changed since they were read?
+    LookAgain,
     Remove,
     EmitRemoved,
     Done(Outcome),
@@ -71,23 +88,39 @@ impl Resolve {
         let Some(principal) = principal else {
             return stop(Stop::ApplicationGone);
         };
-        if let Some(why) = current_key_absent(&self.view, principal, now) {
+        let key = principal.key(self.key);
+        if let Some(why) = self.unsafe_beside(principal, key, now) {
             return stop(why);
         }
         if self.terms.is_own_key(self.key) {
             return stop(Stop::OwnKey);
         }
-        let Some(key) = principal.key(self.key) else {
+        let Some(key) = key else {
             return State::EmitMinted { present: false };
         };
         if key.minted_by(&self.terms.scope) != Some(self.rotation) {
             return stop(Stop::ForeignKey);
         }
-        // A key without a start was not minted by Graph's own default; it cannot be told how old it is.
-        match key.start {
-            Some(start) if now - start >= UNNAMED_FOR => State::EmitMinted { present: true },
+        match unnamed_due(&self.view, key, self.terms.policy.overlap) {
+            Some(due) if now >= due => State::LookAgain,
             _ => State::Done(Outcome::NotYet),
         }
+    }
+
+    /// Beside a current version its key must be there. Before the first one, nobody was given any key, but
+    /// the last valid one stays all the same.
+    fn unsafe_beside(
+        &self,
+        principal: &Principal,
+        key: Option<&Key>,
+        now: DateTime<Utc>,
+    ) -> Option<Stop> {
+        if self.view.current().is_some() {
+            return current_key_absent(&self.view, principal, now);
+        }
+        let other = |other: &&Key| Some(other.key_id) != key.map(|key| key.key_id);
+        let another = principal.keys.iter().filter(other).any(|other| other.valid_at(now));
+        (key.is_some() && !another).then_some(Stop::LastKey)
     }
 }
 
@@ -96,7 +129,7 @@ impl Try for Resolve {
 
     fn next(&self) -> Next<Outcome> {
         Next::Call(match &self.state {
-            State::Describe => Call::DescribeSecret,
+            State::Describe | State::LookAgain => Call::DescribeSecret,
             State::ReadPrincipal => Call::ReadPrincipal,
             State::EmitMinted { .. } => {
                 Call::Emit(Event::Minted { rotation: self.rotation, key: self.key })
@@ -116,6 +149,10 @@ impl Try for Resolve {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
+            (State::LookAgain, Reply::Secret(SecretState::Present(view))) if view == self.view => {
+                State::EmitMinted { present: true }
+            }
+            (State::LookAgain, Reply::Secret(_)) => State::Describe,
             (State::EmitMinted { present: true }, Reply::Emitted) => State::Remove,
             (State::EmitMinted { present: false }, Reply::Emitted)
             | (State::Remove, Reply::Removed) => State::EmitRemoved,

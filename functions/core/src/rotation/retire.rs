@@ -112,6 +112,7 @@ enum State {
         at: DateTime<Utc>,
     },
     ReadPrincipal,
+    LookAgain,
     /// The try that stored a version that was never current may not have lived to say what it minted.
     EmitMinted {
         rotation: RotationId,
@@ -218,7 +219,12 @@ impl Retire {
         if self.promoted_by_hand(key) && !self.now {
             return State::Since(now);
         }
-        self.remove(true)
+        State::LookAgain
+    }
+
+    /// The last look: the labels were read before Graph was, and Graph may have taken its time.
+    fn look_again(&self, view: &SecretView) -> State {
+        if *view == self.view { self.remove(true) } else { State::Describe }
     }
 
     fn remove(&self, present: bool) -> State {
@@ -270,7 +276,7 @@ impl Retire {
 
     fn call(&self) -> Option<Call> {
         Some(match &self.state {
-            State::Describe => Call::DescribeSecret,
+            State::Describe | State::LookAgain => Call::DescribeSecret,
             State::StartClock(tail) => tail.call()?,
             State::Since(at) => Call::MoveLabel {
                 label: Label::Since(*at),
@@ -334,6 +340,7 @@ impl Try for Retire {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
+            (State::LookAgain, Reply::Secret(SecretState::Present(view))) => self.look_again(&view),
             (State::EmitMinted { present: true, .. }, Reply::Emitted) => State::Remove,
             (State::EmitMinted { present: false, .. }, Reply::Emitted)
             | (State::Remove, Reply::Removed) => State::Emit,

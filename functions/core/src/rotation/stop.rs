@@ -44,6 +44,8 @@ pub enum Stop {
     CurrentKeyAbsent,
     /// The key under `AWSCURRENT` is never removed.
     KeyIsCurrent,
+    /// The last valid key is never removed.
+    LastKey,
     /// Keywheel itself may be signed in with this key.
     OwnKey,
     /// Keywheel did not mint this key, and the manifest does not name it.
@@ -53,10 +55,7 @@ pub enum Stop {
 impl Stop {
     /// Whether trying the same job again later may help without anybody's doing.
     pub fn retry_helps(self) -> bool {
-        matches!(
-            self,
-            Self::Contended | Self::NotProved | Self::KeyNotSeen | Self::TooManyUnnamedKeys
-        )
+        matches!(self, Self::Contended | Self::NotProved | Self::KeyNotSeen)
     }
 
     /// The finding's name, as in `keywheel.finding.<name>`.
@@ -79,6 +78,7 @@ impl Stop {
             Self::KeyNotSeen => "key-not-seen",
             Self::CurrentKeyAbsent => "current-key-absent",
             Self::KeyIsCurrent => "key-is-current",
+            Self::LastKey => "last-key",
             Self::OwnKey => "own-key",
             Self::ForeignKey => "foreign-key",
         }
@@ -110,7 +110,7 @@ impl Stop {
             }
             Self::NotPending => "the version is not AWSPENDING; start again with RotateSecret",
             Self::TooManyUnnamedKeys => {
-                "earlier tries left keys that no version names; they are removed an hour after they were minted, then the rotation goes on"
+                "earlier tries failed and left keys that no version names; sweeps remove them an hour after they were minted and then try again; mend what failed the tries"
             }
             Self::TooManyLabels => {
                 "the secret carries nearly as many staging labels as Secrets Manager allows; remove those nobody needs (aws secretsmanager update-secret-version-stage)"
@@ -134,6 +134,7 @@ impl Stop {
                 "the key of the current version is not on the application or has expired, so no other key is removed; rotate the credential (keywheel rotate)"
             }
             Self::KeyIsCurrent => "the key under AWSCURRENT is never removed",
+            Self::LastKey => "the last valid key of an application is never removed",
             Self::OwnKey => {
                 "Keywheel may be signed in with this key; let it sign in federated, or rotate its own credential first"
             }

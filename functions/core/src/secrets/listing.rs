@@ -47,8 +47,11 @@ impl Secrets {
         let answer = answer
             .map_err(|error| SecretsError::new("ListSecrets", &prefixes.join(", "), &error))?;
         let items = answer.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
-            let view =
-                view(entry.secret_versions_to_stages, entry.rotation_enabled.unwrap_or_default());
+            let view = view(
+                entry.secret_versions_to_stages,
+                entry.rotation_enabled.unwrap_or_default(),
+                entry.created_date,
+            );
             Some(Listed { name: entry.name?, arn: entry.arn?, view })
         });
         // A sweep would read the same page until its time is over.

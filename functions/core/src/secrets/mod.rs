@@ -14,6 +14,8 @@ use aws_sdk_secretsmanager::types::Tag;
 pub use error::{Kind, SecretsError};
 pub use listing::{Listed, Page};
 
+use chrono::DateTime;
+
 use crate::ids::{RotationId, VersionId};
 use crate::rotation::names::Label;
 use crate::rotation::observed::{SecretState, SecretView};
@@ -97,7 +99,8 @@ impl Secrets {
             SecretState::ScheduledForDeletion
         } else {
             let rotation_enabled = answer.rotation_enabled.unwrap_or_default();
-            SecretState::Present(view(answer.version_ids_to_stages, rotation_enabled))
+            let created = answer.created_date;
+            SecretState::Present(view(answer.version_ids_to_stages, rotation_enabled, created))
         };
         Ok(Described { arn: answer.arn, state })
     }
@@ -148,7 +151,7 @@ impl Secrets {
         }
     }
 
-    /// `PutSecretValue`, with the rotation as token (and so as version) and this label only.
+    /// `PutSecretValue`, with the rotation as token (and so as version) and these labels.
     ///
     /// The very first version of a secret becomes `AWSCURRENT` as well, whatever is asked for.
     pub async fn put(
@@ -156,7 +159,7 @@ impl Secrets {
         name: &str,
         rotation: RotationId,
         value: &SecretText,
-        label: &Label,
+        labels: &[Label],
     ) -> Result<Put, SecretsError> {
         if value.expose().len() > MAX_VALUE {
             return Err(SecretsError::local("PutSecretValue", name, Kind::TooLarge));
@@ -167,7 +170,7 @@ impl Secrets {
             .secret_id(name)
             .client_request_token(rotation.to_string())
             .secret_string(value.expose())
-            .version_stages(label.to_string());
+            .set_version_stages(Some(labels.iter().map(ToString::to_string).collect()));
         match request.send().await {
             Ok(_) => Ok(Put::Stored),
             // A validation's message may quote what it does not like.
@@ -210,11 +213,16 @@ impl Secrets {
     }
 }
 
-fn view(versions: Option<HashMap<String, Vec<String>>>, rotation_enabled: bool) -> SecretView {
+fn view(
+    versions: Option<HashMap<String, Vec<String>>>,
+    rotation_enabled: bool,
+    created: Option<aws_sdk_secretsmanager::primitives::DateTime>,
+) -> SecretView {
     let versions = versions.unwrap_or_default().into_iter();
     let versions = versions.map(|(id, labels)| {
         let labels: BTreeSet<Label> = Label::parse_all(labels.iter().map(String::as_str));
         (VersionId(id), labels)
     });
-    SecretView { versions: versions.collect(), rotation_enabled }
+    let created = created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
+    SecretView { versions: versions.collect(), rotation_enabled, created }
 }

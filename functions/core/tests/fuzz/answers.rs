@@ -6,10 +6,13 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::http::{ClientOptions, RetryOptions, Transport};
+use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use chrono::{TimeDelta, Utc};
 use keywheel_core::graph::{CallOptions, Detail, Graph, GraphError, KeyOn, Object};
-use keywheel_core::http::{Backoff, Http, Retry, Unpooled, aws};
+use keywheel_core::http::{AzureTransport, Backoff, Http, Retry, Unpooled, aws};
 use keywheel_core::identity::sign_in;
 use keywheel_core::ids::{AppId, ObjectId, TenantId, VersionId};
 use keywheel_core::secret::SecretText;
@@ -21,7 +24,9 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::material::{SECRET, bytes, config, error_tells_nothing, in_time, tells_nothing, text};
+use crate::material::{
+    PLANTED, SECRET, bytes, config, error_tells_nothing, in_time, tells_nothing, text,
+};
 use crate::stand_in::{Reply, StandIn};
 
 const ID: &str = "a1b2c3d4-0000-4000-8000-000000000001";
@@ -43,15 +48,21 @@ impl TokenCredential for SignedIn {
     }
 }
 
-struct World {
-    service: StandIn,
-    graph: Graph,
+/// The clients, and what answers them.
+pub struct World {
+    /// What answers.
+    pub service: StandIn,
+    /// Graph.
+    pub graph: Graph,
+    /// Secrets Manager.
+    pub secrets: Secrets,
     proofs: Unpooled,
-    secrets: Secrets,
+    http: Http,
 }
 
 impl World {
-    fn start() -> Self {
+    /// A world of its own.
+    pub fn start() -> Self {
         let service = StandIn::start();
         let http = Http::with_roots(b"").unwrap();
         let url: Url = service.url.parse().unwrap();
@@ -69,10 +80,12 @@ impl World {
             proofs: http.unpooled().unwrap(),
             secrets: Secrets::new(&aws),
             service,
+            http,
         }
     }
 
-    fn after<T>(&self, reply: Reply, ask: impl Future<Output = T>) -> T {
+    /// What a call comes to once this is the answer.
+    pub fn after<T>(&self, reply: Reply, ask: impl Future<Output = T>) -> T {
         self.service.tell(reply);
         in_time(|| self.service.runtime.block_on(ask))
     }
@@ -153,6 +166,7 @@ static PAGES: LazyLock<World> = LazyLock::new(World::start);
 static MINTED: LazyLock<World> = LazyLock::new(World::start);
 static LINKS: LazyLock<World> = LazyLock::new(World::start);
 static TOKENS: LazyLock<World> = LazyLock::new(World::start);
+static SIGN_INS: LazyLock<World> = LazyLock::new(World::start);
 static STORED: LazyLock<World> = LazyLock::new(World::start);
 
 proptest! {
@@ -245,6 +259,29 @@ proptest! {
                 prop_assert!(error.to_string().len() < 3_000, "{error}");
                 may_be_waited_for(world, error.retry());
             }
+        }
+    }
+
+    #[test]
+    fn fuzz_own_sign_in(reply in replies([vec![json!({
+        "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": SECRET,
+    }).to_string()], refusals()].concat(), &[200, 200, 302, 400, 401, 503])) {
+        let world = &*SIGN_INS;
+        let mut cloud = CustomConfiguration::default();
+        cloud.authority_host.clone_from(&world.service.url);
+        let client_options = ClientOptions {
+            transport: Some(Transport::new(Arc::new(AzureTransport(world.http.clone())))),
+            retry: RetryOptions::none(),
+            cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
+            ..Default::default()
+        };
+        let options = Some(ClientSecretCredentialOptions { client_options });
+        let credential = ClientSecretCredential::new(ID, ID.to_owned(), SECRET.into(), options).unwrap();
+        let scopes = ["https://graph.microsoft.com/.default"];
+        // As `GraphError` tells it.
+        match world.after(reply, credential.get_token(&scopes, None)) {
+            Ok(token) => tells_nothing(&token),
+            Err(error) => prop_assert!(!error.to_string().contains(PLANTED), "{error}"),
         }
     }
 

@@ -7,4 +7,5 @@
 mod answers;
 mod material;
 mod parsers;
+mod regressions;
 mod stand_in;

@@ -32,7 +32,12 @@ fn unclaimed() -> (World, KeyId) {
     let mut world = settled();
     let added = world.carry_out(&Call::AddPassword { rotation: rotation(2) }, Replica::UpToDate);
     let Some(Reply::Added { key }) = added else { panic!("not minted") };
-    world.carry_out(&Call::PutValue { rotation: rotation(2), key }, Replica::UpToDate).unwrap();
+    world
+        .carry_out(
+            &Call::PutValue { rotation: rotation(2), key, pending: false },
+            Replica::UpToDate,
+        )
+        .unwrap();
     world.tick(TimeDelta::minutes(65));
     (world, key)
 }

@@ -9,7 +9,7 @@
 
 mod beside;
 mod label_rules;
-mod open;
+mod lives;
 mod refusals;
 mod scenario;
 mod secrets;

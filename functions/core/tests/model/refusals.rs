@@ -85,7 +85,12 @@ fn a_young_or_named_key_is_not_resolved() {
     let resolve = Job::Resolve { rotation: rotation(3), key };
     let young = run(&mut world, &resolve).unwrap();
     assert_eq!(young, Outcome::Resolve(resolve::Outcome::NotYet));
-    world.carry_out(&Call::PutValue { rotation: rotation(3), key }, Replica::UpToDate).unwrap();
+    world
+        .carry_out(
+            &Call::PutValue { rotation: rotation(3), key, pending: false },
+            Replica::UpToDate,
+        )
+        .unwrap();
     world.tick(TimeDelta::hours(2));
     let named = run(&mut world, &resolve).unwrap();
     assert_eq!(named, Outcome::Resolve(resolve::Outcome::Named));

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use keywheel_core::ids::{KeyId, VersionId};
 use keywheel_core::rotation::{Label, SecretState, SecretView};
 
@@ -19,6 +20,7 @@ pub(crate) struct Version {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Secret {
     pub(crate) exists: bool,
+    pub(crate) created: Option<DateTime<Utc>>,
     /// Versions without a label stay readable until they are deleted.
     pub(crate) versions: BTreeMap<VersionId, Version>,
 }
@@ -39,7 +41,11 @@ impl Secret {
         }
         let labelled = self.versions.iter().filter(|(_, version)| !version.labels.is_empty());
         let versions = labelled.map(|(id, version)| (id.clone(), version.labels.clone())).collect();
-        SecretState::Present(SecretView { versions, rotation_enabled: false })
+        SecretState::Present(SecretView {
+            versions,
+            rotation_enabled: false,
+            created: self.created,
+        })
     }
 
     pub(crate) fn holder(&self, label: &Label) -> Option<VersionId> {

@@ -126,6 +126,7 @@ impl World {
         let name = display_name(&self.terms.scope, id);
         self.seed_key(key, labelled.then_some(name), self.now + TimeDelta::days(10));
         self.secret.exists = true;
+        self.secret.created = Some(self.now - TimeDelta::days(100));
         self.secret.put(&id.into(), key, &[]);
         let version = VersionId::from(id);
         if labelled {
@@ -213,6 +214,9 @@ impl World {
         Some(match call {
             Call::DescribeSecret => Reply::Secret(self.secret.state()),
             Call::CreateSecret => {
+                if !self.secret.exists {
+                    self.secret.created = Some(self.now);
+                }
                 self.secret.exists = true;
                 Reply::Created
             }
@@ -225,9 +229,11 @@ impl World {
             Call::ReadPrincipal => Reply::Principal(Some(self.principal(replica))),
             Call::AddPassword { rotation } => self.add_password(*rotation),
             Call::RemovePassword { key } => self.remove_password(*key),
-            Call::PutValue { rotation, key } => {
+            Call::PutValue { rotation, key, pending } => {
+                let mut labels = vec![Label::Key(*key)];
+                labels.extend(pending.then_some(Label::Pending));
                 let before = self.current();
-                let put = self.secret.put(&(*rotation).into(), *key, &[Label::Key(*key)]);
+                let put = self.secret.put(&(*rotation).into(), *key, &labels);
                 self.current_moved(before);
                 match put {
                     Put::Stored => Reply::Stored,

@@ -222,6 +222,14 @@ impl Rotate {
         State::EmitMinted { key }
     }
 
+    /// The manifest's format has changed since the value was stored: what cannot be read cannot be proved.
+    fn on_unreadable(&self, now: DateTime<Utc>) -> State {
+        match self.view.key_of(&self.version()) {
+            Some(key) => State::Abandon { key, step: AbandonStep::Void(now) },
+            None => Self::stop(Stop::ForeignValue),
+        }
+    }
+
     fn on_no_value(&self, principal: &Principal) -> State {
         let named = self.view.named_keys();
         let unnamed = principal
@@ -342,6 +350,7 @@ impl Rotate {
             (State::Describe, Reply::Secret(secret)) => self.on_secret(secret, now),
             (State::ReadPrincipal, Reply::Principal(principal)) => self.on_principal(principal),
             (State::ReadValue { principal }, Reply::Value) => self.on_value(&principal, now),
+            (State::ReadValue { .. }, Reply::Unreadable) => self.on_unreadable(now),
             (State::ReadValue { principal }, Reply::NoValue) => self.on_no_value(&principal),
             // The first secret of all is proved before it is stored: it is current at once.
             (State::Mint, Reply::Added { key }) if self.view.current().is_none() => {

@@ -102,7 +102,11 @@ impl Rotate {
             State::Mint => Call::AddPassword { rotation: self.rotation },
             State::Pause { pause, .. } => Call::Wait(*pause),
             State::Prove { key, .. } => Call::SignIn { key: *key },
-            State::Store { key } => Call::PutValue { rotation: self.rotation, key: *key },
+            State::Store { key } => Call::PutValue {
+                rotation: self.rotation,
+                key: *key,
+                pending: self.view.pending() == Some(&own),
+            },
             State::EmitMinted { key } => {
                 Call::Emit(Event::Minted { rotation: self.rotation, key: *key })
             }
