@@ -7,61 +7,36 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+mod cursor;
 mod found;
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::{Engine, EngineError};
 use crate::audit::CloudEvent;
 use crate::graph::{CallOptions, Detail, PageLink};
-use crate::ids::AppId;
+use crate::ids::{AppId, KeyId};
 use crate::manifest::{Credential, KeyOn, Rule};
 use crate::queue::{Job, Queue};
 use crate::rotation::finding::inspect;
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState, SecretView};
 
+pub use cursor::{Cursor, Listing};
 use found::{Object, SWEEP};
 pub use found::{Planned, Seen};
 
 /// What a page may need after it is read: it is not begun with less time left.
 const RESERVE: Duration = Duration::from_secs(45);
+/// How many credentials are looked at between two looks at the clock.
+const AT_ONCE: usize = 150;
 /// `ListSecrets` filters by at most this many prefixes.
 const MAX_PREFIXES: usize = 10;
 /// What nobody manages is reported this long before it expires, and if it lives longer than this.
 const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
 const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
-
-/// Where a sweep goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    /// What is being paged through.
-    pub listing: Listing,
-    /// Graph's link to the next page; none: from the first.
-    pub next: Option<String>,
-}
-
-impl Cursor {
-    /// The `detail-type` of the event that makes a sweep go on.
-    pub const CONTINUED: &str = "keywheel.sweep.continued";
-}
-
-/// The parts of a sweep, in order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Listing {
-    /// The credentials that the manifest lists.
-    #[default]
-    Credentials,
-    /// All applications.
-    Applications,
-    /// All service principals.
-    ServicePrincipals,
-}
 
 /// What a sweep is to do with what it finds.
 #[derive(Clone, Copy, Debug)]
@@ -130,9 +105,7 @@ impl Engine {
         let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
         let (listing, next) = match at.listing {
             Listing::Credentials => {
-                let listed: Vec<Credential> = self.manifest.credentials().cloned().collect();
-                self.sweep_credentials(&listed, secrets, report, &options).await?;
-                return Ok(Some(Cursor { listing: Listing::Applications, next: None }));
+                return self.sweep_listed(at.next.as_deref(), secrets, report, &options).await;
             }
             Listing::Applications => {
                 let detail = Detail::KeysAndCertificates;
@@ -144,8 +117,8 @@ impl Engine {
             Listing::ServicePrincipals => {
                 let detail = Detail::KeysAndCertificates;
                 let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
-                let objects: Vec<Object> = page.items.into_iter().map(Object::from).collect();
-                self.sweep_service_principals(&objects, report);
+                let objects = page.items.into_iter().map(Object::from).collect();
+                self.sweep_service_principals(objects, report);
                 if page.next.is_none() {
                     return Ok(None);
                 }
@@ -179,9 +152,37 @@ impl Engine {
         }
     }
 
+    /// Some of the credentials that the manifest lists, after this one by name.
+    async fn sweep_listed(
+        &self,
+        after: Option<&str>,
+        secrets: &Secrets,
+        report: &mut Report,
+        options: &CallOptions,
+    ) -> Result<Option<Cursor>, EngineError> {
+        let rest = self
+            .manifest
+            .credentials()
+            .filter(|credential| after.is_none_or(|after| credential.name.0.as_str() > after));
+        let some: Vec<Credential> = rest.take(AT_ONCE).cloned().collect();
+        let ids: BTreeSet<AppId> = some.iter().map(|credential| credential.application).collect();
+        let ids: Vec<AppId> = ids.into_iter().collect();
+        // Their certificates come with the page of all applications: Graph rations those.
+        let applications = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
+        let applications = by_app_id(applications.into_iter().map(Object::from));
+        report.objects += applications.len();
+        self.sweep_credentials(&some, &applications, secrets, report, options).await?;
+        let last = some.last().filter(|_| some.len() == AT_ONCE);
+        Ok(Some(match last {
+            Some(last) => Cursor { listing: Listing::Credentials, next: Some(last.name.0.clone()) },
+            None => Cursor { listing: Listing::Applications, next: None },
+        }))
+    }
+
     async fn sweep_credentials(
         &self,
         credentials: &[Credential],
+        applications: &HashMap<AppId, Object>,
         secrets: &Secrets,
         report: &mut Report,
         options: &CallOptions,
@@ -189,12 +190,10 @@ impl Engine {
         let ids: BTreeSet<AppId> =
             credentials.iter().map(|credential| credential.application).collect();
         let ids: Vec<AppId> = ids.into_iter().collect();
-        let detail = Detail::KeysAndCertificates;
-        let applications = self.graph.applications_by_app_id(&ids, detail, options).await?;
-        let principals = self.graph.service_principals_by_app_id(&ids, detail, options).await?;
-        let applications = by_app_id(applications.into_iter().map(Object::from));
+        let principals =
+            self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
         let principals = by_app_id(principals.into_iter().map(Object::from));
-        report.objects += applications.len() + principals.len();
+        report.objects += principals.len();
         let scopes = self.scopes(credentials);
         for credential in credentials {
             let id = &credential.application;
@@ -205,7 +204,7 @@ impl Engine {
             self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
         }
         for (objects, on) in
-            [(&applications, KeyOn::Application), (&principals, KeyOn::ServicePrincipal)]
+            [(applications, KeyOn::Application), (&principals, KeyOn::ServicePrincipal)]
         {
             for object in objects.values() {
                 let key = (object.application, on);
@@ -278,22 +277,30 @@ impl Engine {
         options: &CallOptions,
     ) -> Result<(), EngineError> {
         report.objects += objects.len();
-        let listed: BTreeSet<AppId> =
-            self.manifest.credentials().map(|credential| credential.application).collect();
-        let mut ruled = Vec::new();
-        for object in &objects {
-            if listed.contains(&object.application) {
+        let listed: HashMap<AppId, &Credential> = self
+            .manifest
+            .credentials()
+            .map(|credential| (credential.application, credential))
+            .collect();
+        let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
+        for mut object in objects {
+            let credential = listed.get(&object.application);
+            if credential.is_some() {
+                // Its keys were looked at as a credential's.
+                object.keys.clear();
+            } else if let Some(rule) = self.rule_for(&object) {
+                ruled.push(rule.credential_for(object.application));
+                of_rules.insert(object.application, object);
                 continue;
             }
-            match self.rule_for(object) {
-                Some(rule) => ruled.push(rule.credential_for(object.application)),
-                None => self.inspect(object, &[], &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report),
-            }
+            let credentials = credential.map(|listed| std::slice::from_ref(*listed));
+            let credentials = credentials.unwrap_or_default();
+            self.inspect(&object, credentials, &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report);
         }
-        if ruled.is_empty() {
-            return Ok(());
+        for some in ruled.chunks(AT_ONCE) {
+            self.sweep_credentials(some, &of_rules, secrets, report, options).await?;
         }
-        self.sweep_credentials(&ruled, secrets, report, options).await
+        Ok(())
     }
 
     fn rule_for(&self, object: &Object) -> Option<&Rule> {
@@ -301,7 +308,7 @@ impl Engine {
     }
 
     /// Service principals have passwords and certificates of their own, which no portal page shows.
-    fn sweep_service_principals(&self, objects: &[Object], report: &mut Report) {
+    fn sweep_service_principals(&self, objects: Vec<Object>, report: &mut Report) {
         report.objects += objects.len();
         let managed: BTreeSet<AppId> = self
             .manifest
@@ -309,13 +316,14 @@ impl Engine {
             .filter(|credential| credential.key_on == KeyOn::ServicePrincipal)
             .map(|credential| credential.application)
             .collect();
-        for object in objects.iter().filter(|object| !managed.contains(&object.application)) {
-            let by_rule = self.rule_for(object).is_some_and(|rule| {
+        for mut object in objects {
+            let by_rule = self.rule_for(&object).is_some_and(|rule| {
                 rule.credential_for(object.application).key_on == KeyOn::ServicePrincipal
             });
-            if !by_rule {
-                self.inspect(object, &[], &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report);
+            if by_rule || managed.contains(&object.application) {
+                object.keys.clear();
             }
+            self.inspect(&object, &[], &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report);
         }
     }
 
@@ -330,9 +338,16 @@ impl Engine {
     ) {
         let now = self.graph.now();
         let found = inspect(&object.keys, &object.certificates, scopes, soon, lifetime, now);
-        let credential =
-            credentials.iter().find(|credential| credential.application == object.application);
-        report.findings.extend(found.into_iter().map(|finding| Seen {
+        let mut own =
+            credentials.iter().filter(|credential| credential.application == object.application);
+        // The manifest names them already: they go when the overlap is over.
+        let named: BTreeSet<KeyId> =
+            own.clone().flat_map(|credential| credential.policy.retire_keys.clone()).collect();
+        let found = found
+            .into_iter()
+            .filter(|finding| !finding.key().is_some_and(|key| named.contains(&key)));
+        let credential = own.next();
+        report.findings.extend(found.map(|finding| Seen {
             credential: credential.map(|credential| credential.name.clone()),
             application: object.application,
             display_name: object.display_name.clone(),
