@@ -55,6 +55,10 @@ template: $(VENV)/stamp $(TOOLS)/stamp
 test-rust: ## Rust's tests
 	cargo test --quiet --workspace
 
+.PHONY: prove
+prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in it, 1,000 rotations while all fails (PROVE='--faults 2 …')
+	@PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local.prove $(PROVE)
+
 .PHONY: mutations
 mutations: ## Make twenty mistakes in the rules, and see the model catch each (minutes)
 	cargo test --quiet -p keywheel-core --test mutations -- --ignored --nocapture
