@@ -1,4 +1,4 @@
-"""Delivery to functions as AWS does it: FIFO groups side by side; EventBridge and Scheduler with retry, dead letters."""
+"""Delivery to functions as AWS does: FIFO groups side by side; EventBridge and Scheduler with retry, dead letters."""
 
 from __future__ import annotations
 
