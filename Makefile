@@ -63,6 +63,10 @@ prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in 
 mutations: ## Make twenty mistakes in the rules, and see the model catch each (minutes)
 	cargo test --quiet -p keywheel-core --test mutations -- --ignored --nocapture
 
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)
+	functions/core/tests/fuzz.sh $(TARGETS)
+
 test-python: test-aws test-azure test-e2e ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
 
 test-aws: $(VENV)/stamp
@@ -73,6 +77,24 @@ test-azure: build $(VENV)/stamp
 
 test-e2e: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/e2e
+
+# ---- Releases ----------------------------------------------------------------------------------------------------
+DIST := dist
+CYCLONEDX := $(VENV)/tools-rust/bin/cargo-cyclonedx
+
+.PHONY: release sbom reproducible
+release: sbom ## Build the three programs for this machine into dist/, with SHA256SUMS and SBOMs
+	infra/release.sh $(DIST)
+	cd $(DIST) && sha256sum -- *.cdx.json >>SHA256SUMS
+
+sbom: $(CYCLONEDX) ## Write a CycloneDX SBOM of each program into dist/
+	CYCLONEDX=$(CYCLONEDX) infra/sbom.sh $(DIST)
+
+reproducible: ## Build keywheel-rotate twice in two folders and compare the bytes (ten minutes)
+	infra/reproducible.sh
+
+$(CYCLONEDX):
+	env -u CARGO_TARGET_DIR cargo install --quiet --locked --root $(VENV)/tools-rust --version 0.5.9 cargo-cyclonedx
 
 # ---- To AWS ------------------------------------------------------------------------------------------------------
 .PHONY: deploy
