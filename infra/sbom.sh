@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes a CycloneDX SBOM of each program into a folder: infra/sbom.sh FOLDER
 #
-# cargo-cyclonedx follows Cargo.lock. With SOURCE_DATE_EPOCH it writes no serial number, and the commit's time:
+# Of what is linked for this machine, or for SBOM_TARGET. cargo-cyclonedx follows Cargo.lock. With SOURCE_DATE_EPOCH it writes no serial number, and the commit's time:
 # the same commit gives the same bytes, up to the folder's own name, which is taken out here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ export SOURCE_DATE_EPOCH
 
 for package in sweep rotate cli; do
     "${CYCLONEDX:-cargo-cyclonedx}" cyclonedx --quiet --format json --spec-version 1.5 --describe binaries \
-        --no-build-deps --target "${SBOM_TARGET:-x86_64-unknown-linux-gnu}" --manifest-path "functions/$package/Cargo.toml"
+        --no-build-deps --manifest-path "functions/$package/Cargo.toml" ${SBOM_TARGET:+--target "$SBOM_TARGET"}
 done
 # It writes next to every member's Cargo.toml, tests' programs included.
 find functions tests -name '*_bin.cdx.json' | while read -r file; do
