@@ -15,12 +15,15 @@ fn its_debug_form_is_blank_also_inside_other_types() {
     assert!(!shown.contains("hunter2") && shown.contains("[secret]"), "{shown}");
 }
 
+fn refuse(secret: SecretText) -> Result<(), SecretText> {
+    Err(secret)
+}
+
 /// A panic with a secret at hand says nothing of it: there is no form in which it could.
 #[test]
 fn a_panic_beside_a_secret_does_not_show_it() {
     let caught = std::panic::catch_unwind(|| {
-        let missing: Result<(), _> = Err(SecretText::new("hunter2".to_owned()));
-        missing.unwrap();
+        refuse(SecretText::new("hunter2".to_owned())).unwrap();
     });
     let message = *caught.unwrap_err().downcast::<String>().unwrap();
     assert!(!message.contains("hunter2"), "{message}");
