@@ -12,8 +12,8 @@ mkdir -p "$logs"
 # A parser that grows without bound fails here instead of taking the machine down.
 ulimit -v 6000000
 
-packages=(-p keywheel-core -p keywheel-sweep -p keywheel-rotate)
-mapfile -t programs < <(cargo test --quiet "${packages[@]}" --lib --bins --test fuzz --no-run --message-format=json |
+# All of the workspace, as `make test` builds it: nothing is compiled twice.
+mapfile -t programs < <(cargo test --quiet --workspace --lib --bins --test fuzz --no-run --message-format=json |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 
 failed=0
