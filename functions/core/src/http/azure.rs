@@ -1,9 +1,12 @@
 //! The shared client as the transport of `azure_identity`.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
 use azure_core::{Error, Result};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Http, SendError};
@@ -28,6 +31,10 @@ impl HttpClient for AzureTransport {
             Error::new(kind, error)
         })?;
         let status = answer.status.as_u16();
+        if answer.status.is_success() && !is_grant(&answer.body) {
+            let what = "the answer is not that of a token endpoint, or its `expires_in` is no life of a token";
+            return Err(Error::with_message(ErrorKind::DataConversion, what));
+        }
         let body = if status < 400 { answer.body.to_vec() } else { without_escapes(&answer.body) };
         let headers = answer.headers.iter().filter_map(|(name, value)| {
             let value = value.to_str().ok()?.to_owned();
@@ -60,6 +67,37 @@ fn to_reqwest(request: &Request) -> Result<reqwest::Request> {
     Ok(converted)
 }
 
+/// Whether `azure_identity` can read a token out of an answer. Where it cannot, its error quotes what is in
+/// there; and it panics where the time and `expires_in` together have no date.
+fn is_grant(body: &[u8]) -> bool {
+    /// A year; Entra's tokens live a day at most.
+    const LONGEST: u64 = 366 * 86_400;
+    /// Managed identities' are texts.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seconds<'a> {
+        Number(u64),
+        Text(&'a str),
+    }
+    #[derive(Deserialize)]
+    struct Grant<'a> {
+        #[serde(borrow, rename = "access_token")]
+        _token: Cow<'a, str>,
+        #[serde(borrow, default, rename = "token_type")]
+        _kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        expires_in: Option<Seconds<'a>>,
+        #[serde(borrow)]
+        ext_expires_in: Option<Seconds<'a>>,
+    }
+    let lasts = |seconds: &Seconds<'_>| match seconds {
+        Seconds::Number(seconds) => *seconds <= LONGEST,
+        Seconds::Text(text) => text.chars().all(|c| c.is_ascii_digit()),
+    };
+    serde_json::from_slice::<Grant<'_>>(body)
+        .is_ok_and(|grant| [grant.expires_in, grant.ext_expires_in].iter().flatten().all(lasts))
+}
+
 /// The parts of an error document that `azure_identity` reads, in text that needs no escapes.
 fn without_escapes(body: &[u8]) -> Vec<u8> {
     let Ok(Value::Object(document)) = serde_json::from_slice(body) else {
@@ -81,6 +119,23 @@ fn without_escapes(body: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_grant_is_told_from_one() {
+        for (rest, granted) in [
+            (r#""access_token":"x","expires_in":3599"#, true),
+            (r#""access_token":"x","expires_in":"85770","ext_expires_in":86399"#, true),
+            (r#""access_token":"x","expires_on":"1790000000""#, true),
+            (r#""access_token":"x","expires_in":-1"#, false),
+            (r#""access_token":"x","expires_in":9223372036854775807"#, false),
+            (r#""access_token":"x","expires_in":"eyJ0""#, false),
+            (r#""access_token":"x","access_token":"y""#, false),
+            (r#""access_token":["x"]"#, false),
+            (r#""token_type":"Bearer""#, false),
+        ] {
+            assert_eq!(is_grant(format!("{{{rest}}}").as_bytes()), granted, "{rest}");
+        }
+    }
 
     #[test]
     fn an_error_document_keeps_its_codes_and_loses_its_escapes() {

@@ -76,7 +76,7 @@ mod tests {
             ("Sat, 21 Nov 2026 09:00:30 GMT", Some(30)),
             ("Sat, 21 Nov 2026 08:00:30 GMT", Some(0)),
             ("18446744073709551615", Some(86_400)),
-            ("Sat, 31 Dec 262142 09:00:00 GMT", Some(86_400)),
+            ("Mon, 31 Dec 262142 09:00:00 GMT", Some(86_400)),
             ("soon", None),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);

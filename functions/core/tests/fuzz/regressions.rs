@@ -54,7 +54,7 @@ fn no_time_of_graphs_is_beyond_reckoning() {
     let world = World::start();
     let object = Object { on: KeyOn::Application, id: ObjectId(Uuid::nil()) };
     let options = CallOptions::until(Instant::now() + Duration::from_secs(10));
-    let date = "date: Sat, 31 Dec 262142 23:59:59 GMT\r\n";
+    let date = "date: Mon, 31 Dec 262142 23:59:59 GMT\r\n";
     let minted =
         json!({ "keyId": ID, "secretText": "x", "endDateTime": "+262142-12-31T23:59:59Z" });
     let end = Utc::now() + TimeDelta::days(9);
