@@ -11,7 +11,8 @@ use keywheel_core::rotation::plan::{self, Plan, Reason, Trigger, Work};
 use keywheel_core::rotation::proof::{Proof, Verdict};
 use keywheel_core::rotation::retire::{Standing, standing};
 use keywheel_core::rotation::{
-    Key, Label, Policy, Principal, Scope, SecretState, SecretView, SignIn, Stop, Terms,
+    Call, Key, Label, Next, Policy, Principal, Replaces, Reply, Rotate, Scope, SecretState,
+    SecretView, SignIn, Stop, Terms, Try, Until, rotate,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -294,6 +295,50 @@ fn after_a_rollback_by_hand_the_overlap_is_not_believed() {
     ]);
     let standing = standing(&view, &rotation(2).into(), TimeDelta::hours(24));
     assert_eq!(standing, Standing::PastUnknown);
+}
+
+/// How a rotation fares that may only describe the secret and take labels off it.
+fn without_touching_a_key(mut this: Rotate, view: &mut SecretView) -> rotate::Outcome {
+    for _ in 0..20 {
+        let reply = match this.next() {
+            Next::Done(outcome) => return outcome,
+            Next::Call(Call::DescribeSecret) => Reply::Secret(SecretState::Present(view.clone())),
+            Next::Call(Call::MoveLabel { label, to: None, from: Some(from) }) => {
+                assert!(view.versions.get_mut(&from).unwrap().remove(&label));
+                Reply::Moved
+            }
+            Next::Call(Call::Emit(_)) => Reply::Emitted,
+            Next::Call(other) => panic!("it went as far as {}", other.name()),
+        };
+        this = this.answered(reply, now());
+    }
+    panic!("it does not end");
+}
+
+#[test]
+fn a_rotation_that_was_rolled_back_by_hand_is_over() {
+    // AWSPENDING stays where it was when AWSCURRENT moved, and the sweep resumes what is pending.
+    let mut view = view(&[
+        (1, &[Label::Current, Label::Key(key_id(1)), Label::Since(days(0))]),
+        (2, &[Label::Previous, Label::Pending, Label::Key(key_id(2)), Label::Since(days(-1))]),
+    ]);
+    let replaces = Replaces::Version(Some(rotation(1).into()));
+    let this = Rotate::new(terms(), rotation(2), replaces, Until::Promoted);
+    assert_eq!(without_touching_a_key(this, &mut view), rotate::Outcome::Superseded);
+    assert_eq!(view.pending(), None, "else the next rotation would find it");
+}
+
+#[test]
+fn a_try_that_finds_its_rotation_given_up_says_so() {
+    // A superseded rotation is done; a given-up one wants another in its place, where somebody asked for it.
+    let mut view = view(&[
+        (1, &[Label::Current, Label::Key(key_id(1)), Label::Since(days(-90))]),
+        (2, &[Label::Pending, Label::Key(key_id(2)), Label::Void(days(0))]),
+    ]);
+    let replaces = Replaces::Version(Some(rotation(1).into()));
+    let this = Rotate::new(terms(), rotation(2), replaces, Until::Promoted);
+    let outcome = without_touching_a_key(this, &mut view);
+    assert_eq!(outcome, rotate::Outcome::Abandoned(rotation(2)));
 }
 
 #[test]

@@ -145,15 +145,16 @@ impl Rotate {
             });
         }
         if let Some(pending) = self.view.pending().cloned()
-            && (self.view.void(&pending).is_some()
-                || (pending != own && self.view.since(&pending).is_some()))
+            && (self.view.void(&pending).is_some() || self.view.since(&pending).is_some())
         {
             // Given up, or gone back from by hand: it will not become current again.
             return State::Release { from: pending };
         }
-        let over = self.view.since(&own).is_some() || self.view.void(&own).is_some();
-        if self.replaces != Replaces::Version(current) || over {
+        if self.replaces != Replaces::Version(current) || self.view.since(&own).is_some() {
             return self.superseded(&own);
+        }
+        if self.view.void(&own).is_some() {
+            return self.given_up(&own);
         }
         if let Some(stop) = self.join_pending(&own) {
             return Self::stop(stop);
@@ -171,6 +172,14 @@ impl Rotate {
                 State::Abandon { key, step: AbandonStep::Release }
             }
             _ => State::Done(Outcome::Superseded),
+        }
+    }
+
+    /// An earlier try gave it up, and may not have lived to say so.
+    fn given_up(&self, own: &VersionId) -> State {
+        match self.view.key_of(own) {
+            Some(key) => State::Abandon { key, step: AbandonStep::Emit },
+            None => State::Done(Outcome::Abandoned(self.rotation)),
         }
     }
 
