@@ -86,7 +86,7 @@ def table(explored: list[tuple[str, int]], held: bool, caught: int, survived: li
 def main() -> None:
     parser = argparse.ArgumentParser(prog="keywheel_local.prove", description=__doc__)
     parser.add_argument("--rotations", type=int, default=1000)
-    parser.add_argument("--applications", type=int, default=250)
+    parser.add_argument("--applications", type=int, default=510)
     parser.add_argument("--faults", type=int, default=1, help="of the model's larger scenarios; 2 takes many minutes")
     parser.add_argument("--seed", type=int, default=1, help="of the dice that kill processes and spread changes")
     chosen = parser.parse_args()
