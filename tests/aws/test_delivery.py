@@ -77,6 +77,16 @@ def test_a_failed_message_waits_out_its_visibility_then_dies(aws, name, queue):
     assert json.loads(letter[0]["Body"])["name"] == "broken"
 
 
+def test_time_passes_for_messages_that_wait_when_it_is_told_to(aws, name, queue):
+    url, _ = queue
+    send(aws, url, "a", fail=True)
+    done(aws, name, 1)
+    until(lambda: not aws.local("GET", "idle")["busy"])
+    assert aws.local("POST", "queues/advance", {"advance_seconds": 10})["visible"][url] == 0, "20 s are left"
+    assert aws.local("POST", "queues/advance", {"advance_seconds": 21})["visible"][url] == 1
+    assert len(done(aws, name, 2)) == 2
+
+
 def test_a_visibility_the_consumer_set_is_kept(aws, name, queue):
     """``Retry-After``: the message comes back when its consumer said."""
     url, _ = queue

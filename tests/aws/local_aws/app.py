@@ -113,6 +113,8 @@ class App:
                 return {"busy": functions.busy(), "rotations": rotation.running()}
             case ("POST", "clock"):
                 return {"ahead_seconds": federation.advance(data["advance_seconds"])}
+            case ("POST", "queues/advance"):
+                return {"visible": delivery.advance_queues(data["advance_seconds"])}
             case ("POST", "functions/kill"):
                 return {"killed": functions.kill(data["function"], data.get("most"))}
             case ("POST", "rotations/retry"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+import time
 
 from ministack.core.arn import parse_arn
-from ministack.services import eventbridge, lambda_svc, scheduler
+from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
 from . import functions
 
@@ -33,6 +34,18 @@ def _to_lambda(arn: str, payload: str) -> None:
         return
     record, config, _ = lambda_svc._get_func_record_for_ref(arn)
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(record, config), json.loads(payload))
+
+
+def advance_queues(seconds: float) -> dict[str, int]:
+    """Let time pass for all messages that wait to be visible again; how many became so, by queue."""
+    seconds, now, visible = float(seconds), time.time(), {}
+    with sqs._queues_lock:
+        for _, queue in sqs._queues.all_items():
+            waiting = [message for message in queue["messages"] if message["visible_at"] > now]
+            for message in waiting:
+                message["visible_at"] -= seconds
+            visible[queue["url"]] = sum(message["visible_at"] <= now for message in waiting)
+    return visible
 
 
 def install() -> None:
