@@ -13,6 +13,8 @@ pub mod lambda;
 pub mod manifest;
 pub mod process;
 pub mod queue;
+pub mod request;
 pub mod rotation;
 pub mod secret;
 pub mod secrets;
+pub mod state;

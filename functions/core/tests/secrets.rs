@@ -231,9 +231,14 @@ async fn jobs_are_sent_in_batches_and_failed_ones_again() {
             schema: SCHEMA,
             credential: CredentialName(format!("c{number}")),
             application: AppId(Uuid::nil()),
-            work: Work::Retire { version: None, key: KeyId(Uuid::from_u128(number)) },
+            work: Work::Retire {
+                version: None,
+                key: KeyId(Uuid::from_u128(number)),
+                revoke_old: keywheel_core::queue::RevokeOld::AfterOverlap,
+            },
             requested_by: "test".to_owned(),
             requested_at: None,
+            request: None,
             continuation: 0,
         })
         .collect();

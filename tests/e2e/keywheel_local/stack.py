@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import shlex
 import ssl
 import subprocess
@@ -19,6 +21,7 @@ from botocore.config import Config
 from . import deployment, process
 from .settings import ROOT, Settings
 
+WEBHOOK_SECRET = "keywheel-webhook-keys"
 _making_clients = threading.Lock()  # boto3 makes one at a time; clients themselves may be shared
 OUTPUTS = {  # what the stack gives, and the variable that says so
     "QueueUrl": "KEYWHEEL_QUEUE_URL", "QueueArn": "KEYWHEEL_QUEUE_ARN", "BusName": "KEYWHEEL_BUS",
@@ -26,7 +29,8 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
     "ManifestBucket": "KEYWHEEL_MANIFEST_BUCKET", "SweepFunctionName": "KEYWHEEL_SWEEP_FUNCTION",
     "SweepFunctionArn": "KEYWHEEL_SWEEP_FUNCTION_ARN", "RotateFunctionName": "KEYWHEEL_ROTATE_FUNCTION",
     "RotateFunctionArn": "KEYWHEEL_ROTATE_FUNCTION_ARN", "SweepRoleArn": "KEYWHEEL_SWEEP_ROLE_ARN",
-    "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN",
+    "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN", "StateBucket": "KEYWHEEL_STATE_BUCKET",
+    "WebhookUrl": "KEYWHEEL_WEBHOOK_URL", "WebhookFunctionName": "KEYWHEEL_WEBHOOK_FUNCTION",
 }
 
 
@@ -105,13 +109,41 @@ class Stack:
             "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
         } | settings.parameters
-        binaries = {"SweepFunction": settings.function("sweep"), "RotateFunction": settings.function("rotate")}
+        parameters = self.webhook_keys() | parameters
+        binaries = {"SweepFunction": settings.function("sweep"), "RotateFunction": settings.function("rotate"),
+                    "WebhookFunction": settings.function("webhook")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
+        # MiniStack serves function URLs below its own address.
+        url_id = outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
+        self.env["KEYWHEEL_WEBHOOK_URL"] = f"{self.env['AWS_ENDPOINT_URL']}/_aws/lambda-url/{url_id}"
         self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]
         self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
         self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"])
         self.put_manifest(settings.manifest or f"tenant: {azure['tenant']}\ncredentials: {{}}\n")
+
+    def webhook_keys(self) -> dict[str, str]:
+        """Make the secret that requests are verified with; its texts stand in the environment, to sign with."""
+        self.env |= {
+            "KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET": secrets.token_hex(16),
+            "KEYWHEEL_LOCAL_WEBHOOK_KEY": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            "KEYWHEEL_LOCAL_GITHUB_SECRET": secrets.token_hex(20),
+            "KEYWHEEL_LOCAL_GITHUB_TOKEN": "ghp_" + secrets.token_hex(18),
+        }
+        self.put_webhook_keys({
+            "slack_signing_secret": self.env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"],
+            "webhook_keys": {"local": [self.env["KEYWHEEL_LOCAL_WEBHOOK_KEY"]]},
+            "github_webhook_secret": self.env["KEYWHEEL_LOCAL_GITHUB_SECRET"],
+            "github_token": self.env["KEYWHEEL_LOCAL_GITHUB_TOKEN"],
+        })
+        return {"WebhookSecret": WEBHOOK_SECRET, "WebhookRequestsPerMinute": "100000", "AllowLoopbackHttp": "1"}
+
+    def put_webhook_keys(self, keys: dict[str, Any]) -> None:
+        manager = self.client("secretsmanager")
+        try:
+            manager.put_secret_value(SecretId=WEBHOOK_SECRET, SecretString=json.dumps(keys))
+        except manager.exceptions.ResourceNotFoundException:
+            manager.create_secret(Name=WEBHOOK_SECRET, SecretString=json.dumps(keys))
 
     def entra_setup(self, *subjects: str) -> dict:
         """infra/entra/setup.py, as an administrator would run it."""

@@ -86,6 +86,12 @@ impl CloudEvent {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
+    /// `keywheel.rotation.requested`: by somebody outside, and allowed.
+    RotationRequested,
+    /// `keywheel.approval.requested`: it waits for a second person.
+    ApprovalRequested,
+    /// `keywheel.approval.granted`.
+    ApprovalGranted,
     /// `keywheel.rotation.stored`.
     RotationStored,
     /// `keywheel.rotation.promoted`.
@@ -105,7 +111,10 @@ pub enum EventType {
 const FINDING: &str = "keywheel.finding.";
 
 impl EventType {
-    const NAMED: [(Self, &'static str); 6] = [
+    const NAMED: [(Self, &'static str); 9] = [
+        (Self::RotationRequested, "keywheel.rotation.requested"),
+        (Self::ApprovalRequested, "keywheel.approval.requested"),
+        (Self::ApprovalGranted, "keywheel.approval.granted"),
         (Self::RotationStored, "keywheel.rotation.stored"),
         (Self::RotationPromoted, "keywheel.rotation.promoted"),
         (Self::RotationAbandoned, "keywheel.rotation.abandoned"),
@@ -184,9 +193,15 @@ pub struct EventData {
     /// The key that this one takes over from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_key: Option<KeyId>,
+    /// The request that it answers, whichever rotation does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RotationId>,
     /// Who, or what, asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// Who agreed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -209,7 +224,9 @@ impl EventData {
             version: None,
             key: None,
             replaced_key: None,
+            request: None,
             requested_by: None,
+            approved_by: None,
             reason: None,
             graph_request_id: None,
             client_request_id: None,

@@ -36,12 +36,21 @@ struct Held {
     expires_on: Option<DateTime<Utc>>,
 }
 
+/// Who asked for a try.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// Who.
+    pub(super) by: &'a str,
+    /// Their request, where it is kept track of.
+    pub(super) request: Option<RotationId>,
+}
+
 /// One try's access to the world, for one credential.
 pub(super) struct Hands<'a> {
     engine: &'a Engine,
     credential: &'a Credential,
     terms: &'a Terms,
-    requested_by: &'a str,
+    asked: Asked<'a>,
     deadline: Instant,
     object: Option<Object>,
     held: BTreeMap<KeyId, Held>,
@@ -54,14 +63,14 @@ impl<'a> Hands<'a> {
         engine: &'a Engine,
         credential: &'a Credential,
         terms: &'a Terms,
-        requested_by: &'a str,
+        asked: Asked<'a>,
         deadline: Instant,
     ) -> Self {
         Self {
             engine,
             credential,
             terms,
-            requested_by,
+            asked,
             deadline: deadline - RESERVE,
             object: None,
             held: BTreeMap::new(),
@@ -328,7 +337,8 @@ impl<'a> Hands<'a> {
         data.rotation = version.as_ref().and_then(VersionId::rotation);
         data.version = version;
         data.key = Some(key);
-        data.requested_by = Some(self.requested_by.to_owned());
+        data.requested_by = Some(self.asked.by.to_owned());
+        data.request = self.asked.request;
         data.graph_request_id =
             client_request_id.and_then(|_| self.graph_requests.get(&key).cloned());
         data.client_request_id = client_request_id;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::hands::Hands;
+use super::hands::{Asked, Hands};
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
@@ -116,6 +116,7 @@ impl Engine {
         let id = event_id(&job.id(), &kind.to_string(), None);
         let mut data = EventData::of(job.credential.clone(), job.application);
         data.requested_by = Some(job.requested_by.clone());
+        data.request = job.request;
         data.reason = Some(why.clone());
         let event = CloudEvent::new(id, kind, self.graph.now(), data);
         match self.bus.put(&[event], deadline).await {
@@ -134,7 +135,7 @@ impl Engine {
         credential: &Credential,
         deadline: Instant,
     ) -> Result<Came, EngineError> {
-        let by = job.requested_by.as_str();
+        let by = Asked { by: &job.requested_by, request: job.request };
         match &job.work {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
                 let terms = self.terms(credential, None);
@@ -154,9 +155,10 @@ impl Engine {
                 }
                 Ok(rotated(&outcome))
             }
-            Work::Retire { version, key } => {
+            Work::Retire { version, key, revoke_old } => {
                 let target = Target { version: version.clone(), key: *key };
-                self.retire(job, credential, target, false, deadline).await
+                let now = *revoke_old == RevokeOld::Now;
+                self.retire(job, credential, target, now, deadline).await
             }
             Work::Resolve { rotation, key } => {
                 let terms = self.removal_terms(credential).await?;
@@ -189,7 +191,8 @@ impl Engine {
     ) -> Result<Came, EngineError> {
         let terms = self.removal_terms(credential).await?;
         let this = Retire::new(terms.clone(), target, now);
-        let hands = Hands::new(self, credential, &terms, &job.requested_by, deadline);
+        let asked = Asked { by: &job.requested_by, request: job.request };
+        let hands = Hands::new(self, credential, &terms, asked, deadline);
         Ok(match hands.carry_out(this).await? {
             retire::Outcome::Removed => Came::Out("removed"),
             retire::Outcome::ClockStarted => Came::Out("the clock of its overlap runs from now"),

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use super::hands::Hands;
+use super::hands::{Asked, Hands};
 use super::{Engine, EngineError};
 use crate::ids::{RotationId, VersionId};
 use crate::manifest::Credential;
@@ -129,7 +129,8 @@ impl Engine {
     ) -> Result<(), NativeError> {
         let terms = self.terms(credential, None);
         let this = Rotate::new(terms.clone(), token, Replaces::Current, step.until());
-        let hands = Hands::new(self, credential, &terms, REQUESTED_BY, deadline);
+        let asked = Asked { by: REQUESTED_BY, request: None };
+        let hands = Hands::new(self, credential, &terms, asked, deadline);
         match hands.carry_out(this).await? {
             rotate::Outcome::Stored(_)
             | rotate::Outcome::Proved(_)

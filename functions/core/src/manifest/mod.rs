@@ -20,6 +20,7 @@ use chrono::TimeDelta;
 use schemars::JsonSchema;
 
 use crate::ids::{AppId, CredentialName, SubscriptionId, TenantId};
+use crate::request::permission::{Allow, Approval};
 use crate::rotation::policy::Policy;
 
 pub use format::{CloudFacts, Format, FormatError, ValueFacts};
@@ -43,6 +44,8 @@ struct Settings {
     key_on: KeyOn,
     format: Format,
     trigger: Trigger,
+    approval: Approval,
+    allow: Allow,
     policy: Policy,
     shortest_lifetime: TimeDelta,
     kms_key: Option<String>,
@@ -66,6 +69,10 @@ pub struct Credential {
     pub format: Format,
     /// Who starts its rotations.
     pub trigger: Trigger,
+    /// Whether a second person must agree to a rotation that somebody asked for.
+    pub approval: Approval,
+    /// Who may ask for a rotation.
+    pub allow: Allow,
     /// When and how it is rotated.
     pub policy: Policy,
     /// The shortest life of a key to accept where the tenant's policy refuses the policy's `lifetime`.
@@ -195,6 +202,8 @@ impl Settings {
             key_on,
             format,
             trigger,
+            approval,
+            allow,
             policy,
             shortest_lifetime,
             kms_key,
@@ -208,6 +217,8 @@ impl Settings {
             key_on,
             format,
             trigger,
+            approval,
+            allow,
             policy,
             shortest_lifetime,
             kms_key,

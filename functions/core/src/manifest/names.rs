@@ -183,6 +183,15 @@ pub(super) fn check_kms_key(text: &str) -> Result<(), NameError> {
     check(text, 2048, |c| c.is_ascii_alphanumeric() || ":/_-".contains(c))
 }
 
+/// Checks an id of Slack's: one of these letters, then letters and digits.
+pub(super) fn check_slack(text: &str, kinds: &[char]) -> Result<(), NameError> {
+    check(text, 32, |c| c.is_ascii_uppercase() || c.is_ascii_digit())?;
+    match text.chars().next() {
+        Some(first) if kinds.contains(&first) && text.len() > 1 => Ok(()),
+        first => Err(NameError::Character { character: first.unwrap_or_default(), position: 1 }),
+    }
+}
+
 /// Checks a tag of an application in Graph.
 pub(super) fn check_match(text: &str) -> Result<(), NameError> {
     check(text, 256, |c| !c.is_control())

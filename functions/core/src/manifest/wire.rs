@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
+use crate::request::permission::Approval;
 
 use super::decode::{Decode, Named, parsed, text, wire};
 use super::format::Template;
@@ -86,6 +87,10 @@ wire! {
         optional template: Template,
         /// Who starts a rotation: Keywheel's sweep, or Secrets Manager's own rotation (default: sweep).
         optional trigger: Trigger,
+        /// Whether a second person must approve, in Slack, what somebody asks for (default: none).
+        optional approval: Approval,
+        /// Who may ask for a rotation, in Slack or by a signed webhook (default: nobody). It takes the place of the defaults' as a whole.
+        optional allow: WireAllow,
         /// A key with less than this left is replaced (default: 30d).
         optional rotate_before: Lasting<TWO_YEARS>,
         /// How long a new key lives (default: 180d; at most two years).
@@ -102,6 +107,28 @@ wire! {
         optional kms_key: KmsKey,
         /// Tags of a secret that the first rotation creates; a credential's own are added to the defaults'.
         optional tags: Named<String>,
+    }
+}
+
+wire! {
+    /// Who may ask for a rotation.
+    #[schemars(rename = "Allow")]
+    WireAllow {
+        /// People, by workspace.
+        optional slack: Vec<super::decode::At<WireSlack>>,
+        /// Systems, by the names of their keys in the webhook secret.
+        optional webhook: Vec<super::decode::At<KeyName>>,
+    }
+}
+
+wire! {
+    /// People of one Slack workspace.
+    #[schemars(rename = "SlackUsers")]
+    WireSlack {
+        /// The workspace's id.
+        required team: SlackTeam,
+        /// The users' ids.
+        required users: Vec<super::decode::At<SlackUser>>,
     }
 }
 
@@ -192,6 +219,18 @@ pub(super) struct KmsKey(pub(super) String);
 #[derive(Clone, Debug)]
 pub(super) struct MatchTag(pub(super) String);
 
+/// A Slack workspace's id.
+#[derive(Clone, Debug)]
+pub(super) struct SlackTeam(pub(super) String);
+
+/// A Slack user's id.
+#[derive(Clone, Debug)]
+pub(super) struct SlackUser(pub(super) String);
+
+/// The name of a system's keys in the webhook secret.
+#[derive(Clone, Debug)]
+pub(super) struct KeyName(pub(super) String);
+
 /// Decodes a type that is one of a few words.
 macro_rules! decode_words {
     ($type:ty, $what:literal, $($word:literal => $value:expr),* $(,)?) => {
@@ -209,6 +248,7 @@ macro_rules! decode_words {
 
 decode_words!(KeyOn, "place for a key", "application" => Self::Application, "servicePrincipal" => Self::ServicePrincipal);
 decode_words!(Trigger, "trigger", "sweep" => Self::Sweep, "native" => Self::Native);
+decode_words!(Approval, "approval", "none" => Self::None, "required" => Self::Required);
 decode_words!(FormatName, "format",
     "json" => Self::Json, "sdk-auth" => Self::SdkAuth, "env" => Self::Env,
     "dstack" => Self::Dstack, "raw" => Self::Raw, "template" => Self::Template,
@@ -294,6 +334,25 @@ checked_text!(
     |text: &str| names::check_match(text).map(|()| MatchTag(text.to_owned())),
     |_: &NameError| "give the tag as Graph shows it, at most 256 characters",
     { "type": "string", "minLength": 1, "maxLength": 256 }
+);
+
+checked_text!(
+    SlackTeam,
+    |text: &str| names::check_slack(text, &['T', 'E']).map(|()| SlackTeam(text.to_owned())),
+    |_: &NameError| "give the workspace's id, such as `T0123ABCD` (not its name)",
+    { "type": "string", "pattern": "^[TE][A-Z0-9]{1,31}$" }
+);
+checked_text!(
+    SlackUser,
+    |text: &str| names::check_slack(text, &['U', 'W']).map(|()| SlackUser(text.to_owned())),
+    |_: &NameError| "give the user's id, such as `U0123ABCD` (in Slack: profile, Copy member ID)",
+    { "type": "string", "pattern": "^[UW][A-Z0-9]{1,31}$" }
+);
+checked_text!(
+    KeyName,
+    |text: &str| names::check_credential(text).map(|()| KeyName(text.to_owned())),
+    |_: &NameError| "give the name of the keys in the webhook secret: 1 to 64 letters, digits and ._-",
+    { "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$" }
 );
 
 impl JsonSchema for Template {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AppId, CredentialName, KeyId, RotationId, VersionId};
+use crate::manifest::Credential;
 use crate::rotation::plan::Reason;
 
 /// The version of the shape below. A worker refuses any other, and its message waits for one that knows it.
@@ -29,6 +30,9 @@ pub struct Job {
     /// When; it tells one request from another that is alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<DateTime<Utc>>,
+    /// The request that it is for, whichever rotation serves it in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RotationId>,
     /// How many functions have handed the job on before this one.
     #[serde(default)]
     pub continuation: u32,
@@ -56,6 +60,9 @@ pub enum Work {
         version: Option<VersionId>,
         /// The key.
         key: KeyId,
+        /// Whether its overlap is waited for.
+        #[serde(default, skip_serializing_if = "RevokeOld::is_default")]
+        revoke_old: RevokeOld,
     },
     /// Remove a key that lost: minted by a rotation of ours, and held by no version.
     Resolve {
@@ -77,6 +84,12 @@ pub enum RevokeOld {
     Now,
 }
 
+impl RevokeOld {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A message that is not a job for this version of Keywheel.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -92,6 +105,34 @@ pub enum JobError {
 }
 
 impl Job {
+    /// The job of a rotation that somebody asked for.
+    pub fn requested(
+        credential: &Credential,
+        rotation: RotationId,
+        replaces: Option<VersionId>,
+        revoke_old: RevokeOld,
+        requested_by: String,
+        requested_at: DateTime<Utc>,
+    ) -> Self {
+        let reason = Reason::Requested;
+        Self {
+            schema: SCHEMA,
+            credential: credential.name.clone(),
+            application: credential.application,
+            work: Work::Rotate { rotation, replaces, reason, revoke_old },
+            requested_by,
+            requested_at: Some(requested_at),
+            request: None,
+            continuation: 0,
+        }
+    }
+
+    /// The same, as the answer to a request that is kept track of.
+    #[must_use]
+    pub fn answering(self, request: RotationId) -> Self {
+        Self { request: Some(request), ..self }
+    }
+
     /// Reads a message's body.
     pub fn parse(text: &str) -> Result<Self, JobError> {
         let value: serde_json::Value = serde_json::from_str(text).map_err(JobError::Shape)?;
@@ -171,6 +212,7 @@ mod tests {
             work,
             requested_by: "sweep".to_owned(),
             requested_at: None,
+            request: None,
             continuation: 0,
         }
     }
@@ -186,7 +228,7 @@ mod tests {
         };
         vec![
             job("a", rotate),
-            job("a", Work::Retire { version: None, key }),
+            job("a", Work::Retire { version: None, key, revoke_old: RevokeOld::Now }),
             job("a", Work::Resolve { rotation, key }),
         ]
     }
@@ -195,6 +237,16 @@ mod tests {
     fn a_job_comes_back_as_it_was_sent() {
         for job in all() {
             assert_eq!(Job::parse(&job.to_json().unwrap()).unwrap(), job);
+        }
+    }
+
+    #[test]
+    fn whom_it_answers_is_kept_when_it_is_handed_on() {
+        let request = RotationId(Uuid::from_u128(9));
+        for job in all() {
+            let job = job.answering(request);
+            assert_eq!(job.continued().request, Some(request));
+            assert_eq!(Job::parse(&job.to_json().unwrap()).unwrap().request, Some(request));
         }
     }
 
@@ -215,6 +267,9 @@ mod tests {
         for one in all() {
             assert!(ids.insert(one.deduplication_id().unwrap()));
             assert!(ids.insert(one.continued().deduplication_id().unwrap()));
+            assert!(ids.insert(
+                one.clone().answering(RotationId(Uuid::nil())).deduplication_id().unwrap()
+            ));
             let again = Job { requested_at: DateTime::from_timestamp(1, 0), ..one.clone() };
             assert!(ids.insert(again.deduplication_id().unwrap()));
             let other = Job { credential: CredentialName("b".to_owned()), ..one };
@@ -224,7 +279,9 @@ mod tests {
             assert!(id.len() <= 128, "{id}");
         }
         let key = KeyId(Uuid::nil());
-        let group = |name: &str| job(name, Work::Retire { version: None, key }).group_id();
+        let group = |name: &str| {
+            job(name, Work::Resolve { rotation: RotationId(Uuid::nil()), key }).group_id()
+        };
         assert_eq!(group("prod/azure-1"), "prod/azure-1");
         for odd in ["", "Schlüssel", "two words", &"x".repeat(200), "sha256:0"] {
             assert!(group(odd).starts_with("sha256:") && group(odd).len() == 71, "{odd}");

@@ -24,6 +24,7 @@ pub mod retire;
 pub mod rotate;
 pub mod stop;
 mod tail;
+pub mod watch;
 
 use chrono::TimeDelta;
 

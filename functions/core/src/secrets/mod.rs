@@ -151,6 +151,14 @@ impl Secrets {
         }
     }
 
+    /// `GetSecretValue` of the current version.
+    pub async fn current_value(&self, name: &str) -> Result<SecretText, SecretsError> {
+        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        let answer = answer.map_err(|error| SecretsError::new("GetSecretValue", name, &error))?;
+        let text = answer.secret_string.map(SecretText::new);
+        text.ok_or_else(|| SecretsError::local("GetSecretValue", name, Kind::Binary))
+    }
+
     /// `PutSecretValue`, with the rotation as token (and so as version) and these labels.
     ///
     /// The very first version of a secret becomes `AWSCURRENT` as well, whatever is asked for.

@@ -12,10 +12,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::decide::Decision;
-use super::watch::{Seen, Step, Watch};
 use crate::args::Rotate;
 use crate::exit::Exit;
 use crate::terminal::Terminal;
+use keywheel_core::rotation::watch::{Seen, Step, Watch};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -3,13 +3,11 @@
 mod decide;
 mod follow;
 mod result;
-mod watch;
 
 use chrono::Utc;
 use keywheel_core::engine::look::Look;
 use keywheel_core::manifest::Credential;
-use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
-use keywheel_core::rotation::plan::Reason;
+use keywheel_core::queue::{Job, RevokeOld};
 
 use crate::args::{Global, Rotate};
 use crate::exit::{Exit, Failure};
@@ -85,18 +83,12 @@ fn job(session: &Session, credential: &Credential, decision: &Decision, args: &R
     let user = || std::env::var("USER").ok();
     let caller = session.clients.caller().map(str::to_owned);
     let requested_by = caller.or_else(user);
-    Job {
-        schema: SCHEMA,
-        credential: credential.name.clone(),
-        application: credential.application,
-        work: Work::Rotate {
-            rotation: decision.rotation,
-            replaces: decision.replaces.clone(),
-            reason: Reason::Requested,
-            revoke_old: if args.now_revoke_old { RevokeOld::Now } else { RevokeOld::AfterOverlap },
-        },
-        requested_by: requested_by.unwrap_or_else(|| "keywheel rotate".to_owned()),
-        requested_at: Some(Utc::now()),
-        continuation: 0,
-    }
+    Job::requested(
+        credential,
+        decision.rotation,
+        decision.replaces.clone(),
+        if args.now_revoke_old { RevokeOld::Now } else { RevokeOld::AfterOverlap },
+        requested_by.unwrap_or_else(|| "keywheel rotate".to_owned()),
+        Utc::now(),
+    )
 }

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use super::decide::Decision;
 use super::follow::{End, Follow, Passed};
-use super::watch::Step;
 use crate::args::Rotate;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use crate::text::{relative, stamp};
+use keywheel_core::rotation::watch::Step;
 
 /// The result as JSON.
 #[derive(Debug, Default, Serialize)]

@@ -59,7 +59,11 @@ impl Planned {
                 reason,
                 revoke_old: RevokeOld::AfterOverlap,
             },
-            Work::Retire(target) => Queued::Retire { version: target.version, key: target.key },
+            Work::Retire(target) => Queued::Retire {
+                version: target.version,
+                key: target.key,
+                revoke_old: RevokeOld::AfterOverlap,
+            },
             Work::Resolve { rotation, key } => Queued::Resolve { rotation, key },
         };
         Job {
@@ -69,6 +73,7 @@ impl Planned {
             work,
             requested_by: requested_by.to_owned(),
             requested_at: Some(now),
+            request: None,
             continuation: 0,
         }
     }

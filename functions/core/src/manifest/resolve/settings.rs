@@ -11,8 +11,9 @@ use crate::manifest::format::Format;
 use crate::manifest::names::{TAG_CURE, check_tag};
 use crate::manifest::problem::{Place, Problems};
 use crate::manifest::wire::{
-    FormatName, WireCredential, WireDecisions, WireOptions, WireRule, words,
+    FormatName, WireAllow, WireCredential, WireDecisions, WireOptions, WireRule, words,
 };
+use crate::request::permission::Allow;
 use crate::rotation::policy::Policy;
 
 /// Something was wrong, and has been noted already.
@@ -32,10 +33,13 @@ pub(super) fn resolve(
     let shortest_lifetime = shortest_lifetime(&layers, problems);
     let format = format(&layers, problems);
     let tags = tags(&layers, problems);
+    let allow = allow(&layers, problems);
     Ok(Settings {
         subscription: layers.pick(|options| &options.subscription).value?,
         key_on: layers.pick(|options| &options.key_on).value?.unwrap_or_default(),
         trigger: layers.pick(|options| &options.trigger).value?.unwrap_or_default(),
+        approval: layers.pick(|options| &options.approval).value?.unwrap_or_default(),
+        allow: allow?,
         kms_key: layers.pick(|options| &options.kms_key).value?.map(|key| key.0),
         format: format?,
         policy: policy?,
@@ -235,6 +239,32 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
         problems.add(place, what, "add `subscription:`");
     }
     Ok(format)
+}
+
+/// Who may ask. A list that names nobody was hardly meant: nobody is named by leaving it out.
+fn allow(layers: &Layers<'_>, problems: &mut Problems) -> Result<Allow, Noted> {
+    let picked = layers.pick(|options| &options.allow);
+    let WireAllow { slack, webhook } = match picked.value? {
+        Some(wire) => wire,
+        None => return Ok(Allow::default()),
+    };
+    let mut allow = Allow::default();
+    let mut verdict = Ok(());
+    for people in value_of(slack.as_ref())?.unwrap_or_default() {
+        let wire = people.value.ok_or(Noted)?;
+        let (team, users) = (wire.team.value.ok_or(Noted)?, wire.users.value.ok_or(Noted)?);
+        if users.is_empty() {
+            problems.add(wire.users.place, "no user is named", "name users, or remove the entry");
+            verdict = Err(Noted);
+        }
+        for user in users {
+            allow.slack.insert((team.0.clone(), user.value.ok_or(Noted)?.0));
+        }
+    }
+    for key in value_of(webhook.as_ref())?.unwrap_or_default() {
+        allow.webhook.insert(key.value.ok_or(Noted)?.0);
+    }
+    verdict.map(|()| allow)
 }
 
 /// A template in the defaults that nothing uses was probably meant to be used.

@@ -1,13 +1,13 @@
 //! How far a rotation is, by the labels of its secret.
 
-use keywheel_core::ids::{KeyId, VersionId};
-use keywheel_core::rotation::{SecretState, SecretView, Stop};
+use super::{SecretState, SecretView, Stop};
+use crate::ids::{KeyId, VersionId};
 use serde::Serialize;
 
 /// What a rotation has behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Step {
+pub enum Step {
     /// The job is on the queue.
     Queued,
     /// A key is minted, its secret stored.
@@ -24,7 +24,7 @@ pub(super) enum Step {
 
 /// What the labels show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     /// It is this far.
     Step(Step),
     /// Another version became current meanwhile.
@@ -35,9 +35,9 @@ pub(super) enum Seen {
 
 /// The version that is watched.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
+pub struct Watch {
     /// The version; another rotation's, where that one held the lock first and is resumed instead.
-    pub(super) version: VersionId,
+    pub version: VersionId,
     replaces: Option<VersionId>,
     /// The old key, where it is to be removed at once.
     revoke: Option<KeyId>,
@@ -45,16 +45,12 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Watches a version until it is current, and until the key that is named here is gone.
-    pub(super) fn new(
-        version: VersionId,
-        replaces: Option<VersionId>,
-        revoke: Option<KeyId>,
-    ) -> Self {
+    pub fn new(version: VersionId, replaces: Option<VersionId>, revoke: Option<KeyId>) -> Self {
         Self { version, replaces, revoke }
     }
 
     /// The steps to be seen, in order.
-    pub(super) fn steps(&self) -> impl Iterator<Item = Step> {
+    pub fn steps(&self) -> impl Iterator<Item = Step> {
         use Step::{Claimed, Promoted, Queued, Recorded, Revoked, Stored};
         let (first, revoke) = (self.is_first(), self.revoke.is_some());
         [Queued, Stored, Claimed, Promoted, Recorded, Revoked]
@@ -65,12 +61,12 @@ impl Watch {
     }
 
     /// Whether the secret had no value before.
-    pub(super) fn is_first(&self) -> bool {
+    pub fn is_first(&self) -> bool {
         self.replaces.is_none()
     }
 
     /// The last step.
-    pub(super) fn last(&self) -> Step {
+    pub fn last(&self) -> Step {
         match self.revoke {
             Some(_) => Step::Revoked,
             None => Step::Recorded,
@@ -78,7 +74,7 @@ impl Watch {
     }
 
     /// Reads the labels.
-    pub(super) fn see(&mut self, secret: &SecretState) -> Seen {
+    pub fn see(&mut self, secret: &SecretState) -> Seen {
         match secret {
             SecretState::Present(view) => self.see_labels(view),
             SecretState::Missing if self.replaces.is_none() => Seen::Step(Step::Queued),
@@ -127,8 +123,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use crate::rotation::Label;
     use chrono::{DateTime, Utc};
-    use keywheel_core::rotation::Label;
     use uuid::Uuid;
 
     use super::*;

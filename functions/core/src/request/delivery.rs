@@ -1,0 +1,177 @@
+//! What becomes of a request that was sent before.
+//!
+//! A request is noted before anything is done for it and marked once its job is queued. In between it may be cut
+//! off: whoever sends it again then is not refused, and everything that follows from it has the ids it had.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::ids::{AppId, CredentialName, RotationId, VersionId};
+use crate::queue::RevokeOld;
+
+/// The version of the records below.
+pub const SCHEMA: u32 = 1;
+
+/// The first time a request came (`deliveries/{source}/{request}`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// 1.
+    pub schema: u32,
+    /// SHA-256 of its body, in hexadecimal.
+    pub body: String,
+    /// Its own time, where it bears one: each sending has another.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+}
+
+/// A rotation that was asked for (`requests/{request}.json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requested {
+    /// 1.
+    pub schema: u32,
+    /// The request's id; the rotation's as well.
+    pub request: RotationId,
+    /// The credential.
+    pub credential: CredentialName,
+    /// Its application.
+    pub application: AppId,
+    /// Who asked.
+    pub requested_by: String,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the old key goes.
+    pub revoke_old: RevokeOld,
+    /// When.
+    pub requested_at: DateTime<Utc>,
+    /// The version that was current: a job made again is the same job.
+    pub replaces: Option<VersionId>,
+    /// Who approved it, where that was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// Where its progress is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack: Option<SlackOrigin>,
+}
+
+/// Where in Slack a request came from.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlackOrigin {
+    /// Where messages to the channel are posted: whoever has it can, for half an hour.
+    pub response_url: String,
+    /// The channel.
+    pub channel: String,
+    /// The user.
+    pub user: String,
+    /// The workspace.
+    pub team: String,
+}
+
+impl std::fmt::Debug for SlackOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SlackOrigin")
+            .field("channel", &self.channel)
+            .field("user", &self.user)
+            .field("team", &self.team)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A rotation that waits for approval (`approvals/{id}.json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaiting {
+    /// What was asked for; it is the rotation's id too.
+    pub requested: Requested,
+    /// The asker's workspace.
+    pub team: String,
+    /// The asker.
+    pub user: String,
+}
+
+/// Who approved (`approvals/{id}.decided`): put once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// 1.
+    pub schema: u32,
+    /// Who.
+    pub approved_by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was cut off, or never came: go on.
+    GoOn,
+    /// It was done. The sender did not learn of it, and sent it anew: the same answer.
+    Repeated,
+    /// It was done, and this is the very same sending: somebody replays it.
+    Replayed,
+    /// Another request has this id.
+    Conflict,
+}
+
+impl Delivery {
+    /// A request that came just now.
+    pub fn new(body: &[u8], sent_at: Option<DateTime<Utc>>, received_at: DateTime<Utc>) -> Self {
+        Self { schema: SCHEMA, body: digest(body), sent_at, received_at }
+    }
+
+    /// What to do with a request of which `self` was the first sending. `done`: its job is queued.
+    pub fn verdict(&self, now: &Self, done: bool) -> Verdict {
+        let anew = now.sent_at.is_some() && now.sent_at > self.sent_at;
+        match (self.body == now.body, done, anew) {
+            (false, _, _) => Verdict::Conflict,
+            (true, false, _) => Verdict::GoOn,
+            (true, true, true) => Verdict::Repeated,
+            (true, true, false) => Verdict::Replayed,
+        }
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_off_request_goes_on_and_a_done_one_is_done() {
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0);
+        let came = |body: &str, sent| Delivery::new(body.as_bytes(), sent, at(0).unwrap());
+        for (first, now, done, verdict) in [
+            (came("a", at(0)), came("a", at(0)), false, Verdict::GoOn),
+            (came("a", at(0)), came("a", at(9)), false, Verdict::GoOn),
+            (came("a", at(0)), came("b", at(9)), false, Verdict::Conflict),
+            (came("a", at(0)), came("b", at(0)), true, Verdict::Conflict),
+            (came("a", at(0)), came("a", at(0)), true, Verdict::Replayed),
+            (came("a", at(9)), came("a", at(0)), true, Verdict::Replayed),
+            (came("a", at(0)), came("a", at(9)), true, Verdict::Repeated),
+            (came("a", None), came("a", None), true, Verdict::Replayed),
+            (came("a", None), came("a", None), false, Verdict::GoOn),
+        ] {
+            assert_eq!(first.verdict(&now, done), verdict, "{first:?} {now:?} {done}");
+        }
+    }
+
+    #[test]
+    fn a_response_url_is_not_shown() {
+        let origin = SlackOrigin {
+            response_url: "https://hooks.slack.com/commands/hush".to_owned(),
+            channel: "C1".to_owned(),
+            user: "U1".to_owned(),
+            team: "T1".to_owned(),
+        };
+        assert!(!format!("{origin:?}").contains("hush"));
+    }
+}

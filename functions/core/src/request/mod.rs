@@ -1,0 +1,132 @@
+//! "Rotate now", as somebody outside asks for it: who it is, what they want, whether they may. Pure.
+//!
+//! A request is believed only by its signature ([`signature`]), read ([`slack`], [`webhook`], [`github`]) and
+//! held against the manifest ([`permission`]). What comes of one that was sent before is in [`delivery`].
+
+pub mod delivery;
+pub mod github;
+pub mod keys;
+pub mod permission;
+pub mod signature;
+pub mod slack;
+pub mod webhook;
+
+use uuid::Uuid;
+
+use crate::ids::{CredentialName, RotationId, VersionId};
+use crate::manifest::{Credential, Manifest};
+use crate::rotation::{SecretState, Stop};
+
+/// The namespace of the ids of requests. It must never change: a request sent again would count as another.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6b65_7977_6865_5c6c_a0d1_7265_7175_6573);
+
+/// The id of a request, which is the rotation's too: the same for everything that is sent again.
+pub fn request_id(source: &str, delivery: &str) -> RotationId {
+    RotationId(Uuid::new_v5(&NAMESPACE, format!("{source}\n{delivery}").as_bytes()))
+}
+
+/// The credential of this name, and whether a rule makes it.
+///
+/// A rule's is named like its secret, for any application: see [`replaces`].
+pub fn find(manifest: &Manifest, name: &CredentialName) -> Option<(Credential, bool)> {
+    if let Some(listed) = manifest.credential(name, None) {
+        return Some((listed, false));
+    }
+    let ruled = manifest.credential_of_secret(&name.0);
+    ruled.filter(|ruled| ruled.name == *name).map(|ruled| (ruled, true))
+}
+
+/// What a requested rotation replaces, by a fresh look at the secret; or why there can be none.
+///
+/// What only Graph knows (an application without a service principal, say) stops the rotation itself.
+pub fn replaces(
+    credential: &Credential,
+    ruled: bool,
+    state: &SecretState,
+) -> Result<Option<VersionId>, Stop> {
+    let view = match state {
+        // Whether an application has the rule's tag only Graph knows. The first rotation is left to the sweep,
+        // which looks: a pattern alone would let a caller have keys minted on any application.
+        SecretState::Missing if ruled => return Err(Stop::SecretMissing),
+        SecretState::Missing => return Ok(None),
+        SecretState::ScheduledForDeletion => return Err(Stop::SecretScheduledForDeletion),
+        SecretState::Present(view) => view,
+    };
+    if ruled && view.named_keys().is_empty() {
+        return Err(Stop::SecretMissing);
+    }
+    let Some(current) = view.current() else { return Ok(None) };
+    if view.key_of(current).is_none() && !credential.policy.adopt {
+        return Err(Stop::UnknownKey);
+    }
+    Ok(Some(current.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::KeyId;
+    use crate::rotation::{Label, SecretView};
+
+    const MANIFEST: &str = "tenant: 72f988bf-86f1-41af-91ab-2d7cd011db48
+credentials:
+  monk: { application: 408bf248-dd4e-4be5-919a-7f6207a307ab, secret: prod/monk }
+  kept: { application: 559513bd-0c19-4c1a-87cd-851a26afd5fc, secret: prod/kept, adopt: true }
+rules:
+  - { match: { tag: keywheel }, secret: \"entra/{appId}\" }
+";
+    const RULED: &str = "entra/8a1f6a6e-44d5-4d4e-9f57-0d9a4a6a7b10";
+
+    fn found(name: &str) -> Option<(Credential, bool)> {
+        let manifest = Manifest::parse(MANIFEST, "m.yaml").unwrap();
+        find(&manifest, &CredentialName(name.to_owned()))
+    }
+
+    fn secret(labels: &[Label]) -> SecretState {
+        let mut view = SecretView::default();
+        view.versions.insert(VersionId("v".to_owned()), labels.iter().cloned().collect());
+        SecretState::Present(view)
+    }
+
+    #[test]
+    fn a_credential_goes_by_one_name() {
+        assert!(matches!(found("monk"), Some((_, false))));
+        assert!(matches!(found(RULED), Some((_, true))));
+        for other in ["prod/monk", "Monk", "", "entra/x", &RULED.to_uppercase()] {
+            assert!(found(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_is_what_is_current() {
+        let key = Label::Key(KeyId(Uuid::nil()));
+        let current = secret(&[key.clone(), Label::Current]);
+        let by_hand = secret(&[Label::Current]);
+        let version = Some(VersionId("v".to_owned()));
+        let gone = SecretState::ScheduledForDeletion;
+        for (name, state, expected) in [
+            ("monk", &current, Ok(version.clone())),
+            ("monk", &SecretState::Missing, Ok(None)),
+            ("monk", &gone, Err(Stop::SecretScheduledForDeletion)),
+            ("monk", &by_hand, Err(Stop::UnknownKey)),
+            ("monk", &secret(&[key.clone(), Label::Pending]), Ok(None)),
+            ("kept", &by_hand, Ok(version.clone())),
+            (RULED, &current, Ok(version)),
+            (RULED, &SecretState::Missing, Err(Stop::SecretMissing)),
+            (RULED, &by_hand, Err(Stop::SecretMissing)),
+            (RULED, &SecretState::Present(SecretView::default()), Err(Stop::SecretMissing)),
+        ] {
+            let (credential, ruled) = found(name).unwrap();
+            assert_eq!(replaces(&credential, ruled, state), expected, "{name} {state:?}");
+        }
+    }
+
+    #[test]
+    fn ids_follow_from_the_sender_and_its_delivery() {
+        assert_eq!(request_id("ci", "msg_1"), request_id("ci", "msg_1"));
+        assert_ne!(request_id("ci", "msg_1"), request_id("ci", "msg_2"));
+        assert_ne!(request_id("ci", "msg_1"), request_id("cd", "msg_1"));
+        // Pinned: see NAMESPACE.
+        assert_eq!(request_id("ci", "msg_1").to_string(), "6bcd55bb-8006-5c19-902f-5192c47a919e");
+    }
+}

@@ -1,0 +1,213 @@
+//! Who may do what: the manifest's `allow` and `approval`, and nothing else. Whoever is not named may not.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+
+/// How long an approval may be given after it was asked for.
+pub const APPROVAL_LASTS: TimeDelta = TimeDelta::minutes(30);
+
+/// Whether a second person must agree before a requested rotation begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum Approval {
+    /// One who may ask is enough.
+    #[default]
+    None,
+    /// Another one of those who may ask must approve, in Slack.
+    Required,
+}
+
+/// Who may ask for a rotation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Allow {
+    /// People: a Slack workspace's id and a user's within it.
+    pub slack: BTreeSet<(String, String)>,
+    /// Systems, by the name of their webhook keys.
+    pub webhook: BTreeSet<String>,
+}
+
+/// Who asks, by what was signed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Caller {
+    /// A person in Slack.
+    Slack {
+        /// The workspace's id (`T…`).
+        team: String,
+        /// The user's (`U…`).
+        user: String,
+    },
+    /// A system that signs its webhooks.
+    Webhook {
+        /// The name of its keys.
+        key: String,
+    },
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Slack { team, user } => write!(f, "slack:{team}/{user}"),
+            Self::Webhook { key } => write!(f, "webhook:{key}"),
+        }
+    }
+}
+
+/// What becomes of a request to rotate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It begins.
+    Begin,
+    /// It begins once somebody else has approved it.
+    Ask,
+    /// It does not.
+    Refuse(Refusal),
+}
+
+/// Why somebody may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The manifest does not name the caller.
+    #[error("the manifest does not allow you to rotate it")]
+    NotAllowed,
+    /// Only people can be asked to approve, and only in Slack.
+    #[error("it needs a second person's approval: ask for it in Slack")]
+    NeedsPeople,
+    /// Whoever asked cannot approve.
+    #[error("you asked for it yourself: somebody else must approve")]
+    SamePerson,
+    /// It was asked for too long ago.
+    #[error("it was asked for more than 30 minutes ago: ask again")]
+    TooLate,
+}
+
+impl Allow {
+    /// Whether the caller is named.
+    pub fn names(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Slack { team, user } => self.slack.contains(&(team.clone(), user.clone())),
+            Caller::Webhook { key } => self.webhook.contains(key),
+        }
+    }
+}
+
+/// Whether a request begins, waits for approval, or is refused.
+pub fn decide(caller: &Caller, allow: &Allow, approval: Approval) -> Decision {
+    match (allow.names(caller), approval, caller) {
+        (false, _, _) => Decision::Refuse(Refusal::NotAllowed),
+        (true, Approval::None, _) => Decision::Begin,
+        (true, Approval::Required, Caller::Slack { .. }) => Decision::Ask,
+        (true, Approval::Required, Caller::Webhook { .. }) => {
+            Decision::Refuse(Refusal::NeedsPeople)
+        }
+    }
+}
+
+/// Whether somebody may approve what another asked for. The asker may have been struck off since.
+pub fn approve(
+    approver: &Caller,
+    asker: &Caller,
+    asked_at: DateTime<Utc>,
+    allow: &Allow,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    if !matches!(approver, Caller::Slack { .. }) {
+        return Err(Refusal::NeedsPeople);
+    }
+    if !allow.names(approver) || !allow.names(asker) {
+        return Err(Refusal::NotAllowed);
+    }
+    if approver == asker {
+        return Err(Refusal::SamePerson);
+    }
+    if now >= asked_at + APPROVAL_LASTS {
+        return Err(Refusal::TooLate);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(team: &str, user: &str) -> Caller {
+        Caller::Slack { team: team.to_owned(), user: user.to_owned() }
+    }
+
+    fn system(key: &str) -> Caller {
+        Caller::Webhook { key: key.to_owned() }
+    }
+
+    fn callers() -> Vec<Caller> {
+        let mut all: Vec<_> = ["T1", "T2"]
+            .iter()
+            .flat_map(|team| ["U1", "U2"].map(|user| person(team, user)))
+            .collect();
+        all.extend([system("ci"), system("U1"), system("T1")]);
+        all
+    }
+
+    /// Every set of those who could be named.
+    fn allows() -> Vec<Allow> {
+        let callers = callers();
+        (0..1_u32 << callers.len())
+            .map(|bits| {
+                let mut allow = Allow::default();
+                for (index, caller) in callers.iter().enumerate() {
+                    if bits & (1 << index) != 0 {
+                        match caller.clone() {
+                            Caller::Slack { team, user } => drop(allow.slack.insert((team, user))),
+                            Caller::Webhook { key } => drop(allow.webhook.insert(key)),
+                        }
+                    }
+                }
+                allow
+            })
+            .collect()
+    }
+
+    #[test]
+    fn whoever_is_not_named_may_not_and_a_second_person_is_asked() {
+        for allow in allows() {
+            for caller in callers() {
+                let named = match &caller {
+                    Caller::Slack { team, user } => {
+                        allow.slack.iter().any(|(t, u)| t == team && u == user)
+                    }
+                    Caller::Webhook { key } => allow.webhook.iter().any(|k| k == key),
+                };
+                let none = decide(&caller, &allow, Approval::None);
+                let required = decide(&caller, &allow, Approval::Required);
+                if !named {
+                    assert_eq!(none, Decision::Refuse(Refusal::NotAllowed));
+                    assert_eq!(required, none);
+                } else if matches!(caller, Caller::Slack { .. }) {
+                    assert_eq!((none, required), (Decision::Begin, Decision::Ask));
+                } else {
+                    let refused = Decision::Refuse(Refusal::NeedsPeople);
+                    assert_eq!((none, required), (Decision::Begin, refused));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_another_named_person_approves_and_only_in_time() {
+        let asked = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for allow in allows() {
+            for approver in callers() {
+                for asker in callers() {
+                    for minutes in [0, 29, 30, 31] {
+                        let now = asked + TimeDelta::minutes(minutes);
+                        let may = approve(&approver, &asker, asked, &allow, now).is_ok();
+                        let person = matches!(approver, Caller::Slack { .. });
+                        let named = allow.names(&approver) && allow.names(&asker);
+                        let should = person && named && approver != asker && minutes < 30;
+                        assert_eq!(may, should, "{approver} {asker} {minutes}");
+                    }
+                }
+            }
+        }
+    }
+}

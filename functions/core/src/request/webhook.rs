@@ -1,0 +1,130 @@
+//! What a system sends: the JSON of `POST /rotate`, and the path that tells how a rotation stands.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::slack::{LONGEST_NAME, LONGEST_REASON, plain};
+use crate::ids::{CredentialName, RotationId};
+use crate::queue::RevokeOld;
+
+/// What is to be rotated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// The credential, by its name in the manifest.
+    #[schemars(length(min = 1, max = 512))]
+    pub credential: CredentialName,
+    /// Why: it stands in the audit trail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500))]
+    pub reason: Option<String>,
+    /// When the old key goes.
+    #[serde(default)]
+    pub revoke_old: RevokeOld,
+}
+
+/// Not the JSON of a request to rotate. It tells nothing of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRotate {
+    /// Not JSON, or of another shape.
+    #[error(
+        "the body is not {{\"credential\": …, \"reason\": …, \"revoke_old\": \"after-overlap\" or \"now\"}}"
+    )]
+    Shape,
+    /// A text that is too long, or empty.
+    #[error("`credential` has 1 to 512 characters, `reason` at most 500")]
+    Length,
+}
+
+impl Rotate {
+    /// Reads the body.
+    pub fn parse(body: &[u8]) -> Result<Self, NotRotate> {
+        // serde would read a list as well, by the order of the fields.
+        let value: serde_json::Value =
+            serde_json::from_slice(body).map_err(|_| NotRotate::Shape)?;
+        if !value.is_object() {
+            return Err(NotRotate::Shape);
+        }
+        let mut read: Self = serde_json::from_value(value).map_err(|_| NotRotate::Shape)?;
+        let name = read.credential.0.chars().count();
+        let reason = read.reason.as_ref().map_or(0, |reason| reason.chars().count());
+        if name == 0 || name > LONGEST_NAME || reason > LONGEST_REASON {
+            return Err(NotRotate::Length);
+        }
+        let reason = read.reason.take().map(|reason| plain(&reason, LONGEST_REASON));
+        read.reason = reason.filter(|reason| !reason.is_empty());
+        Ok(read)
+    }
+}
+
+/// A rotation, by its path `/rotations/{credential}/{id}`, where slashes of the name may stand as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotationPath {
+    /// The credential.
+    pub credential: CredentialName,
+    /// The rotation.
+    pub rotation: RotationId,
+}
+
+impl RotationPath {
+    /// Reads what follows `/rotations/`, percent-decoded.
+    pub fn parse(rest: &str) -> Option<Self> {
+        let (name, id) = rest.rsplit_once('/')?;
+        // One way of writing an id: what is signed is the path.
+        let rotation: RotationId = id.parse().ok()?;
+        let length = name.chars().count();
+        ((1..=LONGEST_NAME).contains(&length) && rotation.to_string() == id)
+            .then(|| Self { credential: CredentialName(name.to_owned()), rotation })
+    }
+
+    /// What is signed in place of a body: the path, without any encoding.
+    pub fn signed(&self) -> String {
+        format!("/rotations/{}/{}", self.credential, self.rotation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_or_refused_as_a_whole() {
+        let read =
+            Rotate::parse(br#"{"credential":"monk","reason":" it leaked\n","revoke_old":"now"}"#);
+        let read = read.unwrap();
+        assert_eq!((read.credential.0.as_str(), read.revoke_old), ("monk", RevokeOld::Now));
+        assert_eq!(read.reason.as_deref(), Some(" it leaked"));
+        let least = Rotate::parse(br#"{"credential":"monk"}"#).unwrap();
+        assert_eq!((least.reason, least.revoke_old), (None, RevokeOld::AfterOverlap));
+        for (body, error) in [
+            ("", NotRotate::Shape),
+            ("[\"monk\"]", NotRotate::Shape),
+            ("{}", NotRotate::Shape),
+            (r#"{"credential":1}"#, NotRotate::Shape),
+            (r#"{"credential":"a","revoke_old":"later"}"#, NotRotate::Shape),
+            (r#"{"credential":"a","surprise":1}"#, NotRotate::Shape),
+            (r#"{"credential":""}"#, NotRotate::Length),
+        ] {
+            assert_eq!(Rotate::parse(body.as_bytes()), Err(error), "{body}");
+        }
+        let long = serde_json::json!({ "credential": "a", "reason": "x".repeat(501) });
+        assert_eq!(Rotate::parse(long.to_string().as_bytes()), Err(NotRotate::Length));
+        assert_eq!(Rotate::parse(b"{\"credential\":\"\xff\"}"), Err(NotRotate::Shape));
+    }
+
+    #[test]
+    fn a_path_names_a_credential_and_a_rotation() {
+        let id = "00000000-0000-0000-0000-0000000000ab";
+        let path = RotationPath::parse(&format!("entra/x/{id}")).unwrap();
+        assert_eq!(path.credential.0, "entra/x");
+        assert_eq!(path.signed(), format!("/rotations/entra/x/{id}"));
+        for bad in [
+            id.to_owned(),
+            format!("/{id}"),
+            "monk/7".to_owned(),
+            format!("monk/{}", id.to_uppercase()),
+        ] {
+            assert_eq!(RotationPath::parse(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! `POST /github`: a leaked secret is read where GitHub keeps it, and compared with every one that still works.
+//!
+//! Exactly the same text is acted on at once, whatever the manifest says of who may ask: whoever reads the leak
+//! can sign in. Anything less is a finding.
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
+use http::{Request, Response, StatusCode};
+use keywheel_core::audit::{CloudEvent, EventData, EventType, event_id};
+use keywheel_core::ids::{AppId, CredentialName, KeyId};
+use keywheel_core::manifest::{Credential, Manifest};
+use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
+use keywheel_core::request::delivery::{self, Delivery, Requested, Verdict};
+use keywheel_core::request::github::{Alert, Cure, Live, Sent, live, same};
+use keywheel_core::request::signature::{Unsigned, verify_github};
+use keywheel_core::request::{find, request_id};
+use keywheel_core::rotation::SecretState;
+use keywheel_core::secret::SecretText;
+use reqwest::Url;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::answer::{Refused, nothing};
+use crate::ask::ours;
+use crate::rotate::replayed;
+use crate::{Webhook, header};
+
+const GITHUB: &str = "https://api.github.com";
+/// How many secrets are read side by side.
+const AT_ONCE: usize = 8;
+/// The most pages of secrets that are listed for the rules.
+const PAGES: usize = 100;
+/// Whom findings are about that no credential is known for.
+const SUBJECT: &str = "github";
+
+/// The address of GitHub's REST API.
+pub(crate) fn endpoint(text: Option<&str>) -> Option<Url> {
+    let mut url: Url = text.unwrap_or(GITHUB).parse().ok()?;
+    // An address is joined below it.
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    (!url.cannot_be_a_base() && url.query().is_none()).then_some(url)
+}
+
+/// A credential whose live secret is the leaked one.
+struct Hit {
+    credential: Credential,
+    live: Live,
+    key: Option<KeyId>,
+}
+
+/// What comparing came to.
+struct Compared {
+    hits: Vec<Hit>,
+    /// Credentials that could not be read: nothing is known of them.
+    unread: usize,
+}
+
+impl Webhook {
+    pub(crate) async fn github_event(
+        &self,
+        request: &Request<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<Response<String>, Refused> {
+        let signature = header(request, "x-hub-signature-256");
+        let verify = |keys: &keywheel_core::request::keys::Keys| {
+            verify_github(keys.github.as_ref().ok_or(Unsigned)?, signature, request.body())
+        };
+        self.keys.verify(verify).await?;
+        let malformed = |detail: &str| Refused::Malformed(detail.to_owned());
+        let id = header(request, "x-github-delivery");
+        if id.is_empty() || id.len() > 128 {
+            return Err(malformed("X-GitHub-Delivery is missing"));
+        }
+        let sent = Sent::parse(header(request, "x-github-event"), request.body());
+        let alert = match sent.map_err(|error| malformed(&error.to_string()))? {
+            Sent::Leak(alert) => alert,
+            Sent::Other => return Ok(nothing(StatusCode::NO_CONTENT)),
+        };
+        // The id is not signed, so the body counts as well: under another id it is the same delivery.
+        let delivery = Delivery::new(request.body(), None, now);
+        let by_body = request_id("github body", &delivery.body);
+        for id in [request_id("github", id), by_body] {
+            // The mark is that of the body, whichever of the two was seen before.
+            match self.verdict_marked("github", id, by_body, &delivery).await? {
+                Verdict::GoOn => {}
+                Verdict::Conflict => {
+                    let detail = "another event with this X-GitHub-Delivery came before".to_owned();
+                    return Err(Refused::Conflict { detail, rotation: None });
+                }
+                Verdict::Repeated | Verdict::Replayed => return Err(replayed(None)),
+            }
+        }
+        self.leak(&alert, &delivery.body, now).await?;
+        self.mark(by_body, now).await?;
+        Ok(nothing(StatusCode::ACCEPTED))
+    }
+
+    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<(), Refused> {
+        let Some(leaked) = self.read_alert(alert).await? else {
+            let why = format!(
+                "{alert}: the leaked text cannot be read; look at it, and rotate by hand if it is one of yours"
+            );
+            return self.finding("leaked-secret-unread", None, &why, now).await;
+        };
+        let manifest = self.manifest().await?;
+        let compared = self.compare(&manifest, &leaked).await?;
+        drop(leaked);
+        for hit in &compared.hits {
+            self.act(hit, alert, body, now).await?;
+        }
+        if compared.unread > 0 {
+            let why = format!(
+                "{alert}: {} secrets could not be read and were not compared",
+                compared.unread
+            );
+            self.finding("leaked-secret-not-compared", None, &why, now).await?;
+            // GitHub shows it as failed, and it can be sent again.
+            return Err(Refused::Unavailable);
+        }
+        if compared.hits.is_empty() {
+            let why = format!(
+                "{alert}: the leaked text is none of the secrets that work now; nothing was done"
+            );
+            self.finding("leaked-secret-unmatched", None, &why, now).await?;
+        }
+        Ok(())
+    }
+
+    /// The leaked text; `None` where no token is configured, or GitHub does not show it.
+    async fn read_alert(&self, alert: &Alert) -> Result<Option<SecretText>, Refused> {
+        let keys = self.keys.keys(std::time::Duration::from_mins(1)).await?;
+        let (Some(token), Ok(url)) = (&keys.github_token, self.github.join(&alert.path())) else {
+            return Ok(None);
+        };
+        let request = self
+            .http
+            .request(reqwest::Method::GET, url)
+            .bearer_auth(token.expose())
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", "2022-11-28")
+            .build();
+        let request = request.map_err(|_| ours("GitHub's request cannot be built"))?;
+        let answer = self.http.send(request).await.map_err(ours)?;
+        match answer.status.as_u16() {
+            200 => Ok(Alert::secret(&answer.body)),
+            status if status == 429 || status >= 500 => {
+                Err(ours(format!("GitHub answered {status}")))
+            }
+            status => {
+                warn!(status, "GitHub does not show the alert");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Compares with every live version of every credential.
+    async fn compare(&self, manifest: &Manifest, leaked: &SecretText) -> Result<Compared, Refused> {
+        let all = self.everyone(manifest).await?;
+        let compare = async |one: Credential| self.compare_one(one, leaked).await;
+        let compared: Vec<_> = stream::iter(all).map(compare).buffered(AT_ONCE).collect().await;
+        let mut whole = Compared { hits: Vec::new(), unread: 0 };
+        for one in compared {
+            match one {
+                Ok(hits) => whole.hits.extend(hits),
+                Err(failure) => {
+                    error!(failure, "a secret is not compared");
+                    whole.unread += 1;
+                }
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Those listed, and those of the rules that have a secret.
+    async fn everyone(&self, manifest: &Manifest) -> Result<Vec<Credential>, Refused> {
+        let mut all: Vec<Credential> = manifest.credentials().cloned().collect();
+        let prefixes: Vec<String> =
+            manifest.rules().iter().map(|rule| rule.secret().prefix().to_owned()).collect();
+        if prefixes.is_empty() {
+            return Ok(all);
+        }
+        // A pattern may begin with the id itself: then every secret is looked at.
+        let prefixes = if prefixes.iter().any(String::is_empty) { Vec::new() } else { prefixes };
+        let mut next = None;
+        for _ in 0..PAGES {
+            let page = self.secrets.list(&prefixes, next.as_deref()).await.map_err(ours)?;
+            let named = |name: String| find(manifest, &CredentialName(name));
+            let ruled = page.items.into_iter().filter_map(|listed| named(listed.name));
+            all.extend(ruled.filter(|(_, ruled)| *ruled).map(|(credential, _)| credential));
+            next = page.next;
+            if next.is_none() {
+                return Ok(all);
+            }
+        }
+        Err(ours("there are more secrets than can be listed"))
+    }
+
+    async fn compare_one(&self, one: Credential, leaked: &SecretText) -> Result<Vec<Hit>, String> {
+        let name = one.secret.as_str();
+        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", one.name);
+        let described = self.secrets.describe(name).await.map_err(|error| told(&error))?;
+        let mut hits = Vec::new();
+        for live in live(&described.state, one.policy.overlap) {
+            let value =
+                self.secrets.value(name, &live.version).await.map_err(|error| told(&error))?;
+            let Some(value) = value else { continue };
+            // A value of another shape, put by hand, holds no secret of Keywheel's.
+            let Ok(text) = one.format.client_secret(&value) else { continue };
+            if same(&text, leaked) {
+                let key = match &described.state {
+                    SecretState::Present(view) => view.key_of(&live.version),
+                    _ => None,
+                };
+                hits.push(Hit { credential: one.clone(), live, key });
+            }
+        }
+        Ok(hits)
+    }
+
+    async fn act(
+        &self,
+        hit: &Hit,
+        alert: &Alert,
+        body: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refused> {
+        let credential = &hit.credential;
+        let why = format!("leaked: {alert}");
+        self.finding("leaked-secret", Some(hit), &why, now).await?;
+        let request =
+            request_id("github", &format!("{body} {} {}", credential.name, hit.live.version));
+        let requested_by = format!("github:{}/{}", alert.owner, alert.repository);
+        match hit.live.cure {
+            Cure::Rotate => {
+                let asked = Requested {
+                    schema: delivery::SCHEMA,
+                    request,
+                    credential: credential.name.clone(),
+                    application: credential.application,
+                    requested_by,
+                    reason: Some(why),
+                    revoke_old: RevokeOld::Now,
+                    requested_at: now,
+                    // One that is pending now is current when this job's turn comes.
+                    replaces: Some(hit.live.version.clone()),
+                    approved_by: None,
+                    slack: None,
+                };
+                self.begin(credential, asked, now).await.map(drop)
+            }
+            Cure::Retire(key) => {
+                let version = Some(hit.live.version.clone());
+                let job = Job {
+                    schema: SCHEMA,
+                    credential: credential.name.clone(),
+                    application: credential.application,
+                    work: Work::Retire { version, key, revoke_old: RevokeOld::Now },
+                    requested_by,
+                    requested_at: Some(now),
+                    request: Some(request),
+                    continuation: 0,
+                };
+                self.queue.send_batch(&[job]).await.map_err(ours)
+            }
+        }
+    }
+
+    async fn finding(
+        &self,
+        what: &str,
+        hit: Option<&Hit>,
+        why: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refused> {
+        let kind = EventType::Finding(what.to_owned());
+        let subject = CredentialName(SUBJECT.to_owned());
+        let (credential, application) = hit.map_or((subject, AppId(Uuid::nil())), |hit| {
+            (hit.credential.name.clone(), hit.credential.application)
+        });
+        let id = event_id(
+            &format!("{credential} {why}"),
+            &kind.to_string(),
+            hit.and_then(|hit| hit.key),
+        );
+        let mut data = EventData::of(credential, application);
+        data.version = hit.map(|hit| hit.live.version.clone());
+        data.key = hit.and_then(|hit| hit.key);
+        data.requested_by = Some(SUBJECT.to_owned());
+        data.reason = Some(why.to_owned());
+        self.put_event(CloudEvent::new(id, kind, now, data)).await
+    }
+}

@@ -1,0 +1,96 @@
+//! The keys of signatures: read from Secrets Manager, kept for a while, and read again when one does not fit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keywheel_core::request::keys::Keys;
+use keywheel_core::request::signature::Unsigned;
+use keywheel_core::secrets::Secrets;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use crate::answer::Refused;
+
+/// How long keys are used before they are read again: a withdrawn one is good for so long.
+const FRESH: Duration = Duration::from_mins(5);
+/// How long they are used where they cannot be read again.
+const STALE: Duration = Duration::from_hours(1);
+/// How often at most a signature that does not fit makes them be read again: there may be a new key.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The keys of this process.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    secrets: Secrets,
+    /// The secret's name; without one nothing is signed as it must be.
+    name: Option<String>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    keys: Option<(Arc<Keys>, Instant)>,
+    tried: Option<Instant>,
+}
+
+impl KeyRing {
+    pub(crate) fn new(secrets: Secrets, name: Option<String>) -> Self {
+        Self { secrets, name, kept: Mutex::default() }
+    }
+
+    /// Verifies with the keys at hand and, should that fail, with those of this moment.
+    pub(crate) async fn verify<T>(
+        &self,
+        verify: impl Fn(&Keys) -> Result<T, Unsigned>,
+    ) -> Result<T, Refused> {
+        let keys = self.keys(FRESH).await?;
+        if let Ok(verified) = verify(&keys) {
+            return Ok(verified);
+        }
+        let again = self.keys(AGAIN).await?;
+        if Arc::ptr_eq(&keys, &again) {
+            return Err(Refused::Unsigned);
+        }
+        verify(&again).map_err(|_| Refused::Unsigned)
+    }
+
+    /// Keys that are not older than this, unless there are no others to be had.
+    pub(crate) async fn keys(&self, age: Duration) -> Result<Arc<Keys>, Refused> {
+        let Some(name) = &self.name else {
+            return Ok(Arc::default());
+        };
+        let mut kept = self.kept.lock().await;
+        let younger = |at: &Instant, age| at.elapsed() < age;
+        if let Some((keys, at)) = &kept.keys
+            && (younger(at, age) || kept.tried.as_ref().is_some_and(|at| younger(at, AGAIN)))
+        {
+            return Ok(Arc::clone(keys));
+        }
+        kept.tried = Some(Instant::now());
+        let failure = match self.secrets.current_value(name).await {
+            Ok(text) => match Keys::parse(&text) {
+                Ok(keys) => {
+                    let keys = Arc::new(keys);
+                    kept.keys = Some((Arc::clone(&keys), Instant::now()));
+                    return Ok(keys);
+                }
+                Err(unreadable) => unreadable.to_string(),
+            },
+            Err(failure) => failure.to_string(),
+        };
+        match &kept.keys {
+            Some((keys, at)) if younger(at, STALE) => {
+                warn!(
+                    failure,
+                    "the webhook secret cannot be read again; the keys at hand are used"
+                );
+                Ok(Arc::clone(keys))
+            }
+            _ => {
+                error!(failure, secret = name, "the webhook secret cannot be read");
+                Err(Refused::Unavailable)
+            }
+        }
+    }
+}

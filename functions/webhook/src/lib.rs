@@ -1,0 +1,270 @@
+//! "Rotate now", by HTTP: Slack's commands and buttons, signed webhooks, GitHub's secret scanning.
+//!
+//! Everything here decides about a request and queues a job at most: no secret is turned in this function, and
+//! it does not sign in to Entra. [`Webhook::answer`] takes a request as it came and needs no network of its own.
+
+mod answer;
+mod ask;
+mod github;
+mod keys;
+mod limit;
+mod openapi;
+mod rotate;
+mod rotations;
+mod slack;
+mod status;
+mod tell;
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use chrono::{DateTime, Utc};
+use http::{Method, Request, Response, StatusCode};
+use keywheel_core::audit::Bus;
+use keywheel_core::http::{self as client, Http, SetupError};
+use keywheel_core::manifest::{ManifestSource, SourceError};
+use keywheel_core::queue::Queue;
+use keywheel_core::secrets::Secrets;
+use keywheel_core::state::State;
+use tracing::info;
+
+use answer::Refused;
+use keys::KeyRing;
+use limit::Limiter;
+
+pub use openapi::document;
+
+/// How many requests a minute one caller has, where nothing else is said.
+const PER_MINUTE: u32 = 120;
+/// What a body may hold: a form of Slack's, our own JSON, GitHub's event with all it says of a repository.
+const SLACK_BODY: usize = 64 * 1024;
+const ROTATE_BODY: usize = 16 * 1024;
+const GITHUB_BODY: usize = 512 * 1024;
+/// How long anything may take that a caller waits for; GitHub's alert is worked on for longer.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// What the environment says.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `KEYWHEEL_MANIFEST`.
+    pub manifest: String,
+    /// `KEYWHEEL_QUEUE_URL`.
+    pub queue_url: String,
+    /// `KEYWHEEL_BUS`.
+    pub bus: String,
+    /// `KEYWHEEL_STATE_BUCKET`.
+    pub state_bucket: String,
+    /// `KEYWHEEL_WEBHOOK_SECRET`: without it nobody is believed.
+    pub secret: Option<String>,
+    /// `KEYWHEEL_GITHUB_ENDPOINT`; GitHub's own where it is unset.
+    pub github: Option<String>,
+    /// `KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE`, of one caller.
+    pub per_minute: Option<u32>,
+    /// `KEYWHEEL_ALLOW_LOOPBACK_HTTP`: a `response_url` may lead to this machine, for tests.
+    pub loopback: bool,
+}
+
+impl Settings {
+    /// Reads the environment.
+    pub fn from_env() -> Self {
+        let text = |name| client::env(name).unwrap_or_default();
+        Self {
+            manifest: text("KEYWHEEL_MANIFEST"),
+            queue_url: text("KEYWHEEL_QUEUE_URL"),
+            bus: text("KEYWHEEL_BUS"),
+            state_bucket: text("KEYWHEEL_STATE_BUCKET"),
+            secret: client::env("KEYWHEEL_WEBHOOK_SECRET"),
+            github: client::env("KEYWHEEL_GITHUB_ENDPOINT"),
+            per_minute: client::env("KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE")
+                .and_then(|number| number.parse().ok()),
+            loopback: client::env("KEYWHEEL_ALLOW_LOOPBACK_HTTP").as_deref() == Some("1"),
+        }
+    }
+}
+
+/// The function cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The HTTP client.
+    #[error(transparent)]
+    Http(#[from] SetupError),
+    /// Where the manifest is.
+    #[error(transparent)]
+    Manifest(#[from] SourceError),
+    /// A variable that must be set.
+    #[error("{0} is not set")]
+    Unset(&'static str),
+    /// GitHub's address.
+    #[error(
+        "KEYWHEEL_GITHUB_ENDPOINT is no address; give https://api.github.com or your own server's"
+    )]
+    GitHub,
+}
+
+/// Everything that answers requests.
+#[derive(Debug)]
+pub struct Webhook {
+    http: Http,
+    aws: SdkConfig,
+    manifest: ManifestSource,
+    secrets: Secrets,
+    queue: Queue,
+    bus: Bus,
+    state: State,
+    keys: KeyRing,
+    limiter: Limiter,
+    github: reqwest::Url,
+    loopback: bool,
+}
+
+/// What there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Command,
+    Interaction,
+    Rotate,
+    Rotation(&'a str),
+    GitHub,
+    OpenApi,
+}
+
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        Some(match path {
+            "/slack/commands" => Self::Command,
+            "/slack/interactions" => Self::Interaction,
+            "/rotate" => Self::Rotate,
+            "/github" => Self::GitHub,
+            "/openapi.json" => Self::OpenApi,
+            other => Self::Rotation(other.strip_prefix("/rotations/")?),
+        })
+    }
+
+    fn method(self) -> (Method, &'static str) {
+        match self {
+            Self::Rotation(_) | Self::OpenApi => (Method::GET, "GET"),
+            _ => (Method::POST, "POST"),
+        }
+    }
+
+    fn most(self) -> usize {
+        match self {
+            Self::Command | Self::Interaction => SLACK_BODY,
+            Self::Rotate => ROTATE_BODY,
+            Self::GitHub => GITHUB_BODY,
+            Self::Rotation(_) | Self::OpenApi => 0,
+        }
+    }
+}
+
+impl Webhook {
+    /// The clients of the environment.
+    pub async fn connect(settings: Settings) -> Result<Self, BeginError> {
+        let http = Http::from_env()?;
+        let aws = client::aws::config(&http).await;
+        Self::new(http, aws, settings)
+    }
+
+    /// The same, with clients that are at hand.
+    pub fn new(http: Http, aws: SdkConfig, settings: Settings) -> Result<Self, BeginError> {
+        for (name, value) in [
+            ("KEYWHEEL_MANIFEST", &settings.manifest),
+            ("KEYWHEEL_QUEUE_URL", &settings.queue_url),
+            ("KEYWHEEL_BUS", &settings.bus),
+            ("KEYWHEEL_STATE_BUCKET", &settings.state_bucket),
+        ] {
+            if value.is_empty() {
+                return Err(BeginError::Unset(name));
+            }
+        }
+        let secrets = Secrets::new(&aws);
+        Ok(Self {
+            manifest: ManifestSource::parse(&settings.manifest)?,
+            queue: Queue::new(&aws, settings.queue_url, None),
+            bus: Bus::new(&aws, settings.bus),
+            state: State::new(&aws, settings.state_bucket),
+            keys: KeyRing::new(secrets.clone(), settings.secret),
+            limiter: Limiter::new(settings.per_minute.unwrap_or(PER_MINUTE)),
+            github: github::endpoint(settings.github.as_deref()).ok_or(BeginError::GitHub)?,
+            loopback: settings.loopback,
+            secrets,
+            aws,
+            http,
+        })
+    }
+
+    /// Does beforehand what the first request would wait for. A failure is told by the request that meets it.
+    pub async fn warm(&self) {
+        let keys = self.keys.keys(Duration::from_mins(1));
+        let manifest = self.manifest.load(&self.aws);
+        let _ = tokio::time::timeout(PATIENCE, async { tokio::join!(keys, manifest) }).await;
+    }
+
+    /// Answers a request. `caller` is the address it came from; `now` is the time.
+    pub async fn answer(
+        &self,
+        request: &Request<Vec<u8>>,
+        caller: &str,
+        now: DateTime<Utc>,
+    ) -> Response<String> {
+        let response = match self.route(request, caller, now).await {
+            Ok(response) => response,
+            Err(refused) => refused.response(),
+        };
+        let (status, route) = (response.status().as_u16(), route_name(request.uri().path()));
+        info!(route, status, caller, "answered");
+        response
+    }
+
+    /// The order matters: what costs nothing comes first, and nothing is read before its signature is verified.
+    async fn route(
+        &self,
+        request: &Request<Vec<u8>>,
+        caller: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Response<String>, Refused> {
+        let route = Route::of(request.uri().path()).ok_or(Refused::NotFound)?;
+        let (method, allowed) = route.method();
+        if *request.method() != method {
+            return Err(Refused::Method(allowed));
+        }
+        if request.body().len() > route.most() {
+            return Err(Refused::TooLarge(route.most()));
+        }
+        self.limiter.count(caller, now).map_err(Refused::TooOften)?;
+        match route {
+            Route::Command => self.slack_command(request, now).await,
+            Route::Interaction => self.slack_interaction(request, now).await,
+            Route::Rotate => self.rotate(request, now).await,
+            Route::Rotation(rest) => self.rotation(request, rest, now).await,
+            Route::GitHub => self.github_event(request, now).await,
+            Route::OpenApi => Ok(answer::respond(
+                StatusCode::OK,
+                "application/vnd.oai.openapi+json;version=3.1",
+                document().to_owned(),
+            )),
+        }
+    }
+}
+
+/// For the log: never the path itself, which anybody chooses.
+fn route_name(path: &str) -> &'static str {
+    match Route::of(path) {
+        Some(Route::Command) => "slack/commands",
+        Some(Route::Interaction) => "slack/interactions",
+        Some(Route::Rotate) => "rotate",
+        Some(Route::Rotation(_)) => "rotations",
+        Some(Route::GitHub) => "github",
+        Some(Route::OpenApi) => "openapi.json",
+        None => "none",
+    }
+}
+
+/// A header's text; an absent one, or one that is given twice, signs nothing.
+fn header<'a>(request: &'a Request<Vec<u8>>, name: &str) -> &'a str {
+    let mut values = request.headers().get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => only.to_str().unwrap_or_default(),
+        _ => "",
+    }
+}

@@ -1,0 +1,237 @@
+//! Slack: a typed command is answered in its own answer, a pressed button by a post to its `response_url`.
+//!
+//! Once a request is signed, whatever comes of it is told with status 200: of any other Slack shows the person
+//! nothing but that the app failed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{Request, Response, StatusCode};
+use keywheel_core::audit::EventType;
+use keywheel_core::ids::{CredentialName, RotationId};
+use keywheel_core::queue::RevokeOld;
+use keywheel_core::request::delivery::{
+    Awaiting, Decided, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
+};
+use keywheel_core::request::permission::{Caller, Decision, approve, decide};
+use keywheel_core::request::signature::{Unsigned, verify_slack};
+use keywheel_core::request::slack::{Command, Pressed, Slash, response_url};
+use keywheel_core::request::{find, request_id};
+use serde_json::Value;
+use tracing::warn;
+
+use crate::answer::{Refused, nothing, ok};
+use crate::ask::ours;
+use crate::rotate::replayed;
+use crate::{Webhook, header, tell};
+
+/// Slack waits for three seconds.
+const SLACKS_PATIENCE: Duration = Duration::from_millis(2_500);
+/// How long a post to a `response_url` may take.
+const POST: Duration = Duration::from_secs(2);
+
+impl Webhook {
+    pub(crate) async fn slack_command(
+        &self,
+        request: &Request<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<Response<String>, Refused> {
+        let sent_at = self.slack_signed(request, now).await?;
+        let slash = Slash::parse(request.body())
+            .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
+        self.permitted(&slash.origin)?;
+        self.count(&slash.origin, now)?;
+        let answered = async {
+            let delivery = Delivery::new(request.body(), Some(sent_at), now);
+            match &slash.command {
+                Command::Help => Ok(tell::help()),
+                Command::Unknown => Ok(tell::unknown()),
+                Command::Plan => self.plan(&slash.origin, now).await,
+                Command::Status(name) => self.status(&slash.origin, name.as_ref()).await,
+                Command::Rotate { name, reason, revoke_old } => {
+                    let wanted = Wanted { name, reason: reason.clone(), revoke_old: *revoke_old };
+                    self.slack_rotate(&slash.origin, wanted, &delivery, now).await
+                }
+            }
+        };
+        let answered = tokio::time::timeout(SLACKS_PATIENCE, answered).await;
+        match answered.unwrap_or(Err(Refused::Unavailable)) {
+            Ok(message) => Ok(ok(StatusCode::OK, &message)),
+            // A sending that is replayed is not a person's.
+            Err(refused @ Refused::Conflict { rotation: Some(_), .. }) => Err(refused),
+            Err(refused) => Ok(ok(StatusCode::OK, &tell::refused(&refused))),
+        }
+    }
+
+    async fn slack_rotate(
+        &self,
+        origin: &SlackOrigin,
+        wanted: Wanted<'_>,
+        delivery: &Delivery,
+        now: DateTime<Utc>,
+    ) -> Result<Value, Refused> {
+        let manifest = self.manifest().await?;
+        let caller = origin.caller();
+        let Some((credential, ruled)) = find(&manifest, wanted.name) else {
+            return Ok(tell::not_yours(wanted.name));
+        };
+        let decision = decide(&caller, &credential.allow, credential.approval);
+        if matches!(decision, Decision::Refuse(_)) {
+            return Ok(tell::not_yours(wanted.name));
+        }
+        // Slack does not number what it sends; no two people's forms have one `trigger_id`.
+        let id = request_id("slack", &delivery.body);
+        // A question is done once it is asked; the rotation is marked when its approval begins it.
+        let mark = if decision == Decision::Ask { asked_mark(id) } else { id };
+        match self.verdict_marked("slack", id, mark, delivery).await? {
+            Verdict::GoOn => {}
+            _ => return Err(replayed(Some(id))),
+        }
+        let asked = Requested {
+            schema: SCHEMA,
+            request: id,
+            credential: credential.name.clone(),
+            application: credential.application,
+            requested_by: caller.to_string(),
+            reason: wanted.reason,
+            revoke_old: wanted.revoke_old,
+            requested_at: now,
+            replaces: self.look(&credential, ruled).await?,
+            approved_by: None,
+            slack: Some(origin.clone()),
+        };
+        if decision == Decision::Ask {
+            return self.await_approval(origin, asked, now).await;
+        }
+        let asked = self.begin(&credential, asked, now).await?;
+        Ok(tell::begun(&asked))
+    }
+
+    async fn await_approval(
+        &self,
+        origin: &SlackOrigin,
+        asked: Requested,
+        now: DateTime<Utc>,
+    ) -> Result<Value, Refused> {
+        let id = asked.request;
+        let awaiting =
+            Awaiting { requested: asked, team: origin.team.clone(), user: origin.user.clone() };
+        self.state.put_new(&approval_key(id), &awaiting).await.map_err(ours)?;
+        self.tell(EventType::ApprovalRequested, &awaiting.requested, now).await?;
+        self.mark(asked_mark(id), now).await?;
+        Ok(tell::asking(&awaiting.requested, &origin.user))
+    }
+
+    pub(crate) async fn slack_interaction(
+        &self,
+        request: &Request<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<Response<String>, Refused> {
+        self.slack_signed(request, now).await?;
+        let pressed = Pressed::parse(request.body())
+            .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
+        self.permitted(&pressed.origin)?;
+        self.count(&pressed.origin, now)?;
+        let approved = tokio::time::timeout(SLACKS_PATIENCE, self.approve(&pressed, now)).await;
+        let message = match approved.unwrap_or(Err(Refused::Unavailable)) {
+            Ok(message) => message,
+            Err(refused) => tell::refused(&refused),
+        };
+        self.post(&pressed.origin, &message).await;
+        Ok(nothing(StatusCode::OK))
+    }
+
+    async fn approve(&self, pressed: &Pressed, now: DateTime<Utc>) -> Result<Value, Refused> {
+        let id = pressed.approval;
+        let awaiting: Option<Awaiting> = self.state.get(&approval_key(id)).await.map_err(ours)?;
+        let Some(Awaiting { requested, team, user }) = awaiting else {
+            return Ok(tell::no_such_approval());
+        };
+        let manifest = self.manifest().await?;
+        let found = find(&manifest, &requested.credential)
+            .filter(|(found, _)| found.application == requested.application);
+        let Some((credential, ruled)) = found else {
+            return Ok(tell::no_such_approval());
+        };
+        let (approver, asker) = (pressed.origin.caller(), Caller::Slack { team, user });
+        if let Err(refusal) =
+            approve(&approver, &asker, requested.requested_at, &credential.allow, now)
+        {
+            return Ok(tell::may_not_approve(refusal));
+        }
+        let approved_by = approver.to_string();
+        let decided = Decided { schema: SCHEMA, approved_by: approved_by.clone(), at: now };
+        let key = format!("approvals/{id}.decided");
+        if !self.state.put_new(&key, &decided).await.map_err(ours)? {
+            let first: Option<Decided> = self.state.get(&key).await.map_err(ours)?;
+            let first = first.ok_or_else(|| ours("a decision is gone that was there"))?;
+            // The one who approved may press again where queueing failed; nobody else takes over from them.
+            if first.approved_by != approved_by || self.is_queued(id).await? {
+                return Ok(tell::decided_already());
+            }
+        }
+        let asked = Requested {
+            approved_by: Some(approved_by),
+            // It may have been turned since it was asked for.
+            replaces: self.look(&credential, ruled).await?,
+            slack: Some(pressed.origin.clone()),
+            ..requested
+        };
+        self.tell(EventType::ApprovalGranted, &asked, now).await?;
+        let asked = self.begin(&credential, asked, now).await?;
+        Ok(tell::approved(&asked, &pressed.origin.user))
+    }
+
+    async fn slack_signed(
+        &self,
+        request: &Request<Vec<u8>>,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, Refused> {
+        let timestamp = header(request, "x-slack-request-timestamp");
+        let signature = header(request, "x-slack-signature");
+        let verify = |keys: &keywheel_core::request::keys::Keys| {
+            let key = keys.slack.as_ref().ok_or(Unsigned)?;
+            verify_slack(key, timestamp, signature, request.body(), now)
+        };
+        self.keys.verify(verify).await
+    }
+
+    fn count(&self, origin: &SlackOrigin, now: DateTime<Utc>) -> Result<(), Refused> {
+        self.limiter.count(&origin.caller().to_string(), now).map_err(Refused::TooOften)
+    }
+
+    /// Nothing that Slack itself would not send is posted to, now or by anybody who reads the request later.
+    fn permitted(&self, origin: &SlackOrigin) -> Result<(), Refused> {
+        let elsewhere = || Refused::Malformed("the response_url does not lead to Slack".to_owned());
+        response_url(&origin.response_url, self.loopback).map(drop).ok_or_else(elsewhere)
+    }
+
+    /// Posts a message. That it did not arrive changes nothing about what was done.
+    async fn post(&self, origin: &SlackOrigin, message: &Value) {
+        let Some(url) = response_url(&origin.response_url, self.loopback) else { return };
+        let request = self.http.request(reqwest::Method::POST, url).timeout(POST).json(message);
+        let sent = match request.build() {
+            Ok(request) => self.http.send(request).await.map_err(|failure| failure.to_string()),
+            Err(_) => Err("the post cannot be built".to_owned()),
+        };
+        match sent {
+            Ok(answer) if answer.status.is_success() => {}
+            Ok(answer) => warn!(status = answer.status.as_u16(), "Slack did not take an answer"),
+            Err(failure) => warn!(failure, "Slack did not take an answer"),
+        }
+    }
+}
+
+struct Wanted<'a> {
+    name: &'a CredentialName,
+    reason: Option<String>,
+    revoke_old: RevokeOld,
+}
+
+fn asked_mark(id: RotationId) -> RotationId {
+    request_id("asked", &id.to_string())
+}
+
+fn approval_key(id: RotationId) -> String {
+    format!("approvals/{id}.json")
+}

@@ -1,0 +1,251 @@
+//! What people read in Slack: short, and with nothing that they typed taken for markup.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use keywheel_core::ids::{CredentialName, VersionId};
+use keywheel_core::manifest::Credential;
+use keywheel_core::queue::RevokeOld;
+use keywheel_core::request::delivery::Requested;
+use keywheel_core::request::permission::{Approval, Refusal};
+use keywheel_core::request::slack::{APPROVE, escaped};
+use keywheel_core::rotation::retire::{Standing, standing};
+use keywheel_core::rotation::{SecretState, SecretView};
+use serde_json::{Value, json};
+
+use crate::answer::Refused;
+
+const HELP: &str = "\
+`/keywheel rotate NAME [reason…] [--now]`: mint a new client secret, prove it, publish it. The old one works on \
+for its overlap; with `--now` it is removed as soon as the new one is current.
+`/keywheel status [NAME]`: how your credentials stand
+`/keywheel plan`: when they are due
+`/keywheel help`: this";
+
+/// The longest text of a section (Slack's Block Kit reference).
+const LONGEST_TEXT: usize = 3_000;
+
+/// For the one who asked alone.
+fn whisper(text: &str) -> Value {
+    json!({ "response_type": "ephemeral", "text": text, "blocks": [section(text)] })
+}
+
+fn section(text: &str) -> Value {
+    let text: String = text.chars().take(LONGEST_TEXT).collect();
+    json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })
+}
+
+fn name(credential: &CredentialName) -> String {
+    format!("`{}`", escaped(&credential.0))
+}
+
+fn old_key(revoke_old: RevokeOld) -> &'static str {
+    match revoke_old {
+        RevokeOld::AfterOverlap => "The old secret works on for its overlap.",
+        RevokeOld::Now => "The old secret stops working as soon as the new one is current.",
+    }
+}
+
+fn because(asked: &Requested) -> String {
+    let reason = asked.reason.as_ref().map(|reason| format!(" Reason: {}.", escaped(reason)));
+    reason.unwrap_or_default()
+}
+
+pub(crate) fn help() -> Value {
+    whisper(HELP)
+}
+
+pub(crate) fn unknown() -> Value {
+    whisper(&format!("Keywheel does not know that command.\n{HELP}"))
+}
+
+/// The same for a credential that is not there and one that is not theirs.
+pub(crate) fn not_yours(credential: &CredentialName) -> Value {
+    let name = name(credential);
+    whisper(&format!(
+        "The manifest does not let you rotate a credential called {name}. Nothing was done."
+    ))
+}
+
+/// In words what a system is told by a status.
+pub(crate) fn refused(refused: &Refused) -> Value {
+    whisper(&match refused {
+        Refused::Conflict { detail, .. } | Refused::Forbidden(detail) => {
+            format!("Not rotated: {}.", escaped(detail))
+        }
+        _ => "Keywheel could not do that just now. Look at `/keywheel status`, and try again."
+            .to_owned(),
+    })
+}
+
+pub(crate) fn begun(asked: &Requested) -> Value {
+    let (name, old) = (name(&asked.credential), old_key(asked.revoke_old));
+    let text =
+        format!("{name} is being rotated.{} {old}\nRotation `{}`", because(asked), asked.request);
+    whisper(&text)
+}
+
+/// For all in the channel: one of them is to press the button.
+pub(crate) fn asking(asked: &Requested, user: &str) -> Value {
+    let name = name(&asked.credential);
+    let text = format!(
+        "<@{user}> asks to rotate {name}.{} {}\nSomebody else who may rotate it must approve within 30 minutes.",
+        because(asked),
+        old_key(asked.revoke_old)
+    );
+    json!({
+        "response_type": "in_channel",
+        "text": text,
+        "blocks": [section(&text), {
+            "type": "actions",
+            "elements": [{
+                "type": "button",
+                "style": "primary",
+                "action_id": APPROVE,
+                "value": asked.request.to_string(),
+                "text": { "type": "plain_text", "text": "Approve" },
+            }],
+        }],
+    })
+}
+
+/// Takes the place of the question.
+pub(crate) fn approved(asked: &Requested, user: &str) -> Value {
+    let (name, old) = (name(&asked.credential), old_key(asked.revoke_old));
+    let text = format!("<@{user}> approved: {name} is being rotated.{} {old}", because(asked));
+    json!({ "replace_original": true, "text": text, "blocks": [section(&text)] })
+}
+
+fn aside(text: &str) -> Value {
+    let mut message = whisper(text);
+    message["replace_original"] = false.into();
+    message
+}
+
+pub(crate) fn may_not_approve(refusal: Refusal) -> Value {
+    aside(&format!("Not approved: {refusal}."))
+}
+
+pub(crate) fn decided_already() -> Value {
+    aside("Not approved: somebody has decided already.")
+}
+
+pub(crate) fn no_such_approval() -> Value {
+    aside("Not approved: there is no such request any more.")
+}
+
+pub(crate) fn nothing_to_show() -> Value {
+    whisper(
+        "The manifest does not let you rotate any credential that it lists. One that a rule makes goes by its name: `/keywheel status NAME`.",
+    )
+}
+
+pub(crate) fn list(lines: &[String], more: usize) -> Value {
+    let mut text = lines.join("\n");
+    if more > 0 {
+        text = format!("{text}\n… and {more} more: name one.");
+    }
+    whisper(&text)
+}
+
+fn day(at: DateTime<Utc>) -> String {
+    let seconds = at.timestamp();
+    // Slack shows it in the reader's own time zone.
+    format!("<!date^{seconds}^{{date_short_pretty}} {{time}}|{}>", at.format("%Y-%m-%d %H:%M UTC"))
+}
+
+/// One line: how a credential stands, by its secret's labels.
+pub(crate) fn standing_line(credential: &Credential, state: &SecretState) -> String {
+    let name = name(&credential.name);
+    let view = match state {
+        SecretState::Missing => return format!("{name}: no secret yet"),
+        SecretState::ScheduledForDeletion => {
+            return format!("{name}: its secret is scheduled for deletion");
+        }
+        SecretState::Present(view) => view,
+    };
+    let mut parts = vec![current(view)];
+    if view.pending().is_some_and(|pending| view.void(pending).is_none()) {
+        parts.push("a rotation is under way".to_owned());
+    }
+    parts.extend(view.versions.keys().filter_map(|version| old(credential, view, version)));
+    if credential.approval == Approval::Required {
+        parts.push("rotations need approval".to_owned());
+    }
+    format!("{name}: {}", parts.join("; "))
+}
+
+fn current(view: &SecretView) -> String {
+    let Some(version) = view.current() else { return "no value yet".to_owned() };
+    match (view.key_of(version), view.since(version)) {
+        (None, _) => "current, but not stored by Keywheel".to_owned(),
+        (Some(key), Some(since)) => format!("key `{key}` current since {}", day(since)),
+        (Some(key), None) => format!("key `{key}` current"),
+    }
+}
+
+fn old(credential: &Credential, view: &SecretView, version: &VersionId) -> Option<String> {
+    let key = view.key_of(version)?;
+    match standing(view, version, credential.policy.overlap) {
+        Standing::Past(goes) => Some(format!("old key `{key}` goes after {}", day(goes))),
+        _ => None,
+    }
+}
+
+/// One line: when a credential is due, by its secret's labels. What Graph knows of its key may be sooner.
+pub(crate) fn due_line(credential: &Credential, state: &SecretState, now: DateTime<Utc>) -> String {
+    let name = name(&credential.name);
+    let SecretState::Present(view) = state else { return standing_line(credential, state) };
+    let since = view.current().and_then(|current| view.since(current));
+    let Some(since) = since else { return standing_line(credential, state) };
+    let due = since + credential.policy.lifetime - credential.policy.rotate_before;
+    if due <= now + TimeDelta::hours(1) {
+        format!("{name}: due with the next sweep")
+    } else {
+        format!("{name}: due about {}", day(due))
+    }
+}
+
+pub(crate) const BY_LABELS: &str = "_By when each was last rotated and the manifest's lifetimes. `keywheel plan` asks Graph as well._";
+
+#[cfg(test)]
+mod tests {
+    use keywheel_core::manifest::Manifest;
+    use keywheel_core::rotation::Label;
+
+    use super::*;
+
+    #[test]
+    fn nothing_typed_is_markup() {
+        let odd = CredentialName("<!channel>`*x*`".to_owned());
+        let text = not_yours(&odd)["text"].as_str().unwrap_or_default().to_owned();
+        assert!(text.contains("`&lt;!channel&gt;'*x*'`"), "{text}");
+    }
+
+    #[test]
+    fn a_credential_stands_by_its_labels() {
+        let manifest = "tenant: 72f988bf-86f1-41af-91ab-2d7cd011db48
+credentials: { monk: { application: 408bf248-dd4e-4be5-919a-7f6207a307ab, secret: prod/monk } }";
+        let manifest = Manifest::parse(manifest, "m.yaml").unwrap();
+        let monk = manifest.credentials().next().unwrap();
+        let at = |days: i64| DateTime::from_timestamp(1_800_000_000 + 86_400 * days, 0).unwrap();
+        let key = "00000000-0000-0000-0000-00000000000";
+        let label = |n: u8| Label::Key(format!("{key}{n}").parse().unwrap());
+        let mut view = SecretView::default();
+        let mut add = |id: &str, labels: &[Label]| {
+            view.versions.insert(VersionId(id.to_owned()), labels.iter().cloned().collect())
+        };
+        add("new", &[Label::Current, label(1), Label::Since(at(0))]);
+        add("old", &[Label::Previous, label(2), Label::Since(at(-100))]);
+        let state = SecretState::Present(view);
+        let line = standing_line(monk, &state);
+        assert!(
+            line.starts_with(&format!("`monk`: key `{key}1` current since <!date^1800000000^")),
+            "{line}"
+        );
+        assert!(line.contains(&format!("old key `{key}2` goes after")), "{line}");
+        assert!(
+            due_line(monk, &state, at(1)).contains(&format!("<!date^{}^", at(150).timestamp()))
+        );
+        assert_eq!(due_line(monk, &state, at(150)), "`monk`: due with the next sweep");
+        assert_eq!(standing_line(monk, &SecretState::Missing), "`monk`: no secret yet");
+    }
+}

@@ -1,0 +1,168 @@
+"""Rotations that somebody asks for, over HTTP to the deployed function URL."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from keywheel_local import ask
+from keywheel_local.tenant import Credential, Tenant
+from keywheel_local.world import World
+
+ALLOW = {"slack": [{"team": ask.TEAM, "users": [ask.ALICE, ask.BOB]}], "webhook": ["local"]}
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World]) -> World:
+    tenant = Tenant()
+    for name in ("slack", "system", "now", "retried", "status"):
+        tenant.managed(name, "+150d", 30, allow=ALLOW)
+    tenant.managed("approved", "+150d", 30, allow=ALLOW, approval="required")
+    tenant.managed("others", "+150d", 30)
+    tenant.by_hand("by-hand", "+100d", allow=ALLOW)
+    return start(tenant)
+
+
+def turned(world: World, one: Credential, rotation: str) -> None:
+    """The secret was turned by this rotation, and the new one works."""
+    world.rest()
+    version, key = world.current(one.secret)
+    assert version == rotation != one.current.rotation
+    assert key != one.current.key.key_id and world.signs_in(one)
+
+
+def jobs_of(world: World, one: Credential) -> list[dict]:
+    return [job for job in world.jobs() if job["credential"] == one.name]
+
+
+def test_a_system_asks_and_the_secret_is_turned(world: World) -> None:
+    one = world.tenant.credentials["system"]
+    request = ask.rotate(world.stack, one.name, reason="a colleague left")
+    answer = request.send(world.stack)
+    assert answer.status == 202, answer
+    rotation = answer.json["rotation"]
+    assert answer.headers["location"] == answer.json["location"] == f"/rotations/{one.name}/{rotation}"
+    turned(world, one, rotation)
+
+    [requested] = [e for e in world.events("keywheel.rotation.requested") if e["subject"] == one.name]
+    assert requested["data"]["requested_by"] == "webhook:local"
+    assert requested["data"]["reason"] == "a colleague left"
+    told = {e["type"]: e["data"] for e in world.events() if e["subject"] == one.name}
+    for step in ("keywheel.key.minted", "keywheel.rotation.stored", "keywheel.rotation.promoted"):
+        assert told[step]["request"] == told[step]["rotation"] == rotation, "every step names the request"
+
+    standing = ask.rotation(world.stack, one.name, rotation).send(world.stack)
+    assert (standing.status, standing.json["state"]) == (200, "recorded")
+    assert standing.json["version"] == rotation
+    assert world.text(one.secret, "AWSPREVIOUS") == one.current.key.secret, "its overlap runs"
+
+
+def test_a_person_asks_in_slack(world: World) -> None:
+    one = world.tenant.credentials["slack"]
+    answer = ask.command(world.stack, f"rotate {one.name} it <leaked>").send(world.stack)
+    assert (answer.status, answer.json["response_type"]) == (200, "ephemeral")
+    assert "is being rotated. Reason: it &lt;leaked&gt;." in answer.json["text"]
+    [job] = jobs_of(world, one)
+    assert job["requested_by"] == f"slack:{ask.TEAM}/{ask.ALICE}"
+    turned(world, one, job["work"]["rotation"])
+
+
+def test_the_old_key_goes_at_once_where_that_is_asked_for(world: World) -> None:
+    one = world.tenant.credentials["now"]
+    answer = ask.rotate(world.stack, one.name, revoke_old="now").send(world.stack)
+    assert answer.status == 202
+    turned(world, one, answer.json["rotation"])
+    assert one.current.key.key_id not in world.keys(one)
+    standing = ask.rotation(world.stack, one.name, answer.json["rotation"]).send(world.stack)
+    assert standing.json["state"] == "revoked"
+
+
+def test_what_is_sent_again_is_done_once(world: World) -> None:
+    one = world.tenant.credentials["retried"]
+    delivery = f"msg_{uuid.uuid4().hex}"
+    first = ask.rotate(world.stack, one.name, delivery=delivery)
+    accepted = first.send(world.stack)
+    assert accepted.status == 202
+    replayed = first.send(world.stack)
+    assert (replayed.status, replayed.json["rotation"]) == (409, accepted.json["rotation"])
+    anew = ask.rotate(world.stack, one.name, delivery=delivery, at=ask.now() + 5).send(world.stack)
+    assert (anew.status, anew.json) == (202, accepted.json), "a sender that did not learn of it"
+    other = ask.rotate(world.stack, one.name, delivery=delivery, reason="other").send(world.stack)
+    assert other.status == 409 and "rotation" not in other.json
+    turned(world, one, accepted.json["rotation"])
+    assert len(jobs_of(world, one)) == 1
+
+
+def test_a_failure_of_ours_loses_no_request(world: World) -> None:
+    """The queue fails after everything was noted: what is sent again goes on with the same ids."""
+    one = world.tenant.credentials["status"]
+    delivery = f"msg_{uuid.uuid4().hex}"
+    rule = {"kind": "error", "service": "sqs", "operation": "SendMessageBatch", "count": 20}
+    world.stack.local("POST", "faults", rule)
+    try:
+        failed = ask.rotate(world.stack, one.name, delivery=delivery).send(world.stack)
+        assert failed.status == 503 and "same id" in failed.json["detail"]
+        assert "SendMessage" not in failed.body.decode()
+    finally:
+        world.stack.local("DELETE", "faults")
+    assert world.current(one.secret)[0] == one.current.rotation
+    again = ask.rotate(world.stack, one.name, delivery=delivery, at=ask.now() + 1).send(world.stack)
+    assert again.status == 202
+    turned(world, one, again.json["rotation"])
+    requested = [e for e in world.events("keywheel.rotation.requested") if e["subject"] == one.name]
+    assert len(requested) == 1, "told twice counts once"
+
+
+def test_somebody_else_must_approve(world: World) -> None:
+    one, stack = world.tenant.credentials["approved"], world.stack
+    asked = ask.command(stack, f"rotate {one.name}").send(stack)
+    assert asked.json["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked.json["text"]
+    approval = asked.json["blocks"][1]["elements"][0]["value"]
+    assert jobs_of(world, one) == []
+    for user, team in ((ask.ALICE, ask.TEAM), (ask.MALLORY, ask.TEAM), (ask.BOB, "T0OTHER01")):
+        assert ask.press(stack, approval, user=user, team=team).send(stack).status == 200
+    assert jobs_of(world, one) == [], "neither the asker nor a stranger"
+    pressed = ask.press(stack, approval)
+    assert pressed.send(stack).status == 200
+    assert pressed.send(stack).status == 200
+    world.rest()
+    [job] = jobs_of(world, one)
+    turned(world, one, job["work"]["rotation"])
+    assert approval == job["request"] == job["work"]["rotation"]
+    [granted] = [e["data"] for e in world.events("keywheel.approval.granted")]
+    assert (granted["requested_by"], granted["approved_by"]) == (
+        f"slack:{ask.TEAM}/{ask.ALICE}", f"slack:{ask.TEAM}/{ask.BOB}")
+    assert len(world.events("keywheel.approval.requested")) == 1
+
+    system = ask.rotate(stack, one.name).send(stack)
+    assert system.status == 403 and "second person" in system.json["detail"], "a system cannot be approved"
+
+
+def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:
+    stack = world.stack
+    status = ask.command(stack, "status").send(stack).json["text"]
+    assert "`slack`: key" in status and "others" not in status
+    assert "`by-hand`: current, but not stored by Keywheel" in ask.command(stack, "status by-hand").send(stack).json["text"]
+    assert "due about" in ask.command(stack, "plan").send(stack).json["text"]
+    assert "/keywheel rotate" in ask.command(stack, "help").send(stack).json["text"]
+    stranger = ask.command(stack, "status", user=ask.MALLORY).send(stack)
+    assert "does not let you" in stranger.json["text"] and "slack" not in stranger.json["text"].replace("/keywheel", "")
+
+
+def test_what_cannot_be_turned_is_said_before_it_is_queued(world: World) -> None:
+    answer = ask.rotate(world.stack, "by-hand").send(world.stack)
+    assert answer.status == 409 and "adopt: true" in answer.json["detail"]
+    assert jobs_of(world, world.tenant.credentials["by-hand"]) == []
+
+
+def test_keys_are_turned_without_a_deployment(world: World) -> None:
+    """Both keys are good while one takes over; the function reads the new one when it first meets it."""
+    stack = world.stack
+    new = "whsec_" + "A" * 43 + "="
+    stack.put_webhook_keys({"webhook_keys": {"local": [new, stack.env["KEYWHEEL_LOCAL_WEBHOOK_KEY"]]},
+                            "slack_signing_secret": stack.env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"]})
+    request = ask.rotate(stack, "others", key=new)
+    from keywheel_local.world import until
+    until(lambda: request.send(stack).status == 403, "the new key is known", 30, pause=1)
+    assert ask.rotate(stack, "others").send(stack).status == 403, "signed by the old key, and refused by the manifest"
