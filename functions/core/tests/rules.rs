@@ -11,8 +11,8 @@ use keywheel_core::rotation::plan::{self, Plan, Reason, Trigger, Work};
 use keywheel_core::rotation::proof::{Proof, Verdict};
 use keywheel_core::rotation::retire::{Standing, standing};
 use keywheel_core::rotation::{
-    Call, Key, Label, Next, Policy, Principal, Replaces, Reply, Rotate, Scope, SecretState,
-    SecretView, SignIn, Stop, Terms, Try, Until, rotate,
+    Call, Key, Label, Next, Policy, Principal, Replaces, Reply, RetireWhen, Rotate, Scope,
+    SecretState, SecretView, SignIn, Stop, Terms, Try, Until, rotate,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -45,6 +45,7 @@ fn terms() -> Terms {
             rotate_before: TimeDelta::days(30),
             lifetime: TimeDelta::days(180),
             overlap: TimeDelta::hours(24),
+            retire: RetireWhen::AfterOverlap,
             settle: TimeDelta::seconds(60),
             adopt: false,
             promote_when_blocked: false,

@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
-use crate::http::Backoff;
+use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, ValueFacts};
+use crate::rotation::finding::Finding;
 use crate::rotation::names::display_name;
-use crate::rotation::{Call, Event, Label, Next, Principal, Reply, Terms, Try};
+use crate::rotation::{Call, Event, Label, LastUses, Next, Principal, Reply, Terms, Try};
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
 
@@ -123,6 +124,7 @@ impl<'a> Hands<'a> {
                 }
             }
             Call::SignIn { key } => self.sign_in(*key).await?,
+            Call::ReadLastUses => Reply::LastUses(self.last_uses().await?),
             Call::Wait(pause) => {
                 let pause = pause.to_std().unwrap_or_default();
                 if Instant::now() + pause >= self.deadline {
@@ -306,6 +308,19 @@ impl<'a> Hands<'a> {
         }
     }
 
+    /// `None` where the report is not to be had: then it proves nothing.
+    async fn last_uses(&self) -> Result<Option<LastUses>, EngineError> {
+        let options = CallOptions::until(self.deadline);
+        match self.engine.graph.last_uses(self.credential.application, &options).await {
+            Ok(uses) => Ok(Some(uses)),
+            Err(failure) if failure.retry() == Retry::Never => {
+                warn!(credential = %self.credential.name, %failure, "no report of last sign-ins");
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
     fn format_error(&self, source: crate::manifest::FormatError) -> EngineError {
         EngineError::Format { credential: self.credential.name.clone(), source }
     }
@@ -328,6 +343,10 @@ impl<'a> Hands<'a> {
             Event::Removed { version, key } => {
                 (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
             }
+            Event::NotFound { version, key } => {
+                let name = Finding::KeyNotFound(*key).name().to_owned();
+                (EventType::Finding(name), version.clone(), *key, None)
+            }
         };
         let subject =
             version.as_ref().map_or_else(|| self.terms.scope.to_string(), ToString::to_string);
@@ -339,6 +358,9 @@ impl<'a> Hands<'a> {
         data.key = Some(key);
         data.requested_by = Some(self.asked.by.to_owned());
         data.request = self.asked.request;
+        if matches!(event, Event::NotFound { .. }) {
+            data.reason = Some(Finding::KeyNotFound(key).explanation());
+        }
         data.graph_request_id =
             client_request_id.and_then(|_| self.graph_requests.get(&key).cloned());
         data.client_request_id = client_request_id;

@@ -7,12 +7,14 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::hands::{Asked, Hands};
+use super::sweep::Seen;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
 use crate::ids::{RotationId, VersionId};
 use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
+use crate::rotation::finding::Finding;
 use crate::rotation::retire::Target;
 use crate::rotation::{
     Replaces, Resolve, Retire, Rotate, SecretState, Stop, Terms, Until, resolve, retire, rotate,
@@ -167,6 +169,7 @@ impl Engine {
                     Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
                 Ok(match outcome {
                     resolve::Outcome::Removed => Came::Out("removed"),
+                    resolve::Outcome::Gone => Came::Out("gone already, by another hand"),
                     resolve::Outcome::Named => Came::Out("a version names it"),
                     resolve::Outcome::NotYet => Came::Out("too young"),
                     resolve::Outcome::Stopped(stop) => Came::Stopped(stop),
@@ -190,6 +193,7 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Came, EngineError> {
         let terms = self.removal_terms(credential).await?;
+        let key = target.key;
         let this = Retire::new(terms.clone(), target, now);
         let asked = Asked { by: &job.requested_by, request: job.request };
         let hands = Hands::new(self, credential, &terms, asked, deadline);
@@ -197,9 +201,34 @@ impl Engine {
             retire::Outcome::Removed => Came::Out("removed"),
             retire::Outcome::ClockStarted => Came::Out("the clock of its overlap runs from now"),
             retire::Outcome::NotYet => Came::Out("not yet"),
+            retire::Outcome::InUse(last) => {
+                self.found(job, Finding::KeyInUse(key, last), deadline).await?;
+                Came::Out("still in use")
+            }
+            retire::Outcome::UseUnknown => {
+                self.found(job, Finding::LastUseUnknown(key), deadline).await?;
+                Came::Out("it cannot be told whether it is still in use")
+            }
+            // Its record is part of the try: it comes before the labels go.
+            retire::Outcome::NotFound => Came::Out("not found"),
             retire::Outcome::Nothing => Came::Out("nothing left to do"),
             retire::Outcome::Stopped(stop) => Came::Stopped(stop),
         })
+    }
+
+    /// Reports what a job found and leaves to people.
+    async fn found(
+        &self,
+        job: &Job,
+        finding: Finding,
+        deadline: Instant,
+    ) -> Result<(), EngineError> {
+        let (credential, application) = (Some(job.credential.clone()), job.application);
+        let seen = Seen { credential, application, display_name: None, finding };
+        let mut event = seen.event(self.graph.now());
+        event.data.requested_by = Some(job.requested_by.clone());
+        event.data.request = job.request;
+        Ok(self.bus.put(&[event], deadline).await?)
     }
 
     /// `revoke_old: now`: the replaced version's key goes at once, because somebody asked for it.

@@ -42,6 +42,12 @@ impl Operation {
         Self { name, object, effect: Effect::Repeatable, permission: "Application.Read.All" }
     }
 
+    pub(super) fn report(name: &'static str, object: &'static str) -> Self {
+        let permission =
+            "AuditLog.Read.All (and Directory.Read.All, which Microsoft names beside it)";
+        Self { name, object: object.to_owned(), effect: Effect::Repeatable, permission }
+    }
+
     pub(super) fn write(name: &'static str, object: String) -> Self {
         let permission = "Application.ReadWrite.OwnedBy (and make Keywheel an owner), or Application.ReadWrite.All";
         Self { name, object, effect: Effect::Repeatable, permission }

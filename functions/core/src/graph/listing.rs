@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::exchange::Operation;
-use super::{Application, CallOptions, Graph, GraphError, KeyOn, ServicePrincipal};
-use crate::ids::AppId;
+use super::{Application, Belonging, CallOptions, Graph, GraphError, KeyOn, ServicePrincipal};
+use crate::ids::{AppId, ObjectId};
 
 /// The most that Graph gives at once.
 const PAGE: &str = "999";
@@ -43,7 +43,7 @@ impl Detail {
 
 /// Where a listing goes on (`@odata.nextLink`); always at the Graph that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageLink(Url);
+pub struct PageLink(pub(super) Url);
 
 impl fmt::Display for PageLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,7 +131,28 @@ impl Graph {
             Some(link) => link.0.clone(),
             None => self.url(on.collection(), &[("$top", PAGE), ("$select", &detail.select(on))]),
         };
-        self.page(on, url, options).await
+        let operation = Operation::read("list", on.collection().to_owned());
+        self.page(&operation, url, options).await
+    }
+
+    /// The application that each of these objects is or belongs to, by the objects' own ids.
+    pub async fn objects_by_id(
+        &self,
+        on: KeyOn,
+        ids: &[ObjectId],
+        options: &CallOptions,
+    ) -> Result<Vec<Belonging>, GraphError> {
+        let operation = Operation::read("list", on.collection().to_owned());
+        let mut found = Vec::new();
+        for some in ids.chunks(IN) {
+            let ids: Vec<String> = some.iter().map(|id| format!("'{id}'")).collect();
+            let filter = format!("id in ({})", ids.join(","));
+            let options = options.further(&filter);
+            let query = [("$filter", filter.as_str()), ("$select", "id,appId,displayName,tags")];
+            let url = self.url(on.collection(), &query);
+            found.extend(self.page(&operation, url, &options).await?.items);
+        }
+        Ok(found)
     }
 
     async fn by_app_ids<T: DeserializeOwned>(
@@ -142,6 +163,7 @@ impl Graph {
         options: &CallOptions,
     ) -> Result<Vec<T>, GraphError> {
         let select = detail.select(on);
+        let operation = Operation::read("list", on.collection().to_owned());
         let mut found = Vec::new();
         for some in apps.chunks(IN) {
             let ids: Vec<String> = some.iter().map(|app| format!("'{app}'")).collect();
@@ -151,7 +173,7 @@ impl Graph {
                 self.url(on.collection(), &[("$filter", &filter), ("$select", &select)]),
             ));
             while let Some(PageLink(url)) = next {
-                let page = self.page(on, url, &options).await?;
+                let page = self.page(&operation, url, &options).await?;
                 found.extend(page.items);
                 next = page.next;
                 options = options.further("next");
@@ -160,15 +182,14 @@ impl Graph {
         Ok(found)
     }
 
-    async fn page<T: DeserializeOwned>(
+    pub(super) async fn page<T: DeserializeOwned>(
         &self,
-        on: KeyOn,
+        operation: &Operation,
         url: Url,
         options: &CallOptions,
     ) -> Result<Page<T>, GraphError> {
-        let operation = Operation::read("list", on.collection().to_owned());
-        let wire: Wire<T> = self.read(&operation, url.clone(), options).await?;
-        let malformed = |why| Err(GraphError::malformed(&operation, options, why));
+        let wire: Wire<T> = self.read(operation, url.clone(), options).await?;
+        let malformed = |why| Err(GraphError::malformed(operation, options, why));
         let next = match wire.next.map(|link| self.page_link(&link)) {
             None => None,
             Some(None) => return malformed("its nextLink leads elsewhere"),

@@ -7,6 +7,7 @@ mod error;
 mod exchange;
 mod listing;
 mod passwords;
+mod reports;
 mod wire;
 
 use std::fmt;
@@ -28,7 +29,8 @@ use crate::rotation::observed::Principal;
 pub use error::{GraphError, Kind};
 pub use listing::{Detail, Page, PageLink};
 pub use passwords::{Added, Removed};
-pub use wire::{Application, Certificate, ServicePrincipal};
+pub use reports::DirectoryAudit;
+pub use wire::{Application, Belonging, Certificate, ServicePrincipal};
 
 use exchange::Operation;
 
@@ -198,11 +200,15 @@ impl Graph {
         }
     }
 
-    /// An address below this Graph's `/v1.0`; it is made of our own words and of typed ids.
+    /// An address below this Graph's `/v1.0` (or another version); it is made of our own words and of typed ids.
     fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
+        self.url_of("v1.0", path, query)
+    }
+
+    fn url_of(&self, version: &str, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.root.clone();
         let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/v1.0/{path}"));
+        url.set_path(&format!("{base}/{version}/{path}"));
         if !query.is_empty() {
             let pairs: Vec<String> =
                 query.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -44,6 +44,20 @@ impl OfApp for Identified {
     }
 }
 
+/// An application or service principal, as far as it says of which application it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Belonging {
+    /// `id`.
+    pub id: ObjectId,
+    /// `appId`.
+    pub app_id: AppId,
+    /// `displayName`.
+    pub display_name: Option<String>,
+    /// `tags`.
+    pub tags: Vec<String>,
+}
+
 /// `microsoft.graph.passwordCredential`, as listed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,7 +97,9 @@ pub(super) fn keys(listed: Vec<PasswordCredential>) -> Vec<Key> {
 
 /// A time of Graph's. Its type ends with the year 9999, ours much later: what lies beyond is moved to the end,
 /// so that the rules may add a life to any time without overflow.
-fn read_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub(super) fn read_time<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
     const FIRST: i64 = -62_135_596_800;
     const LAST: i64 = 253_402_300_799;
     let within = |at: DateTime<Utc>| match at.timestamp() {

@@ -14,6 +14,7 @@ use super::names::{self, NameError, SecretName, SecretPattern};
 use super::problem::{Problems, stranger, suggest};
 use super::tree::Node;
 use super::{KeyOn, Trigger};
+use crate::rotation::RetireWhen;
 
 wire! {
     /// A Keywheel manifest: which Entra client secrets are rotated, where they are kept, and how.
@@ -99,6 +100,8 @@ wire! {
         optional shortest_lifetime: Lasting<TWO_YEARS>,
         /// How long the old key lives on after the new one is current (default: 24h).
         optional overlap: Lasting<TWO_YEARS>,
+        /// When the old key goes: once the overlap is over, or only once it is also seen unused (default: after-overlap).
+        optional retire: RetireWhen,
         /// How long sign-ins with a new secret must succeed before it counts as proved (default: 60s; at most 4m).
         optional settle: Lasting<FOUR_MINUTES>,
         /// Whether a sign-in that only Conditional Access blocked counts as a success (default: false).
@@ -249,6 +252,7 @@ macro_rules! decode_words {
 decode_words!(KeyOn, "place for a key", "application" => Self::Application, "servicePrincipal" => Self::ServicePrincipal);
 decode_words!(Trigger, "trigger", "sweep" => Self::Sweep, "native" => Self::Native);
 decode_words!(Approval, "approval", "none" => Self::None, "required" => Self::Required);
+decode_words!(RetireWhen, "time to retire a key", "after-overlap" => Self::AfterOverlap, "when-unused" => Self::WhenUnused);
 decode_words!(FormatName, "format",
     "json" => Self::Json, "sdk-auth" => Self::SdkAuth, "env" => Self::Env,
     "dstack" => Self::Dstack, "raw" => Self::Raw, "template" => Self::Template,

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::last_use::LastUses;
 use super::names::Label;
 use super::observed::{Principal, SecretState};
 use crate::ids::{KeyId, RotationId, VersionId};
@@ -58,6 +59,8 @@ pub enum Call {
         /// The key.
         key: KeyId,
     },
+    /// Graph's report of the last sign-in with each key of the application.
+    ReadLastUses,
     /// Nothing, for a while.
     Wait(TimeDelta),
     /// `PutEvents`, accepted.
@@ -77,6 +80,7 @@ impl Call {
             Self::PutValue { .. } => "PutSecretValue",
             Self::MoveLabel { .. } => "UpdateSecretVersionStage",
             Self::SignIn { .. } => "sign in",
+            Self::ReadLastUses => "list sign-in activities",
             Self::Wait(_) => "wait",
             Self::Emit(_) => "PutEvents",
         }
@@ -101,6 +105,8 @@ impl Reply {
             Self::Taken => "taken",
             Self::Moved => "moved",
             Self::SignIn(SignIn::Accepted) => "accepted",
+            Self::LastUses(Some(_)) => "a report",
+            Self::LastUses(None) => "no report",
             Self::Refused | Self::SignIn(_) => "refused",
             Self::Waited => "waited",
             Self::Emitted => "emitted",
@@ -140,6 +146,8 @@ pub enum Reply {
     Refused,
     /// To `SignIn`.
     SignIn(SignIn),
+    /// To `ReadLastUses`; `None`: the report may not be read, or is not there.
+    LastUses(Option<LastUses>),
     /// To `Wait`.
     Waited,
     /// To `Emit`.
@@ -197,6 +205,14 @@ pub enum Event {
     /// `keywheel.key.removed`.
     Removed {
         /// The version that held it, if one did.
+        version: Option<VersionId>,
+        /// The key.
+        key: KeyId,
+    },
+    /// `keywheel.finding.key_not_found`: a key that was to be removed is not where it should be, and was not
+    /// removed by Keywheel.
+    NotFound {
+        /// The version that holds its secret, if one does.
         version: Option<VersionId>,
         /// The key.
         key: KeyId,

@@ -24,6 +24,12 @@ pub enum Finding {
     ExpiringCertificate(KeyId, DateTime<Utc>),
     /// `trigger: native`, and Secrets Manager's schedule is late.
     NativeRotationLate(KeyId, DateTime<Utc>),
+    /// `retire: when-unused`: an old key is out of its overlap, and somebody still signs in with it.
+    KeyInUse(KeyId, DateTime<Utc>),
+    /// `retire: when-unused`: whether an old key is still used cannot be told.
+    LastUseUnknown(KeyId),
+    /// An old key that was to be removed is not there, and was not removed by us.
+    KeyNotFound(KeyId),
 }
 
 impl Finding {
@@ -37,6 +43,9 @@ impl Finding {
             Self::ExpiringKey(..) => "expiring-key",
             Self::ExpiringCertificate(..) => "expiring-certificate",
             Self::NativeRotationLate(..) => "native-rotation-late",
+            Self::KeyInUse(..) => "key_in_use",
+            Self::LastUseUnknown(_) => "last_use_unknown",
+            Self::KeyNotFound(_) => "key_not_found",
         }
     }
 
@@ -49,7 +58,10 @@ impl Finding {
             | Self::LifetimeOverPolicy(key)
             | Self::ExpiringKey(key, _)
             | Self::ExpiringCertificate(key, _)
-            | Self::NativeRotationLate(key, _) => Some(*key),
+            | Self::NativeRotationLate(key, _)
+            | Self::KeyInUse(key, _)
+            | Self::LastUseUnknown(key)
+            | Self::KeyNotFound(key) => Some(*key),
         }
     }
 }
@@ -78,6 +90,17 @@ impl Finding {
                 "expires on {}, and Secrets Manager's rotation schedule has not replaced it; check the schedule",
                 at.date_naive()
             ),
+            Self::KeyInUse(_, last) => format!(
+                "its overlap is over, but somebody signed in with it on {last}, so it is not removed; \
+                 have its users read the secret anew, or rotate with `revoke_old: now`"
+            ),
+            Self::LastUseUnknown(_) => "its overlap is over, but Entra's report of sign-ins cannot be read or is not \
+                 up to date, so it is not removed; grant Keywheel AuditLog.Read.All, or say `retire: after-overlap`"
+                .into(),
+            Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
+                 and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
+                 lives where that pointed before: remove it there"
+                .into(),
         }
     }
 }

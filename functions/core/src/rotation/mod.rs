@@ -14,6 +14,8 @@
 
 pub mod calls;
 pub mod finding;
+pub mod foreign_change;
+pub mod last_use;
 pub mod names;
 pub mod observed;
 pub mod plan;
@@ -29,9 +31,10 @@ pub mod watch;
 use chrono::TimeDelta;
 
 pub use calls::{Call, Event, Next, Reply, SignIn, Try};
+pub use last_use::LastUses;
 pub use names::{Label, Scope};
 pub use observed::{Key, Principal, SecretState, SecretView};
-pub use policy::Policy;
+pub use policy::{Policy, RetireWhen};
 pub use resolve::Resolve;
 pub use retire::Retire;
 pub use rotate::{Replaces, Rotate, Until};

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::ids::{KeyId, RotationId};
+use crate::ids::{KeyId, ObjectId, RotationId};
 
 const PREFIX: &str = "keywheel";
 
@@ -82,6 +82,9 @@ pub enum Label {
     Since(DateTime<Utc>),
     /// `keywheel:void:<epoch seconds>`: the version was given up then and must never become current.
     Void(DateTime<Utc>),
+    /// `keywheel:removing:<object>:<keyId>`: the key was seen on that object, and is about to be removed there.
+    /// Whoever finds it gone afterwards knows by whom.
+    Removing(ObjectId, KeyId),
     /// Somebody else's.
     Other(String),
 }
@@ -98,6 +101,10 @@ impl Label {
         let known = text.strip_prefix("keywheel:").and_then(|rest| {
             if let Some(key) = rest.strip_prefix("key:") {
                 return key.parse().ok().map(Self::Key);
+            }
+            if let Some(what) = rest.strip_prefix("removing:") {
+                let (object, key) = what.split_once(':')?;
+                return Some(Self::Removing(object.parse().ok()?, key.parse().ok()?));
             }
             let (kind, seconds) = rest.split_once(':')?;
             let at = DateTime::from_timestamp(seconds.parse().ok()?, 0).filter(within)?;
@@ -127,6 +134,7 @@ impl fmt::Display for Label {
             Self::Key(key) => write!(f, "keywheel:key:{key}"),
             Self::Since(at) => write!(f, "keywheel:since:{}", at.timestamp()),
             Self::Void(at) => write!(f, "keywheel:void:{}", at.timestamp()),
+            Self::Removing(object, key) => write!(f, "keywheel:removing:{object}:{key}"),
             Self::Other(text) => f.write_str(text),
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::resolve::unnamed_due;
-use super::retire::{Standing, Target, standing};
+use super::retire::{Standing, Target, ripe, standing};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, RotationId, VersionId};
@@ -266,7 +266,8 @@ fn plan_removals(
                 .is_some_and(|due| now >= due)
                 .then_some(Work::Resolve { rotation, key: key.key_id });
         }
-        let over = since.is_some_and(|at| now >= at + terms.policy.overlap + CLOCK_SLACK);
+        let over = since.map(|at| ripe(at + terms.policy.overlap + CLOCK_SLACK, &terms.policy));
+        let over = over.is_some_and(|due| now >= due);
         (over && terms.policy.retire_keys.contains(&key.key_id))
             .then_some(Work::Retire(Target { version: None, key: key.key_id }))
     });
@@ -284,7 +285,8 @@ fn retire_due(
     let due = match standing(view, version, terms.policy.overlap) {
         Standing::InUse => false,
         Standing::PastUnknown => true,
-        Standing::Past(at) | Standing::Void(at) => now >= at,
+        Standing::Past(over) => now >= ripe(over, &terms.policy),
+        Standing::Void(at) => now >= at,
         Standing::Unclaimed => principal
             .key(key)
             .and_then(|key| key.start)

@@ -4,17 +4,20 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calls::{Call, Event, Next, Reply, Try};
+use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::retire::current_key_absent;
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
-use crate::ids::{KeyId, RotationId};
+use crate::ids::{KeyId, ObjectId, RotationId};
 
 /// How resolving a key came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// The key is gone.
     Removed,
+    /// It is not there, and was not removed by us.
+    Gone,
     /// A version names it after all.
     Named,
     /// It is too young: the try that minted it may still be alive.
@@ -52,15 +55,25 @@ pub struct Resolve {
 enum State {
     Describe,
     ReadPrincipal,
-    /// The try that minted the key may not have lived to say so.
-    EmitMinted {
-        present: bool,
-    },
+    /// Written before the key goes: whoever finds it gone would not know by whom.
+    Intend(ObjectId),
     /// The last look before the key goes: have the labels changed since they were read?
     LookAgain,
-    Remove,
-    EmitRemoved,
+    /// The key is not there. Has another try removed it since the labels were read?
+    LookForIntent,
+    /// The try that minted the key may not have lived to say so.
+    EmitMinted(End),
+    End(End),
+    TakeOff(Label),
     Done(Outcome),
+}
+
+/// What becomes of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum End {
+    Remove,
+    RecordRemoved,
+    Nothing,
 }
 
 impl Resolve {
@@ -96,15 +109,56 @@ impl Resolve {
             return stop(Stop::OwnKey);
         }
         let Some(key) = key else {
-            return State::EmitMinted { present: false };
+            return self.absent(principal.object_id);
         };
         if key.minted_by(&self.terms.scope) != Some(self.rotation) {
             return stop(Stop::ForeignKey);
         }
         match unnamed_due(&self.view, key, self.terms.policy.overlap) {
-            Some(due) if now >= due => State::LookAgain,
+            Some(due) if now >= due => self.intend(principal.object_id),
             _ => State::Done(Outcome::NotYet),
         }
+    }
+
+    fn intent(&self, object: ObjectId) -> Label {
+        Label::Removing(object, self.key)
+    }
+
+    /// No version holds the key's secret, so the intent stands on the current one.
+    fn intend(&self, object: ObjectId) -> State {
+        let written = self.view.holder(&self.intent(object)).is_some();
+        if written || self.view.current().is_none() {
+            State::LookAgain
+        } else {
+            State::Intend(object)
+        }
+    }
+
+    fn intended(&mut self, object: ObjectId) -> State {
+        let label = self.intent(object);
+        let current = self.view.current().cloned();
+        let labels = current.and_then(|current| self.view.versions.get_mut(&current));
+        labels.map(|labels| labels.insert(label));
+        State::LookAgain
+    }
+
+    /// Before the first version there is none to write an intent on: then it counts that a sweep saw the key.
+    fn absent(&self, object: ObjectId) -> State {
+        let ours = self.view.holder(&self.intent(object)).is_some();
+        if ours || self.view.current().is_none() {
+            State::EmitMinted(End::RecordRemoved)
+        } else {
+            State::LookForIntent
+        }
+    }
+
+    /// After the record nobody needs to know any more whose doing it was.
+    fn take_off(&self) -> State {
+        let mut every = self.view.versions.values().flatten();
+        let of_key = |label: &&Label| matches!(label, Label::Removing(_, key) if *key == self.key);
+        every
+            .find(of_key)
+            .map_or(State::Done(Outcome::Removed), |label| State::TakeOff(label.clone()))
     }
 
     /// Beside a current version its key must be there. Before the first one, nobody was given any key, but
@@ -129,15 +183,26 @@ impl Try for Resolve {
 
     fn next(&self) -> Next<Outcome> {
         Next::Call(match &self.state {
-            State::Describe | State::LookAgain => Call::DescribeSecret,
+            State::Describe | State::LookAgain | State::LookForIntent => Call::DescribeSecret,
             State::ReadPrincipal => Call::ReadPrincipal,
-            State::EmitMinted { .. } => {
+            State::Intend(object) => Call::MoveLabel {
+                label: self.intent(*object),
+                to: self.view.current().cloned(),
+                from: None,
+            },
+            State::EmitMinted(_) => {
                 Call::Emit(Event::Minted { rotation: self.rotation, key: self.key })
             }
-            State::Remove => Call::RemovePassword { key: self.key },
-            State::EmitRemoved => {
+            State::End(End::Remove) => Call::RemovePassword { key: self.key },
+            State::End(End::RecordRemoved) => {
                 Call::Emit(Event::Removed { version: Some(self.rotation.into()), key: self.key })
             }
+            State::End(End::Nothing) => return Next::Done(Outcome::Gone),
+            State::TakeOff(label) => Call::MoveLabel {
+                label: label.clone(),
+                to: None,
+                from: self.view.holder(label).cloned(),
+            },
             State::Done(outcome) => return Next::Done(*outcome),
         })
     }
@@ -149,14 +214,23 @@ impl Try for Resolve {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
+            (State::Intend(object), Reply::Moved) => self.intended(object),
             (State::LookAgain, Reply::Secret(SecretState::Present(view))) if view == self.view => {
-                State::EmitMinted { present: true }
+                State::EmitMinted(End::Remove)
             }
-            (State::LookAgain, Reply::Secret(_)) => State::Describe,
-            (State::EmitMinted { present: true }, Reply::Emitted) => State::Remove,
-            (State::EmitMinted { present: false }, Reply::Emitted)
-            | (State::Remove, Reply::Removed) => State::EmitRemoved,
-            (State::EmitRemoved, Reply::Emitted) => State::Done(Outcome::Removed),
+            (State::LookForIntent, Reply::Secret(SecretState::Present(view)))
+                if view == self.view =>
+            {
+                State::EmitMinted(End::Nothing)
+            }
+            // Another try was faster, or the labels have changed since.
+            (State::Intend(_), Reply::Refused)
+            | (State::LookAgain | State::LookForIntent, Reply::Secret(_)) => State::Describe,
+            (State::EmitMinted(end), Reply::Emitted) => State::End(end),
+            (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
+            (State::End(End::RecordRemoved), Reply::Emitted) => self.take_off(),
+            // Refused: the label is off already.
+            (State::TakeOff(_), _) => State::Done(Outcome::Removed),
             _ => State::Done(Outcome::NotYet),
         };
         self

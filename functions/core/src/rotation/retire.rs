@@ -3,12 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calls::{Call, Event, Next, Reply, Try};
+use super::last_use::{LastUses, Verdict, judge, watch};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::stop::Stop;
 use super::tail::Tail;
-use super::{CLOCK_SLACK, Terms, VOID_FOR};
-use crate::ids::{KeyId, RotationId, VersionId};
+use super::{CLOCK_SLACK, Policy, RetireWhen, Terms, VOID_FOR};
+use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
 
 /// Which key is to go, and where its secret lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +29,12 @@ pub enum Outcome {
     ClockStarted,
     /// It is too early, or a rotation is under way on it.
     NotYet,
+    /// Its overlap is over, but somebody signed in with it, last at this time.
+    InUse(DateTime<Utc>),
+    /// Its overlap is over, but whether it is still used cannot be told.
+    UseUnknown,
+    /// It is not where it should be, and was not removed by us; its version carries no label of ours.
+    NotFound,
     /// There is nothing to retire any more.
     Nothing,
     /// It must not be removed, or not now.
@@ -90,6 +97,11 @@ pub fn standing(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> S
     }
 }
 
+/// When a key may go whose overlap is over at this time.
+pub fn ripe(over: DateTime<Utc>, policy: &Policy) -> DateTime<Utc> {
+    over + watch(policy)
+}
+
 /// One try at retiring a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Retire {
@@ -98,6 +110,8 @@ pub struct Retire {
     /// `revoke_old: now`: somebody asked for it, the overlap is not waited for.
     now: bool,
     view: SecretView,
+    /// When the overlap was over, where the key must have been unused since.
+    over: Option<DateTime<Utc>>,
     state: State,
 }
 
@@ -112,22 +126,39 @@ enum State {
         at: DateTime<Utc>,
     },
     ReadPrincipal,
+    ReadLastUses(ObjectId),
+    /// Written before the key goes: whoever finds it gone would not know by whom.
+    Intend(ObjectId),
     LookAgain,
+    /// The key is not there. Has another try removed it since the labels were read?
+    LookForIntent,
     /// The try that stored a version that was never current may not have lived to say what it minted.
     EmitMinted {
         rotation: RotationId,
-        present: bool,
+        then: End,
     },
-    Remove,
-    Emit,
-    TakeOff(Vec<Label>),
+    End(End),
+    TakeOff {
+        labels: Vec<Label>,
+        outcome: Outcome,
+    },
     Done(Outcome),
+}
+
+/// What becomes of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum End {
+    Remove,
+    /// It is gone, by this try or by one that was cut off before it could say so.
+    RecordRemoved,
+    RecordNotFound,
 }
 
 impl Retire {
     /// A try. With `now`, a key that was current is removed without waiting for the overlap.
     pub fn new(terms: Terms, target: Target, now: bool) -> Self {
-        Self { terms, target, now, view: SecretView::default(), state: State::Describe }
+        let view = SecretView::default();
+        Self { terms, target, now, view, over: None, state: State::Describe }
     }
 
     fn stop(stop: Stop) -> State {
@@ -160,13 +191,20 @@ impl Retire {
         }
     }
 
-    fn version_due(&self, version: &VersionId, now: DateTime<Utc>) -> State {
+    fn version_due(&mut self, version: &VersionId, now: DateTime<Utc>) -> State {
         match self.view.key_of(version) {
             Some(key) if key == self.target.key => {}
-            // An earlier try was cut off between its last two labels.
-            None if self.view.void(version).is_some() => return self.after_emit(),
+            // An earlier try was cut off between its last labels.
+            None if self
+                .labels_to_take_off()
+                .iter()
+                .any(|label| !matches!(label, Label::Key(_))) =>
+            {
+                return self.take_all_off(Outcome::Removed);
+            }
             _ => return State::Done(Outcome::Nothing),
         }
+        self.over = None;
         let due = match standing(&self.view, version, self.terms.policy.overlap) {
             Standing::InUse => return State::Done(Outcome::NotYet),
             Standing::Unclaimed => {
@@ -174,21 +212,32 @@ impl Retire {
             }
             Standing::Past(_) | Standing::PastUnknown if self.now => now,
             Standing::PastUnknown => return State::Since(now),
-            Standing::Past(due) | Standing::Void(due) => due,
+            Standing::Past(over) => self.ripe(over),
+            // Nobody was ever given it.
+            Standing::Void(due) => due,
         };
         if now < due { State::Done(Outcome::NotYet) } else { State::ReadPrincipal }
     }
 
+    fn ripe(&mut self, over: DateTime<Utc>) -> DateTime<Utc> {
+        self.over = (self.terms.policy.retire == RetireWhen::WhenUnused).then_some(over);
+        ripe(over, &self.terms.policy)
+    }
+
     /// A foreign key goes only by name, and only once our own successor is older than the overlap.
-    fn named_due(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> State {
+    fn named_due(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> State {
         if !self.terms.policy.retire_keys.contains(&self.target.key) {
             return Self::stop(Stop::ForeignKey);
         }
         if self.view.named_keys().contains(&self.target.key) {
             return State::Done(Outcome::NotYet);
         }
-        let due = since + self.terms.policy.overlap + CLOCK_SLACK;
-        if now < due && !self.now { State::Done(Outcome::NotYet) } else { State::ReadPrincipal }
+        self.over = None;
+        if self.now {
+            return State::ReadPrincipal;
+        }
+        let due = self.ripe(since + self.terms.policy.overlap + CLOCK_SLACK);
+        if now < due { State::Done(Outcome::NotYet) } else { State::ReadPrincipal }
     }
 
     fn on_principal(&self, principal: Option<&Principal>, now: DateTime<Utc>) -> State {
@@ -202,8 +251,12 @@ impl Retire {
             return Self::stop(Stop::OwnKey);
         }
         let Some(key) = principal.key(self.target.key) else {
+            let intent = self.intent(principal.object_id);
             // Removed by an earlier try that was cut off before it could say so.
-            return self.remove(false);
+            return match self.view.holder(&intent) {
+                Some(_) => self.end(End::RecordRemoved),
+                None => State::LookForIntent,
+            };
         };
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
@@ -219,20 +272,63 @@ impl Retire {
         if self.promoted_by_hand(key) && !self.now {
             return State::Since(now);
         }
+        match self.over {
+            Some(_) => State::ReadLastUses(principal.object_id),
+            None => self.intend(principal.object_id),
+        }
+    }
+
+    fn on_last_uses(&self, uses: Option<&LastUses>, object: ObjectId, now: DateTime<Utc>) -> State {
+        let current = self.view.current().and_then(|current| self.view.key_of(current));
+        let (Some(uses), Some(current), Some(over)) = (uses, current, self.over) else {
+            return State::Done(Outcome::UseUnknown);
+        };
+        match judge(uses, self.target.key, current, over, &self.terms.policy, now) {
+            Verdict::Unused => self.intend(object),
+            Verdict::InUse(last) => State::Done(Outcome::InUse(last)),
+            Verdict::Unknown => State::Done(Outcome::UseUnknown),
+        }
+    }
+
+    fn intent(&self, object: ObjectId) -> Label {
+        Label::Removing(object, self.target.key)
+    }
+
+    fn intend(&self, object: ObjectId) -> State {
+        match self.view.holder(&self.intent(object)) {
+            Some(_) => State::LookAgain,
+            None => State::Intend(object),
+        }
+    }
+
+    /// The version that the intent is written on: a foreign key has none of its own.
+    fn intent_on(&self) -> Option<VersionId> {
+        self.target.version.clone().or_else(|| self.view.current().cloned())
+    }
+
+    fn intended(&mut self, object: ObjectId) -> State {
+        let label = self.intent(object);
+        let version = self.intent_on().and_then(|id| self.view.versions.get_mut(&id));
+        version.map(|labels| labels.insert(label));
         State::LookAgain
     }
 
     /// The last look: the labels were read before Graph was, and Graph may have taken its time.
     fn look_again(&self, view: &SecretView) -> State {
-        if *view == self.view { self.remove(true) } else { State::Describe }
+        if *view == self.view { self.end(End::Remove) } else { State::Describe }
     }
 
-    fn remove(&self, present: bool) -> State {
+    /// Nobody wrote down that the key was seen here: perhaps it never was, and lives where the manifest pointed
+    /// before. It must not pass for removed.
+    fn look_for_intent(&self, view: &SecretView) -> State {
+        if *view == self.view { self.end(End::RecordNotFound) } else { State::Describe }
+    }
+
+    fn end(&self, then: End) -> State {
         let never_current = |version: &&VersionId| self.view.since(version).is_none();
         match self.target.version.as_ref().filter(never_current).and_then(VersionId::rotation) {
-            Some(rotation) => State::EmitMinted { rotation, present },
-            None if present => State::Remove,
-            None => State::Emit,
+            Some(rotation) => State::EmitMinted { rotation, then },
+            None => State::End(then),
         }
     }
 
@@ -249,34 +345,36 @@ impl Retire {
 
     /// Until its key's label is off, a later try goes on. `AWSPENDING` goes before that and `void` after it:
     /// a version that has its key's label and is not void may be resumed, and lagging replicas would still
-    /// accept the dead key's secret.
+    /// accept the dead key's secret. What tells that we removed it stays as long as anybody may ask.
     fn labels_to_take_off(&self) -> Vec<Label> {
+        let every = self.view.versions.values().flatten();
+        let intents = every
+            .filter(|label| matches!(label, Label::Removing(_, key) if *key == self.target.key));
+        // Taken from the end.
+        let mut ours: Vec<Label> = intents.cloned().collect();
         let Some(labels) = self.target.version.as_ref().and_then(|id| self.view.versions.get(id))
         else {
-            return Vec::new();
+            return ours;
         };
         let of = |kind: fn(&Label) -> bool| labels.iter().filter(move |label| kind(label)).cloned();
-        // Taken from the end.
-        let mut ours: Vec<Label> = of(|label| matches!(label, Label::Void(_))).collect();
+        ours.extend(of(|label| matches!(label, Label::Void(_))));
         ours.push(Label::Key(self.target.key));
         ours.extend(of(|label| matches!(label, Label::Since(_))));
         ours.extend(of(|label| matches!(label, Label::Previous | Label::Pending)));
         ours
     }
 
-    fn take_off(mut labels: Vec<Label>) -> State {
-        labels.pop();
-        if labels.is_empty() { State::Done(Outcome::Removed) } else { State::TakeOff(labels) }
+    fn take_off(labels: Vec<Label>, outcome: Outcome) -> State {
+        if labels.is_empty() { State::Done(outcome) } else { State::TakeOff { labels, outcome } }
     }
 
-    fn after_emit(&self) -> State {
-        let labels = self.labels_to_take_off();
-        if labels.is_empty() { State::Done(Outcome::Removed) } else { State::TakeOff(labels) }
+    fn take_all_off(&self, outcome: Outcome) -> State {
+        Self::take_off(self.labels_to_take_off(), outcome)
     }
 
     fn call(&self) -> Option<Call> {
         Some(match &self.state {
-            State::Describe | State::LookAgain => Call::DescribeSecret,
+            State::Describe | State::LookAgain | State::LookForIntent => Call::DescribeSecret,
             State::StartClock(tail) => tail.call()?,
             State::Since(at) => Call::MoveLabel {
                 label: Label::Since(*at),
@@ -287,19 +385,26 @@ impl Retire {
                 Call::MoveLabel { label: Label::Void(*at), to: Some(version.clone()), from: None }
             }
             State::ReadPrincipal => Call::ReadPrincipal,
+            State::ReadLastUses(_) => Call::ReadLastUses,
+            State::Intend(object) => {
+                Call::MoveLabel { label: self.intent(*object), to: self.intent_on(), from: None }
+            }
             State::EmitMinted { rotation, .. } => {
                 Call::Emit(Event::Minted { rotation: *rotation, key: self.target.key })
             }
-            State::Remove => Call::RemovePassword { key: self.target.key },
-            State::Emit => Call::Emit(Event::Removed {
-                version: self.target.version.clone(),
-                key: self.target.key,
-            }),
-            State::TakeOff(labels) => Call::MoveLabel {
-                label: labels.last()?.clone(),
-                to: None,
-                from: self.target.version.clone(),
-            },
+            State::End(end) => {
+                let (version, key) = (self.target.version.clone(), self.target.key);
+                match end {
+                    End::Remove => Call::RemovePassword { key },
+                    End::RecordRemoved => Call::Emit(Event::Removed { version, key }),
+                    End::RecordNotFound => Call::Emit(Event::NotFound { version, key }),
+                }
+            }
+            State::TakeOff { labels, .. } => {
+                let label = labels.last()?.clone();
+                let holder = self.view.holder(&label).or(self.target.version.as_ref()).cloned();
+                Call::MoveLabel { label, to: None, from: holder }
+            }
             State::Done(_) => return None,
         })
     }
@@ -340,13 +445,27 @@ impl Try for Retire {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
+            (State::ReadLastUses(object), Reply::LastUses(uses)) => {
+                self.on_last_uses(uses.as_ref(), object, now)
+            }
+            (State::Intend(object), Reply::Moved) => self.intended(object),
+            // Another try was faster.
+            (State::Intend(_), Reply::Refused) => State::Describe,
             (State::LookAgain, Reply::Secret(SecretState::Present(view))) => self.look_again(&view),
-            (State::EmitMinted { present: true, .. }, Reply::Emitted) => State::Remove,
-            (State::EmitMinted { present: false, .. }, Reply::Emitted)
-            | (State::Remove, Reply::Removed) => State::Emit,
-            (State::Emit, Reply::Emitted) => self.after_emit(),
+            (State::LookForIntent, Reply::Secret(SecretState::Present(view))) => {
+                self.look_for_intent(&view)
+            }
+            (State::EmitMinted { then, .. }, Reply::Emitted) => State::End(then),
+            (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
+            (State::End(End::RecordRemoved), Reply::Emitted) => self.take_all_off(Outcome::Removed),
+            (State::End(End::RecordNotFound), Reply::Emitted) => {
+                self.take_all_off(Outcome::NotFound)
+            }
             // Refused: the label is off already.
-            (State::TakeOff(labels), _) => Self::take_off(labels),
+            (State::TakeOff { mut labels, outcome }, _) => {
+                labels.pop();
+                Self::take_off(labels, outcome)
+            }
             _ => State::Done(Outcome::NotYet),
         };
         self

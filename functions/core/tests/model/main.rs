@@ -10,10 +10,13 @@
 mod beside;
 mod label_rules;
 mod lives;
+mod moved;
+mod promises;
 mod refusals;
 mod scenario;
 mod secrets;
 mod tries;
+mod unused;
 mod world;
 
 use keywheel_core::ids::VersionId;

@@ -8,7 +8,7 @@
 use chrono::TimeDelta;
 use keywheel_core::ids::RotationId;
 use keywheel_core::rotation::plan::{Trigger, Work, plan};
-use keywheel_core::rotation::{Call, Next, Replaces, Until, rotate};
+use keywheel_core::rotation::{Call, Next, Replaces, RetireWhen, Until, rotate};
 use stateright::{Model, Property};
 
 pub(crate) use crate::tries::{Actor, Job, Outcome, Running};
@@ -52,7 +52,7 @@ impl Scenario {
 /// Calls that change nothing another try could notice: they need no turn of their own.
 fn is_local(world: &World, call: &Call) -> bool {
     match call {
-        Call::Wait(_) | Call::Emit(_) => true,
+        Call::Wait(_) | Call::Emit(_) | Call::ReadLastUses => true,
         Call::SignIn { .. } => !world.replicas_differ(call),
         _ => false,
     }
@@ -128,6 +128,9 @@ impl State {
         };
         match fate {
             Fate::Answered(replica) => {
+                if let (Call::RemovePassword { key }, true) = (&call, self.is_human(index)) {
+                    self.world.by_hand.insert(*key);
+                }
                 self.stale_left -= u8::from(replica == Replica::Behind);
                 let reply = self.world.carry_out(&call, replica);
                 if let (Call::Wait(time), true) = (&call, self.is_human(index)) {
@@ -162,6 +165,8 @@ impl State {
     pub(crate) fn rest(&self) -> Result<World, String> {
         let mut world = self.world.clone();
         let mut quiet = 0;
+        // A key that is watched goes some days after the last thing that was done.
+        let enough = if world.terms.policy.retire == RetireWhen::WhenUnused { 6 } else { 3 };
         for round in 0..40_u128 {
             world.tick(if quiet == 0 { TimeDelta::minutes(65) } else { TimeDelta::hours(25) });
             let sides = if world.has_aside() { 2 } else { 1 };
@@ -171,7 +176,7 @@ impl State {
                 done += world.aside(side == 1, |world| sweep(world, fresh))?;
             }
             quiet = if done == 0 { quiet + 1 } else { 0 };
-            if quiet == 3 {
+            if quiet == enough {
                 return Ok(world);
             }
         }

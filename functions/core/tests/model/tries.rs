@@ -84,6 +84,8 @@ impl Running {
         if let (Call::SignIn { key }, Reply::SignIn(SignIn::Accepted)) = (call, &reply) {
             // The ghost is generous: what the proof itself demands is tested on its own.
             world.proved.insert(*key);
+            let now = world.now;
+            world.last_uses.as_mut().map(|uses| uses.insert(*key, now));
         }
         match self {
             Self::Rotate(rotate) => Self::Rotate(rotate.answered(reply, world.now)),

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
 use keywheel_core::rotation::names::display_name;
 use keywheel_core::rotation::{
-    Call, Event, Key, Label, Policy, Principal, Reply, Scope, SecretState, SignIn, Terms,
+    Call, Event, Key, Label, LastUses, Policy, Principal, Reply, RetireWhen, Scope, SecretState,
+    SignIn, Terms,
 };
 use uuid::Uuid;
 
@@ -31,6 +32,7 @@ pub(crate) fn terms(adopt: bool) -> Terms {
             rotate_before: TimeDelta::days(30),
             lifetime: TimeDelta::days(180),
             overlap: OVERLAP,
+            retire: RetireWhen::AfterOverlap,
             settle: TimeDelta::zero(),
             adopt,
             promote_when_blocked: false,
@@ -48,6 +50,8 @@ pub(crate) struct GraphKey {
     pub(crate) removed: bool,
     /// Removed since the clock last moved: some replicas still show it and accept its secret.
     pub(crate) fading: bool,
+    /// It lives on another object than the manifest says by now: neither shown nor removed here.
+    pub(crate) elsewhere: bool,
 }
 
 /// Which replica answers.
@@ -82,6 +86,10 @@ pub(crate) struct World {
     pub(crate) unrecorded: BTreeSet<VersionId>,
     /// Ghost: keys that somebody asked to be removed without an overlap.
     pub(crate) waived: BTreeSet<KeyId>,
+    /// What Entra's report of sign-ins says of each key, however late; `None`: it cannot be read.
+    pub(crate) last_uses: Option<LastUses>,
+    /// Ghost: keys that a person removed, past Keywheel.
+    pub(crate) by_hand: BTreeSet<KeyId>,
     /// Another credential on the same application.
     pub(crate) other: Option<Box<Side>>,
     /// What is broken, in words.
@@ -104,6 +112,8 @@ impl World {
             promoted: BTreeSet::new(),
             unrecorded: BTreeSet::new(),
             waived: BTreeSet::new(),
+            last_uses: None,
+            by_hand: BTreeSet::new(),
             other: None,
             violation: None,
         };
@@ -114,7 +124,10 @@ impl World {
     pub(crate) fn seed_key(&mut self, id: KeyId, display_name: Option<String>, end: DateTime<Utc>) {
         let start = Some(self.now - TimeDelta::days(100));
         let key = Key { key_id: id, display_name, start, end: Some(end) };
-        self.keys.insert(id, GraphKey { key, young: false, removed: false, fading: false });
+        self.keys.insert(
+            id,
+            GraphKey { key, young: false, removed: false, fading: false, elsewhere: false },
+        );
     }
 
     /// A version in use for long, whose key expires in ten days.
@@ -189,7 +202,8 @@ impl World {
     }
 
     pub(crate) fn principal(&self, replica: Replica) -> Principal {
-        let shown = self.keys.values().filter(|key| match replica {
+        let here = self.keys.values().filter(|key| !key.elsewhere);
+        let shown = here.filter(|key| match replica {
             Replica::UpToDate => !key.removed,
             Replica::Behind => (!key.removed && !key.young) || key.fading,
         });
@@ -248,6 +262,7 @@ impl World {
                 if moved { Reply::Moved } else { Reply::Refused }
             }
             Call::SignIn { key } => Reply::SignIn(self.sign_in(*key, replica)),
+            Call::ReadLastUses => Reply::LastUses(self.last_uses.clone()),
             Call::Wait(_) => Reply::Waited,
             Call::Emit(event) => {
                 self.events.insert(event.clone());
@@ -265,12 +280,15 @@ impl World {
             start: Some(self.now),
             end: Some(self.now + self.terms.policy.lifetime),
         };
-        self.keys.insert(id, GraphKey { key, young: true, removed: false, fading: false });
+        self.keys.insert(
+            id,
+            GraphKey { key, young: true, removed: false, fading: false, elsewhere: false },
+        );
         Reply::Added { key: id }
     }
 
     fn remove_password(&mut self, id: KeyId) -> Reply {
-        if let Some(key) = self.keys.get_mut(&id).filter(|key| !key.removed) {
+        if let Some(key) = self.keys.get_mut(&id).filter(|key| !key.removed && !key.elsewhere) {
             key.removed = true;
             key.fading = true;
             let named = self.terms.policy.retire_keys.contains(&id);
@@ -307,7 +325,7 @@ impl World {
         self.check();
     }
 
-    fn alive(&self, key: KeyId) -> bool {
+    pub(crate) fn alive(&self, key: KeyId) -> bool {
         self.keys.get(&key).is_some_and(|key| !key.removed)
     }
 
@@ -317,78 +335,6 @@ impl World {
         if self.violation.is_none() {
             self.violation = broken;
         }
-    }
-
-    fn broken(&self) -> Option<String> {
-        if let Some(current) = self.current() {
-            let key = self.key_in(&current)?;
-            if !self.proved.contains(&key) {
-                return Some(format!("promise 1: {current} is current and was never proved"));
-            }
-            if !self.alive(key) {
-                return Some(format!("promise 1: the key under AWSCURRENT ({current}) is gone"));
-            }
-        }
-        let revoked = self
-            .replaced
-            .iter()
-            .filter(|(_, (key, _))| !self.waived.contains(key))
-            .find(|(_, (key, at))| !self.alive(*key) && self.now < *at + OVERLAP);
-        revoked.map(|(version, _)| format!("promise 2: {version} was revoked within its overlap"))
-    }
-
-    /// Promises 4 and 6, once everything has come to rest.
-    pub(crate) fn broken_at_rest(&mut self) -> Option<String> {
-        let other = self.has_aside().then(|| self.aside(true, |world| world.orphaned())).flatten();
-        self.orphaned().or(other).or_else(|| self.unrecorded())
-    }
-
-    fn orphaned(&self) -> Option<String> {
-        let Some(current) = self.current() else {
-            return Some("at rest: the secret has no value".into());
-        };
-        let key = self.key_in(&current);
-        let orphan = self.keys.values().find(|other| {
-            !other.removed
-                && other.key.minted_by(&self.terms.scope).is_some()
-                && Some(other.key.key_id) != key
-        });
-        orphan.map(|orphan| format!("promise 4: key {} is an orphan", orphan.key.key_id))
-    }
-
-    fn unrecorded(&self) -> Option<String> {
-        for n in 1..=self.minted {
-            let id = key_id(n);
-            let recorded = |event: &Event| matches!(event, Event::Minted { key, .. } if *key == id);
-            if !self.events.iter().any(recorded) {
-                return Some(format!("promise 6: minting {id} left no record"));
-            }
-        }
-        for event in &self.events {
-            if let Event::Stored { rotation, key } = event
-                && self.key_in(&(*rotation).into()).is_some_and(|stored| stored != *key)
-            {
-                return Some(format!("promise 6: {rotation} is said to hold {key}, and does not"));
-            }
-        }
-        for key in self.keys.values().filter(|key| key.removed) {
-            let id = key.key.key_id;
-            let records = self
-                .events
-                .iter()
-                .filter(|event| matches!(event, Event::Removed { key, .. } if *key == id));
-            if records.count() != 1 {
-                return Some(format!("promise 6: not one record that {id} was removed"));
-            }
-        }
-        let unsaid = self.promoted.iter().find(|id| {
-            !self.unrecorded.contains(*id)
-                && !self
-                    .events
-                    .iter()
-                    .any(|event| matches!(event, Event::Promoted { version, .. } if version == *id))
-        });
-        unsaid.map(|id| format!("promise 6: promoting {id} left no record"))
     }
 
     pub(crate) fn secret_state(&self) -> SecretState {

@@ -81,7 +81,7 @@ impl Planned {
 
 impl Seen {
     /// The finding as an event. Its id is the same all day, so that hourly sweeps do not repeat it.
-    pub(super) fn event(&self, now: DateTime<Utc>) -> CloudEvent {
+    pub(in crate::engine) fn event(&self, now: DateTime<Utc>) -> CloudEvent {
         let kind = EventType::Finding(self.finding.name().to_owned());
         let subject =
             self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));

@@ -104,11 +104,13 @@ fn policy(
     let overlap = layers.duration(TimeDelta::hours(24), |options| &options.overlap);
     let settle = layers.duration(TimeDelta::seconds(60), |options| &options.settle);
     check_durations(&rotate_before, &lifetime, &overlap, problems);
+    let retire = layers.pick(|options| &options.retire);
     let blocked = layers.pick(|options| &options.promote_when_blocked);
     Ok(Policy {
         rotate_before: rotate_before.value?,
         lifetime: lifetime.value?,
         overlap: overlap.value?,
+        retire: retire.value?.unwrap_or_default(),
         settle: settle.value?,
         adopt: value_of(wire.adopt.as_ref())?.unwrap_or_default(),
         promote_when_blocked: blocked.value?.unwrap_or_default(),

@@ -1,0 +1,274 @@
+//! What Entra keeps of changes and of sign-ins: both come late, and both need `AuditLog.Read.All`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
+
+use super::exchange::Operation;
+use super::{CallOptions, Graph, GraphError, Page, PageLink, wire};
+use crate::ids::{AppId, KeyId, ObjectId};
+use crate::rotation::LastUses;
+use crate::rotation::foreign_change::{Actor, Change, ChangedKey};
+
+/// An application with more credentials than fit on so many pages has no report that could be trusted.
+const MOST_PAGES: usize = 20;
+/// As many as Graph gives at once; it rations the requests.
+const PAGE: &str = "999";
+const KEYS: &str = "KeyDescription";
+
+/// An entry of Entra's directory audit that changed the keys of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryAudit {
+    /// `id`: the same however often it is read.
+    pub id: String,
+    /// `correlationId`.
+    pub correlation_id: Option<String>,
+    /// `activityDateTime`.
+    pub at: DateTime<Utc>,
+    /// What was done to which object, and by whom.
+    pub change: Change,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Activity {
+    key_id: Option<KeyId>,
+    sign_in_activity: Option<SignInActivity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignInActivity {
+    #[serde(default, deserialize_with = "wire::read_time")]
+    last_sign_in_date_time: Option<DateTime<Utc>>,
+}
+
+/// `microsoft.graph.directoryAudit`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    id: String,
+    correlation_id: Option<String>,
+    #[serde(deserialize_with = "wire::read_time")]
+    activity_date_time: Option<DateTime<Utc>>,
+    result: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    initiated_by: InitiatedBy,
+    #[serde(default, deserialize_with = "or_default")]
+    target_resources: Vec<Target>,
+}
+
+#[derive(Default, Deserialize)]
+struct InitiatedBy {
+    app: Option<InitiatingApp>,
+    user: Option<InitiatingUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitiatingApp {
+    app_id: Option<String>,
+    display_name: Option<String>,
+    service_principal_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitiatingUser {
+    id: Option<String>,
+    user_principal_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Target {
+    id: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    modified_properties: Vec<Modified>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Modified {
+    display_name: Option<String>,
+    old_value: Option<String>,
+    new_value: Option<String>,
+}
+
+/// Graph writes null where there is nothing.
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
+impl Graph {
+    /// The last sign-in with each key of an application, as far as Entra has it by now
+    /// (`GET /beta/reports/appCredentialSignInActivities`).
+    pub async fn last_uses(
+        &self,
+        app: AppId,
+        options: &CallOptions,
+    ) -> Result<LastUses, GraphError> {
+        let operation = Operation::report("list", "reports/appCredentialSignInActivities");
+        let filter = format!("appId eq '{app}'");
+        let url = self.url_of("beta", &operation.object, &[("$filter", &filter)]);
+        let (mut next, mut uses) = (Some(PageLink(url)), LastUses::new());
+        for page in 0..=MOST_PAGES {
+            let Some(PageLink(url)) = next else { return Ok(uses) };
+            let options = options.further(&page.to_string());
+            let page: Page<Activity> = self.page(&operation, url, &options).await?;
+            for activity in page.items {
+                let last = activity.sign_in_activity.and_then(|used| used.last_sign_in_date_time);
+                if let (Some(key), Some(last)) = (activity.key_id, last) {
+                    uses.entry(key).and_modify(|known| *known = last.max(*known)).or_insert(last);
+                }
+            }
+            next = page.next;
+        }
+        Err(GraphError::malformed(&operation, options, "it has too many pages"))
+    }
+
+    /// A page of what changed between two times, oldest first (`GET /auditLogs/directoryAudits`): only the changes
+    /// of keys, of which one entry may hold several.
+    ///
+    /// It is filtered by category and not by `activityDisplayName`: that ends in a blank, has an en dash, and
+    /// is another for service principals.
+    pub async fn directory_audits(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        link: Option<&PageLink>,
+        options: &CallOptions,
+    ) -> Result<Page<DirectoryAudit>, GraphError> {
+        let operation = Operation::report("list", "auditLogs/directoryAudits");
+        let url = if let Some(link) = link {
+            link.0.clone()
+        } else {
+            let [from, until] =
+                [from, until].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+            let filter = format!(
+                "activityDateTime ge {from} and activityDateTime le {until} and category eq 'ApplicationManagement'"
+            );
+            let query =
+                [("$filter", filter.as_str()), ("$orderby", "activityDateTime"), ("$top", PAGE)];
+            self.url(&operation.object, &query)
+        };
+        let page: Page<Entry> = self.page(&operation, url, options).await?;
+        let items = page.items.into_iter().flat_map(changes).collect();
+        Ok(Page { items, next: page.next })
+    }
+}
+
+/// The changes of keys that an entry tells of; most tell of none.
+fn changes(entry: Entry) -> Vec<DirectoryAudit> {
+    let Entry { id, correlation_id, activity_date_time, result, initiated_by, target_resources } =
+        entry;
+    // What was tried and refused changed nothing.
+    let done = result.is_none_or(|result| result.eq_ignore_ascii_case("success"));
+    let Some(at) = activity_date_time.filter(|_| done) else { return Vec::new() };
+    let actor = actor(initiated_by);
+    let of_target = |target: Target| {
+        let object: ObjectId = target.id?.parse().ok()?;
+        let keys = target
+            .modified_properties
+            .into_iter()
+            .find(|property| property.display_name.as_deref() == Some(KEYS))?;
+        let (old, new) =
+            (described(keys.old_value.as_deref()), described(keys.new_value.as_deref()));
+        let without = |all: &Keys, others: &Keys| -> Vec<ChangedKey> {
+            let gone = all.iter().filter(|(id, _)| !others.contains_key(id));
+            gone.map(|(id, name)| ChangedKey { id: *id, display_name: name.clone() }).collect()
+        };
+        let change = Change {
+            object,
+            actor: actor.clone(),
+            added: without(&new, &old),
+            removed: without(&old, &new),
+        };
+        (!change.added.is_empty() || !change.removed.is_empty()).then(|| DirectoryAudit {
+            id: id.clone(),
+            correlation_id: correlation_id.clone(),
+            at,
+            change,
+        })
+    };
+    target_resources.into_iter().filter_map(of_target).collect()
+}
+
+/// An app's entries often lack its client id, but name its service principal.
+fn actor(by: InitiatedBy) -> Actor {
+    let uuid = |text: Option<String>| text.and_then(|text| Uuid::try_parse(&text).ok());
+    match (by.app, by.user) {
+        (Some(app), _) => Actor::App {
+            app: uuid(app.app_id).map(AppId),
+            service_principal: uuid(app.service_principal_id).map(ObjectId),
+            display_name: app.display_name,
+        },
+        (None, Some(user)) => Actor::User { id: user.id, name: user.user_principal_name },
+        (None, None) => Actor::Unknown,
+    }
+}
+
+type Keys = BTreeMap<KeyId, Option<String>>;
+
+/// Reads `["[KeyIdentifier=…,KeyType=…,KeyUsage=…,DisplayName=…]"]`: a list of texts, in a text.
+fn described(value: Option<&str>) -> Keys {
+    let listed: Vec<String> =
+        value.and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default();
+    let key = |text: &String| {
+        let text = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+        let id = text.split(',').find_map(|part| part.trim().strip_prefix("KeyIdentifier="))?;
+        // The name comes last: it may hold commas.
+        let name = text.split_once("DisplayName=").map(|(_, name)| name.to_owned());
+        Some((id.parse().ok()?, name))
+    };
+    listed.iter().filter_map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_from_the_text_that_describes_them() {
+        let one = KeyId(Uuid::from_u128(1));
+        let text = format!(
+            r#"["[KeyIdentifier={one},KeyType=Password,KeyUsage=Verify,DisplayName=a, b=[c]]","nonsense"]"#
+        );
+        assert_eq!(described(Some(&text)), Keys::from([(one, Some("a, b=[c]".to_owned()))]));
+        for nothing in
+            [None, Some("[]"), Some(""), Some("null"), Some("{"), Some(r#"["[KeyType=x]"]"#)]
+        {
+            assert_eq!(described(nothing), Keys::new());
+        }
+    }
+
+    #[test]
+    fn only_what_changed_keys_and_succeeded_is_a_change() {
+        let entry = |result: &str, old: &str, new: &str| -> Vec<DirectoryAudit> {
+            let entry = serde_json::json!({
+                "id": "Directory_1", "correlationId": "c", "activityDateTime": "2026-11-21T09:00:00Z",
+                "result": result, "initiatedBy": {"user": null, "app": null},
+                "targetResources": [{"id": Uuid::nil(), "modifiedProperties": [
+                    {"displayName": "KeyDescription", "oldValue": old, "newValue": new}]}],
+            });
+            changes(serde_json::from_value(entry).unwrap())
+        };
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let list = |ids: &[Uuid]| {
+            let texts: Vec<String> =
+                ids.iter().map(|id| format!("[KeyIdentifier={id},KeyType=Password]")).collect();
+            serde_json::to_string(&texts).unwrap()
+        };
+        assert_eq!(entry("success", "[]", "[]"), []);
+        assert_eq!(entry("failure", "[]", &list(&[one])), []);
+        let changed = entry("success", &list(&[one]), &list(&[two]));
+        let ids = |keys: &[ChangedKey]| keys.iter().map(|key| key.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(&changed[0].change.added), [two]);
+        assert_eq!(ids(&changed[0].change.removed), [one]);
+        assert_eq!(changed[0].change.actor, Actor::Unknown);
+    }
+}

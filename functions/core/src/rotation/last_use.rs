@@ -1,0 +1,59 @@
+//! `retire: when-unused`: what Entra's report of sign-ins must show before a key goes.
+//!
+//! The report is a day behind, so it says nothing of the last day. A key counts as unused when no sign-in with it
+//! is known for a whole watch after its overlap ended, the report's own delay not counted: whoever signs in less
+//! often than that is not seen.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::policy::{Policy, RetireWhen};
+use crate::ids::KeyId;
+
+/// The last known sign-in with each key of an application.
+pub type LastUses = BTreeMap<KeyId, DateTime<Utc>>;
+
+/// How far the report may be behind.
+pub const REPORT_LAG: TimeDelta = TimeDelta::hours(24);
+/// The shortest time for which a key must be seen unused.
+const SHORTEST_WATCH: TimeDelta = TimeDelta::hours(24);
+
+/// What the report tells of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody has signed in with it for long enough.
+    Unused,
+    /// Somebody has, last at this time.
+    InUse(DateTime<Utc>),
+    /// It cannot be told: the report lacks sign-ins that are known to have been made.
+    Unknown,
+}
+
+/// How long a key stays beyond its overlap at the least, before the report can be asked.
+pub fn watch(policy: &Policy) -> TimeDelta {
+    match policy.retire {
+        RetireWhen::AfterOverlap => TimeDelta::zero(),
+        RetireWhen::WhenUnused => SHORTEST_WATCH.max(policy.overlap) + REPORT_LAG,
+    }
+}
+
+/// Whether a key may go that has been out of its overlap since `over`.
+///
+/// The report must show the current key: that one was signed in with before it was published, by us.
+pub fn judge(
+    uses: &LastUses,
+    key: KeyId,
+    current: KeyId,
+    over: DateTime<Utc>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Verdict {
+    if !uses.contains_key(&current) {
+        return Verdict::Unknown;
+    }
+    match uses.get(&key) {
+        Some(last) if now < (*last).max(over) + watch(policy) => Verdict::InUse(*last),
+        _ => Verdict::Unused,
+    }
+}
