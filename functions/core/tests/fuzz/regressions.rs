@@ -50,6 +50,18 @@ fn a_page_link_carries_no_name_and_no_other_scheme() {
 }
 
 #[test]
+fn requests_to_aws_are_signed_whatever_date_its_last_answer_had() {
+    let world = World::start();
+    let secret = json!({ "Name": "a", "ARN": "arn", "VersionIdsToStages": {} });
+    let last_second_of_all = "date: Fri, 31 Dec 9999 23:59:59 GMT\r\n";
+    world.after(reply(200, last_second_of_all, &secret), world.secrets.describe("a")).unwrap();
+    // The SDK signs with that date plus what has passed since.
+    let over = Instant::now() + Duration::from_secs(1);
+    world.service.runtime.block_on(async { tokio::time::sleep_until(over).await });
+    world.after(reply(200, "", &secret), world.secrets.describe("a")).unwrap();
+}
+
+#[test]
 fn no_time_of_graphs_is_beyond_reckoning() {
     let world = World::start();
     let object = Object { on: KeyOn::Application, id: ObjectId(Uuid::nil()) };
