@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from keywheel_local import ask
 from keywheel_local.tenant import Credential, Tenant
-from keywheel_local.world import World
+from keywheel_local.world import World, until
 
 ALLOW = {"slack": [{"team": ask.TEAM, "users": [ask.ALICE, ask.BOB]}], "webhook": ["local"]}
 
@@ -143,7 +143,8 @@ def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:
     stack = world.stack
     status = ask.command(stack, "status").send(stack).json["text"]
     assert "`slack`: key" in status and "others" not in status
-    assert "`by-hand`: current, but not stored by Keywheel" in ask.command(stack, "status by-hand").send(stack).json["text"]
+    by_hand = ask.command(stack, "status by-hand").send(stack).json["text"]
+    assert "`by-hand`: current, but not stored by Keywheel" in by_hand
     assert "due about" in ask.command(stack, "plan").send(stack).json["text"]
     assert "/keywheel rotate" in ask.command(stack, "help").send(stack).json["text"]
     stranger = ask.command(stack, "status", user=ask.MALLORY).send(stack)
@@ -163,6 +164,5 @@ def test_keys_are_turned_without_a_deployment(world: World) -> None:
     stack.put_webhook_keys({"webhook_keys": {"local": [new, stack.env["KEYWHEEL_LOCAL_WEBHOOK_KEY"]]},
                             "slack_signing_secret": stack.env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"]})
     request = ask.rotate(stack, "others", key=new)
-    from keywheel_local.world import until
     until(lambda: request.send(stack).status == 403, "the new key is known", 30, pause=1)
     assert ask.rotate(stack, "others").send(stack).status == 403, "signed by the old key, and refused by the manifest"

@@ -59,7 +59,8 @@ def now() -> int:
 
 
 # ---- Slack -----------------------------------------------------------------------------------------------------------
-def slack(stack: Stack, path: str, form: dict[str, str], *, at: int | None = None, secret: str | None = None) -> Request:
+def slack(stack: Stack, path: str, form: dict[str, str], *, at: int | None = None,
+          secret: str | None = None) -> Request:
     body = urllib.parse.urlencode(form)
     timestamp = str(now() if at is None else at)
     verifier = SignatureVerifier(secret or stack.env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"], Clock())
@@ -122,6 +123,6 @@ def github(stack: Stack, event: object, *, kind: str = "secret_scanning_alert", 
 def alert(number: int, action: str = "created", repository: str = "app", owner: str = "octo-org") -> dict:
     """As much of GitHub's event as there is to read, and some that must not be."""
     return {"action": action, "alert": {
-        "number": number, "url": "https://evil.example/alert", "secret_type": "azure_active_directory_application_secret",
-        "state": "open", "created_at": str(uuid.uuid4())},
+        "number": number, "url": "https://evil.example/alert", "state": "open",
+        "secret_type": "azure_active_directory_application_secret", "created_at": str(uuid.uuid4())},
         "repository": {"name": repository, "full_name": f"{owner}/{repository}", "owner": {"login": owner}}}
