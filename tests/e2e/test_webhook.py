@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from keywheel_local import ask
+from keywheel_local.slack_stand_in import Slack
 from keywheel_local.tenant import Credential, Tenant
 from keywheel_local.world import World, until
 
@@ -22,6 +23,12 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
     return start(tenant)
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    with Slack() as running:
+        yield running
 
 
 def turned(world: World, one: Credential, rotation: str) -> None:
@@ -114,18 +121,26 @@ def test_a_failure_of_ours_loses_no_request(world: World) -> None:
     assert len(requested) == 1, "told twice counts once"
 
 
-def test_somebody_else_must_approve(world: World) -> None:
+def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
     one, stack = world.tenant.credentials["approved"], world.stack
     asked = ask.command(stack, f"rotate {one.name}").send(stack)
     assert asked.json["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked.json["text"]
     approval = asked.json["blocks"][1]["elements"][0]["value"]
     assert jobs_of(world, one) == []
     for user, team in ((ask.ALICE, ask.TEAM), (ask.MALLORY, ask.TEAM), (ask.BOB, "T0OTHER01")):
-        assert ask.press(stack, approval, user=user, team=team).send(stack).status == 200
+        assert ask.press(stack, approval, user=user, team=team, response_url=slack.url).send(stack).status == 200
+    assert ["yourself" in told["text"] for told in slack.posted] == [True, False, False]
+    assert ["does not allow you" in told["text"] for told in slack.posted] == [False, True, True]
+    assert all(told["response_type"] == "ephemeral" and not told["replace_original"] for told in slack.posted)
     assert jobs_of(world, one) == [], "neither the asker nor a stranger"
-    pressed = ask.press(stack, approval)
-    assert pressed.send(stack).status == 200
-    assert pressed.send(stack).status == 200
+    pressed = ask.press(stack, approval, response_url=slack.url)
+    for _ in range(2):
+        assert pressed.send(stack).status == 200
+    approved, again = slack.posted[3:]
+    assert approved["replace_original"] and f"<@{ask.BOB}> approved" in approved["text"]
+    assert "decided already" in again["text"]
+    unknown = ask.press(stack, str(uuid.uuid4()), response_url=slack.url)
+    assert unknown.send(stack).status == 200 and "no such request" in slack.posted[-1]["text"]
     world.rest()
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
@@ -149,6 +164,16 @@ def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:
     assert "/keywheel rotate" in ask.command(stack, "help").send(stack).json["text"]
     stranger = ask.command(stack, "status", user=ask.MALLORY).send(stack)
     assert "does not let you" in stranger.json["text"] and "slack" not in stranger.json["text"].replace("/keywheel", "")
+
+
+def test_nobody_is_signed_in_before_slack_has_its_answer(world: World) -> None:
+    """From a cold start: a sign-in and a look at Graph have no place in three seconds."""
+    function = world.stack.env["KEYWHEEL_WEBHOOK_FUNCTION"]
+    world.stack.local("POST", "functions/kill", {"function": function})
+    before = len(world.stack.admin("GET", "requests"))
+    for text in ("help", "status", "plan", "rotate by-hand"):
+        assert ask.command(world.stack, text).send(world.stack).status == 200
+    assert len(world.stack.admin("GET", "requests")) == before
 
 
 def test_what_cannot_be_turned_is_said_before_it_is_queued(world: World) -> None:

@@ -60,9 +60,21 @@ mod tests {
 
     fn standard_webhooks() -> Vec<Value> {
         vec![
-            header("webhook-id", "The id of the request: the same when it is sent again. Visible ASCII without a full stop.", "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"),
-            header("webhook-timestamp", "When it is sent, in seconds since 1970; at most five minutes off.", "1795251600"),
-            header("webhook-signature", "`v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<content>`; several with a space between.", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
+            header(
+                "webhook-id",
+                "The id of the request: the same when it is sent again. Visible ASCII without a full stop.",
+                "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W",
+            ),
+            header(
+                "webhook-timestamp",
+                "When it is sent, in seconds since 1970; at most five minutes off.",
+                "1795251600",
+            ),
+            header(
+                "webhook-signature",
+                "`v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<content>`; several with a space between.",
+                "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+            ),
         ]
     }
 
@@ -72,17 +84,24 @@ mod tests {
             .into_generator();
         generator.subschema_for::<Rotate>();
         let problem = generator.subschema_for::<Problem>();
-        let (accepted, standing) = (generator.subschema_for::<Accepted>(), generator.subschema_for::<Standing>());
+        let (accepted, standing) =
+            (generator.subschema_for::<Accepted>(), generator.subschema_for::<Standing>());
         assert!([problem, accepted, standing].iter().all(|schema| schema.get("$ref").is_some()));
         let schemas = generator.take_definitions(true);
         let slack_headers = vec![
             header("X-Slack-Request-Timestamp", "When Slack sent it.", "1795251600"),
-            header("X-Slack-Signature", "Slack's signature, version 0.", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"),
+            header(
+                "X-Slack-Signature",
+                "Slack's signature, version 0.",
+                "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+            ),
         ];
-        let form = |what: &str| json!({
-            "required": true, "description": what,
-            "content": { "application/x-www-form-urlencoded": { "schema": { "type": "object" } } },
-        });
+        let form = |what: &str| {
+            json!({
+                "required": true, "description": what,
+                "content": { "application/x-www-form-urlencoded": { "schema": { "type": "object" } } },
+            })
+        };
         let message = json!({
             "description": "What came of it, in words for the person: also that they may not.",
             "content": { "application/json": { "schema": { "type": "object" } } },

@@ -3,16 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+mod stub;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::body::SdkBody;
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,82 +18,14 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use stub::{Aws, GITHUB, KEY, SLACK, now, webhook};
 
 const REQUESTS: u64 = 100_000;
-const SLACK: &str = "8f742231b10e8888abcd99yyyzzz85a5";
-const GITHUB: &str = "It's a Secret to Everybody";
-const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const MANIFEST: &str = "tenant: 72f988bf-86f1-41af-91ab-2d7cd011db48
-credentials:
-  monk:
-    application: 408bf248-dd4e-4be5-919a-7f6207a307ab
-    secret: prod/monk
-    allow: { slack: [{ team: T1, users: [U1] }], webhook: [ci] }
-";
-
-/// AWS, in memory: it has the keys and the manifest, and notes what else is asked of it.
-#[derive(Clone, Debug, Default)]
-struct Aws(Arc<Mutex<Vec<String>>>);
-
-impl Aws {
-    fn config(&self) -> SdkConfig {
-        let aws = self.clone();
-        let credentials = Credentials::new("AKIDSTUB", "secret", None, None, "stub");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url("http://127.0.0.1:9")
-            .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(aws.clone())))
-            .build()
-    }
-
-    fn operations(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl HttpConnector for Aws {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").map(str::to_owned);
-        let path = request.uri().split('?').next().unwrap_or_default().to_owned();
-        let operation = target.unwrap_or_else(|| format!("{} {path}", request.method()));
-        let (status, body) = if operation.ends_with("GetSecretValue") {
-            let keys = json!({
-                "slack_signing_secret": SLACK, "github_webhook_secret": GITHUB,
-                "webhook_keys": { "ci": [format!("whsec_{KEY}")] },
-            });
-            (200, json!({ "SecretString": keys.to_string() }).to_string())
-        } else if operation.ends_with("/manifest.yaml") {
-            (200, MANIFEST.to_owned())
-        } else {
-            (400, json!({ "__type": "ValidationException" }).to_string())
-        };
-        self.0.lock().unwrap().push(operation);
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))))
-    }
-}
-
-fn webhook(aws: &Aws) -> Webhook {
-    let settings = Settings {
-        manifest: "s3://manifests/manifest.yaml".to_owned(),
-        queue_url: "http://127.0.0.1:9/queue".to_owned(),
-        bus: "bus".to_owned(),
-        state_bucket: "state".to_owned(),
-        secret: Some("keys".to_owned()),
-        per_minute: Some(1_000_000),
-        ..Settings::default()
-    };
-    Webhook::new(Http::with_roots(b"").unwrap(), aws.config(), settings).unwrap()
-}
-
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_251_600, 0).unwrap()
-}
-
 fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().to_vec()
 }
 
@@ -204,7 +130,8 @@ fn broken(sample: &Sample, chance: &mut StdRng) -> Sample {
         3 => drop(broken.headers.remove(name)),
         4 => {
             let length = chance.random_range(0..120);
-            let text: String = (0..length).map(|_| char::from(chance.random_range(33..127_u8))).collect();
+            let text: String =
+                (0..length).map(|_| char::from(chance.random_range(33..127_u8))).collect();
             broken.headers.insert(name, text);
         }
         5 => {
@@ -222,7 +149,9 @@ fn broken(sample: &Sample, chance: &mut StdRng) -> Sample {
         7 => {
             let length = chance.random_range(0..64);
             broken.path = "/".to_owned()
-                + &(0..length).map(|_| char::from(chance.random_range(33..127_u8))).collect::<String>();
+                + &(0..length)
+                    .map(|_| char::from(chance.random_range(33..127_u8)))
+                    .collect::<String>();
         }
         _ => {
             let methods = ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW"];
@@ -261,7 +190,10 @@ async fn a_hundred_thousand_broken_requests_queue_nothing() {
         let problem: Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(problem["status"], status);
     }
-    assert!(statuses[&401] > REQUESTS / 2 && statuses[&404] > 0 && statuses[&405] > 0, "{statuses:?}");
+    assert!(
+        statuses[&401] > REQUESTS / 2 && statuses[&404] > 0 && statuses[&405] > 0,
+        "{statuses:?}"
+    );
     // The keys were read, again and again at most every ten seconds; nothing else was asked of AWS.
     let operations = aws.operations();
     assert!(operations.iter().all(|one| one == "secretsmanager.GetSecretValue"), "{operations:?}");

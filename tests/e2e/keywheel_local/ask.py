@@ -20,6 +20,7 @@ from .stack import Stack
 
 TEAM, ALICE, BOB, MALLORY = "T0LOCAL01", "U0ALICE01", "U0BOB0001", "U0MALLORY"
 FORM = "application/x-www-form-urlencoded"
+NOBODY = "http://127.0.0.1:9/"  # nobody listens there: no test posts to Slack
 
 
 @dataclass
@@ -69,17 +70,19 @@ def slack(stack: Stack, path: str, form: dict[str, str], *, at: int | None = Non
         "Content-Type": FORM, "X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature})
 
 
-def command(stack: Stack, text: str, *, user: str = ALICE, team: str = TEAM, response_url: str = "", **how) -> Request:
+def command(stack: Stack, text: str, *, user: str = ALICE, team: str = TEAM, response_url: str = NOBODY,
+            **how) -> Request:
     return slack(stack, "/slack/commands", {
         "team_id": team, "channel_id": "C0LOCAL01", "user_id": user, "command": "/keywheel", "text": text,
-        "response_url": response_url or "https://hooks.slack.com/commands/T0/1/x", "trigger_id": str(uuid.uuid4()),
+        "response_url": response_url, "trigger_id": str(uuid.uuid4()),
     }, **how)
 
 
-def press(stack: Stack, approval: str, *, user: str = BOB, team: str = TEAM, response_url: str = "", **how) -> Request:
+def press(stack: Stack, approval: str, *, user: str = BOB, team: str = TEAM, response_url: str = NOBODY,
+          **how) -> Request:
     payload = {
         "type": "block_actions", "user": {"id": user, "team_id": team}, "team": {"id": team},
-        "channel": {"id": "C0LOCAL01"}, "response_url": response_url or "https://hooks.slack.com/actions/T0/1/x",
+        "channel": {"id": "C0LOCAL01"}, "response_url": response_url,
         "trigger_id": str(uuid.uuid4()), "actions": [{"action_id": "keywheel_approve", "value": approval}],
     }
     return slack(stack, "/slack/interactions", {"payload": json.dumps(payload)}, **how)
