@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -63,6 +64,17 @@ def test_a_system_asks_and_the_secret_is_turned(world: World) -> None:
     assert (standing.status, standing.json["state"]) == (200, "recorded")
     assert standing.json["version"] == rotation
     assert world.text(one.secret, "AWSPREVIOUS") == one.current.key.secret, "its overlap runs"
+
+
+def test_what_was_told_of_a_rotation_is_shown(world: World) -> None:
+    one = world.tenant.credentials["system"]
+    [event] = [e for e in world.events("keywheel.rotation.promoted") if e["subject"] == one.name]
+    request = event["data"]["request"]
+    kept = f"progress/{request}/{event['type']}.json"
+    world.client("s3").put_object(
+        Bucket=world.stack.env["KEYWHEEL_STATE_BUCKET"], Key=kept, Body=json.dumps(event).encode())
+    steps = ask.rotation(world.stack, one.name, request).send(world.stack).json["steps"]
+    assert {"type": event["type"], "time": event["time"]} in steps
 
 
 def test_a_person_asks_in_slack(world: World) -> None:
