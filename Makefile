@@ -33,14 +33,14 @@ build: ## Build the functions, the command-line tool and the emulator
 	cargo build --quiet $(PACKAGES)
 
 # ---- Checks ------------------------------------------------------------------------------------------------------
-.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-e2e template
+.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-e2e test-clients template
 test: lint test-rust test-python ## Check everything
 
 lint: format clippy deny template ## Format, clippy, licences, template
 
 format: $(VENV)/stamp
 	cargo fmt --all --check
-	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests/aws tests/e2e infra
+	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests/aws tests/e2e tests/clients infra
 
 clippy:
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
@@ -67,7 +67,7 @@ mutations: ## Make twenty mistakes in the rules, and see the model catch each (m
 fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)
 	functions/core/tests/fuzz.sh $(TARGETS)
 
-test-python: test-aws test-azure test-e2e ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
+test-python: test-aws test-azure test-e2e test-clients ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
 
 test-aws: $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/aws
@@ -78,12 +78,15 @@ test-azure: build $(VENV)/stamp
 test-e2e: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/e2e
 
+test-clients: build $(VENV)/stamp ## The published OpenAPI document, by schemathesis
+	$(PYTHON) -m pytest -q tests/clients
+
 # ---- Releases ----------------------------------------------------------------------------------------------------
 DIST := dist
 CYCLONEDX := $(VENV)/tools-rust/bin/cargo-cyclonedx
 
 .PHONY: release sbom reproducible
-release: sbom ## Build the three programs for this machine into dist/, with SHA256SUMS and SBOMs
+release: sbom ## Build the programs for this machine into dist/, with SHA256SUMS and SBOMs
 	infra/release.sh $(DIST)
 	cd $(DIST) && sha256sum -- *.cdx.json >>SHA256SUMS
 

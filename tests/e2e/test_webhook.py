@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from keywheel_local import ask
+from keywheel_local.slack_stand_in import Slack
 from keywheel_local.tenant import Credential, Tenant
-from keywheel_local.world import World
+from keywheel_local.world import World, until
 
 ALLOW = {"slack": [{"team": ask.TEAM, "users": [ask.ALICE, ask.BOB]}], "webhook": ["local"]}
 
@@ -22,6 +24,12 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
     return start(tenant)
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    with Slack() as running:
+        yield running
 
 
 def turned(world: World, one: Credential, rotation: str) -> None:
@@ -56,6 +64,17 @@ def test_a_system_asks_and_the_secret_is_turned(world: World) -> None:
     assert (standing.status, standing.json["state"]) == (200, "recorded")
     assert standing.json["version"] == rotation
     assert world.text(one.secret, "AWSPREVIOUS") == one.current.key.secret, "its overlap runs"
+
+
+def test_what_was_told_of_a_rotation_is_shown(world: World) -> None:
+    one = world.tenant.credentials["system"]
+    [event] = [e for e in world.events("keywheel.rotation.promoted") if e["subject"] == one.name]
+    request = event["data"]["request"]
+    kept = f"progress/{request}/{event['type']}.json"
+    world.client("s3").put_object(
+        Bucket=world.stack.env["KEYWHEEL_STATE_BUCKET"], Key=kept, Body=json.dumps(event).encode())
+    steps = ask.rotation(world.stack, one.name, request).send(world.stack).json["steps"]
+    assert {"type": event["type"], "time": event["time"]} in steps
 
 
 def test_a_person_asks_in_slack(world: World) -> None:
@@ -114,18 +133,26 @@ def test_a_failure_of_ours_loses_no_request(world: World) -> None:
     assert len(requested) == 1, "told twice counts once"
 
 
-def test_somebody_else_must_approve(world: World) -> None:
+def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
     one, stack = world.tenant.credentials["approved"], world.stack
     asked = ask.command(stack, f"rotate {one.name}").send(stack)
     assert asked.json["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked.json["text"]
     approval = asked.json["blocks"][1]["elements"][0]["value"]
     assert jobs_of(world, one) == []
     for user, team in ((ask.ALICE, ask.TEAM), (ask.MALLORY, ask.TEAM), (ask.BOB, "T0OTHER01")):
-        assert ask.press(stack, approval, user=user, team=team).send(stack).status == 200
+        assert ask.press(stack, approval, user=user, team=team, response_url=slack.url).send(stack).status == 200
+    assert ["yourself" in told["text"] for told in slack.posted] == [True, False, False]
+    assert ["does not allow you" in told["text"] for told in slack.posted] == [False, True, True]
+    assert all(told["response_type"] == "ephemeral" and not told["replace_original"] for told in slack.posted)
     assert jobs_of(world, one) == [], "neither the asker nor a stranger"
-    pressed = ask.press(stack, approval)
-    assert pressed.send(stack).status == 200
-    assert pressed.send(stack).status == 200
+    pressed = ask.press(stack, approval, response_url=slack.url)
+    for _ in range(2):
+        assert pressed.send(stack).status == 200
+    approved, again = slack.posted[3:]
+    assert approved["replace_original"] and f"<@{ask.BOB}> approved" in approved["text"]
+    assert "decided already" in again["text"]
+    unknown = ask.press(stack, str(uuid.uuid4()), response_url=slack.url)
+    assert unknown.send(stack).status == 200 and "no such request" in slack.posted[-1]["text"]
     world.rest()
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
@@ -143,11 +170,22 @@ def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:
     stack = world.stack
     status = ask.command(stack, "status").send(stack).json["text"]
     assert "`slack`: key" in status and "others" not in status
-    assert "`by-hand`: current, but not stored by Keywheel" in ask.command(stack, "status by-hand").send(stack).json["text"]
+    by_hand = ask.command(stack, "status by-hand").send(stack).json["text"]
+    assert "`by-hand`: current, but not stored by Keywheel" in by_hand
     assert "due about" in ask.command(stack, "plan").send(stack).json["text"]
     assert "/keywheel rotate" in ask.command(stack, "help").send(stack).json["text"]
     stranger = ask.command(stack, "status", user=ask.MALLORY).send(stack)
     assert "does not let you" in stranger.json["text"] and "slack" not in stranger.json["text"].replace("/keywheel", "")
+
+
+def test_nobody_is_signed_in_before_slack_has_its_answer(world: World) -> None:
+    """From a cold start: a sign-in and a look at Graph have no place in three seconds."""
+    function = world.stack.env["KEYWHEEL_WEBHOOK_FUNCTION"]
+    world.stack.local("POST", "functions/kill", {"function": function})
+    before = len(world.stack.admin("GET", "requests"))
+    for text in ("help", "status", "plan", "rotate by-hand"):
+        assert ask.command(world.stack, text).send(world.stack).status == 200
+    assert len(world.stack.admin("GET", "requests")) == before
 
 
 def test_what_cannot_be_turned_is_said_before_it_is_queued(world: World) -> None:
@@ -163,6 +201,5 @@ def test_keys_are_turned_without_a_deployment(world: World) -> None:
     stack.put_webhook_keys({"webhook_keys": {"local": [new, stack.env["KEYWHEEL_LOCAL_WEBHOOK_KEY"]]},
                             "slack_signing_secret": stack.env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"]})
     request = ask.rotate(stack, "others", key=new)
-    from keywheel_local.world import until
     until(lambda: request.send(stack).status == 403, "the new key is known", 30, pause=1)
     assert ask.rotate(stack, "others").send(stack).status == 403, "signed by the old key, and refused by the manifest"

@@ -5,6 +5,7 @@
 use chrono::TimeDelta;
 use keywheel_core::ids::{AppId, CredentialName};
 use keywheel_core::manifest::{Format, KeyOn, Manifest, ManifestError, Trigger};
+use keywheel_core::request::permission::{Allow, Approval, Caller};
 
 const EXAMPLE: &str = include_str!("../../../events/manifest.example.yaml");
 const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";
@@ -96,8 +97,79 @@ fn anchors_and_merges_work() {
     assert!(manifest.credentials().all(|one| one.policy.lifetime == TimeDelta::days(10)));
 }
 
+#[test]
+fn who_may_ask_is_named_and_the_nearest_word_counts() {
+    let defaults = "defaults:\n  approval: required\n  allow: { slack: [{ team: T1, users: [U1, W2] }, { team: E9, users: [U1] }], webhook: [ci] }\n";
+    let own = "    approval: none\n    allow: { webhook: [pager] }\n";
+    let of = |text: &str| {
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        manifest.credentials().next().cloned().expect("one")
+    };
+    let person =
+        |team: &str, user: &str| Caller::Slack { team: team.to_owned(), user: user.to_owned() };
+    let system = |key: &str| Caller::Webhook { key: key.to_owned() };
+    let inherited = of(&format!("{defaults}{}", with("")));
+    assert_eq!(inherited.approval, Approval::Required);
+    for (caller, named) in [
+        (person("T1", "U1"), true),
+        (person("T1", "W2"), true),
+        (person("E9", "U1"), true),
+        (person("E9", "W2"), false),
+        (person("U1", "T1"), false),
+        (system("ci"), true),
+        (system("T1"), false),
+    ] {
+        assert_eq!(inherited.allow.names(&caller), named, "{caller}");
+    }
+    let its_own = of(&format!("{defaults}{}", with(own)));
+    assert_eq!(its_own.approval, Approval::None);
+    assert!(its_own.allow.names(&system("pager")) && !its_own.allow.names(&system("ci")));
+    assert!(
+        !its_own.allow.names(&person("T1", "U1")),
+        "its own list takes the place of the defaults'"
+    );
+    let nobody = of(&with(""));
+    assert_eq!((nobody.approval, nobody.allow), (Approval::None, Allow::default()));
+}
+
 /// What is added to a manifest, and how the error begins.
 const WRONG: &[(&str, &str)] = &[
+    (
+        "    approval: maybe\n",
+        "m.yaml:6:15: credentials.one.approval: unknown approval `maybe`; one of `none`, `required`",
+    ),
+    (
+        "    allow: everybody\n",
+        "m.yaml:6:12: credentials.one.allow: expected a mapping, found a text",
+    ),
+    (
+        "    allow: { github: true }\n",
+        "m.yaml:6:14: credentials.one.allow: unknown field `github`; one of `slack`, `webhook`",
+    ),
+    (
+        "    allow:\n      slack:\n        - users: [U1]\n",
+        "m.yaml:8:11: credentials.one.allow.slack.0: `team` is missing; add it",
+    ),
+    (
+        "    allow:\n      slack:\n        - team: T1\n",
+        "m.yaml:8:11: credentials.one.allow.slack.0: `users` is missing; add it",
+    ),
+    (
+        "    allow:\n      slack: [{ team: T1, users: [] }]\n",
+        "m.yaml:7:35: credentials.one: no user is named; name users, or remove the entry",
+    ),
+    (
+        "    allow:\n      slack: [{ team: acme, users: [U1] }]\n",
+        "m.yaml:7:23: credentials.one.allow.slack.0.team: 'a' may not stand in the name (character 1); give the workspace's id",
+    ),
+    (
+        "    allow:\n      slack: [{ team: T1, users: [T1] }]\n",
+        "m.yaml:7:36: credentials.one.allow.slack.0.users.0: 'T' may not stand in the name (character 1); give the user's id",
+    ),
+    (
+        "    allow: { webhook: [a/b] }\n",
+        "m.yaml:6:24: credentials.one.allow.webhook.0: '/' may not stand in the name (character 2); give the name of the keys",
+    ),
     (
         "    overlapp: 1h\n",
         "m.yaml:6:5: credentials.one: unknown field `overlapp`; did you mean `overlap`?",

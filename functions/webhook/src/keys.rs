@@ -16,6 +16,8 @@ use crate::answer::Refused;
 const FRESH: Duration = Duration::from_mins(5);
 /// How long they are used where they cannot be read again.
 const STALE: Duration = Duration::from_hours(1);
+/// How long reading them may take: Slack waits for three seconds in all.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How often at most a signature that does not fit makes them be read again: there may be a new key.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -68,8 +70,10 @@ impl KeyRing {
             return Ok(Arc::clone(keys));
         }
         kept.tried = Some(Instant::now());
-        let failure = match self.secrets.current_value(name).await {
-            Ok(text) => match Keys::parse(&text) {
+        let read = tokio::time::timeout(PATIENCE, self.secrets.current_value(name)).await;
+        let failure = match read {
+            Err(_) => "no answer in time".to_owned(),
+            Ok(Ok(text)) => match Keys::parse(&text) {
                 Ok(keys) => {
                     let keys = Arc::new(keys);
                     kept.keys = Some((Arc::clone(&keys), Instant::now()));
@@ -77,7 +81,7 @@ impl KeyRing {
                 }
                 Err(unreadable) => unreadable.to_string(),
             },
-            Err(failure) => failure.to_string(),
+            Ok(Err(failure)) => failure.to_string(),
         };
         match &kept.keys {
             Some((keys, at)) if younger(at, STALE) => {

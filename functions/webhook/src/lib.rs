@@ -9,6 +9,7 @@ mod github;
 mod keys;
 mod limit;
 mod openapi;
+mod received;
 mod rotate;
 mod rotations;
 mod slack;
@@ -33,6 +34,7 @@ use keys::KeyRing;
 use limit::Limiter;
 
 pub use openapi::document;
+pub use received::received;
 
 /// How many requests a minute one caller has, where nothing else is said.
 const PER_MINUTE: u32 = 120;
@@ -40,6 +42,8 @@ const PER_MINUTE: u32 = 120;
 const SLACK_BODY: usize = 64 * 1024;
 const ROTATE_BODY: usize = 16 * 1024;
 const GITHUB_BODY: usize = 512 * 1024;
+/// How long a start may take beforehand: Lambda allows ten seconds.
+const WARM: Duration = Duration::from_secs(5);
 /// How long anything may take that a caller waits for; GitHub's alert is worked on for longer.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -197,7 +201,7 @@ impl Webhook {
     pub async fn warm(&self) {
         let keys = self.keys.keys(Duration::from_mins(1));
         let manifest = self.manifest.load(&self.aws);
-        let _ = tokio::time::timeout(PATIENCE, async { tokio::join!(keys, manifest) }).await;
+        let _ = tokio::time::timeout(WARM, async { tokio::join!(keys, manifest) }).await;
     }
 
     /// Answers a request. `caller` is the address it came from; `now` is the time.

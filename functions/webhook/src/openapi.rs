@@ -4,3 +4,201 @@
 pub fn document() -> &'static str {
     include_str!("../../../events/openapi.json")
 }
+
+#[cfg(test)]
+mod tests {
+    use keywheel_core::request::webhook::Rotate;
+    use schemars::generate::SchemaSettings;
+    use serde_json::{Value, json};
+
+    use super::document;
+    use crate::answer::Problem;
+    use crate::rotate::Accepted;
+    use crate::rotations::Standing;
+
+    /// What each status of a problem means.
+    const PROBLEMS: &[(&str, &str)] = &[
+        ("400", "Signed, and not what is read here."),
+        ("401", "Not signed as it must be. The answer is the same whatever the fault is."),
+        ("403", "The manifest does not allow it to whoever signed."),
+        ("404", "There is nothing here, or nothing that the caller may know of."),
+        ("405", "Another method is needed: see `Allow`."),
+        ("409", "It was sent before, or the secret's state forbids it."),
+        ("413", "The body is too large."),
+        ("429", "Too many requests: see `Retry-After`."),
+        ("503", "It could not be done just now. Send the same request again, under the same id."),
+    ];
+
+    fn problems(statuses: &[&str]) -> serde_json::Map<String, Value> {
+        let wanted = PROBLEMS.iter().filter(|(status, _)| statuses.contains(status));
+        wanted
+            .map(|(status, description)| {
+                let schema = json!({ "$ref": "#/components/schemas/Problem" });
+                let content = json!({ "application/problem+json": { "schema": schema } });
+                ((*status).to_owned(), json!({ "description": description, "content": content }))
+            })
+            .collect()
+    }
+
+    fn responses(done: &[(&str, Value)], refused: &[&str]) -> Value {
+        let mut all = problems(refused);
+        all.extend(done.iter().map(|(status, response)| ((*status).to_owned(), response.clone())));
+        Value::Object(all)
+    }
+
+    fn object(name: &str, description: &str) -> Value {
+        let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+        json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+    }
+
+    fn header(name: &str, description: &str, example: &str) -> Value {
+        json!({
+            "name": name, "in": "header", "required": true, "description": description,
+            "schema": { "type": "string" }, "example": example,
+        })
+    }
+
+    fn standard_webhooks() -> Vec<Value> {
+        vec![
+            header(
+                "webhook-id",
+                "The id of the request: the same when it is sent again. Visible ASCII without a full stop.",
+                "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W",
+            ),
+            header(
+                "webhook-timestamp",
+                "When it is sent, in seconds since 1970; at most five minutes off.",
+                "1795251600",
+            ),
+            header(
+                "webhook-signature",
+                "`v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<content>`; several with a space between.",
+                "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+            ),
+        ]
+    }
+
+    fn built() -> Value {
+        let mut generator = SchemaSettings::draft2020_12()
+            .with(|settings| settings.definitions_path = "/components/schemas".into())
+            .into_generator();
+        generator.subschema_for::<Rotate>();
+        let problem = generator.subschema_for::<Problem>();
+        let (accepted, standing) =
+            (generator.subschema_for::<Accepted>(), generator.subschema_for::<Standing>());
+        assert!([problem, accepted, standing].iter().all(|schema| schema.get("$ref").is_some()));
+        let schemas = generator.take_definitions(true);
+        let slack_headers = vec![
+            header("X-Slack-Request-Timestamp", "When Slack sent it.", "1795251600"),
+            header(
+                "X-Slack-Signature",
+                "Slack's signature, version 0.",
+                "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+            ),
+        ];
+        let form = |what: &str| {
+            json!({
+                "required": true, "description": what,
+                "content": { "application/x-www-form-urlencoded": { "schema": { "type": "object" } } },
+            })
+        };
+        let message = json!({
+            "description": "What came of it, in words for the person: also that they may not.",
+            "content": { "application/json": { "schema": { "type": "object" } } },
+        });
+        let signed = ["400", "401", "405", "413", "429", "503"];
+        let with = |more: &[&'static str]| [&signed[..], more].concat();
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Keywheel: rotate now",
+                "version": env!("CARGO_PKG_VERSION"),
+                "summary": "Rotations of Microsoft Entra client secrets, by request.",
+                "description": "Every request is signed; nothing is read before that is verified. `POST /rotate` and `GET /rotations/…` follow Standard Webhooks (standardwebhooks.com): where there is no body, the path stands in for the content, without any percent-encoding. The keys are in the secret that the template's parameter `WebhookSecret` names; who may rotate what is in the manifest (`allow`, `approval`).",
+                "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            },
+            "servers": [{ "url": "/" }],
+            "paths": {
+                "/rotate": { "post": {
+                    "operationId": "rotate",
+                    "summary": "Ask for a rotation.",
+                    "description": "It is done once, however often it is sent under one `webhook-id`: sent anew (with a later timestamp) the answer is the same; the very same sending is refused with 409.",
+                    "parameters": standard_webhooks(),
+                    "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Rotate" } } } },
+                    "responses": responses(&[("202", object("Accepted", "It is queued."))], &with(&["403", "409"])),
+                } },
+                "/rotations/{credential}/{rotation}": { "get": {
+                    "operationId": "rotation",
+                    "summary": "How a rotation stands.",
+                    "parameters": [standard_webhooks(), vec![
+                        json!({ "name": "credential", "in": "path", "required": true, "description": "The credential, by its name in the manifest.", "schema": { "type": "string", "minLength": 1, "maxLength": 512 } }),
+                        json!({ "name": "rotation", "in": "path", "required": true, "description": "The id that `POST /rotate` gave.", "schema": { "type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" } }),
+                    ]].concat(),
+                    "responses": responses(&[("200", object("Standing", "By the secret's labels, and what was told of it."))], &["401", "404", "405", "413", "429", "503"]),
+                } },
+                "/slack/commands": { "post": {
+                    "operationId": "slackCommand",
+                    "summary": "Slack's slash command.",
+                    "description": "`/keywheel rotate NAME [reason…] [--now]`, `status [NAME]`, `plan`, `help`.",
+                    "parameters": slack_headers.clone(),
+                    "requestBody": form("As Slack sends a slash command."),
+                    "responses": responses(&[("200", message)], &with(&["409"])),
+                } },
+                "/slack/interactions": { "post": {
+                    "operationId": "slackInteraction",
+                    "summary": "A button pressed in Slack.",
+                    "description": "Approves a rotation that waits for a second person. What came of it is posted to the `response_url`.",
+                    "parameters": slack_headers,
+                    "requestBody": form("As Slack sends `block_actions`: `payload=` and JSON."),
+                    "responses": responses(&[("200", json!({ "description": "Taken." }))], &signed),
+                } },
+                "/github": { "post": {
+                    "operationId": "github",
+                    "summary": "GitHub's secret scanning alerts.",
+                    "description": "The leaked text is read over GitHub's REST API. Exactly a secret that still works: it is rotated at once and its key removed. Anything else: a finding.",
+                    "parameters": [
+                        header("X-Hub-Signature-256", "GitHub's signature.", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
+                        header("X-GitHub-Event", "The kind of event; all but `secret_scanning_alert` are taken and left alone.", "secret_scanning_alert"),
+                        header("X-GitHub-Delivery", "The delivery's id.", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+                    ],
+                    "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object" } } } },
+                    "responses": responses(&[
+                        ("202", json!({ "description": "It was compared, and what follows is queued." })),
+                        ("204", json!({ "description": "Nothing to do." })),
+                    ], &with(&["409"])),
+                } },
+                "/openapi.json": { "get": {
+                    "operationId": "openapi",
+                    "summary": "This document.",
+                    "responses": responses(&[("200", json!({
+                        "description": "OpenAPI 3.1.",
+                        "content": { "application/vnd.oai.openapi+json;version=3.1": { "schema": { "type": "object" } } },
+                    }))], &["405", "413", "429"]),
+                } },
+            },
+            "components": { "schemas": schemas },
+        })
+    }
+
+    #[test]
+    fn the_published_document_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/openapi.json");
+        let current = serde_json::to_string_pretty(&built()).unwrap() + "\n";
+        if keywheel_core::http::env("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
+            std::fs::write(path, &current).unwrap();
+            return;
+        }
+        assert!(document() == current, "run with KEYWHEEL_UPDATE_SCHEMAS=1 to publish it anew");
+    }
+
+    #[test]
+    fn every_path_is_a_route_with_its_method() {
+        let document: Value = serde_json::from_str(document()).unwrap();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let route = crate::Route::of(path).unwrap();
+            let methods: Vec<_> = methods.as_object().unwrap().keys().cloned().collect();
+            assert_eq!(methods, [route.method().1.to_lowercase()], "{path}");
+        }
+        assert_eq!(document["paths"].as_object().unwrap().len(), 6);
+    }
+}

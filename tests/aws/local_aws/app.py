@@ -13,7 +13,17 @@ from typing import Any
 
 from hypercorn.asyncio.tcp_server import TCPServer
 
-from . import cloudformation, delivery, faults, federation, functions, permissions, rotation, secrets_manager
+from . import (
+    cloudformation,
+    delivery,
+    faults,
+    federation,
+    function_urls,
+    functions,
+    permissions,
+    rotation,
+    secrets_manager,
+)
 from .secret_rules import Refused
 
 Receive = Callable[[], Awaitable[dict]]
@@ -58,6 +68,8 @@ class App:
         prefix, _, operation = headers.get(b"x-amz-target", "").rpartition(".")
         service = faults.SERVICES.get(prefix)
         if service is None:
+            if scope["path"].startswith(function_urls.PATH):
+                scope = scope | {"headers": function_urls.joined(scope["headers"])}
             await self._theirs(scope, receive, send)
             return
         body = await _body(receive)
@@ -186,6 +198,7 @@ def build(endpoint: str, home: Path) -> App:
     cloudformation.install()
     delivery.install()
     functions.install(home)
+    function_urls.install()
     _remember_connections()
     permissions.install(ministack)
     return App(ministack.app)

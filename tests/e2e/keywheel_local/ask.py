@@ -20,6 +20,7 @@ from .stack import Stack
 
 TEAM, ALICE, BOB, MALLORY = "T0LOCAL01", "U0ALICE01", "U0BOB0001", "U0MALLORY"
 FORM = "application/x-www-form-urlencoded"
+NOBODY = "http://127.0.0.1:9/"  # nobody listens there: no test posts to Slack
 
 
 @dataclass
@@ -59,7 +60,8 @@ def now() -> int:
 
 
 # ---- Slack -----------------------------------------------------------------------------------------------------------
-def slack(stack: Stack, path: str, form: dict[str, str], *, at: int | None = None, secret: str | None = None) -> Request:
+def slack(stack: Stack, path: str, form: dict[str, str], *, at: int | None = None,
+          secret: str | None = None) -> Request:
     body = urllib.parse.urlencode(form)
     timestamp = str(now() if at is None else at)
     verifier = SignatureVerifier(secret or stack.env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"], Clock())
@@ -68,17 +70,19 @@ def slack(stack: Stack, path: str, form: dict[str, str], *, at: int | None = Non
         "Content-Type": FORM, "X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature})
 
 
-def command(stack: Stack, text: str, *, user: str = ALICE, team: str = TEAM, response_url: str = "", **how) -> Request:
+def command(stack: Stack, text: str, *, user: str = ALICE, team: str = TEAM, response_url: str = NOBODY,
+            **how) -> Request:
     return slack(stack, "/slack/commands", {
         "team_id": team, "channel_id": "C0LOCAL01", "user_id": user, "command": "/keywheel", "text": text,
-        "response_url": response_url or "https://hooks.slack.com/commands/T0/1/x", "trigger_id": str(uuid.uuid4()),
+        "response_url": response_url, "trigger_id": str(uuid.uuid4()),
     }, **how)
 
 
-def press(stack: Stack, approval: str, *, user: str = BOB, team: str = TEAM, response_url: str = "", **how) -> Request:
+def press(stack: Stack, approval: str, *, user: str = BOB, team: str = TEAM, response_url: str = NOBODY,
+          **how) -> Request:
     payload = {
         "type": "block_actions", "user": {"id": user, "team_id": team}, "team": {"id": team},
-        "channel": {"id": "C0LOCAL01"}, "response_url": response_url or "https://hooks.slack.com/actions/T0/1/x",
+        "channel": {"id": "C0LOCAL01"}, "response_url": response_url,
         "trigger_id": str(uuid.uuid4()), "actions": [{"action_id": "keywheel_approve", "value": approval}],
     }
     return slack(stack, "/slack/interactions", {"payload": json.dumps(payload)}, **how)
@@ -122,6 +126,6 @@ def github(stack: Stack, event: object, *, kind: str = "secret_scanning_alert", 
 def alert(number: int, action: str = "created", repository: str = "app", owner: str = "octo-org") -> dict:
     """As much of GitHub's event as there is to read, and some that must not be."""
     return {"action": action, "alert": {
-        "number": number, "url": "https://evil.example/alert", "secret_type": "azure_active_directory_application_secret",
-        "state": "open", "created_at": str(uuid.uuid4())},
+        "number": number, "url": "https://evil.example/alert", "state": "open",
+        "secret_type": "azure_active_directory_application_secret", "created_at": str(uuid.uuid4())},
         "repository": {"name": repository, "full_name": f"{owner}/{repository}", "owner": {"login": owner}}}

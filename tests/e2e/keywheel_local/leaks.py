@@ -28,4 +28,5 @@ def check(world: World) -> None:
     """Fails with the places (never the secrets) that hold a secret's text."""
     secrets = [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16][-MOST:]
     assert secrets, "the emulator has made no secret: there is nothing to look for"
+    secrets += [text for name, text in world.stack.env.items() if name.startswith("KEYWHEEL_LOCAL_")]
     assert not (leaks := found(world, secrets)), leaks

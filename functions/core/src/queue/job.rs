@@ -85,6 +85,7 @@ pub enum RevokeOld {
 }
 
 impl RevokeOld {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -74,7 +74,9 @@ pub fn verify_github(key: &SigningKey, signature: &str, body: &[u8]) -> Result<(
 
 fn mac(key: &SigningKey, parts: &[&[u8]]) -> Result<Hmac<Sha256>, Unsigned> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).map_err(|_| Unsigned)?;
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     Ok(mac)
 }
 

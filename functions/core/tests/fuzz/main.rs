@@ -8,4 +8,5 @@ mod answers;
 mod material;
 mod parsers;
 mod regressions;
+mod requests;
 mod stand_in;

@@ -246,9 +246,8 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
 /// Who may ask. A list that names nobody was hardly meant: nobody is named by leaving it out.
 fn allow(layers: &Layers<'_>, problems: &mut Problems) -> Result<Allow, Noted> {
     let picked = layers.pick(|options| &options.allow);
-    let WireAllow { slack, webhook } = match picked.value? {
-        Some(wire) => wire,
-        None => return Ok(Allow::default()),
+    let Some(WireAllow { slack, webhook }) = picked.value? else {
+        return Ok(Allow::default());
     };
     let mut allow = Allow::default();
     let mut verdict = Ok(());

@@ -1,0 +1,52 @@
+"""As much of GitHub's REST API as secret scanning alerts need, on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+
+@dataclass
+class GitHub:
+    """``alerts``: the leaked texts by path. Whoever has not the token is told nothing."""
+
+    token: str
+    alerts: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> GitHub:
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                stand_in.asked.append(self.path)
+                known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
+                versioned = self.headers["X-GitHub-Api-Version"] and self.headers["User-Agent"]
+                secret = stand_in.alerts.get(self.path) if known and versioned else None
+                body = {"number": 1, "secret": secret} if secret else {"message": "Not Found"}
+                payload = json.dumps(body).encode()
+                self.send_response(200 if secret else 404)
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, *_: object) -> None:
+                """Not on the tests' output."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def leak(self, number: int, text: str, repository: str = "octo-org/app") -> None:
+        self.alerts[f"/repos/{repository}/secret-scanning/alerts/{number}"] = text

@@ -1,0 +1,98 @@
+"""Leaked secrets that GitHub reports: exactly one of ours is acted on, anything less is only told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from keywheel_local import ask
+from keywheel_local.github_stand_in import GitHub
+from keywheel_local.tenant import Tenant
+from keywheel_local.world import World
+
+TOKEN = "ghp_0123456789abcdef0123456789abcdef0123"
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[GitHub]:
+    with GitHub(TOKEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World], github: GitHub) -> World:
+    tenant = Tenant()
+    # Nobody may ask for these, and one would need approval: a leak is acted on all the same.
+    tenant.managed("leaked", "+150d", 30, approval="required")
+    past = tenant.managed("past", "+150d", 30, overlap="20d")
+    tenant.turned(past, "+170d", 1)
+    for name in ("near", "spared"):
+        tenant.managed(name, "+150d", 30)
+    world = start(tenant, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
+    env = world.stack.env
+    world.stack.put_webhook_keys({"github_webhook_secret": env["KEYWHEEL_LOCAL_GITHUB_SECRET"], "github_token": TOKEN})
+    # The function has the keys of its start until it is a new process.
+    world.stack.local("POST", "functions/kill", {"function": env["KEYWHEEL_WEBHOOK_FUNCTION"]})
+    return world
+
+
+def findings(world: World, what: str) -> list[dict]:
+    return [event for event in world.events(f"keywheel.finding.{what}") if event["type"].endswith(what)]
+
+
+def test_an_exact_match_is_turned_at_once(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["leaked"]
+    github.leak(1, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(1))
+    assert event.send(world.stack).status == 202
+    world.rest()
+    version, key = world.current(one.secret)
+    assert version != one.current.rotation and world.signs_in(one)
+    assert one.current.key.key_id not in world.keys(one), "its key is gone, overlap or not"
+    [finding] = findings(world, "leaked-secret")
+    assert (finding["subject"], finding["data"]["key"]) == (one.name, one.current.key.key_id)
+    assert finding["data"]["reason"] == "leaked: octo-org/app alert 1"
+    [requested] = world.events("keywheel.rotation.requested")
+    assert requested["data"]["requested_by"] == "github:octo-org/app"
+    assert github.asked == ["/repos/octo-org/app/secret-scanning/alerts/1"], "never where the event says"
+
+    assert event.send(world.stack).status == 409, "replayed"
+    event.headers["X-GitHub-Delivery"] = "another"
+    assert event.send(world.stack).status == 409, "replayed under an id that nobody signed"
+    assert len(world.jobs()) == 1
+
+
+def test_a_replaced_secret_that_leaks_goes_now(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["past"]
+    old, current = one.versions
+    github.leak(2, old.key.secret)
+    assert ask.github(world.stack, ask.alert(2)).send(world.stack).status == 202
+    world.rest()
+    assert set(world.keys(one)) == {current.key.key_id}
+    assert world.current(one.secret) == (current.rotation, current.key.key_id), "the current one has not leaked"
+
+
+def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> None:
+    text = world.tenant.credentials["near"].current.key.secret
+    jobs = len(world.jobs())
+    near = [text[:-1], text + "x", text + "\n", " " + text, text.swapcase(), text[:3], text[::-1], f'"{text}"']
+    for number, leaked in enumerate(near, start=10):
+        github.leak(number, leaked)
+        assert ask.github(world.stack, ask.alert(number)).send(world.stack).status == 202, leaked[:3]
+    world.rest()
+    assert len(world.jobs()) == jobs
+    assert len(findings(world, "leaked-secret-unmatched")) == len(near)
+
+    assert ask.github(world.stack, ask.alert(99)).send(world.stack).status == 202
+    [unread] = findings(world, "leaked-secret-unread")
+    assert "octo-org/app alert 99" in unread["data"]["reason"]
+    assert len(world.jobs()) == jobs
+
+
+def test_other_events_are_taken_and_left_alone(world: World, github: GitHub) -> None:
+    asked = len(github.asked)
+    for event, kind in ((ask.alert(1, "resolved"), "secret_scanning_alert"), ({"zen": "Design for failure."}, "ping")):
+        assert ask.github(world.stack, event, kind=kind).send(world.stack).status == 204
+    assert len(github.asked) == asked
+    assert all(world.current(world.tenant.credentials[name].secret)[0]
+               == world.tenant.credentials[name].current.rotation for name in ("near", "spared"))
