@@ -1,6 +1,7 @@
-//! The audit trail: CloudEvents on an EventBridge bus.
+//! The audit trail: CloudEvents on an EventBridge bus, and their record in S3.
 
 mod bus;
+pub mod chain;
 mod event;
 
 pub use bus::{AuditError, Bus};
