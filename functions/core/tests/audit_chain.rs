@@ -1,11 +1,13 @@
 //! Whatever is done to one object of a chain is reported, with its place; and nothing else is accused.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use keywheel_core::audit::chain::{
-    Break, Damage, Event, Hash, Head, Object, Place, Record, Sequence, Stored, Tail, Version,
-    record_key, verify,
+    Break, Damage, Event, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Tail,
+    Version, record_key, verify,
 };
 use keywheel_core::ids::CredentialName;
 use proptest::prelude::*;
@@ -59,7 +61,8 @@ impl Chain {
             versions: versions.iter().map(version).collect(),
         };
         let objects: Vec<Object> = self.objects.iter().map(object).collect();
-        verify(&self.credential, &objects, Ok(self.head.as_ref()))
+        let head = self.head.clone().map_or(HeadSeen::Missing, HeadSeen::Says);
+        verify(&self.credential, &objects, &head)
     }
 
     fn places(&self) -> BTreeSet<Place> {

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypercorn.asyncio.tcp_server import TCPServer
 
-from . import cloudformation, delivery, faults, federation, functions, permissions, rotation, secrets_manager
+from . import cloudformation, delivery, faults, federation, functions, permissions, rotation, s3, secrets_manager
 from .secret_rules import Refused
 
 Receive = Callable[[], Awaitable[dict]]
@@ -182,6 +182,7 @@ def build(endpoint: str, home: Path) -> App:
     secrets_manager.install()
     federation.install(endpoint)
     cloudformation.install()
+    s3.install()
     delivery.install()
     functions.install(home)
     _remember_connections()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+from typing import Any
 
 from ministack.core.arn import parse_arn
-from ministack.services import eventbridge, lambda_svc, scheduler
+from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
 from . import functions
 
 _MOST_GROUPS_AT_ONCE = 10
 log = logging.getLogger("local_aws.delivery")
+_send = eventbridge._dispatch_to_sqs
 _target: contextvars.ContextVar[tuple[dict, dict]] = contextvars.ContextVar("target")
 
 
@@ -20,7 +22,7 @@ def _dead_letter(target: dict, payload: str) -> None:
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     log.warning("EventBridge could not deliver to %s: dead letter to %s", target.get("Arn"), arn)
     if arn:
-        eventbridge._dispatch_to_sqs(parse_arn(arn), payload)
+        _send(parse_arn(arn), payload)
 
 
 def _to_lambda(arn: str, payload: str) -> None:
@@ -33,6 +35,16 @@ def _to_lambda(arn: str, payload: str) -> None:
         return
     record, config, _ = lambda_svc._get_func_record_for_ref(arn)
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(record, config), json.loads(payload))
+
+
+def _to_queue(spec: Any, payload: str, parameters: dict | None = None) -> None:
+    """A queue takes an event of a rule that its policy lets send."""
+    target, rule = _target.get()
+    by_role = "RoleArn" in target
+    if by_role or sqs.queue_policy_allows(str(spec), "events.amazonaws.com", rule.get("Arn", ""), spec.account_id):
+        _send(spec, payload, parameters)
+    else:
+        _dead_letter(target, payload)
 
 
 def install() -> None:
@@ -65,4 +77,5 @@ def install() -> None:
     scheduler._SCHEDULE_TICK_INTERVAL = 1
     eventbridge._invoke_target = with_target
     eventbridge._dispatch_to_lambda = _to_lambda
+    eventbridge._dispatch_to_sqs = _to_queue
     lambda_svc._sqs_esm_concurrency = groups_at_once

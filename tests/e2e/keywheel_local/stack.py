@@ -26,7 +26,10 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
     "ManifestBucket": "KEYWHEEL_MANIFEST_BUCKET", "SweepFunctionName": "KEYWHEEL_SWEEP_FUNCTION",
     "SweepFunctionArn": "KEYWHEEL_SWEEP_FUNCTION_ARN", "RotateFunctionName": "KEYWHEEL_ROTATE_FUNCTION",
     "RotateFunctionArn": "KEYWHEEL_ROTATE_FUNCTION_ARN", "SweepRoleArn": "KEYWHEEL_SWEEP_ROLE_ARN",
-    "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN",
+    "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN", "AuditQueueUrl": "KEYWHEEL_AUDIT_QUEUE_URL",
+    "AuditDeadLetterQueueUrl": "KEYWHEEL_AUDIT_DEAD_LETTER_URL", "AuditBucket": "KEYWHEEL_AUDIT_BUCKET",
+    "AuditHeadBucket": "KEYWHEEL_AUDIT_HEAD_BUCKET", "AuditFunctionName": "KEYWHEEL_AUDIT_FUNCTION",
+    "AuditRoleArn": "KEYWHEEL_AUDIT_ROLE_ARN",
 }
 
 
@@ -105,7 +108,7 @@ class Stack:
             "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
         } | settings.parameters
-        binaries = {"SweepFunction": settings.function("sweep"), "RotateFunction": settings.function("rotate")}
+        binaries = {f"{name.capitalize()}Function": settings.function(name) for name in ("sweep", "rotate", "audit")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
         self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]

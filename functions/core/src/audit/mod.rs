@@ -3,6 +3,7 @@
 mod bus;
 pub mod chain;
 mod event;
+pub mod ledger;
 
 pub use bus::{AuditError, Bus};
 pub use event::{CloudEvent, EventData, EventType, SOURCE, event_id};

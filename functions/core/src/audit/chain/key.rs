@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::Sequence;
+use super::{Hash, Sequence};
 use crate::ids::CredentialName;
 
 /// What the keys of records begin with.
@@ -21,7 +20,8 @@ const DIGITS: usize = 12;
 const SUFFIX: &str = ".json";
 
 /// A credential's folder: its name with all but letters, digits, `-`, `_` and `.` as `!` and two
-/// hexadecimal digits, and a `.` at its beginning too. A name for which that gets too long goes by its hash.
+/// hexadecimal digits, and a `.` at its beginning too. A name for which that gets too long goes by
+/// [`Hash::beginning`].
 /// Two names never have one folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folder(String);
@@ -34,9 +34,7 @@ impl Folder {
         if escaped.len() <= LONGEST {
             return Self(escaped);
         }
-        let hash = Sha256::digest(credential.0.as_bytes());
-        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("{HASHED}{digits}"))
+        Self(format!("{HASHED}{}", Hash::beginning(credential)))
     }
 
     /// The folder that a record's key is in; `None`: it is in none.
@@ -72,6 +70,11 @@ impl Folder {
     /// What the keys of its records begin with.
     pub fn prefix(&self) -> String {
         format!("{RECORDS}{self}/")
+    }
+
+    /// The key of its head.
+    pub fn head_key(&self) -> String {
+        format!("{HEADS}{self}{SUFFIX}")
     }
 
     /// What the keys of all records begin with.
@@ -112,7 +115,7 @@ pub fn marker_key(event: Uuid) -> String {
 
 /// The key of a chain's head.
 pub fn head_key(credential: &CredentialName) -> String {
-    format!("{HEADS}{}{SUFFIX}", Folder::of(credential))
+    Folder::of(credential).head_key()
 }
 
 /// Where something lies, or should.

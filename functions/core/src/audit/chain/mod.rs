@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub use event::{Event, NotAnEvent};
 pub use key::{Folder, Place, head_key, marker_key, record_key};
-pub use verify::{Break, Damage, Object, Stored, Version, verify};
+pub use verify::{Break, Damage, HeadSeen, Object, Stored, Version, verify};
 
 use crate::ids::CredentialName;
 

@@ -168,20 +168,36 @@ impl fmt::Display for Break {
     }
 }
 
-/// Verifies one credential's chain: all objects of its folder, and what its head says (`Ok(None)`: there is
-/// none; `Err`: what is there is no head of this chain). Nothing in the answer: it is whole.
-pub fn verify(
-    credential: &CredentialName,
-    objects: &[Object],
-    head: Result<Option<&Head>, ()>,
-) -> Vec<Break> {
+/// What lies in the place of a chain's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadSeen {
+    /// Nothing.
+    Missing,
+    /// What is no head of this chain.
+    Unreadable,
+    /// A head.
+    Says(Head),
+}
+
+impl HeadSeen {
+    /// The place of the record that it vouches for.
+    pub fn sequence(&self) -> Option<Sequence> {
+        match self {
+            Self::Says(head) => Some(head.sequence),
+            Self::Missing | Self::Unreadable => None,
+        }
+    }
+}
+
+/// Verifies one credential's chain: all objects of its folder, and its head. Nothing in the answer: it is whole.
+pub fn verify(credential: &CredentialName, objects: &[Object], head: &HeadSeen) -> Vec<Break> {
     let mut walk = Walk::new(credential, objects);
     let last = walk.places.last_key_value().map(|(last, _)| *last);
     let head = match head {
-        Ok(Some(head)) => Some(head),
-        Ok(None) if last.is_none() => None,
-        Ok(None) => walk.report(Place::Head, Damage::HeadMissing),
-        Err(()) => walk.report(Place::Head, Damage::HeadUnreadable),
+        HeadSeen::Says(head) => Some(head),
+        HeadSeen::Missing if last.is_none() => None,
+        HeadSeen::Missing => walk.report(Place::Head, Damage::HeadMissing),
+        HeadSeen::Unreadable => walk.report(Place::Head, Damage::HeadUnreadable),
     };
     walk.down(head.map_or(last, |head| Some(head.sequence)), head.map(|head| head.hash));
     walk.left_over(head.map(|head| head.sequence));
