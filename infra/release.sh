@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the three programs for this machine, as `make release` does: infra/release.sh FOLDER [PACKAGE…]
+# Builds the programs for this machine, as `make release` does: infra/release.sh FOLDER [PACKAGE…]
 #
 # The same sources, toolchain and Cargo.lock give the same bytes wherever they are built: no path of this
 # machine gets into a binary. infra/reproducible.sh checks that.
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 to=$1
 shift
 programs=("${@:-}")
-[ -n "${programs[0]}" ] || programs=(keywheel-sweep keywheel-rotate keywheel)
+[ -n "${programs[0]}" ] || programs=(keywheel-sweep keywheel-rotate keywheel-audit keywheel)
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 # Encoded, for a folder's name may have a space in it. What a person sets in RUSTFLAGS is left out on purpose.
