@@ -163,6 +163,22 @@ def test_ten_functions_at_once_with_a_hundred_events_twice(world: World):
     one_chain_of_a_hundred(world, "all/at.once", sent)
 
 
+def test_a_chain_is_whole_while_it_grows(world: World):
+    """What is appended between two looks is no damage."""
+    sent = [event("growing", number=number) for number in range(100)]
+    with ThreadPoolExecutor(2) as pool:
+        shares = [sent[half::2] for half in (0, 1)]
+        writing = [pool.submit(lambda share=share: [
+            world.stack.invoke("audit", {"Records": [message(one)]}) for one in share]) for share in shares]
+        until(lambda: world.stack.keywheel("audit", "export", "growing").returncode == 0, "the first is recorded")
+        seen = [whole(world, "growing")[0]["records"]]
+        while not all(one.done() for one in writing):
+            seen += [one["records"] for one in whole(world, "growing")]
+        assert all(answer["result"] == {"batchItemFailures": []} for one in writing for answer in one.result())
+    assert len(seen) > 2 and seen == sorted(seen), seen
+    one_chain_of_a_hundred(world, "growing", sent)
+
+
 def test_functions_that_are_killed_lose_and_double_nothing(world: World):
     queue = world.stack.env["KEYWHEEL_AUDIT_QUEUE_URL"]
     world.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
