@@ -137,6 +137,31 @@ def test_an_event_reaches_a_function_with_permission_else_the_dead_letter_queue(
     assert done(aws, name, 1)[0]["event"]["detail"] == {"n": 1}
 
 
+def test_an_event_reaches_a_queue_whose_policy_lets_it_else_the_dead_letter_queue(aws, name):
+    events, sqs = aws.client("events"), aws.client("sqs")
+    urls = {end: sqs.create_queue(QueueName=f"{name}-{end}")["QueueUrl"] for end in ("queue", "dead")}
+    arns = {end: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+            for end, url in urls.items()}
+    events.create_event_bus(Name=name)
+    pattern = '{"source": ["keywheel"], "detail-type": [{"prefix": "keywheel.key."}]}'
+    rule = events.put_rule(Name=name, EventBusName=name, EventPattern=pattern)["RuleArn"]
+    events.put_targets(Rule=name, EventBusName=name, Targets=[
+        {"Id": "q", "Arn": arns["queue"], "DeadLetterConfig": {"Arn": arns["dead"]}}])
+    kinds = "keywheel.key.minted", "keywheel.sweep.continued"
+    entries = [{"Source": "keywheel", "DetailType": kind, "Detail": '{"n": 1}', "EventBusName": name} for kind in kinds]
+    events.put_events(Entries=entries)
+    assert until(lambda: sqs.receive_message(QueueUrl=urls["dead"]).get("Messages"))
+    sqs.set_queue_attributes(QueueUrl=urls["queue"], Attributes={"Policy": json.dumps({
+        "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": arns["queue"], "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}]})})
+    events.put_events(Entries=entries)
+    [message] = until(lambda: sqs.receive_message(QueueUrl=urls["queue"], MaxNumberOfMessages=10).get("Messages"))
+    body = json.loads(message["Body"])
+    assert (body["detail-type"], body["source"], body["detail"]) == ("keywheel.key.minted", "keywheel", {"n": 1})
+    assert not sqs.receive_message(QueueUrl=urls["queue"]).get("Messages")
+
+
 @pytest.fixture
 def faulty(aws):
     yield lambda **rule: aws.local("POST", "faults", {"callers": "all"} | rule)

@@ -11,12 +11,15 @@ Exit codes:
   1    an error, or an invalid manifest
   2    a wrong command line; with `plan --detailed-exitcode`: something is due
   3    `rotate`: not current within --timeout; the rotation goes on
-  4    `rotate`, `status`: refused or failed, such as an unknown credential
+  4    `rotate`, `status`, `audit`: refused or failed, such as an unknown credential
+  5    `audit verify`: a chain is not whole
   130  interrupted; what was queued goes on
 
 Environment:
   KEYWHEEL_MANIFEST   s3://bucket/key, ssm:/name or a path
   KEYWHEEL_QUEUE_URL  the job queue, for `rotate`
+  KEYWHEEL_AUDIT_BUCKET, KEYWHEEL_AUDIT_HEAD_BUCKET
+                      the audit trail's buckets, for `audit`
   KEYWHEEL_SIGN_IN    azure_cli (default), client_secret, managed_identity, federated
   KEYWHEEL_LOG        warn (default), info, debug: Keywheel's own log, on standard error
   NO_COLOR            no colours; there are none without a terminal either
@@ -115,6 +118,68 @@ Examples:
 Reads labels and keys only, never a value.
 Exit codes: 0 done, 1 something could not be read, 4 there is no such credential.")]
     Status(Status),
+    /// Read the audit trail: what was done, by whom, and whether the record is whole
+    #[command(after_help = "\
+Examples:
+  keywheel audit show monk-deployment
+  keywheel audit verify
+  keywheel audit export > audit.ndjson
+
+Needs the two buckets of the audit trail, and neither the manifest nor Entra.
+Exit codes: 0 done, 1 an error, 4 nothing is recorded of NAME, 5 `verify`: a chain is not whole.")]
+    Audit(Audit),
+}
+
+/// `keywheel audit`.
+#[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// The bucket of the records
+    #[arg(long, global = true, env = "KEYWHEEL_AUDIT_BUCKET", value_name = "BUCKET")]
+    pub(crate) bucket: Option<String>,
+    /// The bucket of the chains' heads
+    #[arg(long, global = true, env = "KEYWHEEL_AUDIT_HEAD_BUCKET", value_name = "BUCKET")]
+    pub(crate) head_bucket: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+/// The commands of `keywheel audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show what happened to a credential: what, when, who asked, which keys
+    Show(AuditShow),
+    /// Verify chains: each whole, or exactly where it is not
+    Verify(AuditVerify),
+    /// Write the records to standard output, a line of JSON each, as they were recorded
+    Export(AuditExport),
+}
+
+/// `keywheel audit show`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditShow {
+    /// The credential's name; of a finding about no credential, the application's client id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// `keywheel audit verify`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditVerify {
+    /// One chain only
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// All chains (the default)
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) all: bool,
+}
+
+/// `keywheel audit export`.
+#[derive(Args, Debug)]
+pub(crate) struct AuditExport {
+    /// One chain only
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// `keywheel validate`.

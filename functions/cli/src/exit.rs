@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 
+use keywheel_core::audit::ledger::LedgerError;
 use keywheel_core::engine::EngineError;
 use keywheel_core::graph::{self, GraphError};
 use keywheel_core::identity::IdentityError;
@@ -28,6 +29,8 @@ pub(crate) enum Exit {
     TimedOut,
     /// What was asked for cannot be done, or failed for good.
     Refused,
+    /// `audit verify`: a chain is not whole.
+    Broken,
     /// Ctrl-C.
     Interrupted,
 }
@@ -41,6 +44,7 @@ impl Exit {
             Self::Due | Self::Usage => 2,
             Self::TimedOut => 3,
             Self::Refused => 4,
+            Self::Broken => 5,
             Self::Interrupted => 130,
         }
     }
@@ -139,6 +143,24 @@ fn secrets_cure(error: &SecretsError) -> Option<&'static str> {
 fn queue_cure(error: &QueueError) -> Option<&'static str> {
     matches!(error, QueueError::Unsent(_) | QueueError::Failed { .. })
         .then_some("check KEYWHEEL_QUEUE_URL and allow sqs:SendMessage; asking again is safe, two jobs make one rotation")
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let cure = match &error {
+            LedgerError::S3 { failure, .. } if failure.is("AccessDenied") => Some(
+                "allow s3:ListBucketVersions, s3:ListBucket, s3:GetObject and s3:GetObjectVersion on both buckets",
+            ),
+            LedgerError::S3 { failure, .. } if failure.is("NoSuchBucket") => {
+                Some("take the stack's outputs `AuditBucket` and `AuditHeadBucket`")
+            }
+            LedgerError::S3 { .. } => {
+                Some("check the network and the AWS credentials, and try again")
+            }
+            _ => None,
+        };
+        Self::of(&error, cure)
+    }
 }
 
 impl From<SecretsError> for Failure {

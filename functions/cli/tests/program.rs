@@ -183,6 +183,10 @@ fn a_wrong_command_line_is_a_2_and_beside_detailed_exitcode_a_1() {
         &["rotate", "x", "--timeout", "soon"],
         &["plan"],
         &["status"],
+        &["audit"],
+        &["audit", "show", "--bucket", "a", "--head-bucket", "b"],
+        &["audit", "verify", "--bucket", "a"],
+        &["audit", "verify", "x", "--all", "--bucket", "a", "--head-bucket", "b"],
     ] {
         let (code, out, err) = run(args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
@@ -205,8 +209,17 @@ fn what_needs_aws_says_so_where_there_is_none() {
 }
 
 #[test]
+fn the_audit_trail_that_cannot_be_read_is_not_called_whole() {
+    for command in [&["audit", "verify"][..], &["audit", "export"], &["audit", "show", "monk"]] {
+        let (code, out, err) = run(&[command, &["--bucket", "a", "--head-bucket", "b"]].concat());
+        assert_eq!((code, out.as_str()), (1, ""), "{command:?}: {err}");
+        assert!(err.contains("s3://") && err.contains("\n  cure: "), "{err}");
+    }
+}
+
+#[test]
 fn help_has_examples_and_exit_codes() {
-    for command in ["validate", "schema", "plan", "rotate", "status"] {
+    for command in ["validate", "schema", "plan", "rotate", "status", "audit"] {
         let (code, out, _) = run(&[command, "--help"]);
         assert_eq!(code, 0);
         assert!(out.contains(&format!("  keywheel {command}")), "{out}");

@@ -23,12 +23,18 @@ pub fn begin() {
     let level = http::env("KEYWHEEL_LOG").unwrap_or_else(|| "info".to_owned());
     let level: tracing::level_filters::LevelFilter =
         level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
-    let filter =
-        ["keywheel", "keywheel_core", "keywheel_sweep", "keywheel_rotate", "keywheel_webhook"]
-            .iter()
-            .map(|target| format!("{target}={level}"))
-            .collect::<Vec<_>>()
-            .join(",");
+    let filter = [
+        "keywheel",
+        "keywheel_core",
+        "keywheel_sweep",
+        "keywheel_rotate",
+        "keywheel_webhook",
+        "keywheel_audit",
+    ]
+    .iter()
+    .map(|target| format!("{target}={level}"))
+    .collect::<Vec<_>>()
+    .join(",");
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -56,6 +62,11 @@ impl Failure {
     /// An event of a shape that the function does not know.
     pub fn event(expected: &str) -> Self {
         Self::new("keywheel.event", expected)
+    }
+
+    /// A deployment that lacks something.
+    pub fn setup(told: impl fmt::Display) -> Self {
+        Self::new("keywheel.setup", told)
     }
 
     fn new(kind: &'static str, told: impl fmt::Display) -> Self {

@@ -22,6 +22,7 @@ from . import (
     functions,
     permissions,
     rotation,
+    s3,
     secrets_manager,
 )
 from .secret_rules import Refused
@@ -196,6 +197,7 @@ def build(endpoint: str, home: Path) -> App:
     secrets_manager.install()
     federation.install(endpoint)
     cloudformation.install()
+    s3.install()
     delivery.install()
     functions.install(home)
     function_urls.install()

@@ -6,6 +6,7 @@ import contextvars
 import json
 import logging
 import time
+from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.services import eventbridge, lambda_svc, scheduler, sqs
@@ -14,6 +15,7 @@ from . import functions
 
 _MOST_GROUPS_AT_ONCE = 10
 log = logging.getLogger("local_aws.delivery")
+_send = eventbridge._dispatch_to_sqs
 _target: contextvars.ContextVar[tuple[dict, dict]] = contextvars.ContextVar("target")
 
 
@@ -21,7 +23,7 @@ def _dead_letter(target: dict, payload: str) -> None:
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     log.warning("EventBridge could not deliver to %s: dead letter to %s", target.get("Arn"), arn)
     if arn:
-        eventbridge._dispatch_to_sqs(parse_arn(arn), payload)
+        _send(parse_arn(arn), payload)
 
 
 def _to_lambda(arn: str, payload: str) -> None:
@@ -46,6 +48,16 @@ def advance_queues(seconds: float) -> dict[str, int]:
                 message["visible_at"] -= seconds
             visible[queue["url"]] = sum(message["visible_at"] <= now for message in waiting)
     return visible
+
+
+def _to_queue(spec: Any, payload: str, parameters: dict | None = None) -> None:
+    """A queue takes an event of a rule that its policy lets send."""
+    target, rule = _target.get()
+    by_role = "RoleArn" in target
+    if by_role or sqs.queue_policy_allows(str(spec), "events.amazonaws.com", rule.get("Arn", ""), spec.account_id):
+        _send(spec, payload, parameters)
+    else:
+        _dead_letter(target, payload)
 
 
 def install() -> None:
@@ -78,4 +90,5 @@ def install() -> None:
     scheduler._SCHEDULE_TICK_INTERVAL = 1
     eventbridge._invoke_target = with_target
     eventbridge._dispatch_to_lambda = _to_lambda
+    eventbridge._dispatch_to_sqs = _to_queue
     lambda_svc._sqs_esm_concurrency = groups_at_once

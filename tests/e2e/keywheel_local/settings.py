@@ -23,6 +23,7 @@ class Settings:
     sweep: Path | None = None  # a bootstrap; default: bin/keywheel-sweep
     rotate: Path | None = None
     webhook: Path | None = None
+    audit: Path | None = None
     emulator: Path | None = None  # default: bin/azure-emulator
     seed: Path | None = None  # what the tenant holds
     applications: int = 0  # made-up ones besides
@@ -35,5 +36,4 @@ class Settings:
     name: str = "keywheel"
 
     def function(self, name: str) -> Path:
-        return {"sweep": self.sweep, "rotate": self.rotate, "webhook": self.webhook}[name] or (
-            self.bin / f"keywheel-{name}")
+        return getattr(self, name) or self.bin / f"keywheel-{name}"

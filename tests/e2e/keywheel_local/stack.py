@@ -31,6 +31,10 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
     "RotateFunctionArn": "KEYWHEEL_ROTATE_FUNCTION_ARN", "SweepRoleArn": "KEYWHEEL_SWEEP_ROLE_ARN",
     "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN", "StateBucket": "KEYWHEEL_STATE_BUCKET",
     "WebhookUrl": "KEYWHEEL_WEBHOOK_URL", "WebhookFunctionName": "KEYWHEEL_WEBHOOK_FUNCTION",
+    "AuditQueueUrl": "KEYWHEEL_AUDIT_QUEUE_URL",
+    "AuditDeadLetterQueueUrl": "KEYWHEEL_AUDIT_DEAD_LETTER_URL", "AuditBucket": "KEYWHEEL_AUDIT_BUCKET",
+    "AuditHeadBucket": "KEYWHEEL_AUDIT_HEAD_BUCKET", "AuditFunctionName": "KEYWHEEL_AUDIT_FUNCTION",
+    "AuditRoleArn": "KEYWHEEL_AUDIT_ROLE_ARN",
 }
 
 
@@ -110,8 +114,8 @@ class Stack:
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
         } | settings.parameters
         parameters = self.webhook_keys() | parameters
-        binaries = {"SweepFunction": settings.function("sweep"), "RotateFunction": settings.function("rotate"),
-                    "WebhookFunction": settings.function("webhook")}
+        binaries = {f"{name.capitalize()}Function": settings.function(name)
+                    for name in ("sweep", "rotate", "webhook", "audit")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
         # MiniStack serves function URLs below its own address.

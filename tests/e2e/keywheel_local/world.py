@@ -101,8 +101,8 @@ class World:
     def busy(self) -> dict:
         """What is under way; nothing when at rest."""
         idle = self.stack.local("GET", "idle")
-        waiting = self.waiting("KEYWHEEL_QUEUE_URL")
-        return {name: count for name, count in (idle | {"jobs": waiting}).items() if count}
+        waiting = {"jobs": self.waiting("KEYWHEEL_QUEUE_URL"), "records": self.waiting("KEYWHEEL_AUDIT_QUEUE_URL")}
+        return {name: count for name, count in (idle | waiting).items() if count}
 
     def waiting(self, queue: str) -> int:
         counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",

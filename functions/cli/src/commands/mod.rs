@@ -1,5 +1,6 @@
 //! A module per command.
 
+mod audit;
 mod plan;
 mod rotate;
 mod schema;
@@ -18,6 +19,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> 
         Command::Schema => schema::run(terminal),
         Command::Plan(args) => plan::run(global, &args, terminal).await,
         Command::Rotate(args) => Box::pin(rotate::run(global, &args, terminal)).await,
+        Command::Audit(args) => Box::pin(audit::run(&args, terminal)).await,
         Command::Status(args) => status::run(global, &args, terminal).await,
     }
 }

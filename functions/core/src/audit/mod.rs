@@ -1,7 +1,9 @@
-//! The audit trail: CloudEvents on an EventBridge bus.
+//! The audit trail: CloudEvents on an EventBridge bus, and their record in S3.
 
 mod bus;
+pub mod chain;
 mod event;
+pub mod ledger;
 
 pub use bus::{AuditError, Bus};
 pub use event::{CloudEvent, EventData, EventType, SOURCE, event_id};

@@ -3,6 +3,7 @@
 // Each test program uses some of it; a helper that fails fails its test.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -30,6 +31,13 @@ impl Request {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
+}
+
+/// What an answer says of its body: the same for the same body.
+pub fn etag(body: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    format!("\"{:x}\"", hasher.finish())
 }
 
 /// Status and body.
@@ -92,8 +100,9 @@ async fn serve(
     let Some((status, body)) = answer else { return };
     let kind = if body.starts_with('<') { "text/xml" } else { "application/x-amz-json-1.1" };
     let head = format!(
-        "HTTP/1.1 {status} Stub\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nx-amzn-RequestId: stub-request\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n",
-        body.len()
+        "HTTP/1.1 {status} Stub\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nx-amzn-RequestId: stub-request\r\nETag: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n",
+        body.len(),
+        etag(&body)
     );
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
     let _ = stream.shutdown().await;

@@ -1,0 +1,218 @@
+//! Where records, markers and heads lie in their buckets.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::{Hash, Sequence};
+use crate::ids::CredentialName;
+
+/// What the keys of records begin with.
+const RECORDS: &str = "audit/";
+const HEADS: &str = "heads/";
+/// Stands before two hexadecimal digits: one of the characters that S3 calls safe in keys.
+const ESCAPE: char = '!';
+/// Stands before the hash of a name; never before an escaped one, whose digits are in upper case.
+const HASHED: &str = "!sha256-";
+/// The longest folder that is the name itself: a key has at most 1,024 bytes.
+const LONGEST: usize = 512;
+const DIGITS: usize = 12;
+const SUFFIX: &str = ".json";
+
+/// A credential's folder: its name with all but letters, digits, `-`, `_` and `.` as `!` and two
+/// hexadecimal digits, and a `.` at its beginning too. A name for which that gets too long goes by
+/// [`Hash::beginning`].
+/// Two names never have one folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Folder(String);
+
+impl Folder {
+    /// The folder of a credential.
+    pub fn of(credential: &CredentialName) -> Self {
+        let bytes = credential.0.bytes().enumerate();
+        let escaped: String = bytes.map(|(at, byte)| escaped(at == 0, byte)).collect();
+        if escaped.len() <= LONGEST {
+            return Self(escaped);
+        }
+        Self(format!("{HASHED}{}", Hash::beginning(credential)))
+    }
+
+    /// The folder that a record's key is in; `None`: it is in none.
+    pub fn in_key(key: &str) -> Option<Self> {
+        let (folder, _) = key.strip_prefix(RECORDS)?.split_once('/')?;
+        Some(Self(folder.to_owned()))
+    }
+
+    /// The folder that a head's key is of.
+    pub fn in_head_key(key: &str) -> Option<Self> {
+        let folder = key.strip_prefix(HEADS)?.strip_suffix(SUFFIX)?;
+        Some(Self(folder.to_owned()))
+    }
+
+    /// The name that is escaped to this folder, if it is one that [`Folder::of`] gives and not a hash.
+    pub fn credential(&self) -> Option<CredentialName> {
+        let mut bytes = Vec::with_capacity(self.0.len());
+        let mut rest = self.0.as_bytes();
+        while let [first, after @ ..] = rest {
+            rest = after;
+            if *first != ESCAPE as u8 {
+                bytes.push(*first);
+                continue;
+            }
+            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = rest.get(2..)?;
+        }
+        let name = CredentialName(String::from_utf8(bytes).ok()?);
+        (!name.0.is_empty() && Self::of(&name) == *self).then_some(name)
+    }
+
+    /// What the keys of its records begin with.
+    pub fn prefix(&self) -> String {
+        format!("{RECORDS}{self}/")
+    }
+
+    /// The key of its head.
+    pub fn head_key(&self) -> String {
+        format!("{HEADS}{self}{SUFFIX}")
+    }
+
+    /// What the keys of all records begin with.
+    pub fn all() -> &'static str {
+        RECORDS
+    }
+
+    /// What the keys of all heads begin with.
+    pub fn all_heads() -> &'static str {
+        HEADS
+    }
+}
+
+fn escaped(first: bool, byte: u8) -> String {
+    let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if plain || (byte == b'.' && !first) {
+        char::from(byte).to_string()
+    } else {
+        format!("{ESCAPE}{byte:02X}")
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The key of a record.
+pub fn record_key(credential: &CredentialName, sequence: Sequence) -> String {
+    format!("{}{:0DIGITS$}{SUFFIX}", Folder::of(credential).prefix(), sequence.number())
+}
+
+/// The key of the marker of an event that is recorded.
+pub fn marker_key(event: Uuid) -> String {
+    format!("ids/{event}")
+}
+
+/// The key of a chain's head.
+pub fn head_key(credential: &CredentialName) -> String {
+    Folder::of(credential).head_key()
+}
+
+/// Where something lies, or should.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A place in the chain.
+    Record(Sequence),
+    /// A key that is no place in the chain.
+    Key(String),
+    /// The head.
+    Head,
+}
+
+impl Place {
+    /// The place that a key names in this credential's chain.
+    pub fn of_key(key: &str, credential: &CredentialName) -> Self {
+        let sequence = key
+            .strip_prefix(&Folder::of(credential).prefix())
+            .and_then(|rest| rest.strip_suffix(SUFFIX))
+            .and_then(|digits| digits.parse().ok())
+            .and_then(Sequence::new)
+            .filter(|sequence| record_key(credential, *sequence) == key);
+        sequence.map_or_else(|| Self::Key(key.to_owned()), Self::Record)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(sequence) => write!(f, "record {sequence}"),
+            Self::Key(key) => write!(f, "object {key:?}"),
+            Self::Head => f.write_str("the head"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> CredentialName {
+        CredentialName(text.to_owned())
+    }
+
+    #[test]
+    fn folders_are_names_in_safe_characters() {
+        for (credential, folder) in [
+            ("monk-deployment", "monk-deployment"),
+            ("entra/a.b", "entra!2Fa.b"),
+            ("..", "!2E."),
+            ("a!2Fb", "a!212Fb"),
+            ("é", "!C3!A9"),
+        ] {
+            assert_eq!(Folder::of(&name(credential)).to_string(), folder);
+        }
+        let long = Folder::of(&name(&"/".repeat(512)));
+        assert!(long.to_string().starts_with(HASHED) && long.credential().is_none());
+        let key = record_key(&name("entra/a"), Sequence::FIRST);
+        assert_eq!(key, "audit/entra!2Fa/000000000001.json");
+        assert_eq!(head_key(&name("entra/a")), "heads/entra!2Fa.json");
+    }
+
+    #[test]
+    fn only_a_records_own_key_is_a_place() {
+        let monk = name("monk");
+        let key = record_key(&monk, Sequence::FIRST);
+        assert_eq!(Place::of_key(&key, &monk), Place::Record(Sequence::FIRST));
+        for other in [
+            "audit/monk/1.json",
+            "audit/monk/+00000000001.json",
+            "audit/monk/000000000000.json",
+            "audit/monk/000000000001.json2",
+            "audit/monk/0000000000001.json",
+            "audit/other/000000000001.json",
+        ] {
+            assert_eq!(Place::of_key(other, &monk), Place::Key(other.to_owned()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_read_back_from_its_folder(text in "\\PC{1,40}|[!./a2F-]{1,20}") {
+            let folder = Folder::of(&name(&text));
+            prop_assert_eq!(folder.credential(), Some(name(&text)));
+            let key = record_key(&name(&text), Sequence::FIRST);
+            prop_assert!(key.len() <= 1024);
+            prop_assert_eq!(Folder::in_key(&key), Some(folder.clone()));
+            prop_assert_eq!(Folder::in_head_key(&head_key(&name(&text))), Some(folder));
+        }
+
+        #[test]
+        fn a_folder_that_no_name_has_is_no_name(text in "[!/a-f0-9A-F]{0,12}") {
+            if let Some(credential) = Folder(text.clone()).credential() {
+                prop_assert_eq!(Folder::of(&credential).0, text);
+            }
+        }
+    }
+}

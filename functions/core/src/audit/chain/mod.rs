@@ -1,0 +1,302 @@
+//! The record of a credential's events as a chain: each record holds the hash of the one before.
+//!
+//! What is hashed are the bytes of the object as it lies in S3, after one line that says what they are
+//! ([`RECORD`]); so nothing has to be written anew to be verified, and
+//! `(printf 'keywheel.audit.record/1\n'; cat OBJECT) | sha256sum` says the same. The credential's name, the
+//! place in the chain and the hash of the record before are in these bytes. A chain begins at a hash of its
+//! credential's name ([`Hash::beginning`]): no record of one chain fits into another.
+//!
+//! A chain's last record is vouched for by its [`Head`], which is kept in another bucket.
+
+mod event;
+mod key;
+mod verify;
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+pub use event::{Event, NotAnEvent};
+pub use key::{Folder, Place, head_key, marker_key, record_key};
+pub use verify::{Break, Damage, HeadSeen, Object, Stored, Version, verify};
+
+use crate::ids::CredentialName;
+
+/// The schema of records, markers and heads that is written and read.
+pub const SCHEMA: u32 = 1;
+/// What is hashed before a record's bytes.
+const RECORD: &[u8] = b"keywheel.audit.record/1\n";
+/// What is hashed before the name of a chain's credential.
+const CHAIN: &[u8] = b"keywheel.audit.chain/1\n";
+
+/// A SHA-256 in hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash([u8; 32]);
+
+impl Hash {
+    /// What the first record of a chain holds in place of the hash of the one before.
+    pub fn beginning(credential: &CredentialName) -> Self {
+        Self::of(CHAIN, credential.0.as_bytes())
+    }
+
+    /// The hash of a record's bytes.
+    pub fn of_record(bytes: &[u8]) -> Self {
+        Self::of(RECORD, bytes)
+    }
+
+    fn of(what: &[u8], bytes: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(what);
+        hasher.update(bytes);
+        Self(hasher.finalize().into())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hash({self})")
+    }
+}
+
+/// Not 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 in 64 lower-case hexadecimal digits")]
+pub struct NotAHash;
+
+impl FromStr for Hash {
+    type Err = NotAHash;
+
+    fn from_str(text: &str) -> Result<Self, NotAHash> {
+        let lower = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 64 || !text.as_bytes().iter().all(lower) {
+            return Err(NotAHash);
+        }
+        let mut bytes = [0; 32];
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| NotAHash)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAHash)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A place in a chain, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(u64);
+
+impl Sequence {
+    /// The first place.
+    pub const FIRST: Self = Self(1);
+    /// The last one that a key has digits for.
+    pub const LAST: Self = Self(999_999_999_999);
+
+    /// This place, if there is one of this number.
+    pub fn new(number: u64) -> Option<Self> {
+        (Self::FIRST.0..=Self::LAST.0).contains(&number).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The place after this one.
+    pub fn next(self) -> Option<Self> {
+        Self::new(self.0 + 1)
+    }
+
+    /// The place before this one.
+    pub fn before(self) -> Option<Self> {
+        self.0.checked_sub(1).and_then(Self::new)
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A record, as its object's bytes hold it: one line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whose chain it is in.
+    pub credential: CredentialName,
+    /// Where.
+    pub sequence: Sequence,
+    /// The hash of the record before, or the chain's beginning.
+    pub previous: Hash,
+    /// When it was written: the order of the chain is that of arrival, and `event.time` tells when it happened.
+    #[serde(serialize_with = "to_millis")]
+    pub appended_at: DateTime<Utc>,
+    /// The event, as it came.
+    pub event: Value,
+}
+
+/// The signature is serde's.
+fn to_millis<S: Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// The end of a chain: its last record and the hash of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The last record's place; `None`: there is none yet.
+    pub sequence: Option<Sequence>,
+    /// Its hash, or the chain's beginning.
+    pub hash: Hash,
+}
+
+impl Tail {
+    /// The end of a chain without records.
+    pub fn none(credential: &CredentialName) -> Self {
+        Self { sequence: None, hash: Hash::beginning(credential) }
+    }
+
+    /// The place after it; `None`: the chain is full.
+    pub fn next(&self) -> Option<Sequence> {
+        self.sequence.map_or(Some(Sequence::FIRST), Sequence::next)
+    }
+}
+
+impl Record {
+    /// The record of an event that comes after this end of its credential's chain, and its bytes.
+    pub fn after(
+        tail: &Tail,
+        sequence: Sequence,
+        event: &Event,
+        now: DateTime<Utc>,
+    ) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&Self {
+            schema: SCHEMA,
+            credential: event.credential().clone(),
+            sequence,
+            previous: tail.hash,
+            appended_at: now,
+            event: event.value().clone(),
+        })
+    }
+
+    /// Reads a record's bytes; `None`: they are no record of this schema.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let record: Self = serde_json::from_slice(bytes).ok()?;
+        let valid = record.schema == SCHEMA && Sequence::new(record.sequence.0).is_some();
+        valid.then_some(record)
+    }
+
+    /// The id of the event.
+    pub fn event_id(&self) -> Option<Uuid> {
+        Event::parse(self.event.clone()).ok().map(|event| event.id())
+    }
+}
+
+/// A record named by its place and hash: what a chain's head says, and the marker of an event that is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whose chain.
+    pub credential: CredentialName,
+    /// The record's place.
+    pub sequence: Sequence,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// Of this record.
+    pub fn of(credential: CredentialName, sequence: Sequence, hash: Hash) -> Self {
+        Self { schema: SCHEMA, credential, sequence, hash }
+    }
+
+    /// Its bytes in S3.
+    pub fn bytes(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    /// Reads one of this credential; `None`: it is none.
+    pub fn read(bytes: &[u8], credential: &CredentialName) -> Option<Self> {
+        let head: Self = serde_json::from_slice(bytes).ok()?;
+        let valid = head.schema == SCHEMA
+            && head.credential == *credential
+            && Sequence::new(head.sequence.0).is_some();
+        valid.then_some(head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn hashes_are_what_sha256sum_says() {
+        // (printf 'keywheel.audit.record/1\n'; printf '{}') | sha256sum
+        assert_eq!(
+            Hash::of_record(b"{}").to_string(),
+            "e1f4ab02c99e8df014402eb1be24f654aff662e3781cf98ff989eaeb7628eae5"
+        );
+        // printf 'keywheel.audit.chain/1\nmonk' | sha256sum
+        let beginning = Hash::beginning(&CredentialName("monk".to_owned()));
+        assert_eq!(
+            beginning.to_string(),
+            "237cfab0ce021800b1c964d0b1b97a7f183c6597e862aebf94db518fd1601073"
+        );
+        assert_eq!(beginning.to_string().parse(), Ok(beginning));
+        for bad in ["", "0", &"0".repeat(63), &"A".repeat(64), &"é".repeat(32)] {
+            assert_eq!(bad.parse::<Hash>(), Err(NotAHash), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_one_line_and_is_read_as_it_was_written() {
+        let value = json!({ "id": Uuid::nil(), "subject": "monk", "source": "keywheel",
+            "type": "keywheel.key.minted", "time": "2026-11-21T09:00:00Z", "data": { "a": "\n" } });
+        let event = Event::parse(value.clone()).unwrap();
+        let tail = Tail::none(event.credential());
+        let now = "2026-11-21T09:00:01.25Z".parse().unwrap();
+        let bytes = Record::after(&tail, Sequence::FIRST, &event, now).unwrap();
+        assert!(!bytes.contains(&b'\n'));
+        let record = Record::read(&bytes).unwrap();
+        assert_eq!((record.event.clone(), record.event_id()), (value, Some(Uuid::nil())));
+        assert_eq!((record.sequence, record.previous), (Sequence::FIRST, tail.hash));
+        assert_eq!(record.appended_at, now);
+        let later = String::from_utf8(bytes).unwrap().replace("\"schema\":1", "\"schema\":2");
+        assert_eq!(Record::read(later.as_bytes()), None);
+    }
+
+    #[test]
+    fn places_are_bounded() {
+        assert_eq!(Sequence::new(0), None);
+        assert_eq!(Sequence::FIRST.before(), None);
+        assert_eq!(Sequence::LAST.next(), None);
+        assert_eq!(Sequence::FIRST.next().and_then(Sequence::before), Some(Sequence::FIRST));
+    }
+}

@@ -1,0 +1,93 @@
+//! Why something was not recorded, or not read.
+
+use uuid::Uuid;
+
+use crate::audit::chain::Sequence;
+use crate::http::Retry;
+use crate::http::aws::AwsFailure;
+use crate::ids::CredentialName;
+
+/// The record could not be written or read. Appending the same event again is always safe.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// S3 did not do it.
+    #[error("S3: {operation} of s3://{bucket}/{key}: {failure}")]
+    S3 {
+        /// The operation.
+        operation: &'static str,
+        /// The bucket.
+        bucket: String,
+        /// The key, or what the keys begin with.
+        key: String,
+        /// What S3 said.
+        failure: AwsFailure,
+    },
+    /// A body broke off.
+    #[error("s3://{bucket}/{key} broke off while it was read")]
+    CutOff {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// A listing that does not get on.
+    #[error("the listing of s3://{bucket}/{key} has no end")]
+    Endless {
+        /// The bucket.
+        bucket: String,
+        /// What the keys begin with.
+        key: String,
+    },
+    /// What lies in the head's place is none. Appending would lead the chain off into nowhere.
+    #[error("s3://{bucket}/{key} is no head of this chain; bring back the version before")]
+    HeadUnreadable {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// A marker says that an event is recorded where it is not.
+    #[error("event {event} is marked as record {sequence} of {credential}, and is not there")]
+    FalseMarker {
+        /// The event.
+        event: Uuid,
+        /// The chain it is said to be in.
+        credential: CredentialName,
+        /// The place it is said to be at.
+        sequence: Sequence,
+    },
+    /// So many others wrote to the chain, or its head is so far behind, that this try ended first.
+    #[error(
+        "the end of the chain of {credential} is past record {reached}; the next try goes on there"
+    )]
+    TooFar {
+        /// Whose chain.
+        credential: CredentialName,
+        /// How far this try came.
+        reached: Sequence,
+    },
+    /// No places are left.
+    #[error("the chain of {0} is full")]
+    Full(CredentialName),
+    /// The time allowed ran out.
+    #[error("no time was left to record event {0}")]
+    OutOfTime(Uuid),
+    /// It has no JSON form.
+    #[error("event {0} cannot be written")]
+    Unwritable(Uuid, #[source] serde_json::Error),
+}
+
+impl LedgerError {
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::S3 { failure, .. } => failure.retry,
+            Self::CutOff { .. } | Self::TooFar { .. } | Self::OutOfTime(_) => Retry::Soon,
+            Self::Endless { .. }
+            | Self::HeadUnreadable { .. }
+            | Self::FalseMarker { .. }
+            | Self::Full(_)
+            | Self::Unwritable(..) => Retry::Never,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+"""S3 where MiniStack does otherwise: checksums under object lock, policies on conditional writes, locks in stacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.core import iam_actions
+from ministack.services import s3
+from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
+
+_CONDITIONS = "if-none-match", "if-match"
+_LOCK = "x-amz-object-lock-"
+
+
+def _is_checked(headers: dict[str, str]) -> bool:
+    """Whether a put carries a checksum of its content, in a header or in a trailer."""
+    return (bool(headers.get("content-md5")) or headers.get("x-amz-trailer", "").startswith("x-amz-checksum-")
+            or any(name.startswith("x-amz-checksum-") for name in headers))
+
+
+def _lock(name: str, properties: dict) -> None:
+    """What a template says of a bucket's object lock."""
+    if str(properties.get("ObjectLockEnabled", False)).lower() != "true":
+        return
+    retention = properties.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention")
+    if retention:
+        if len({"Days", "Years"} & set(retention)) != 1 or retention.get("Mode") not in ("COMPLIANCE", "GOVERNANCE"):
+            raise ValueError("DefaultRetention needs a Mode, and either Days or Years")
+        retention = {key: value if key == "Mode" else int(value) for key, value in retention.items()}
+    s3._bucket_versioning[name] = "Enabled"
+    s3._bucket_object_lock[name] = {"enabled": True, "default_retention": retention}
+
+
+def install() -> None:
+    put_object, context = s3._put_object, iam_actions.s3_service_context
+    create, update = handlers["AWS::S3::Bucket"]["create"], handlers["AWS::S3::Bucket"]["update"]
+
+    def checked_put(bucket: str, key: str, body: bytes, headers: dict) -> tuple:
+        """A put that is to be retained must carry a checksum."""
+        by_default = (s3._bucket_object_lock.get(bucket) or {}).get("default_retention")
+        if (by_default or any(name.startswith(_LOCK) for name in headers)) and not _is_checked(headers):
+            return s3._error("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for "
+                             "Put Object requests with Object Lock parameters", 400)
+        return put_object(bucket, key, body, headers)
+
+    def with_conditions(action: str, query: dict | None, path: str = "", headers: dict | None = None) -> dict[str, Any]:
+        """``s3:if-none-match``, ``s3:if-match``, and whether a put makes an object (a part of an upload does not)."""
+        found = context(action, query, path, headers)
+        if action == "s3:PutObject":
+            found |= {f"s3:{name}": headers[name] for name in _CONDITIONS if (headers or {}).get(name)}
+            part = "uploads" in (query or {}) or "partNumber" in (query or {})
+            found["s3:ObjectCreationOperation"] = "false" if part else "true"
+        return found
+
+    def created(logical_id: str, properties: dict, stack: str) -> tuple[str, dict]:
+        name, attributes = create(logical_id, properties, stack)
+        _lock(name, properties)
+        return name, attributes
+
+    def updated(physical_id: str, old: dict, new: dict, stack: str) -> tuple[str, dict]:
+        name, attributes = update(physical_id, old, new, stack)
+        _lock(name, new)
+        return name, attributes
+
+    s3._put_object = checked_put
+    iam_actions.s3_service_context = with_conditions
+    handlers["AWS::S3::Bucket"] |= {"create": created, "update": updated}
