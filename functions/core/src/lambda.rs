@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::engine::EngineError;
 use crate::engine::native::NativeError;
+use crate::notify::NotifyError;
 use crate::{http, process};
 
 /// So much of a failure is told: what an event says of itself has no limit. Fifty problems of a manifest fit.
@@ -23,11 +24,12 @@ pub fn begin() {
     let level = http::env("KEYWHEEL_LOG").unwrap_or_else(|| "info".to_owned());
     let level: tracing::level_filters::LevelFilter =
         level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
-    let filter = ["keywheel", "keywheel_core", "keywheel_sweep", "keywheel_rotate"]
-        .iter()
-        .map(|target| format!("{target}={level}"))
-        .collect::<Vec<_>>()
-        .join(",");
+    let filter =
+        ["keywheel", "keywheel_core", "keywheel_sweep", "keywheel_rotate", "keywheel_notify"]
+            .iter()
+            .map(|target| format!("{target}={level}"))
+            .collect::<Vec<_>>()
+            .join(",");
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -88,6 +90,12 @@ impl From<EngineError> for Failure {
             EngineError::TextNotAtHand(_) => "keywheel.engine",
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<NotifyError> for Failure {
+    fn from(error: NotifyError) -> Self {
+        Self::new("keywheel.notify", error)
     }
 }
 

@@ -187,6 +187,9 @@ pub struct EventData {
     /// Who, or what, asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// The request that it goes back to, where somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RotationId>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -210,6 +213,7 @@ impl EventData {
             key: None,
             replaced_key: None,
             requested_by: None,
+            request: None,
             reason: None,
             graph_request_id: None,
             client_request_id: None,
