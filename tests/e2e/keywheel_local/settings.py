@@ -22,6 +22,7 @@ class Settings:
     bin: Path = field(default_factory=target_dir)
     sweep: Path | None = None  # a bootstrap; default: bin/keywheel-sweep
     rotate: Path | None = None
+    notify: Path | None = None
     emulator: Path | None = None  # default: bin/azure-emulator
     seed: Path | None = None  # what the tenant holds
     applications: int = 0  # made-up ones besides
@@ -34,4 +35,4 @@ class Settings:
     name: str = "keywheel"
 
     def function(self, name: str) -> Path:
-        return (self.sweep if name == "sweep" else self.rotate) or self.bin / f"keywheel-{name}"
+        return getattr(self, name) or self.bin / f"keywheel-{name}"

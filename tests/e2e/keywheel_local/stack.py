@@ -19,6 +19,7 @@ from botocore.config import Config
 from . import deployment, process
 from .settings import ROOT, Settings
 
+NOTIFY_SECRET = "keywheel/notify"  # empty at first
 _making_clients = threading.Lock()  # boto3 makes one at a time; clients themselves may be shared
 OUTPUTS = {  # what the stack gives, and the variable that says so
     "QueueUrl": "KEYWHEEL_QUEUE_URL", "QueueArn": "KEYWHEEL_QUEUE_ARN", "BusName": "KEYWHEEL_BUS",
@@ -27,6 +28,9 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
     "SweepFunctionArn": "KEYWHEEL_SWEEP_FUNCTION_ARN", "RotateFunctionName": "KEYWHEEL_ROTATE_FUNCTION",
     "RotateFunctionArn": "KEYWHEEL_ROTATE_FUNCTION_ARN", "SweepRoleArn": "KEYWHEEL_SWEEP_ROLE_ARN",
     "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN",
+    "NotifyQueueUrl": "KEYWHEEL_NOTIFY_QUEUE_URL", "NotifyDeadLetterQueueUrl": "KEYWHEEL_NOTIFY_DEAD_LETTER_URL",
+    "NotifyFunctionName": "KEYWHEEL_NOTIFY_FUNCTION", "NotifyRoleArn": "KEYWHEEL_NOTIFY_ROLE_ARN",
+    "StateBucketName": "KEYWHEEL_STATE_BUCKET",
 }
 
 
@@ -104,13 +108,16 @@ class Stack:
         parameters = {
             "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
+            "NotifySecret": NOTIFY_SECRET, "AllowLoopbackHttp": "1",
         } | settings.parameters
-        binaries = {"SweepFunction": settings.function("sweep"), "RotateFunction": settings.function("rotate")}
+        binaries = {f"{name.title()}Function": settings.function(name) for name in ("sweep", "rotate", "notify")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
         self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]
         self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
         self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"])
+        self.client("secretsmanager").create_secret(Name=NOTIFY_SECRET, SecretString="{}")
+        self.env["KEYWHEEL_NOTIFY_SECRET"] = NOTIFY_SECRET
         self.put_manifest(settings.manifest or f"tenant: {azure['tenant']}\ncredentials: {{}}\n")
 
     def entra_setup(self, *subjects: str) -> dict:
