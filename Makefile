@@ -83,7 +83,7 @@ DIST := dist
 CYCLONEDX := $(VENV)/tools-rust/bin/cargo-cyclonedx
 
 .PHONY: release sbom reproducible
-release: sbom ## Build the three programs for this machine into dist/, with SHA256SUMS and SBOMs
+release: sbom ## Build the programs for this machine into dist/, with SHA256SUMS and SBOMs
 	infra/release.sh $(DIST)
 	cd $(DIST) && sha256sum -- *.cdx.json >>SHA256SUMS
 

@@ -19,7 +19,7 @@ done
 find functions tests -name '*_bin.cdx.json' | while read -r file; do
     name=$(basename "$file" _bin.cdx.json)
     case $name in
-    keywheel | keywheel-sweep | keywheel-rotate) sed "s|file://$PWD|file:///keywheel|g; s|path+file:///[^\"#]*/functions|path+file:///keywheel/functions|g" "$file" >"$to/$name.cdx.json" ;;
+    keywheel | keywheel-sweep | keywheel-rotate | keywheel-notify) sed "s|file://$PWD|file:///keywheel|g; s|path+file:///[^\"#]*/functions|path+file:///keywheel/functions|g" "$file" >"$to/$name.cdx.json" ;;
     esac
     rm "$file"
 done

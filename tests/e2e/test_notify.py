@@ -51,6 +51,10 @@ def world(start: Callable[..., World], receiver: StandIn) -> World:
     sqs = world.client("sqs")
     mails = sqs.create_queue(QueueName="mails")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=mails, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+             "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=mails, Attributes={"Policy": policy})
     world.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     return world
 
