@@ -271,7 +271,7 @@ proptest! {
         check(&json);
         // Each is listed or counted.
         let text = json.to_string();
-        let left = text.split_once("and ").and_then(|(_, rest)| rest.split_once(" more:")).map(|(n, _)| n.parse::<u64>());
+        let left = text.split_once("\"and ").and_then(|(_, rest)| rest.split_once(" more:")).map(|(n, _)| n.parse::<u64>());
         let listed = text.matches("• 2026-11-21:").count() as u64;
         prop_assert_eq!(listed + left.and_then(Result::ok).unwrap_or(0), total);
         check_mail(&sns::render(&notice, None));

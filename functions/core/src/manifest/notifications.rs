@@ -7,7 +7,7 @@ use reqwest::Url;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{At, Decode, parsed, wire};
-use super::names::check_credential;
+use super::names::check_entry;
 use super::problem::{Place, Problems, stranger, suggest};
 use super::tree::Node;
 use crate::ids::CredentialName;
@@ -226,7 +226,7 @@ impl Decode for Name {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
         parsed(node, problems, |text| {
             let cure = "give the name of an entry of the notify secret (not what it holds): letters, digits and ._-, at most 64";
-            check_credential(text).map_err(|error| (error.to_string(), cure.to_owned()))?;
+            check_entry(text).map_err(|error| (error.to_string(), cure.to_owned()))?;
             Ok(Self(text.to_owned()))
         })
     }
@@ -330,7 +330,7 @@ macro_rules! text_schema {
     };
 }
 
-text_schema!(Name, { "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$" });
+text_schema!(Name, { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
 text_schema!(TopicArn, { "type": "string", "pattern": "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" });
 text_schema!(Address, { "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048 });
 text_schema!(Pattern, { "type": "string", "pattern": "^[A-Za-z0-9/_+=.@*?-]{1,512}$" });
