@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 TOOLS := $(VENV)/tools
-PACKAGES := -p keywheel-sweep -p keywheel-rotate -p keywheel-webhook -p keywheel-audit -p keywheel -p azure-emulator
+PACKAGES := -p keywheel-sweep -p keywheel-rotate -p keywheel-webhook -p keywheel-audit -p keywheel-notify -p keywheel -p azure-emulator
 TEMPLATE := infra/template.yaml
 STACK ?= keywheel
 LOCAL := PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local

@@ -11,7 +11,7 @@ to=$(cd "$1" && pwd)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 
-for package in sweep rotate webhook audit cli; do
+for package in sweep rotate webhook audit notify cli; do
     "${CYCLONEDX:-cargo-cyclonedx}" cyclonedx --quiet --format json --spec-version 1.5 --describe binaries \
         --no-build-deps --manifest-path "functions/$package/Cargo.toml" ${SBOM_TARGET:+--target "$SBOM_TARGET"}
 done
@@ -19,7 +19,7 @@ done
 find functions tests -name '*_bin.cdx.json' | while read -r file; do
     name=$(basename "$file" _bin.cdx.json)
     case $name in
-    keywheel | keywheel-sweep | keywheel-rotate | keywheel-webhook | keywheel-audit) sed "s|file://$PWD|file:///keywheel|g; s|path+file:///[^\"#]*/functions|path+file:///keywheel/functions|g" "$file" >"$to/$name.cdx.json" ;;
+    keywheel | keywheel-sweep | keywheel-rotate | keywheel-webhook | keywheel-audit | keywheel-notify) sed "s|file://$PWD|file:///keywheel|g; s|path+file:///[^\"#]*/functions|path+file:///keywheel/functions|g" "$file" >"$to/$name.cdx.json" ;;
     esac
     rm "$file"
 done

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::engine::EngineError;
 use crate::engine::native::NativeError;
+use crate::notify::NotifyError;
 use crate::{http, process};
 
 /// So much of a failure is told: what an event says of itself has no limit. Fifty problems of a manifest fit.
@@ -30,6 +31,7 @@ pub fn begin() {
         "keywheel_rotate",
         "keywheel_webhook",
         "keywheel_audit",
+        "keywheel_notify",
     ]
     .iter()
     .map(|target| format!("{target}={level}"))
@@ -100,6 +102,12 @@ impl From<EngineError> for Failure {
             EngineError::TextNotAtHand(_) => "keywheel.engine",
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<NotifyError> for Failure {
+    fn from(error: NotifyError) -> Self {
+        Self::new("keywheel.notify", error)
     }
 }
 

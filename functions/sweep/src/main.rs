@@ -1,11 +1,14 @@
 //! The scheduled function: sweeps, queues what is due, and goes on where an earlier one ran out of time.
 
+use std::io::stdout;
+
 use keywheel_core::engine::Clients;
 use keywheel_core::engine::sweep::Mode;
 use keywheel_core::lambda::{self, Failure, deadline};
+use keywheel_core::metrics;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use tracing::error;
+use tracing::{error, warn};
 
 mod trigger;
 
@@ -37,6 +40,11 @@ async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Answer, 
     let deadline = deadline(event.context.deadline());
     let mode = if trigger.dry_run { Mode::DryRun } else { Mode::Queue(&queue) };
     let report = engine.sweep(trigger.cursor, mode, deadline).await?;
+    if let Mode::Queue(_) = mode
+        && let Err(failure) = metrics::write(&engine.measured(&report), &mut stdout().lock())
+    {
+        warn!(%failure, "the metrics cannot be written");
+    }
     if let (Mode::Queue(_), Some(rest)) = (mode, &report.rest) {
         clients.continue_sweep(rest, deadline).await?;
     }

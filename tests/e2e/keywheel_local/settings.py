@@ -24,6 +24,7 @@ class Settings:
     rotate: Path | None = None
     webhook: Path | None = None
     audit: Path | None = None
+    notify: Path | None = None
     emulator: Path | None = None  # default: bin/azure-emulator
     seed: Path | None = None  # what the tenant holds
     applications: int = 0  # made-up ones besides

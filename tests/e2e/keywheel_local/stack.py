@@ -22,6 +22,7 @@ from . import deployment, process
 from .settings import ROOT, Settings
 
 WEBHOOK_SECRET = "keywheel-webhook-keys"
+NOTIFY_SECRET = "keywheel/notify"  # empty at first
 _making_clients = threading.Lock()  # boto3 makes one at a time; clients themselves may be shared
 OUTPUTS = {  # what the stack gives, and the variable that says so
     "QueueUrl": "KEYWHEEL_QUEUE_URL", "QueueArn": "KEYWHEEL_QUEUE_ARN", "BusName": "KEYWHEEL_BUS",
@@ -35,6 +36,8 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
     "AuditDeadLetterQueueUrl": "KEYWHEEL_AUDIT_DEAD_LETTER_URL", "AuditBucket": "KEYWHEEL_AUDIT_BUCKET",
     "AuditHeadBucket": "KEYWHEEL_AUDIT_HEAD_BUCKET", "AuditFunctionName": "KEYWHEEL_AUDIT_FUNCTION",
     "AuditRoleArn": "KEYWHEEL_AUDIT_ROLE_ARN",
+    "NotifyQueueUrl": "KEYWHEEL_NOTIFY_QUEUE_URL", "NotifyDeadLetterQueueUrl": "KEYWHEEL_NOTIFY_DEAD_LETTER_URL",
+    "NotifyFunctionName": "KEYWHEEL_NOTIFY_FUNCTION", "NotifyRoleArn": "KEYWHEEL_NOTIFY_ROLE_ARN",
 }
 
 
@@ -112,10 +115,11 @@ class Stack:
         parameters = {
             "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
+            "NotifySecret": NOTIFY_SECRET, "AllowLoopbackHttp": "1",
         } | settings.parameters
         parameters = self.webhook_keys() | parameters
         binaries = {f"{name.capitalize()}Function": settings.function(name)
-                    for name in ("sweep", "rotate", "webhook", "audit")}
+                    for name in ("sweep", "rotate", "webhook", "audit", "notify")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
         # MiniStack serves function URLs below its own address.
@@ -124,6 +128,8 @@ class Stack:
         self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]
         self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
         self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"])
+        self.client("secretsmanager").create_secret(Name=NOTIFY_SECRET, SecretString="{}")
+        self.env["KEYWHEEL_NOTIFY_SECRET"] = NOTIFY_SECRET
         self.put_manifest(settings.manifest or f"tenant: {azure['tenant']}\ncredentials: {{}}\n")
 
     def webhook_keys(self) -> dict[str, str]:

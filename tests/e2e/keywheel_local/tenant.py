@@ -99,6 +99,7 @@ class Tenant:
     apps: list[App] = field(default_factory=list)
     credentials: dict[str, Credential] = field(default_factory=dict)
     rules: list[dict[str, Any]] = field(default_factory=list)
+    notifications: list[dict[str, Any]] = field(default_factory=list)
 
     def app(self, name: str, **fields: Any) -> App:
         app = App(name, **fields)
@@ -150,7 +151,8 @@ class Tenant:
         """JSON, which is YAML."""
         credentials = {one.name: {"application": one.app.app_id, "secret": one.secret, **one.fields}
                        for one in self.credentials.values()}
-        whole = {"tenant": ID, "defaults": self.defaults, "credentials": credentials, "rules": self.rules}
+        whole = {"tenant": ID, "defaults": self.defaults, "credentials": credentials, "rules": self.rules,
+                 "notifications": self.notifications}
         return json.dumps(whole, indent=1)
 
     def plant(self, stack: Stack) -> None:

@@ -120,7 +120,7 @@ class World:
         seconds = datetime.timedelta(**time_passed).total_seconds()
         self.stack.admin("POST", "clock", {"advance_seconds": seconds})
         self.stack.local("POST", "clock", {"advance_seconds": seconds})
-        for function in ("SWEEP", "ROTATE"):
+        for function in ("SWEEP", "ROTATE", "NOTIFY"):
             self.stack.local("POST", "functions/kill", {"function": self.stack.env[f"KEYWHEEL_{function}_FUNCTION"]})
 
     def invocations(self, function: str) -> list[dict]:

@@ -70,6 +70,11 @@ impl Bus {
         Self { client: Client::new(aws), name }
     }
 
+    /// Its name: the deployment's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Tells events (`PutEvents`) and returns once each of them is accepted.
     pub async fn put(&self, events: &[CloudEvent], deadline: Instant) -> Result<(), AuditError> {
         let entries =

@@ -133,7 +133,7 @@ fn not_here(field: &str) -> Option<&'static str> {
         ),
         "adopt" | "retire_keys" => Some("it is a decision on one credential: say it there"),
         "application" | "secret" => Some("it belongs to a credential or, as a pattern, to a rule"),
-        "defaults" | "credentials" | "rules" | "tenant" => {
+        "defaults" | "credentials" | "rules" | "tenant" | "notifications" => {
             Some("it belongs at the top, not indented")
         }
         _ => None,

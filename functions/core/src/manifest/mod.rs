@@ -8,6 +8,7 @@
 mod decode;
 pub mod format;
 mod names;
+mod notifications;
 mod problem;
 mod resolve;
 mod source;
@@ -25,6 +26,7 @@ use crate::rotation::policy::Policy;
 
 pub use format::{CloudFacts, Format, FormatError, ValueFacts};
 pub use names::{NameError, SecretName, SecretPattern};
+pub use notifications::{Notification, Pattern, Target, Topic};
 pub use problem::{ManifestError, Place, Problem};
 pub use source::{LoadError, ManifestSource, SourceError};
 pub use tree::MAX_BYTES;
@@ -35,6 +37,7 @@ pub struct Manifest {
     tenant: TenantId,
     credentials: BTreeMap<CredentialName, Credential>,
     rules: Vec<Rule>,
+    notifications: Vec<Notification>,
 }
 
 /// What a credential and a rule have in common.
@@ -136,6 +139,11 @@ impl Manifest {
     /// The rules, in the file's order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Who is told, and of what.
+    pub fn notifications(&self) -> &[Notification] {
+        &self.notifications
     }
 
     /// The credential of this name: one that is listed, or one that a rule makes of the application.

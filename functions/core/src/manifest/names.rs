@@ -162,6 +162,11 @@ pub(super) fn check_credential(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Checks the name of an entry of the notify secret.
+pub(super) fn check_entry(text: &str) -> Result<(), NameError> {
+    check(text, CREDENTIAL_LIMIT, |c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
 /// What to do about a credential's name.
 pub(super) const CREDENTIAL_CURE: &str = "use 1 to 64 letters, digits and ._- with neither of `.` and `-` first, and not `all`, `default`, `defaults` or `none`";
 

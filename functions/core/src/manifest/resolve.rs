@@ -8,6 +8,7 @@ use crate::ids::CredentialName;
 
 use super::decode::{At, Decode, Named};
 use super::names::{CREDENTIAL_CURE, SecretPattern, check_credential};
+use super::notifications;
 use super::problem::{Place, Problems, quoted};
 use super::tree::{Node, Value};
 use super::wire::{Wire, WireCredential, WireOptions, WireRule};
@@ -34,7 +35,9 @@ pub(super) fn manifest(wire: Wire, problems: &mut Problems) -> Option<Manifest> 
     check_names(&credentials, problems);
     check_secrets(&credentials, &rules, problems);
     settings::check_default_template(defaults.as_ref(), &credentials, &rules, problems);
+    let told = wire.notifications.and_then(|listed| listed.value).unwrap_or_default();
     Some(Manifest {
+        notifications: notifications::resolve(told, problems),
         credentials: listed(credentials, defaults.as_ref(), problems),
         rules: rules_of(rules, defaults.as_ref(), problems),
         tenant: wire.tenant.value?,

@@ -11,6 +11,7 @@ use crate::request::permission::Approval;
 use super::decode::{Decode, Named, parsed, text, wire};
 use super::format::Template;
 use super::names::{self, NameError, SecretName, SecretPattern};
+use super::notifications::WireNotification;
 use super::problem::{Problems, stranger, suggest};
 use super::tree::Node;
 use super::{KeyOn, Trigger};
@@ -28,6 +29,8 @@ wire! {
         optional credentials: Named<WireCredential>,
         /// Rules that make a credential of every application with a tag.
         optional rules: Vec<super::decode::At<WireRule>>,
+        /// Who is told of failures, findings, rotations, and of what expires.
+        optional notifications: Vec<super::decode::At<WireNotification>>,
     }
 }
 

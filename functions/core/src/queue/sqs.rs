@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use tokio::time::Instant;
 
@@ -151,25 +152,35 @@ impl Queue {
         deduplication: &str,
         reason: &str,
     ) -> Result<(), QueueError> {
-        let operation = "SendMessage";
+        let letter = self.dead_letter(body, reason)?;
+        let letter = letter.message_group_id(group).message_deduplication_id(deduplication);
+        sent(letter).await
+    }
+
+    /// The same, for queues without an order: neither of the two is FIFO.
+    pub async fn send_to_unordered_dead_letter(
+        &self,
+        body: &str,
+        reason: &str,
+    ) -> Result<(), QueueError> {
+        sent(self.dead_letter(body, reason)?).await
+    }
+
+    fn dead_letter(
+        &self,
+        body: &str,
+        reason: &str,
+    ) -> Result<SendMessageFluentBuilder, QueueError> {
         let dead_letters = self.dead_letters.as_ref().ok_or(QueueError::NoDeadLetters)?;
         let reason: String = reason.chars().take(1000).collect();
         let reason =
             MessageAttributeValue::builder().data_type("String").string_value(reason).build();
         let reason = reason.map_err(|error| QueueError::Failed {
-            operation,
+            operation: "SendMessage",
             failure: local(&error.to_string()),
         })?;
-        let request = self
-            .client
-            .send_message()
-            .queue_url(dead_letters)
-            .message_body(body)
-            .message_attributes("reason", reason)
-            .message_group_id(group)
-            .message_deduplication_id(deduplication);
-        let sent = request.send().await.map(drop);
-        sent.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
+        let letter = self.client.send_message().queue_url(dead_letters).message_body(body);
+        Ok(letter.message_attributes("reason", reason))
     }
 
     /// Lets a received message be seen again after this long (`ChangeMessageVisibility`).
@@ -185,6 +196,12 @@ impl Queue {
         let operation = "ChangeMessageVisibility";
         set.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
     }
+}
+
+async fn sent(letter: SendMessageFluentBuilder) -> Result<(), QueueError> {
+    let operation = "SendMessage";
+    let sent = letter.send().await.map(drop);
+    sent.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
 }
 
 fn local(message: &str) -> AwsFailure {

@@ -10,15 +10,16 @@ use std::time::Duration;
 mod cursor;
 mod found;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::{Engine, EngineError};
 use crate::audit::CloudEvent;
 use crate::graph::{CallOptions, Detail, PageLink};
-use crate::ids::{AppId, KeyId};
+use crate::ids::{AppId, CredentialName, KeyId};
 use crate::manifest::{Credential, KeyOn, Rule};
+use crate::metrics::{Document, Metrics};
 use crate::queue::{Job, Queue};
 use crate::rotation::finding::inspect;
 use crate::rotation::plan::{self, Plan, Trigger};
@@ -58,6 +59,8 @@ pub struct Report {
     pub credentials: usize,
     /// Applications and service principals read.
     pub objects: usize,
+    /// When the current key of each credential expires.
+    pub ends: BTreeMap<CredentialName, DateTime<Utc>>,
     /// Where it goes on, if its time was not enough.
     pub rest: Option<Cursor>,
 }
@@ -248,6 +251,8 @@ impl Engine {
             has_service_principal,
             keys: object.keys.clone(),
         });
+        let end = current_end(&secret, principal.as_ref());
+        report.ends.extend(end.map(|end| (credential.name.clone(), end)));
         let trigger = match credential.trigger {
             crate::manifest::Trigger::Sweep => Trigger::Sweep,
             crate::manifest::Trigger::Native => Trigger::Native,
@@ -355,6 +360,11 @@ impl Engine {
         }));
     }
 
+    /// What a sweep measured, for `CloudWatch`.
+    pub fn measured(&self, report: &Report) -> Vec<Document> {
+        Metrics::of(self.bus.name()).days_to_expiry(&report.ends, self.graph.now())
+    }
+
     async fn queue_planned(&self, queue: &Queue, planned: &[Planned]) -> Result<(), EngineError> {
         let jobs: Vec<Job> =
             planned.iter().map(|planned| planned.job(SWEEP, self.graph.now())).collect();
@@ -376,6 +386,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// When the key of the current version expires, where both are known.
+fn current_end(secret: &SecretState, principal: Option<&Principal>) -> Option<DateTime<Utc>> {
+    let SecretState::Present(view) = secret else { return None };
+    principal?.key(view.key_of(view.current()?)?)?.end
 }
 
 type Scopes = BTreeMap<(AppId, KeyOn), (Vec<Scope>, (TimeDelta, TimeDelta))>;

@@ -1,0 +1,397 @@
+//! Who is told, and of what: the manifest's `notifications`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use reqwest::Url;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::decode::{At, Decode, parsed, wire};
+use super::names::check_entry;
+use super::problem::{Place, Problems, stranger, suggest};
+use super::tree::Node;
+use crate::ids::CredentialName;
+
+/// So many targets may be listed: each event is held against all of them, and sent to those it concerns.
+const MOST: usize = 50;
+
+/// Somebody who is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Where it is told.
+    pub target: Target,
+    /// Of what.
+    pub on: BTreeSet<Topic>,
+    /// Of which credentials; empty: of all.
+    pub credentials: Vec<Pattern>,
+}
+
+/// Where something is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A Slack channel, by the name of its incoming webhook in the notify secret.
+    Slack(String),
+    /// An SNS topic, by its ARN.
+    Sns(String),
+    /// A receiver of webhooks signed by the Standard Webhooks scheme.
+    Webhook {
+        /// Where they are sent.
+        url: Url,
+        /// The name of the signing key in the notify secret.
+        key: String,
+    },
+}
+
+/// What may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Topic {
+    /// A job failed for good.
+    Failures,
+    /// A sweep found something.
+    Findings,
+    /// A rotation was asked for or approved, came to its end, or an old key was removed.
+    Rotations,
+    /// Once a day: what expires within 60 days.
+    Digest,
+}
+
+/// A credential's name, in which `*` stands for any characters and `?` for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Notification {
+    /// Whether it is of this credential.
+    pub fn concerns(&self, credential: &CredentialName) -> bool {
+        self.credentials.is_empty()
+            || self.credentials.iter().any(|pattern| pattern.matches(&credential.0))
+    }
+}
+
+impl Pattern {
+    /// Whether a name is of this pattern. Linear but for the last `*`, which is tried at each place.
+    pub fn matches(&self, name: &str) -> bool {
+        let (pattern, name): (Vec<char>, Vec<char>) =
+            (self.0.chars().collect(), name.chars().collect());
+        let (mut p, mut n) = (0, 0);
+        // Where the last `*` was, and up to where it reaches.
+        let mut star: Option<(usize, usize)> = None;
+        while let Some(at) = name.get(n) {
+            match pattern.get(p) {
+                Some('*') => {
+                    star = Some((p, n));
+                    p += 1;
+                }
+                Some(wanted) if *wanted == '?' || wanted == at => {
+                    p += 1;
+                    n += 1;
+                }
+                _ => {
+                    let Some((at_star, reached)) = star else { return false };
+                    star = Some((at_star, reached + 1));
+                    p = at_star + 1;
+                    n = reached + 1;
+                }
+            }
+        }
+        pattern.iter().skip(p).all(|left| *left == '*')
+    }
+}
+
+wire! {
+    /// Somebody who is to be told: one of `slack`, `sns` and `webhook`.
+    #[schemars(rename = "Notification")]
+    #[schemars(extend("oneOf" = [{ "required": ["slack"] }, { "required": ["sns"] }, { "required": ["webhook", "key"] }]))]
+    WireNotification {
+        /// A Slack channel: the name under which its incoming webhook's URL lies in the notify secret.
+        optional slack: Name,
+        /// An SNS topic: its ARN.
+        optional sns: TopicArn,
+        /// A receiver of signed webhooks (Standard Webhooks): its https URL.
+        optional webhook: Address,
+        /// The name under which the webhook's signing key lies in the notify secret.
+        optional key: Name,
+        /// Of what it is told (default: failures, findings, digest).
+        optional on: Vec<At<Topic>>,
+        /// Of which credentials: names, with `*` for any characters and `?` for one (default: all).
+        optional credentials: Vec<At<Pattern>>,
+    }
+}
+
+/// A name in the notify secret.
+#[derive(Clone, Debug)]
+pub(super) struct Name(String);
+
+/// The ARN of an SNS topic.
+#[derive(Clone, Debug)]
+pub(super) struct TopicArn(String);
+
+/// Where webhooks are sent.
+#[derive(Clone, Debug)]
+pub(super) struct Address(Url);
+
+/// Puts the targets together.
+pub(super) fn resolve(
+    listed: Vec<At<WireNotification>>,
+    problems: &mut Problems,
+) -> Vec<Notification> {
+    problems.within("notifications", |problems| {
+        if let Some(over) = listed.get(MOST) {
+            problems.add(over.place, format!("more than {MOST} targets"), "remove some");
+        }
+        let one = |(index, At { place, value }): (usize, At<WireNotification>)| {
+            problems.within(&index.to_string(), |problems| notification(value?, place, problems))
+        };
+        listed.into_iter().enumerate().filter_map(one).collect()
+    })
+}
+
+fn notification(
+    wire: WireNotification,
+    place: Place,
+    problems: &mut Problems,
+) -> Option<Notification> {
+    let WireNotification { slack, sns, webhook, key, on, credentials } = wire;
+    if let (None, Some(key)) = (&webhook, &key) {
+        let cure = "add `webhook:` with the receiver's URL, or remove it";
+        problems.add(key.place, "`key` is given, but there is no `webhook`", cure);
+    }
+    let target = match (slack, sns, webhook) {
+        (Some(name), None, None) => Target::Slack(name.value?.0),
+        (None, Some(arn), None) => Target::Sns(arn.value?.0),
+        (None, None, Some(url)) => {
+            let Some(key) = key else {
+                let cure = "add `key:` with the name of its signing key in the notify secret";
+                problems.add(url.place, "the webhook has no `key`: it could not be signed", cure);
+                return None;
+            };
+            Target::Webhook { url: url.value?.0, key: key.value?.0 }
+        }
+        (None, None, None) => {
+            let what = "nobody is named who is to be told";
+            problems.add(place, what, "add one of `slack`, `sns`, `webhook`");
+            return None;
+        }
+        _ => {
+            let what = "more than one of `slack`, `sns` and `webhook`";
+            problems.add(place, what, "make an entry of each");
+            return None;
+        }
+    };
+    let on = match on {
+        None => BTreeSet::from([Topic::Failures, Topic::Findings, Topic::Digest]),
+        Some(At { place, value }) => {
+            let topics: BTreeSet<Topic> = some(value?)?.into_iter().collect();
+            if topics.is_empty() {
+                problems.add(place, "told of nothing", "name what it is told of, or remove `on`");
+            }
+            topics
+        }
+    };
+    let credentials = match credentials {
+        None => Vec::new(),
+        Some(At { place, value }) => {
+            let patterns = some(value?)?;
+            if patterns.is_empty() {
+                let cure = "name some, or remove `credentials` to be told of all";
+                problems.add(place, "told of no credential", cure);
+            }
+            patterns
+        }
+    };
+    Some(Notification { target, on, credentials })
+}
+
+/// All of a list, if each of them was right.
+fn some<T>(list: Vec<At<T>>) -> Option<Vec<T>> {
+    list.into_iter().map(|at| at.value).collect()
+}
+
+impl Decode for Topic {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        parsed(node, problems, |text| match text {
+            "failures" => Ok(Self::Failures),
+            "findings" => Ok(Self::Findings),
+            "rotations" => Ok(Self::Rotations),
+            "digest" => Ok(Self::Digest),
+            other => Err((
+                format!("unknown topic {}", stranger(other)),
+                suggest(other, &["failures", "findings", "rotations", "digest"]),
+            )),
+        })
+    }
+}
+
+impl Decode for Name {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        parsed(node, problems, |text| {
+            let cure = "give the name of an entry of the notify secret (not what it holds): letters, digits and ._-, at most 64";
+            check_entry(text).map_err(|error| (error.to_string(), cure.to_owned()))?;
+            Ok(Self(text.to_owned()))
+        })
+    }
+}
+
+impl Decode for TopicArn {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        parsed(node, problems, |text| {
+            let cure = || "write it like `arn:aws:sns:eu-central-1:111122223333:alerts`".to_owned();
+            if text.strip_suffix(".fifo").is_some() {
+                let what = "a FIFO topic only takes messages in groups".to_owned();
+                return Err((what, "name a standard topic".to_owned()));
+            }
+            let known = matches!(text.split(':').collect::<Vec<_>>().as_slice(),
+                ["arn", partition, "sns", region, account, topic]
+                    if partition.starts_with("aws")
+                        && named(partition, 16, "-")
+                        && named(region, 32, "-")
+                        && account.len() == 12
+                        && account.chars().all(|c| c.is_ascii_digit())
+                        && named(topic, 256, "-_"));
+            if known {
+                Ok(Self(text.to_owned()))
+            } else {
+                Err(("this is not the ARN of an SNS topic".to_owned(), cure()))
+            }
+        })
+    }
+}
+
+fn named(text: &str, longest: usize, besides: &str) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || besides.contains(c))
+}
+
+impl Decode for Address {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        parsed(node, problems, |text| {
+            let cure = "write it like `https://siem.example.com/keywheel`";
+            address(text).map(Self).map_err(|what| (what.to_owned(), cure.to_owned()))
+        })
+    }
+}
+
+const LONGEST_ADDRESS: usize = 2048;
+
+/// Only https, and only to a host with a name: metadata services and the like are reached by address and
+/// without TLS. Loopback stands for a receiver in tests, and is refused where it is sent to unless the
+/// deployment allows it. What is wrong is told without the URL: it may be another's capability.
+fn address(text: &str) -> Result<Url, &'static str> {
+    if text.len() > LONGEST_ADDRESS {
+        return Err("the URL is longer than 2048 characters");
+    }
+    let url: Url = text.parse().map_err(|_| "this is not a URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL holds a user or a password");
+    }
+    if url.fragment().is_some() {
+        return Err("the URL has a fragment, which is never sent");
+    }
+    if crate::http::is_loopback(&url) {
+        return Ok(url);
+    }
+    if url.scheme() != "https" {
+        return Err("webhooks are sent over https only");
+    }
+    if url.domain().is_none_or(|name| !name.contains('.')) {
+        return Err("the URL names no host by its full name");
+    }
+    Ok(url)
+}
+
+impl Decode for Pattern {
+    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
+        parsed(node, problems, |text| {
+            let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-*?".contains(c);
+            if (1..=512).contains(&text.len()) && text.chars().all(fits) {
+                return Ok(Self(text.to_owned()));
+            }
+            let cure = "name a credential; `*` stands for any characters, `?` for one";
+            Err(("no credential has such a name".to_owned(), cure.to_owned()))
+        })
+    }
+}
+
+macro_rules! text_schema {
+    ($type:ty, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+text_schema!(Name, { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
+text_schema!(TopicArn, { "type": "string", "pattern": "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" });
+text_schema!(Address, { "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048 });
+text_schema!(Pattern, { "type": "string", "pattern": "^[A-Za-z0-9/_+=.@*?-]{1,512}$" });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_names() {
+        let matches = |pattern: &str, name: &str| Pattern(pattern.to_owned()).matches(name);
+        for (pattern, name) in [
+            ("monk", "monk"),
+            ("*", ""),
+            ("*", "entra/408b"),
+            ("prod-*", "prod-"),
+            ("*-prod", "a-prod-prod"),
+            ("a?c*e", "abcde"),
+            ("**", "x"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("monk", "monkey"),
+            ("monk", "mon"),
+            ("prod-*", "test-prod-"),
+            ("?", ""),
+            ("a*b", "ac"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+        // A pattern made to be slow: quadratic at worst.
+        assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
+    }
+
+    #[test]
+    fn only_https_to_a_named_host_is_an_address() {
+        for good in [
+            "https://siem.example.com/a?b=c",
+            "https://x.y:8443/",
+            "http://127.0.0.1:80/",
+            "http://localhost:1/",
+        ] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://siem.example.com/",
+            "https://169.254.169.254/latest",
+            "http://169.254.169.254/latest",
+            "https://10.0.0.1/",
+            "https://[fd00:ec2::254]/",
+            "https://0x7f.1.2.3/",
+            "https://2130706434/",
+            "https://intranet/",
+            "https://user:word@siem.example.com/",
+            "https://siem.example.com/#a",
+            "ftp://127.0.0.1/",
+            "siem.example.com",
+            "",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+}

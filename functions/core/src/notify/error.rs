@@ -1,0 +1,126 @@
+//! Why something could not be told.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use crate::http::aws::AwsFailure;
+use crate::http::{Retry, SendError, SetupError};
+use crate::manifest::{LoadError, SourceError};
+
+/// What a manifest's mending takes: the queue counts the tries until then.
+const MANIFEST_MENDED: Duration = Duration::from_mins(10);
+
+/// Something could not be told, or not be noted. It never quotes an event, a URL's path or a key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotifyError {
+    /// An environment variable.
+    #[error("{name} is not set; {cure}")]
+    Unset {
+        /// The variable.
+        name: &'static str,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// The HTTP client.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Where the manifest is.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] LoadError),
+    /// A message that is no event of Keywheel's.
+    #[error("not an event of Keywheel's: {0}")]
+    Event(&'static str),
+    /// The state bucket.
+    #[error("S3: {operation} {key}: {failure}")]
+    State {
+        /// The operation.
+        operation: &'static str,
+        /// The object.
+        key: String,
+        /// What S3 said.
+        failure: AwsFailure,
+    },
+    /// An object of the state bucket is not as Keywheel writes it.
+    #[error("{key} in the state bucket is not as Keywheel writes it")]
+    Unreadable {
+        /// The object.
+        key: String,
+    },
+    /// The notify secret could not be read.
+    #[error("Secrets Manager: GetSecretValue {secret}: {failure}")]
+    Secret {
+        /// Its name.
+        secret: String,
+        /// What Secrets Manager said.
+        failure: AwsFailure,
+    },
+    /// The notify secret is not as it should be.
+    #[error("the notify secret: {0}")]
+    SecretShape(String),
+    /// A target's address is not one that Keywheel sends to.
+    #[error("{target}: the address is refused: {why}")]
+    Address {
+        /// The target.
+        target: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// No answer of a target.
+    #[error("{target}: {failure}")]
+    Send {
+        /// The target.
+        target: String,
+        /// Why.
+        failure: SendError,
+    },
+    /// A target did not take it.
+    #[error("{target} answered {status}{}", words(.said))]
+    Refused {
+        /// The target.
+        target: String,
+        /// With this status.
+        status: StatusCode,
+        /// What it said, where it is known never to quote what it was sent.
+        said: String,
+        /// Whether to try again.
+        retry: Retry,
+    },
+    /// SNS did not take it.
+    #[error("SNS: Publish {topic}: {failure}")]
+    Sns {
+        /// The topic.
+        topic: String,
+        /// What SNS said.
+        failure: AwsFailure,
+    },
+}
+
+fn words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+impl NotifyError {
+    /// Whether, and when, to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Refused { retry, .. } => *retry,
+            Self::State { failure, .. } | Self::Sns { failure, .. } => failure.retry,
+            Self::Manifest(_) => Retry::After(MANIFEST_MENDED),
+            // Somebody has to mend these, and may be about to.
+            Self::Secret { .. } | Self::SecretShape(_) => Retry::Soon,
+            Self::Send { failure, .. } if failure.is_transient() => Retry::Soon,
+            Self::Send { .. }
+            | Self::Unset { .. }
+            | Self::Setup(_)
+            | Self::Source(_)
+            | Self::Event(_)
+            | Self::Unreadable { .. }
+            | Self::Address { .. } => Retry::Never,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! How a rotation that somebody asked for goes on, as Slack shows it to them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer};
+
+use super::words::{going, minute};
+use crate::ids::{CredentialName, RotationId};
+use crate::queue::RevokeOld;
+use crate::secret::SecretText;
+use crate::slack::blocks::{Message, Mrkdwn};
+
+/// A `response_url` takes posts for half an hour (docs.slack.dev: handling user interaction); somewhat less, so
+/// that one sent in time is there in time.
+const ANSWERABLE_FOR: TimeDelta = TimeDelta::minutes(29);
+
+/// The steps of which somebody is told who asked, each at most once: a `response_url` takes five posts.
+/// That a rotation was given up shows in the message of its successor's next step.
+const TOLD: [&str; 5] = [
+    "keywheel.key.minted",
+    "keywheel.rotation.stored",
+    "keywheel.rotation.promoted",
+    "keywheel.key.removed",
+    "keywheel.rotation.failed",
+];
+
+/// All types of events that a request's progress is made of.
+pub(super) const STEPS: [&str; 6] = [
+    "keywheel.key.minted",
+    "keywheel.rotation.stored",
+    "keywheel.rotation.promoted",
+    "keywheel.key.removed",
+    "keywheel.rotation.abandoned",
+    "keywheel.rotation.failed",
+];
+
+/// What somebody asked for: `requests/{request}.json` in the state bucket.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    /// Its id, which is the rotation's.
+    pub request: RotationId,
+    /// Which credential is to be turned.
+    pub credential: CredentialName,
+    /// Who asked.
+    pub requested_by: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When the old key goes.
+    #[serde(default)]
+    pub revoke_old: RevokeOld,
+    /// When it was asked.
+    pub requested_at: DateTime<Utc>,
+    /// From where in Slack.
+    #[serde(default)]
+    pub slack: Option<SlackRequest>,
+}
+
+/// Where somebody asked.
+#[derive(Debug, Deserialize)]
+pub struct SlackRequest {
+    /// Whoever has it may post there.
+    #[serde(deserialize_with = "secret")]
+    pub response_url: SecretText,
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<SecretText, D::Error> {
+    String::deserialize(from).map(SecretText::new)
+}
+
+/// What has been done of a request so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress(Vec<Done>);
+
+/// A step that was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Done {
+    kind: String,
+    time: DateTime<Utc>,
+    reason: Option<String>,
+}
+
+impl Request {
+    /// The object's key.
+    pub fn key(request: RotationId) -> String {
+        format!("requests/{request}.json")
+    }
+
+    /// The key of one step's object.
+    pub fn progress_key(request: RotationId, kind: &str) -> String {
+        format!("progress/{request}/{kind}.json")
+    }
+
+    /// Where a step is to be told of in Slack, if it is.
+    pub(super) fn answer(&self, kind: &str, now: DateTime<Utc>) -> Option<&SecretText> {
+        let slack = self.slack.as_ref()?;
+        let asks = TOLD.contains(&kind) && now < self.requested_at + ANSWERABLE_FOR;
+        asks.then_some(&slack.response_url)
+    }
+}
+
+impl Progress {
+    /// Adds a step.
+    pub fn add(&mut self, kind: &str, time: DateTime<Utc>, reason: Option<String>) {
+        self.0.push(Done { kind: kind.to_owned(), time, reason });
+    }
+
+    fn of(&self, kind: &str) -> Option<&Done> {
+        self.0.iter().find(|done| done.kind == kind)
+    }
+
+    /// Writes it out: what is being turned, each step as it is done, when the old key goes.
+    pub fn render(&self, request: &Request, overlap: Option<TimeDelta>) -> Message {
+        let name = &request.credential;
+        let (failed, promoted) =
+            (self.of("keywheel.rotation.failed"), self.of("keywheel.rotation.promoted"));
+        let message = Message::new(&match (failed, promoted) {
+            (Some(_), _) => format!("Rotating {name} failed"),
+            (None, Some(_)) => format!("{name} has a new client secret"),
+            (None, None) => format!("Turning {name}"),
+        });
+        let asked = Mrkdwn::field("Asked for by", &request.requested_by);
+        let mut fields = vec![Mrkdwn::field("Credential", &name.0), asked];
+        fields.extend(request.reason.as_ref().map(|reason| Mrkdwn::field("Reason", reason)));
+        let mut steps = Mrkdwn::section();
+        for (kind, words) in [
+            ("keywheel.key.minted", "A new key is minted"),
+            ("keywheel.rotation.stored", "Its secret is stored"),
+            ("keywheel.rotation.promoted", "It is proved, and current"),
+            ("keywheel.key.removed", "The old key is removed"),
+        ] {
+            steps = match self.of(kind) {
+                Some(done) => {
+                    let at = done.time.format("%H:%M:%S UTC").to_string();
+                    steps.plain("✓ ").plain(words).plain(" · ").plain(&at).line()
+                }
+                None if kind == "keywheel.key.removed" || failed.is_some() => steps,
+                None => steps.plain("○ ").plain(words).line(),
+            };
+        }
+        if self.of("keywheel.rotation.abandoned").is_some() {
+            steps = steps.plain("A first try was given up, and made afresh.").line();
+        }
+        if let Some(why) = failed {
+            steps = steps.bold("Failed").plain(": ").plain(why.reason.as_deref().unwrap_or(""));
+            steps = steps.line().plain("What is current goes on working.");
+        }
+        let small = Mrkdwn::section().plain(&format!("request {}", request.request));
+        message
+            .fields(&fields)
+            .section(&steps)
+            .section(&self.old_key(request, overlap))
+            .context(&small)
+    }
+
+    fn old_key(&self, request: &Request, overlap: Option<TimeDelta>) -> Mrkdwn {
+        let text = Mrkdwn::section();
+        let promoted = self.of("keywheel.rotation.promoted");
+        if self.of("keywheel.key.removed").is_some()
+            || self.of("keywheel.rotation.failed").is_some()
+        {
+            return text;
+        }
+        match (request.revoke_old, promoted) {
+            (RevokeOld::Now, _) => {
+                text.plain("The old key goes as soon as the new secret is current.")
+            }
+            (RevokeOld::AfterOverlap, Some(done)) => {
+                text.plain(&going(overlap.map(|overlap| done.time + overlap)))
+            }
+            (RevokeOld::AfterOverlap, None) => {
+                text.plain("The old key goes when its overlap is over.")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} for {} at {}", self.request, self.credential, minute(self.requested_at))
+    }
+}

@@ -1,0 +1,175 @@
+//! The notify secret: where Slack's channels are reached, and what webhooks are signed with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use serde::{Deserialize, Deserializer};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::NotifyError;
+use super::webhook::SigningKey;
+use crate::http::aws::AwsFailure;
+use crate::secret::SecretText;
+
+/// How long it is held before it is read anew: somebody may change it while a function's process lives.
+const HELD_FOR: Duration = Duration::from_mins(5);
+/// How soon it is read anew for the sake of a name that it does not have.
+const LOOKED_AGAIN: Duration = Duration::from_secs(15);
+
+/// What the notify secret holds.
+#[derive(Debug, Default)]
+pub struct NotifySecret {
+    slack: BTreeMap<String, SecretText>,
+    webhooks: BTreeMap<String, Vec<SigningKey>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    #[serde(default)]
+    slack: BTreeMap<String, Text>,
+    #[serde(default)]
+    webhooks: BTreeMap<String, Texts>,
+}
+
+struct Text(SecretText);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(SecretText::new(text)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(Text),
+    Several(Vec<Text>),
+}
+
+impl NotifySecret {
+    /// Reads `{"slack": {name: URL}, "webhooks": {name: "whsec_…" or a list of such}}`. An error names the
+    /// entry, and quotes nothing.
+    pub fn parse(text: &SecretText) -> Result<Self, NotifyError> {
+        let shape = |what: &str| NotifyError::SecretShape(what.to_owned());
+        let Wire { slack, webhooks } = serde_json::from_str(text.expose()).map_err(|_| {
+            shape(
+                "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}",
+            )
+        })?;
+        let keys = |(name, texts): (String, Texts)| {
+            let texts = match texts {
+                Texts::One(text) => vec![text],
+                Texts::Several(texts) => texts,
+            };
+            let keys: Option<Vec<SigningKey>> =
+                texts.iter().map(|text| SigningKey::parse(&text.0)).collect();
+            // Names are the manifest's: short and plain. A key in place of a name is not repeated.
+            let shown = if name.len() <= 64 && !name.starts_with("whsec_") { &name } else { "…" };
+            let keys = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| {
+                shape(&format!("webhooks.{shown} is not `whsec_` and base64 of 24 to 64 bytes"))
+            })?;
+            Ok((name, keys))
+        };
+        let slack = slack.into_iter().map(|(name, text)| (name, text.0)).collect();
+        let webhooks = webhooks.into_iter().map(keys).collect::<Result<_, NotifyError>>()?;
+        Ok(Self { slack, webhooks })
+    }
+
+    /// The incoming webhook of this name.
+    pub fn slack(&self, name: &str) -> Option<&SecretText> {
+        self.slack.get(name)
+    }
+
+    /// The signing keys of this name, one or, while a receiver changes over, several.
+    pub fn webhook(&self, name: &str) -> Option<&[SigningKey]> {
+        self.webhooks.get(name).map(Vec::as_slice)
+    }
+}
+
+/// The notify secret, read when it is needed.
+#[derive(Debug)]
+pub(super) struct HeldSecret {
+    client: aws_sdk_secretsmanager::Client,
+    name: String,
+    held: Mutex<Option<(Instant, Arc<NotifySecret>)>>,
+}
+
+impl HeldSecret {
+    pub(super) fn new(aws: &SdkConfig, name: String) -> Self {
+        let client = aws_sdk_secretsmanager::Client::new(aws);
+        Self { client, name, held: Mutex::new(None) }
+    }
+
+    /// What it holds; read anew where it is old, or lacks what is looked for.
+    pub(super) async fn with(
+        &self,
+        has: impl Fn(&NotifySecret) -> bool,
+    ) -> Result<Arc<NotifySecret>, NotifyError> {
+        let mut held = self.held.lock().await;
+        if let Some((read, secret)) = held.as_ref() {
+            let longest = if has(secret) { HELD_FOR } else { LOOKED_AGAIN };
+            if read.elapsed() < longest {
+                return Ok(secret.clone());
+            }
+        }
+        let secret = Arc::new(self.read().await?);
+        *held = Some((Instant::now(), secret.clone()));
+        Ok(secret)
+    }
+
+    async fn read(&self) -> Result<NotifySecret, NotifyError> {
+        let answer = self.client.get_secret_value().secret_id(&self.name).send().await;
+        let answer = answer.map_err(|error| NotifyError::Secret {
+            secret: self.name.clone(),
+            failure: AwsFailure::new(&error),
+        })?;
+        let text = answer.secret_string.map(SecretText::new);
+        let text = text.ok_or_else(|| NotifyError::SecretShape("it is not a text".to_owned()))?;
+        NotifySecret::parse(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+    fn parse(text: &str) -> Result<NotifySecret, NotifyError> {
+        NotifySecret::parse(&SecretText::new(text.to_owned()))
+    }
+
+    #[test]
+    fn entries_are_found_by_name() {
+        let secret = parse(&format!(
+            r#"{{"slack": {{"ops": "https://hooks.slack.com/services/x"}},
+                "webhooks": {{"one": "{KEY}", "two": ["{KEY}", "{KEY}"]}}}}"#
+        ))
+        .unwrap();
+        assert!(secret.slack("ops").is_some() && secret.slack("dev").is_none());
+        assert_eq!(secret.webhook("one").unwrap().len(), 1);
+        assert_eq!(secret.webhook("two").unwrap().len(), 2);
+        assert!(!format!("{secret:?}").contains("hooks.slack.com"));
+        assert!(parse("{}").is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_what_it_holds() {
+        for (text, told) in [
+            ("nonsense-PLANTED", "not as it should be"),
+            (r#"{"slack": {"ops": ["PLANTED"]}}"#, "not as it should be"),
+            (r#"{"PLANTED": {}}"#, "not as it should be"),
+            (r#"{"webhooks": {"siem": "PLANTED"}}"#, "webhooks.siem is not"),
+            (r#"{"webhooks": {"siem": []}}"#, "webhooks.siem is not"),
+            (r#"{"webhooks": {"whsec_PLANTED": ""}}"#, "webhooks.… is not"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.to_string().contains(told), "{error}");
+            assert!(!format!("{error} {error:?}").contains("PLANTED"), "{error:?}");
+        }
+    }
+}

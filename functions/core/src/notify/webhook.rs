@@ -1,0 +1,105 @@
+//! Signatures of outgoing webhooks by the Standard Webhooks scheme (standardwebhooks.com).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::secret::SecretText;
+
+const PREFIX: &str = "whsec_";
+/// What the specification asks of a symmetric key, in bytes.
+const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// A symmetric signing key.
+pub struct SigningKey(Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[signing key]")
+    }
+}
+
+impl SigningKey {
+    /// Reads `whsec_` and base64 of 24 to 64 bytes.
+    pub fn parse(text: &SecretText) -> Option<Self> {
+        let text = text.expose().trim().strip_prefix(PREFIX)?;
+        let key = Zeroizing::new(STANDARD.decode(text).ok()?);
+        LENGTHS.contains(&key.len()).then_some(Self(key))
+    }
+
+    /// The value of `webhook-signature` for a message with this id, of this time, with this body.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
+        // HMAC takes a key of any length: this is never the empty signature, which nobody would accept.
+        let signature = Hmac::<Sha256>::new_from_slice(&self.0).map(|mut mac| {
+            mac.update(format!("{id}.{timestamp}.").as_bytes());
+            mac.update(body.as_bytes());
+            STANDARD.encode(mac.finalize().into_bytes())
+        });
+        format!("v1,{}", signature.unwrap_or_default())
+    }
+}
+
+/// The value of `webhook-signature`: one signature for each key, so that a receiver may change over.
+pub fn signatures(keys: &[SigningKey], id: &str, timestamp: i64, body: &str) -> String {
+    let each: Vec<String> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
+    each.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Option<SigningKey> {
+        SigningKey::parse(&SecretText::new(text.to_owned()))
+    }
+
+    /// The vectors that the specification and its reference libraries publish.
+    #[test]
+    fn published_messages_have_their_published_signatures() {
+        for (secret, id, timestamp, body, signature) in [
+            (
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                1_614_265_330,
+                r#"{"test": 2432232314}"#,
+                "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ),
+            (
+                "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+                1_649_367_553,
+                r#"{"email":"test@example.com","username":"test_user"}"#,
+                "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
+            ),
+        ] {
+            assert_eq!(key(secret).unwrap().sign(id, timestamp, body), signature);
+        }
+    }
+
+    #[test]
+    fn keys_are_checked_and_never_shown() {
+        for bad in
+            ["", "whsec_", "whsec_AAAA", "whsec_no base64", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]
+        {
+            assert!(key(bad).is_none(), "{bad}");
+        }
+        let key = key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
+        assert_eq!(format!("{key:?}"), "[signing key]");
+    }
+
+    #[test]
+    fn two_keys_make_two_signatures() {
+        let keys = [
+            key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap(),
+            key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
+        ];
+        let both = signatures(&keys, "a", 1, "b");
+        let (first, second) = both.split_once(' ').unwrap();
+        assert_eq!(
+            (first, second),
+            (keys[0].sign("a", 1, "b").as_str(), keys[1].sign("a", 1, "b").as_str())
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! Block Kit (docs.slack.dev/reference/block-kit): blocks that are valid by construction.
+//!
+//! Whatever text goes in is shown as that text: `&`, `<` and `>` are escaped, so that nothing in an event can
+//! mention a channel or make a link, and line breaks are spaces, so that nothing can pretend to be a line of
+//! ours. What is too long ends in `…`, never within an escape.
+
+use serde_json::{Value, json};
+
+/// `header`: its `plain_text`.
+pub const HEADER: usize = 150;
+/// `section`: its `text`.
+pub const TEXT: usize = 3000;
+/// `section`: each of its `fields`.
+pub const FIELD: usize = 2000;
+/// `section`: how many `fields`.
+pub const FIELDS: usize = 10;
+/// A message: how many blocks.
+pub const BLOCKS: usize = 50;
+
+/// A text with Slack's markup, of at most `limit` characters.
+///
+/// Lengths are counted in UTF-16 code units: Slack does not say what its characters are, and nothing that it
+/// may mean counts more.
+#[derive(Clone, Debug)]
+pub struct Mrkdwn {
+    text: String,
+    length: usize,
+    limit: usize,
+}
+
+impl Mrkdwn {
+    /// An empty text that will not grow beyond `limit`.
+    pub fn new(limit: usize) -> Self {
+        Self { text: String::new(), length: 0, limit }
+    }
+
+    /// The text of a section.
+    pub fn section() -> Self {
+        Self::new(TEXT)
+    }
+
+    /// One of a section's fields: a name in bold and what it is.
+    pub fn field(name: &str, value: &str) -> Self {
+        Self::new(FIELD).bold(name).line().plain(value)
+    }
+
+    /// Adds a text as it is.
+    #[must_use]
+    pub fn plain(self, text: &str) -> Self {
+        self.within("", text, "")
+    }
+
+    /// Adds a text in bold.
+    #[must_use]
+    pub fn bold(self, text: &str) -> Self {
+        self.within("*", &text.replace('*', "∗"), "*")
+    }
+
+    /// Adds a text as code.
+    #[must_use]
+    pub fn code(self, text: &str) -> Self {
+        self.within("`", &text.replace('`', "'"), "`")
+    }
+
+    /// Adds a line break.
+    #[must_use]
+    pub fn line(mut self) -> Self {
+        if self.length < self.limit {
+            self.text.push('\n');
+            self.length += 1;
+        }
+        self
+    }
+
+    /// Whether so many characters more would fit.
+    pub fn fits(&self, more: usize) -> bool {
+        self.length + more <= self.limit
+    }
+
+    fn within(mut self, before: &str, text: &str, after: &str) -> Self {
+        let marks = before.len() + after.len();
+        let room = self.limit.saturating_sub(self.length);
+        // An ellipsis, and something it stands for.
+        if text.is_empty() || room < marks + 2 {
+            return self;
+        }
+        let inner = escaped(text, room - marks);
+        self.length += marks + units(&inner);
+        self.text.push_str(before);
+        self.text.push_str(&inner);
+        self.text.push_str(after);
+        self
+    }
+
+    fn value(&self) -> Value {
+        // Verbatim: Slack is not to look for names and links in it by itself.
+        json!({ "type": "mrkdwn", "text": self.text, "verbatim": true })
+    }
+}
+
+fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// The text with Slack's three escapes, cut to `room`.
+fn escaped(text: &str, room: usize) -> String {
+    cut(text, room, |c| match c {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        _ => None,
+    })
+}
+
+fn cut(text: &str, room: usize, escape: impl Fn(char) -> Option<&'static str>) -> String {
+    let mut whole = String::new();
+    // What fits beside an ellipsis.
+    let (mut length, mut safe) = (0, 0);
+    for c in text.chars() {
+        let c = if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c };
+        let piece = escape(c);
+        length += piece.map_or(c.len_utf16(), str::len);
+        if length > room {
+            whole.truncate(safe);
+            if room > 0 {
+                whole.push('…');
+            }
+            return whole;
+        }
+        match piece {
+            Some(piece) => whole.push_str(piece),
+            None => whole.push(c),
+        }
+        if length < room {
+            safe = whole.len();
+        }
+    }
+    whole
+}
+
+/// A message: a text for notifications and screen readers, and the blocks that are shown.
+#[derive(Clone, Debug)]
+pub struct Message {
+    text: String,
+    blocks: Vec<Value>,
+}
+
+impl Message {
+    /// A message with a headline.
+    pub fn new(headline: &str) -> Self {
+        let text = plain(headline, HEADER);
+        let header = json!({
+            "type": "header",
+            "text": { "type": "plain_text", "text": text, "emoji": false },
+        });
+        Self { text: escaped(headline, TEXT), blocks: vec![header] }
+    }
+
+    /// Adds a text. An empty one is left out: Slack takes none.
+    #[must_use]
+    pub fn section(self, text: &Mrkdwn) -> Self {
+        if text.text.trim().is_empty() {
+            return self;
+        }
+        self.block(json!({ "type": "section", "text": text.value() }))
+    }
+
+    /// Adds names and values in two columns, as many sections as it takes.
+    #[must_use]
+    pub fn fields(mut self, fields: &[Mrkdwn]) -> Self {
+        for some in fields.chunks(FIELDS) {
+            let some: Vec<Value> = some.iter().map(Mrkdwn::value).collect();
+            self = self.block(json!({ "type": "section", "fields": some }));
+        }
+        self
+    }
+
+    /// Adds a line in small print.
+    #[must_use]
+    pub fn context(self, text: &Mrkdwn) -> Self {
+        if text.text.trim().is_empty() {
+            return self;
+        }
+        self.block(json!({ "type": "context", "elements": [text.value()] }))
+    }
+
+    /// How many blocks it may still take.
+    pub fn room(&self) -> usize {
+        BLOCKS.saturating_sub(self.blocks.len())
+    }
+
+    fn block(mut self, block: Value) -> Self {
+        if self.room() > 0 {
+            self.blocks.push(block);
+        }
+        self
+    }
+
+    /// What an incoming webhook or a `response_url` is posted.
+    pub fn to_json(&self) -> Value {
+        json!({ "text": self.text, "blocks": self.blocks })
+    }
+}
+
+/// A text without markup, of 1 to `limit` characters.
+fn plain(text: &str, limit: usize) -> String {
+    let text = cut(text, limit, |_| None);
+    if text.trim().is_empty() { "Keywheel".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_shown_as_it_is() {
+        let text = Mrkdwn::section().plain("<!channel> a & b\n<https://x|y>").code("a`b").bold("*");
+        assert_eq!(text.text, "&lt;!channel&gt; a &amp; b &lt;https://x|y&gt;`a'b`*∗*");
+        assert_eq!(text.length, units(&text.text));
+    }
+
+    #[test]
+    fn what_is_too_long_ends_before_an_escape() {
+        assert_eq!(escaped("abc", 3), "abc");
+        assert_eq!(escaped("abcd", 3), "ab…");
+        assert_eq!(escaped("a&b", 4), "a…");
+        assert_eq!(escaped("a&b", 6), "a…");
+        assert_eq!(escaped("a&b", 7), "a&amp;b");
+        assert_eq!(escaped("&&", 9), "&amp;…");
+        assert_eq!(escaped("𝒳𝒳", 3), "𝒳…");
+    }
+
+    #[test]
+    fn no_message_has_more_than_fifty_blocks_nor_an_empty_one() {
+        let mut message = Message::new(" ");
+        for _ in 0..99 {
+            message = message.section(&Mrkdwn::section()).section(&Mrkdwn::section().plain("x"));
+        }
+        let json = message.to_json();
+        assert_eq!(json["blocks"].as_array().unwrap().len(), BLOCKS);
+        assert_eq!(json["blocks"][0]["text"]["text"], "Keywheel");
+    }
+}

@@ -1,0 +1,3 @@
+//! What Slack is sent: Block Kit within its published limits.
+
+pub mod blocks;

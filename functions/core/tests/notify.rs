@@ -1,0 +1,300 @@
+//! What is told, to whom, and that Slack and SNS take it, whatever an event holds.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use keywheel_core::manifest::{Manifest, Target};
+use keywheel_core::notify::{Notice, Progress, Request, slack, sns};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";
+const ID: &str = "7c5a3c4e-2f56-4f0f-9a53-0d8c2a2f9b11";
+const TIME: &str = "2026-11-21T09:00:00Z";
+
+fn at() -> DateTime<Utc> {
+    TIME.parse().expect("a time")
+}
+
+fn notice_of(kind: &str, data: &Value) -> Notice {
+    let event = json!({
+        "specversion": "1.0", "id": ID, "source": "keywheel", "type": kind, "subject": "x", "time": TIME,
+        "datacontenttype": "application/json", "data": data,
+    });
+    let body =
+        json!({ "version": "0", "detail-type": kind, "source": "keywheel", "detail": event });
+    Notice::parse(&body.to_string()).expect("a notice")
+}
+
+fn notice(kind: &str, credential: &str) -> Notice {
+    notice_of(kind, &json!({ "credential": credential, "application": APP, "reason": "because" }))
+}
+
+fn manifest(targets: &str) -> Manifest {
+    let text = format!("tenant: {APP}\nnotifications:\n{targets}");
+    Manifest::parse(&text, "m.yaml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Whether each of the manifest's targets is told.
+fn told(manifest: &Manifest, notice: &Notice) -> Vec<bool> {
+    manifest.notifications().iter().map(|target| notice.for_target(target).is_some()).collect()
+}
+
+#[test]
+fn targets_are_told_of_what_they_are_for() {
+    let manifest = manifest(
+        "  - slack: default\n  - slack: all\n    on: [failures, findings, rotations, digest]\n  - slack: mine\n    on: [failures]\n    credentials: [\"prod-*\"]\n",
+    );
+    for (kind, credential, expected) in [
+        ("keywheel.rotation.failed", "prod-a", [true, true, true]),
+        ("keywheel.rotation.failed", "test-a", [true, true, false]),
+        ("keywheel.finding.foreign-key", "prod-a", [true, true, false]),
+        ("keywheel.rotation.promoted", "prod-a", [false, true, false]),
+        ("keywheel.rotation.requested", "prod-a", [false, true, false]),
+        ("keywheel.approval.granted", "prod-a", [false, true, false]),
+        ("keywheel.key.removed", "prod-a", [false, true, false]),
+        ("keywheel.key.minted", "prod-a", [false, false, false]),
+        ("keywheel.rotation.stored", "prod-a", [false, false, false]),
+        ("keywheel.something.new", "prod-a", [false, false, false]),
+    ] {
+        assert_eq!(told(&manifest, &notice(kind, credential)), expected, "{kind} {credential}");
+    }
+}
+
+#[test]
+fn a_narrowed_target_sees_its_part_of_the_digest_and_nothing_else() {
+    let manifest = manifest(
+        "  - slack: all\n  - slack: mine\n    credentials: [\"prod-*\"]\n  - slack: others\n    credentials: [nobody]\n",
+    );
+    let one = |credential: Option<&str>| {
+        let mut one = json!({ "application": APP, "key": ID, "expires_on": TIME, "managed": credential.is_some() });
+        if let Some(credential) = credential {
+            one["credential"] = credential.into();
+        }
+        one
+    };
+    let listed = [one(Some("prod-a")), one(None), one(Some("test-a")), one(Some("prod-b"))];
+    let digest = notice_of("keywheel.digest.expiring", &json!({ "expiring": listed, "total": 9 }));
+    assert_eq!(told(&manifest, &digest), [true, true, false]);
+    let [all, mine, _] = manifest.notifications() else { panic!("three targets") };
+    assert_eq!(digest.for_target(all), Some(digest.clone()));
+    let mine = digest.for_target(mine).expect("told");
+    let expected = json!({ "expiring": [one(Some("prod-a")), one(Some("prod-b"))], "total": 2 });
+    assert_eq!(mine.event["data"], expected);
+    let text = slack::render(&mine, None).to_json().to_string();
+    assert!(text.contains("prod-b") && !text.contains("test-a"), "{text}");
+    let nothing = notice_of("keywheel.digest.expiring", &json!({ "expiring": [], "total": 0 }));
+    assert_eq!(told(&manifest, &nothing), [false, false, false]);
+}
+
+#[test]
+fn what_is_no_event_is_refused_without_a_word_of_it() {
+    let event = json!({ "id": ID, "type": "keywheel.key.minted", "time": TIME, "data": { "credential": "a", "application": APP } });
+    assert!(Notice::parse(&json!({ "source": "keywheel", "detail": event }).to_string()).is_ok());
+    for body in [
+        "PLANTED".to_owned(),
+        json!({ "source": "PLANTED", "detail": event }).to_string(),
+        json!({ "source": "keywheel", "detail": "PLANTED" }).to_string(),
+        json!({ "source": "keywheel", "detail": [ID, "keywheel.PLANTED", TIME] }).to_string(),
+        json!({ "source": "keywheel", "detail": { "id": ID, "type": "keywheel.key.minted", "time": TIME, "data": ["PLANTED", APP] } }).to_string(),
+        json!({ "source": "keywheel", "detail": { "id": ID, "type": "keywheel.digest.expiring", "time": TIME, "data": { "total": "PLANTED" } } }).to_string(),
+    ] {
+        let error = Notice::parse(&body).expect_err("refused");
+        assert!(!format!("{error} {error:?}").contains("PLANTED"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_turned_secret_is_told_with_when_the_old_key_goes() {
+    let promoted = notice("keywheel.rotation.promoted", "monk");
+    let message = slack::render(&promoted, Some(at() + TimeDelta::hours(24))).to_json();
+    assert_eq!(message["blocks"][0]["text"]["text"], "monk has a new client secret");
+    assert!(
+        message
+            .to_string()
+            .contains("The old key goes with the first sweep after 2026-11-22 09:00 UTC.")
+    );
+    let mail = sns::render(&notice("keywheel.rotation.failed", "monk"), None);
+    assert_eq!(mail.subject, "Keywheel: Rotating monk failed");
+    assert!(mail.message.contains("because."), "{}", mail.message);
+}
+
+#[test]
+fn targets_of_one_kind_are_told_apart() {
+    let manifest = manifest("  - slack: a\n  - webhook: https://b.example.com/x\n    key: k\n");
+    let kinds: Vec<&Target> = manifest.notifications().iter().map(|one| &one.target).collect();
+    assert!(matches!(kinds.as_slice(), [Target::Slack(_), Target::Webhook { .. }]));
+}
+
+fn request(reason: &str, by: &str, revoke_old: &str) -> Request {
+    let text = json!({
+        "schema": 1, "request": ID, "credential": "monk", "application": APP, "requested_by": by, "reason": reason,
+        "revoke_old": revoke_old, "requested_at": TIME,
+        "slack": { "response_url": "https://hooks.slack.com/commands/PLANTED", "channel": "C1", "user": "U1", "team": "T1" },
+    });
+    serde_json::from_value(text).expect("a request")
+}
+
+#[test]
+fn progress_shows_each_step_as_it_is_done() {
+    let request = request("leaked", "slack U1", "after-overlap");
+    let lines = |steps: &[&str]| {
+        let mut progress = Progress::default();
+        for step in steps {
+            progress.add(&format!("keywheel.{step}"), at(), Some("Graph said no".into()));
+        }
+        let json = progress.render(&request, Some(TimeDelta::hours(24))).to_json();
+        check(&json);
+        json.to_string()
+    };
+    let begun = lines(&["key.minted"]);
+    assert!(
+        begun.contains("Turning monk") && begun.contains("✓ A new key is minted · 09:00:00 UTC")
+    );
+    assert!(
+        begun.contains("○ Its secret is stored") && begun.contains("○ It is proved, and current")
+    );
+    let ended = lines(&["key.minted", "rotation.stored", "rotation.promoted"]);
+    assert!(ended.contains("monk has a new client secret") && !ended.contains('○'));
+    assert!(ended.contains("first sweep after 2026-11-22 09:00 UTC"), "{ended}");
+    let failed = lines(&["key.minted", "rotation.failed"]);
+    assert!(failed.contains("Rotating monk failed") && failed.contains("Graph said no"));
+    assert!(!failed.contains('○') && !failed.contains("old key goes"));
+    assert!(!format!("{request:?}").contains("PLANTED"), "a response_url is a capability");
+}
+
+/// The published limits (docs.slack.dev/reference/block-kit/blocks), in characters however one counts them.
+fn check(message: &Value) {
+    let keys = |value: &Value| -> Vec<String> {
+        value.as_object().expect("an object").keys().cloned().collect()
+    };
+    let text = |value: &Value, kind: &str, limit: usize| {
+        assert_eq!(value["type"], kind);
+        let text = value["text"].as_str().expect("a text");
+        assert!((1..=limit).contains(&text.encode_utf16().count()), "{} {text}", text.len());
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        if kind == "mrkdwn" {
+            assert_eq!(value["verbatim"], true);
+            let plain = text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
+            assert!(!plain.contains(['&', '<', '>']), "not escaped: {text}");
+        }
+    };
+    let blocks = message["blocks"].as_array().expect("blocks");
+    assert!((1..=50).contains(&blocks.len()));
+    assert!(!message["text"].as_str().expect("a text").is_empty());
+    for block in blocks {
+        match block["type"].as_str().expect("a type") {
+            "header" => text(&block["text"], "plain_text", 150),
+            "section" => {
+                assert_eq!(keys(block).len(), 2);
+                match &block["fields"] {
+                    Value::Array(fields) => {
+                        assert!((1..=10).contains(&fields.len()));
+                        for field in fields {
+                            text(field, "mrkdwn", 2000);
+                        }
+                    }
+                    _ => text(&block["text"], "mrkdwn", 3000),
+                }
+            }
+            "context" => {
+                let elements = block["elements"].as_array().expect("elements");
+                assert!((1..=10).contains(&elements.len()));
+                for element in elements {
+                    text(element, "mrkdwn", 3000);
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+const KINDS: [&str; 8] = [
+    "keywheel.rotation.failed",
+    "keywheel.rotation.promoted",
+    "keywheel.rotation.requested",
+    "keywheel.rotation.abandoned",
+    "keywheel.key.removed",
+    "keywheel.finding.foreign-key",
+    "keywheel.finding.<!channel>",
+    "keywheel.approval.requested",
+];
+
+/// Texts with all that Slack or a terminal would take for more than text, short and long.
+fn any_text() -> impl Strategy<Value = String> {
+    let pieces = proptest::sample::select(vec![
+        "&",
+        "<",
+        ">",
+        "<!channel>",
+        "*",
+        "`",
+        "\n",
+        "\u{0}",
+        "\u{202e}",
+        "𝒳",
+        "é",
+        "word ",
+    ]);
+    let built = proptest::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat());
+    prop_oneof![
+        ".{0,80}",
+        built.clone(),
+        (built, 1..400_usize).prop_map(|(text, times)| text.repeat(times)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_message_is_one_that_slack_and_sns_take(
+        kind in proptest::sample::select(KINDS.to_vec()), credential in any_text(), reason in any_text(),
+        by in any_text(), graph in any_text(),
+    ) {
+        let notice = notice_of(kind, &json!({
+            "credential": credential, "application": APP, "tenant": APP, "rotation": ID, "version": ID, "key": ID,
+            "replaced_key": ID, "requested_by": by, "reason": reason, "graph_request_id": graph,
+        }));
+        check(&slack::render(&notice, Some(at())).to_json());
+        check_mail(&sns::render(&notice, None));
+    }
+
+    #[test]
+    fn every_digest_is_one_that_slack_and_sns_take(
+        names in proptest::collection::vec((any_text(), any::<bool>()), 0..500), total in 0..100_000_u64,
+    ) {
+        let expiring: Vec<Value> = names.iter().map(|(name, managed)| json!({
+            "application": APP, "display_name": name, "certificate": ID, "expires_on": TIME, "managed": managed,
+        })).collect();
+        let total = total.max(names.len() as u64);
+        let notice = notice_of("keywheel.digest.expiring", &json!({ "expiring": expiring, "total": total }));
+        let json = slack::render(&notice, None).to_json();
+        check(&json);
+        // Each is listed or counted.
+        let text = json.to_string();
+        let left = text.split_once("\"and ").and_then(|(_, rest)| rest.split_once(" more:")).map(|(n, _)| n.parse::<u64>());
+        let listed = text.matches("• 2026-11-21:").count() as u64;
+        prop_assert_eq!(listed + left.and_then(Result::ok).unwrap_or(0), total);
+        check_mail(&sns::render(&notice, None));
+    }
+
+    #[test]
+    fn every_progress_is_one_that_slack_takes(
+        reason in any_text(), by in any_text(), why in any_text(), now in any::<bool>(),
+        steps in proptest::sample::subsequence(KINDS.to_vec(), 0..=KINDS.len()),
+    ) {
+        let request = request(&reason, &by, if now { "now" } else { "after-overlap" });
+        let mut progress = Progress::default();
+        for step in steps {
+            progress.add(step, at(), Some(why.clone()));
+        }
+        check(&progress.render(&request, None).to_json());
+    }
+}
+
+/// SNS: `Publish`'s `Subject` and `Message`.
+fn check_mail(mail: &sns::Mail) {
+    assert!((1..=100).contains(&mail.subject.len()), "{}", mail.subject);
+    assert!(mail.subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{}", mail.subject);
+    assert!(mail.subject.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    assert!((1..256 * 1024).contains(&mail.message.len()));
+}
