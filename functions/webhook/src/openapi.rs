@@ -78,6 +78,7 @@ mod tests {
         ]
     }
 
+    #[allow(clippy::too_many_lines, reason = "one document")]
     fn built() -> Value {
         let mut generator = SchemaSettings::draft2020_12()
             .with(|settings| settings.definitions_path = "/components/schemas".into())
