@@ -156,7 +156,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "    allow:\n      slack: [{ team: T1, users: [] }]\n",
-        "m.yaml:7:35: credentials.one: no user is named; name users, or remove the entry",
+        "m.yaml:7:34: credentials.one: no user is named; name users, or remove the entry",
     ),
     (
         "    allow:\n      slack: [{ team: acme, users: [U1] }]\n",
@@ -164,7 +164,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "    allow:\n      slack: [{ team: T1, users: [T1] }]\n",
-        "m.yaml:7:36: credentials.one.allow.slack.0.users.0: 'T' may not stand in the name (character 1); give the user's id",
+        "m.yaml:7:35: credentials.one.allow.slack.0.users.0: 'T' may not stand in the name (character 1); give the user's id",
     ),
     (
         "    allow: { webhook: [a/b] }\n",

@@ -33,6 +33,7 @@ fn queued_key(request: RotationId) -> String {
 }
 
 /// Our own failure: into the log, and nothing of it into the answer.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 pub(crate) fn ours<E: std::fmt::Display>(failure: E) -> Refused {
     error!(%failure, "a request could not be done");
     Refused::Unavailable

@@ -78,6 +78,7 @@ mod tests {
         ]
     }
 
+    #[allow(clippy::too_many_lines, reason = "one document")]
     fn built() -> Value {
         let mut generator = SchemaSettings::draft2020_12()
             .with(|settings| settings.definitions_path = "/components/schemas".into())
@@ -106,6 +107,10 @@ mod tests {
             "description": "What came of it, in words for the person: also that they may not.",
             "content": { "application/json": { "schema": { "type": "object" } } },
         });
+        let rotation_parameters = [standard_webhooks(), vec![
+                        json!({ "name": "credential", "in": "path", "required": true, "description": "The credential, by its name in the manifest.", "schema": { "type": "string", "minLength": 1, "maxLength": 512 } }),
+                        json!({ "name": "rotation", "in": "path", "required": true, "description": "The id that `POST /rotate` gave.", "schema": { "type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" } }),
+                    ]].concat();
         let signed = ["400", "401", "405", "413", "429", "503"];
         let with = |more: &[&'static str]| [&signed[..], more].concat();
         json!({
@@ -130,10 +135,7 @@ mod tests {
                 "/rotations/{credential}/{rotation}": { "get": {
                     "operationId": "rotation",
                     "summary": "How a rotation stands.",
-                    "parameters": [standard_webhooks(), vec![
-                        json!({ "name": "credential", "in": "path", "required": true, "description": "The credential, by its name in the manifest.", "schema": { "type": "string", "minLength": 1, "maxLength": 512 } }),
-                        json!({ "name": "rotation", "in": "path", "required": true, "description": "The id that `POST /rotate` gave.", "schema": { "type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$" } }),
-                    ]].concat(),
+                    "parameters": rotation_parameters,
                     "responses": responses(&[("200", object("Standing", "By the secret's labels, and what was told of it."))], &["401", "404", "405", "413", "429", "503"]),
                 } },
                 "/slack/commands": { "post": {
