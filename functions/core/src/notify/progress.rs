@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer};
 
-use super::words::{going, minute};
+use super::words::going;
 use crate::ids::{CredentialName, RotationId};
 use crate::queue::RevokeOld;
 use crate::secret::SecretText;
@@ -171,11 +171,5 @@ impl Progress {
                 text.plain("The old key goes when its overlap is over.")
             }
         }
-    }
-}
-
-impl std::fmt::Display for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} for {} at {}", self.request, self.credential, minute(self.requested_at))
     }
 }
