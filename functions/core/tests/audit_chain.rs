@@ -181,6 +181,13 @@ proptest! {
     }
 
     #[test]
+    fn any_object_purged_while_it_is_read((length, place) in length_and_place()) {
+        let mut chain = Chain::of("a", length);
+        chain.objects[place].1.clear();
+        prop_assert_eq!(chain.places(), only(place));
+    }
+
+    #[test]
     fn a_tail_cut_off((length, place) in length_and_place()) {
         let mut chain = Chain::of("a", length);
         chain.objects.truncate(place);

@@ -7,6 +7,7 @@ import uuid
 
 from .world import World
 
+RECORDED = "keywheel.rotation.", "keywheel.key.", "keywheel.lease.", "keywheel.finding.", "keywheel.approval."
 
 def verify(world: World, *arguments: str) -> tuple[int, dict]:
     done = world.stack.keywheel("audit", "verify", "--json", "--quiet", *arguments)
@@ -18,6 +19,11 @@ def whole(world: World, *arguments: str) -> list[dict]:
     code, shape = verify(world, *arguments)
     assert code == 0 and shape["whole"], shape
     return shape["chains"]
+
+
+def told(world: World) -> list[dict]:
+    """What is to be recorded of all that the bus has accepted, each event once."""
+    return [one for one in world.events() if one.get("type", "").startswith(RECORDED)]
 
 
 def exported(world: World, *arguments: str) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import tempfile
@@ -85,6 +86,13 @@ class Demo:
         later = self.see_all()
         self._show_retired(after, later)
         self._check_retired(after, later)
+        self._audit()
+
+    def _audit(self) -> None:
+        done = self.world.stack.keywheel("audit", "verify", "--json")
+        self.check(done.returncode == 0, f"the audit trail is not whole: {done.stdout or done.stderr}")
+        chains = json.loads(done.stdout or "{}").get("chains", [])
+        self.say(f"the audit trail has {sum(one['records'] for one in chains)} records in {len(chains)} whole chains")
 
     def _show(self, before: dict[str, Seen], after: dict[str, Seen], findings: dict[str, set[str]]) -> None:
         rows = [("APPLICATION", "BEFORE", "CURRENT KEY", "VERSION", "KEYS GONE", "SIGNS IN", "FINDINGS")]

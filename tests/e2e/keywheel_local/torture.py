@@ -8,6 +8,7 @@ A witness signs in all the while with whatever is current, and with what it cach
 from __future__ import annotations
 
 import datetime
+import json
 import random
 import threading
 import time
@@ -15,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import leaks
+from . import audit, leaks
 from .tenant import DEFAULTS, Tenant
 from .witness import Witness
 from .world import SCHEDULED, TooLate, World, until
@@ -119,6 +120,15 @@ def unrecorded(world: World) -> list[str]:
             *(f"{key}: no record that it went" for key in (made | seeded) - there - gone)]
 
 
+def untraced(world: World) -> list[str]:
+    """Events of the bus that are not once in a whole chain of the audit trail."""
+    code, shape = audit.verify(world)
+    recorded = Counter(json.loads(line)["event"]["id"] for line in audit.exported(world))
+    told = {event["id"] for event in audit.told(world)}
+    return [*([] if code == 0 else [json.dumps(chain) for chain in shape["chains"] if not chain["whole"]]),
+            *(f"{event}: recorded {recorded[event]} times" for event in told | set(recorded) if recorded[event] != 1)]
+
+
 @dataclass
 class Result:
     """What a run came to. Nothing may be in ``violations``."""
@@ -157,6 +167,7 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
             "refused sign-ins": witness.refusals,
             "orphans after rest": orphans(world),
             "changes without a record": unrecorded(world),
+            "events not in whole chains": untraced(world),
             "current secrets that do not sign in": [one.name for one in tenant.credentials.values()
                                                     if not world.signs_in(one)],
             "places that hold a secret's text": leaks.found(world, newest_secrets(world)),

@@ -227,7 +227,10 @@ impl<'a> Walk<'a> {
         let mut places = BTreeMap::new();
         let mut by_hash: HashMap<_, Vec<_>> = HashMap::new();
         for (index, object) in objects.iter().enumerate() {
-            if let Place::Record(sequence) = Place::of_key(&object.key, credential) {
+            // One whose versions were purged while it was read lies nowhere any more.
+            if let Place::Record(sequence) = Place::of_key(&object.key, credential)
+                && !object.versions.is_empty()
+            {
                 places.insert(sequence, index);
             }
             for stored in object.stored() {
@@ -359,7 +362,7 @@ impl<'a> Walk<'a> {
         }
         self.breaks.extend(beyond.map(unconfirmed));
         for (index, object) in self.objects.iter().enumerate() {
-            if !self.used.contains(&index) {
+            if !self.used.contains(&index) && !object.versions.is_empty() {
                 let place = Place::of_key(&object.key, self.credential);
                 self.breaks.push(Break { place, damage: Damage::Inserted });
             }
