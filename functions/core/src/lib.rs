@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ids;
 pub mod lambda;
 pub mod manifest;
+pub mod marks;
 pub mod process;
 pub mod queue;
 pub mod rotation;
