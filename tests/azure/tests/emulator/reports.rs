@@ -178,7 +178,7 @@ async fn reports_are_rationed_and_need_their_permission() {
 
 #[tokio::test]
 async fn the_report_of_sign_ins_is_late_filtered_and_paged() {
-    let lag = Lag { sign_in_activity: Delay::between(3600.0, 3600.0), ..Lag::default() };
+    let lag = Lag { sign_in_activity: Delay::between(1800.0, 1800.0), ..Lag::default() };
     let h = Harness::build(Emulator::builder().seed(one_application())).await;
     let report = format!("{}/beta/reports/appCredentialSignInActivities", h.at.graph);
     h.token_of(&APP.to_string(), SECRET).await;
@@ -189,7 +189,7 @@ async fn the_report_of_sign_ins_is_late_filtered_and_paged() {
     h.emulator.advance(60);
     h.token_of(&APP.to_string(), SECRET).await;
     assert_eq!(values(&h.get(&mine).await.body), values(&first.body), "not yet");
-    h.emulator.advance(3600);
+    h.emulator.advance(1800);
     let later = h.get(&mine).await;
     assert_ne!(values(&later.body), values(&first.body));
     let key = later.body["value"][0]["keyId"].as_str().unwrap();
