@@ -143,7 +143,7 @@ impl Retire {
             None if self
                 .labels_to_take_off()
                 .iter()
-                .any(|label| !matches!(label, Label::Key(_))) =>
+                .any(|label| matches!(label, Label::Void(_) | Label::Removing(..))) =>
             {
                 return self.take_all_off(Outcome::Removed);
             }

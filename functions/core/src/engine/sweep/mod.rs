@@ -1,7 +1,8 @@
 //! A sweep: compares the directory with the manifest, queues what is due, reports what it saw.
 //!
 //! First the listed credentials, then page by page the whole directory for rules and for what nobody
-//! manages, then what others changed by Entra's directory audit. What a page gives is queued and reported before the next is read, so that a sweep which runs
+//! manages, then what others changed by Entra's directory audit. What a page gives is queued and reported
+//! before the next is read, so that a sweep which runs
 //! out of time loses nothing: it goes on at its [`Cursor`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
