@@ -2,7 +2,7 @@
 """The one-time Entra set-up: the application Keywheel signs in as. Run it as often as you like.
 
 It makes what is missing and leaves the rest: an application and its service principal, a federated
-credential per role of Keywheel's functions, and Microsoft Graph's permission with admin consent.
+credential per role of Keywheel's functions, and Microsoft Graph's permissions with admin consent.
 It prints one JSON line: {"application", "client_id", "service_principal", "tenant", "changed"}.
 
 Signed in as: `az login`, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET.
@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 PERMISSIONS = ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All")
+READ_AUDIT = ("AuditLog.Read.All", "Directory.Read.All")
 MOST_FEDERATED_CREDENTIALS = 20
 PATIENCE = 60.0  # seconds that a fresh object may be unknown to other replicas
 CLOUDS = {  # authority, Graph, audience of a federated credential
@@ -114,14 +115,15 @@ def quoted(value: str) -> str:
     return urllib.parse.quote("'" + value.replace("'", "''") + "'")
 
 
-def ensure_application(graph: Graph, name: str, role_id: str) -> dict:
+def ensure_application(graph: Graph, name: str, role_ids: list[str]) -> dict:
     def find() -> dict | None:
         found = graph.list(f"applications?$filter=displayName%20eq%20{quoted(name)}")
         if len(found) > 1:
             sys.exit(f"{len(found)} applications are called {name}: rename the others")
         return found[0] if found else None
 
-    access = [{"resourceAppId": GRAPH_APP_ID, "resourceAccess": [{"id": role_id, "type": "Role"}]}]
+    roles = [{"id": role_id, "type": "Role"} for role_id in role_ids]
+    access = [{"resourceAppId": GRAPH_APP_ID, "resourceAccess": roles}]
     return graph.ensure(f"application {name}", find, lambda: graph.call("POST", "applications", {
         "displayName": name, "signInAudience": "AzureADMyOrg", "requiredResourceAccess": access}))
 
@@ -185,6 +187,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cloud", choices=CLOUDS, default=os.environ.get("KEYWHEEL_CLOUD", "public"))
     parser.add_argument("--permission", choices=PERMISSIONS, default=PERMISSIONS[0],
                         help="OwnedBy where Keywheel's application owns what it turns, else All")
+    parser.add_argument("--read-audit", action="store_true",
+                        help="also permission to read the directory audit and the report of sign-ins")
     parser.add_argument("--issuer", help="of the account's outbound identity federation")
     parser.add_argument("--subject", action="append", default=[], help="ARN of a function's role; once for each role")
     chosen = parser.parse_args()
@@ -204,14 +208,16 @@ def main() -> None:
     microsoft_graph = service_principal(graph, GRAPH_APP_ID)
     if microsoft_graph is None:
         sys.exit("this tenant has no service principal of Microsoft Graph")
-    role_id = next(role["id"] for role in microsoft_graph["appRoles"] if role["value"] == chosen.permission)
-    application = ensure_application(graph, chosen.name, role_id)
+    permissions = [chosen.permission, *(READ_AUDIT if chosen.read_audit else ())]
+    known = {role["value"]: role["id"] for role in microsoft_graph["appRoles"]}
+    application = ensure_application(graph, chosen.name, [known[name] for name in permissions])
     app_id = application["appId"]
     principal = graph.ensure("service principal", lambda: service_principal(graph, app_id),
                              lambda: graph.patiently("POST", "servicePrincipals", {"appId": app_id}))
     for subject in chosen.subject:
         ensure_federated_credential(graph, application["id"], chosen.issuer, subject, audience)
-    ensure_permission(graph, principal["id"], microsoft_graph["id"], role_id, chosen.permission)
+    for name in permissions:
+        ensure_permission(graph, principal["id"], microsoft_graph["id"], known[name], name)
     print(json.dumps({"application": application["id"], "client_id": app_id, "service_principal": principal["id"],
                       "tenant": principal.get("appOwnerOrganizationId"), "changed": graph.changed}))
 

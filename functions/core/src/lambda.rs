@@ -94,6 +94,7 @@ impl From<EngineError> for Failure {
             EngineError::Identity(_) => "keywheel.identity",
             EngineError::Audit(_) => "keywheel.audit",
             EngineError::Queue(_) => "keywheel.queue",
+            EngineError::Mark(_) => "keywheel.marks",
             EngineError::Format { .. } => "keywheel.format",
             EngineError::Manifest(_) | EngineError::Source(_) => "keywheel.manifest",
             EngineError::Setup(_) | EngineError::Unset { .. } | EngineError::Account(_) => {

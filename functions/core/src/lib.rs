@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ids;
 pub mod lambda;
 pub mod manifest;
+pub mod marks;
 pub mod metrics;
 pub mod notify;
 pub mod process;

@@ -40,7 +40,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "retire without the overlap",
         patches: &[(
-            "retire.rs",
+            "standing.rs",
             "Standing::Past(at + overlap + CLOCK_SLACK)",
             "Standing::Past(at)",
         )],
@@ -99,8 +99,8 @@ const MISTAKES: &[Mistake] = &[
         name: "resolve without the hour",
         patches: &[(
             "resolve.rs",
-            "if now - start >= UNNAMED_FOR",
-            "if now >= start || now - start >= UNNAMED_FOR",
+            "let lost = start + UNNAMED_FOR;",
+            "let lost = start + (UNNAMED_FOR - UNNAMED_FOR);",
         )],
         scenarios: "resolving_beside",
     },
@@ -123,7 +123,7 @@ const MISTAKES: &[Mistake] = &[
         name: "retire the key under AWSCURRENT",
         patches: &[
             ("retire.rs", "if current_key == self.target.key {", "if false {"),
-            ("retire.rs", "if view.current() == Some(version) || (", "if ("),
+            ("standing.rs", "if view.current() == Some(version) || (", "if ("),
         ],
         scenarios: "refusals",
     },
@@ -178,10 +178,65 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "retire a void version soon",
         patches: &[
-            ("retire.rs", "VOID_FOR.max(overlap + CLOCK_SLACK)", "VOID_FOR"),
+            ("standing.rs", "VOID_FOR.max(overlap + CLOCK_SLACK)", "VOID_FOR"),
             ("tail.rs", "view.holder(&Label::Previous)", "None"),
         ],
         scenarios: "a_value_put_by_hand",
+    },
+    Mistake {
+        name: "ignore the last use",
+        patches: &[("last_use.rs", "Some(last) if now <", "Some(last) if false && now <")],
+        scenarios: "unused",
+    },
+    Mistake {
+        name: "trust a report that lacks our own sign-ins",
+        patches: &[(
+            "last_use.rs",
+            "if !uses.contains_key(&current) {",
+            "if false && !uses.contains_key(&current) {",
+        )],
+        scenarios: "unused",
+    },
+    Mistake {
+        name: "watch a key for no longer than its overlap",
+        patches: &[("retire.rs", "over + watch(policy)", "over + (watch(policy) - watch(policy))")],
+        scenarios: "unused",
+    },
+    Mistake {
+        name: "record what was not seen removed",
+        patches: &[(
+            "retire.rs",
+            "None => State::LookForIntent,",
+            "None => self.end(End::RecordRemoved),",
+        )],
+        scenarios: "moved",
+    },
+    Mistake {
+        name: "forget whose doing a removal was",
+        patches: &[(
+            "retire.rs",
+            "Some(_) => self.end(End::RecordRemoved),",
+            "Some(_) => self.end(End::RecordNotFound),",
+        )],
+        scenarios: "retired_twice",
+    },
+    Mistake {
+        name: "believe the first look that a key is gone",
+        patches: &[(
+            "retire.rs",
+            "if *view == self.view { self.end(End::RecordNotFound) }",
+            "if true || *view == self.view { self.end(End::RecordNotFound) }",
+        )],
+        scenarios: "retired_twice",
+    },
+    Mistake {
+        name: "record a resolved key that was never seen",
+        patches: &[(
+            "resolve.rs",
+            "if ours || self.view.current().is_none() {",
+            "if true || ours || self.view.current().is_none() {",
+        )],
+        scenarios: "resolving_beside",
     },
 ];
 

@@ -38,6 +38,13 @@ async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Answer, 
     let engine = clients.engine().await?;
     let queue = clients.queue()?;
     let deadline = deadline(event.context.deadline());
+    if trigger.cursor.digest.is_some() {
+        let digested = engine.digest(trigger.cursor, trigger.dry_run, deadline).await?;
+        if let (false, Some(rest)) = (trigger.dry_run, &digested.rest) {
+            clients.continue_sweep(rest, deadline).await?;
+        }
+        return Ok(Answer::digested(digested));
+    }
     let mode = if trigger.dry_run { Mode::DryRun } else { Mode::Queue(&queue) };
     let report = engine.sweep(trigger.cursor, mode, deadline).await?;
     if let Mode::Queue(_) = mode

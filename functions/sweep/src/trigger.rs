@@ -1,6 +1,7 @@
 //! What may start a sweep: a schedule, an earlier sweep that ran out of time, or a person's invocation.
 
-use keywheel_core::engine::sweep::{Cursor, Report};
+use keywheel_core::audit::Digest;
+use keywheel_core::engine::sweep::{Cursor, Digested, Report};
 use keywheel_core::lambda::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,12 +13,14 @@ pub(crate) struct Trigger {
     pub(crate) dry_run: bool,
 }
 
-/// A person's invocation, for example `{"dry_run": true}`.
+/// A schedule's input or a person's invocation, for example `{"dry_run": true}` or `{"digest": true}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Invocation {
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    digest: bool,
 }
 
 impl Trigger {
@@ -42,9 +45,12 @@ impl Trigger {
                 // serde would read a list as an invocation too, by the order of its fields.
                 let invocation = event.is_object().then(|| Invocation::deserialize(event).ok());
                 let invocation = invocation.flatten().ok_or_else(|| {
-                    Failure::event("neither an EventBridge event nor {} nor {\"dry_run\": true}")
+                    Failure::event(
+                        "neither an EventBridge event nor {} nor {\"dry_run\": true} nor {\"digest\": true}",
+                    )
                 })?;
-                Ok(Self { cursor: Cursor::default(), dry_run: invocation.dry_run })
+                let cursor = if invocation.digest { Cursor::digest() } else { Cursor::default() };
+                Ok(Self { cursor, dry_run: invocation.dry_run })
             }
         }
     }
@@ -52,16 +58,24 @@ impl Trigger {
 
 /// What the function answers whoever invoked it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    credentials: usize,
-    objects: usize,
-    queued: Vec<Queued>,
-    findings: usize,
-    finished: bool,
+#[serde(untagged)]
+pub(crate) enum Answer {
+    Swept {
+        credentials: usize,
+        objects: usize,
+        queued: Vec<Queued>,
+        findings: usize,
+        finished: bool,
+    },
+    Digested {
+        digest: Digest,
+        objects: usize,
+        finished: bool,
+    },
 }
 
 #[derive(Debug, Serialize)]
-struct Queued {
+pub(crate) struct Queued {
     credential: String,
     work: String,
 }
@@ -72,13 +86,18 @@ impl Answer {
             work: planned.work.to_string(),
             credential: planned.credential.0,
         });
-        Self {
+        Self::Swept {
             credentials: report.credentials,
             objects: report.objects,
             queued: queued.collect(),
             findings: report.findings.len(),
             finished: report.rest.is_none(),
         }
+    }
+
+    pub(crate) fn digested(digested: Digested) -> Self {
+        let Digested { digest, objects, rest } = digested;
+        Self::Digested { digest, objects, finished: rest.is_none() }
     }
 }
 
@@ -109,8 +128,18 @@ mod tests {
     fn a_sweep_that_ran_out_of_time_goes_on() {
         let event = sample("sweep-continued");
         let next = event["detail"]["next"].as_str().map(str::to_owned);
-        let cursor = Cursor { listing: Listing::Applications, next };
+        let cursor = Cursor::at(Listing::Applications, next);
         assert_eq!(Trigger::parse(&event).unwrap(), Trigger { cursor, dry_run: false });
+    }
+
+    #[test]
+    fn a_digest_is_asked_for_and_goes_on_as_one() {
+        let asked = Trigger::parse(&sample("sweep-digest")).unwrap();
+        assert_eq!(asked, Trigger { cursor: Cursor::digest(), dry_run: false });
+        let event = json!({ "detail-type": Cursor::CONTINUED, "detail": asked.cursor });
+        assert_eq!(Trigger::parse(&event).unwrap(), asked);
+        let dry = Trigger::parse(&json!({ "digest": true, "dry_run": true })).unwrap();
+        assert!(dry.dry_run && dry.cursor.digest.is_some());
     }
 
     #[test]
@@ -132,6 +161,7 @@ mod tests {
             material::event("sweep-schedule.json"),
             material::event("sweep-continued.json"),
             material::event("sweep-dry-run.json"),
+            material::event("sweep-digest.json"),
             json!({ "dry_run": false, "client_secret": material::SECRET }).to_string(),
             json!({ "detail-type": Cursor::CONTINUED, "detail": { "listing": material::SECRET, "next": 1 } }).to_string(),
         ])) {

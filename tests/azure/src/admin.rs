@@ -8,6 +8,7 @@ use crate::clock::{Clock, SECOND, rfc3339};
 use crate::faults::Faults;
 use crate::http::{Reply, Request};
 use crate::model::{Entity, Kind};
+use crate::people;
 use crate::world::{Shared, World};
 
 #[derive(Debug, Deserialize)]
@@ -28,6 +29,7 @@ pub(crate) fn serve(shared: &Shared, request: &Request) -> Reply {
         ("GET", [_, "state"]) => ok(&state(shared, request.query("secrets") == Some("true"))),
         ("GET", [_, "requests"]) => ok(&json!(shared.world().requests.iter().collect::<Vec<_>>())),
         ("GET", [_, "sign-ins"]) => ok(&json!(shared.world().sign_ins.iter().collect::<Vec<_>>())),
+        ("POST", [_, "people"]) => people::sign_in(shared, request),
         ("GET", [_, "secrets"]) => ok(&json!(shared.world().secrets.iter().collect::<Vec<_>>())),
         _ => Reply::json(StatusCode::NOT_FOUND, &json!({"error": "no such thing"})),
     }

@@ -65,7 +65,7 @@ impl Table {
         self.rows.range(number.saturating_add(1)..).map(|(number, entity)| (*number, entity))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entity> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entity> {
         self.rows.values()
     }
 

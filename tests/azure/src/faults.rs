@@ -18,6 +18,8 @@ use crate::operation::Operation;
 pub struct Faults {
     /// How long replicas take to learn of changes.
     pub propagation: Propagation,
+    /// How late audits and reports tell of what happened.
+    pub lag: Lag,
     /// The services' clock is off by this much: token times, `Date`, expiry.
     pub clock_skew_seconds: i64,
     /// What a caller may ask for in a while.
@@ -43,6 +45,16 @@ pub struct Propagation {
     pub federated_credentials: Delay,
     /// Anything removed: passwords, federated credentials, applications, service principals.
     pub deletions: Delay,
+}
+
+/// Delays until something that happened can be read of, each drawn per change or sign-in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lag {
+    /// `auditLogs/directoryAudits`.
+    pub directory_audits: Delay,
+    /// `reports/appCredentialSignInActivities`.
+    pub sign_in_activity: Delay,
 }
 
 /// A range of seconds; fractions are fine.
@@ -82,6 +94,8 @@ pub struct Throttle {
     pub writes_per_150_seconds: u32,
     /// Requests that select `keyCredentials`, for the whole tenant, in a minute.
     pub key_credentials_per_minute: u32,
+    /// Reads of the directory audit and of the reports that an application may make in 10 seconds.
+    pub reports_per_10_seconds: u32,
 }
 
 impl Default for Throttle {
@@ -90,6 +104,7 @@ impl Default for Throttle {
             units_per_10_seconds: 8000,
             writes_per_150_seconds: 3000,
             key_credentials_per_minute: 150,
+            reports_per_10_seconds: 5,
         }
     }
 }
@@ -245,6 +260,8 @@ impl Faults {
             propagation.principals,
             propagation.federated_credentials,
             propagation.deletions,
+            self.lag.directory_audits,
+            self.lag.sign_in_activity,
         ] {
             if !delay.min_seconds.is_finite()
                 || !delay.max_seconds.is_finite()

@@ -34,6 +34,9 @@ pub(crate) struct Claims {
     pub(crate) roles: Vec<String>,
     pub(crate) sub: String,
     pub(crate) tid: String,
+    /// Of a person only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upn: Option<String>,
     pub(crate) uti: String,
     pub(crate) ver: String,
 }

@@ -43,7 +43,9 @@ mod keys;
 mod log;
 mod model;
 mod operation;
+mod people;
 mod populate;
+mod reports;
 mod secrets;
 mod seed;
 mod server;
@@ -56,7 +58,7 @@ mod world;
 
 pub use emulator::{Builder, Emulator, Endpoints};
 pub use error::Error;
-pub use faults::{Delay, FaultKind, Faults, Limits, Propagation, Rule, Throttle};
+pub use faults::{Delay, FaultKind, Faults, Lag, Limits, Propagation, Rule, Throttle};
 pub use log::{RequestRecord, SignIn};
 pub use model::Audience;
 pub use operation::Operation;

@@ -44,6 +44,7 @@ pub enum Operation {
     Organization,
     DirectoryObject,
     SignInActivity,
+    DirectoryAudits,
     Batch,
 }
 
@@ -63,7 +64,13 @@ impl Operation {
                 | Self::Organization
                 | Self::DirectoryObject
                 | Self::SignInActivity
+                | Self::DirectoryAudits
         )
+    }
+
+    /// Whether it is of the few requests that reports are held to.
+    pub(crate) fn is_report(self) -> bool {
+        matches!(self, Self::SignInActivity | Self::DirectoryAudits)
     }
 
     /// Whether a rule for `self` applies to a request that does `other`.

@@ -38,6 +38,7 @@ pub(crate) struct Cost {
     pub(crate) units: u32,
     pub(crate) write: bool,
     pub(crate) selects_keys: bool,
+    pub(crate) report: bool,
 }
 
 /// A budget that is used up.
@@ -54,6 +55,7 @@ pub(crate) struct Exceeded {
 pub(crate) struct Budgets {
     units: HashMap<Uuid, Window>,
     writes: HashMap<Uuid, Window>,
+    reports: HashMap<Uuid, Window>,
     keys: Window,
 }
 
@@ -82,6 +84,16 @@ impl Budgets {
                     retry_after,
                     information: "WriteLimitExceeded",
                     scope: "Tenant_Application/Write",
+                },
+            )?;
+        }
+        if cost.report {
+            let reports = self.reports.entry(app).or_default();
+            reports.take(now, UNITS_WINDOW, 1, limits.reports_per_10_seconds).map_err(
+                |retry_after| Exceeded {
+                    retry_after,
+                    information: "ReportLimitExceeded",
+                    scope: "Tenant_Application/Read",
                 },
             )?;
         }

@@ -11,6 +11,7 @@ use crate::faults::{Delay, Faults};
 use crate::keys::Keys;
 use crate::log::{RequestRecord, Ring, SignIn};
 use crate::model::View;
+use crate::reports::{DirectoryAudits, Uses};
 use crate::secrets::Secrets;
 use crate::throttle::Budgets;
 use crate::token::issuers::Issuers;
@@ -49,6 +50,8 @@ pub(crate) struct World {
     pub(crate) secrets: Secrets,
     pub(crate) requests: Ring<RequestRecord>,
     pub(crate) sign_ins: Ring<SignIn>,
+    pub(crate) directory_audits: DirectoryAudits,
+    pub(crate) uses: Uses,
     pub(crate) request_count: u64,
     replicas: usize,
 }
@@ -63,6 +66,8 @@ impl World {
             secrets: Secrets::default(),
             requests: Ring::default(),
             sign_ins: Ring::default(),
+            directory_audits: DirectoryAudits::default(),
+            uses: Uses::default(),
             request_count: 0,
             replicas,
         }

@@ -33,6 +33,7 @@ class Settings:
     azure_replicas: int = 1
     manifest: Path | str | None = None  # a file, or its text; None: an empty manifest for the tenant
     permission: str = "Application.ReadWrite.All"
+    read_audit: bool = True
     parameters: dict[str, str] = field(default_factory=dict)  # of the template
     name: str = "keywheel"
 

@@ -158,6 +158,8 @@ class Stack:
     def entra_setup(self, *subjects: str) -> dict:
         """infra/entra/setup.py, as an administrator would run it."""
         command = [sys.executable, ROOT / "infra/entra/setup.py", "--permission", self.settings.permission]
+        if self.settings.read_audit:
+            command.append("--read-audit")
         if subjects:
             command += ["--issuer", self.aws_ready["oidc_issuer"]]
         for subject in subjects:

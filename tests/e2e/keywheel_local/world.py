@@ -78,8 +78,9 @@ class World:
     def sweep_on_schedule(self) -> None:
         """Let the template's own schedule fire now, and wait for the sweep's end."""
         scheduler = self.client("scheduler")
-        [listed] = [one for one in scheduler.list_schedules()["Schedules"]]
-        schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
+        every = [(one, scheduler.get_schedule(Name=one["Name"], GroupName=one["GroupName"]))
+                 for one in scheduler.list_schedules()["Schedules"]]
+        [(listed, schedule)] = [(one, full) for one, full in every if "Input" not in full["Target"]]
         before = len(self.invocations("sweep"))
         scheduler.update_schedule(
             Name=listed["Name"], GroupName=listed["GroupName"], Target=schedule["Target"], State="ENABLED",
@@ -186,6 +187,21 @@ class World:
                 if call["operation"] == "PutEvents" and call["status"] == 200 for entry in call["request"]["Entries"])
         found = [json.loads(entry["Detail"]) for entry in sent if entry["DetailType"].startswith(kind)]
         return list({event.get("id", index): event for index, event in enumerate(found)}.values())
+
+    def person(self, principal_name: str) -> Callable[[str, str, object], dict]:
+        """Somebody who does something to Graph by hand: call it with method, path and body."""
+        token = self.stack.admin("POST", "people", {"user_principal_name": principal_name})["access_token"]
+
+        def graph(method: str, path: str, body: object = None) -> dict:
+            tls = ssl.create_default_context(cafile=self.stack.env["KEYWHEEL_CA_FILE"])
+            request = urllib.request.Request(
+                f"{self.stack.env['KEYWHEEL_GRAPH_ENDPOINT']}/v1.0/{path}",
+                None if body is None else json.dumps(body).encode(), method=method,
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=30, context=tls) as answer:
+                return json.loads(answer.read() or b"{}")
+
+        return graph
 
     def findings(self) -> dict[str, set[str]]:
         """The names of the findings, by credential or application."""

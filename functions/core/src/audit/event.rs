@@ -202,10 +202,16 @@ pub struct EventData {
     /// Who agreed to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// Who did it, where that was not Keywheel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The id of the entry in Entra's directory audit that tells of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_audit: Option<String>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Graph's `request-id`, where its answer came.
+    /// Graph's `request-id`, where its answer came; of a foreign change, the directory audit's `correlationId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_request_id: Option<String>,
     /// Keywheel's `client-request-id`, which Graph's logs hold as well.
@@ -227,6 +233,8 @@ impl EventData {
             request: None,
             requested_by: None,
             approved_by: None,
+            actor: None,
+            directory_audit: None,
             reason: None,
             graph_request_id: None,
             client_request_id: None,

@@ -6,6 +6,7 @@ use crate::http::{Retry, SetupError};
 use crate::identity::{IdentityError, TokenError};
 use crate::ids::{CredentialName, KeyId};
 use crate::manifest::{FormatError, LoadError, SourceError};
+use crate::marks::MarkError;
 use crate::queue::QueueError;
 use crate::secrets::SecretsError;
 
@@ -48,6 +49,9 @@ pub enum EngineError {
     /// Where the manifest is.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// How far the directory audit was read.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
     /// The HTTP client.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -78,6 +82,7 @@ impl EngineError {
             Self::Token(error) => error.retry(),
             Self::Audit(error) => error.retry(),
             Self::Queue(error) => error.retry(),
+            Self::Mark(error) => error.retry(),
             // Somebody may be mending it; the queue counts the tries.
             Self::OutOfTime
             | Self::TextNotAtHand(_)

@@ -21,6 +21,7 @@ use crate::http::{self, Http, Unpooled};
 use crate::identity::{Cloud, Endpoints, Identity, SignInMode};
 use crate::ids::TenantId;
 use crate::manifest::{Credential, Manifest, ManifestSource};
+use crate::marks::Marks;
 use crate::queue::Queue;
 use crate::rotation::{Scope, SignedInAs, Terms};
 use crate::secrets::Secrets;
@@ -102,6 +103,10 @@ impl Clients {
             account: self.account.clone(),
             region: self.region.clone(),
             manifest: Arc::new(manifest),
+            marks: match http::env("KEYWHEEL_MARKS") {
+                Some(place) => Some(Marks::new(&self.aws, &place)?),
+                None => None,
+            },
             identity,
         })
     }
@@ -165,6 +170,8 @@ pub struct Engine {
     cloud: Cloud,
     account: String,
     region: String,
+    /// Where a sweep remembers how far it read; none: it reads no directory audit.
+    marks: Option<Marks>,
     identity: Identity,
 }
 

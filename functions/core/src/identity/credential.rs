@@ -91,6 +91,11 @@ impl Identity {
         Arc::clone(&self.credential)
     }
 
+    /// The application that Keywheel is signed in as; `None` where a person is, or a machine.
+    pub fn app(&self) -> Option<AppId> {
+        self.signed_in_as.app
+    }
+
     /// Whom that is. A secret kept in Secrets Manager is read for it, if none is held.
     pub async fn signed_in_as(&self) -> Result<SignedInAs, IdentityError> {
         match &self.stored {

@@ -30,6 +30,29 @@ pub enum Finding {
     LastUseUnknown(KeyId),
     /// An old key that was to be removed is not there, and was not removed by us.
     KeyNotFound(KeyId),
+    /// A change of the keys of a managed application that was not ours.
+    ForeignChange(ForeignChange),
+    /// Entra's directory audit may not be read, so that foreign changes go unseen.
+    AuditNotPermitted,
+    /// Entra's directory audit could not be read since this time.
+    AuditUnread(DateTime<Utc>),
+}
+
+/// A key that somebody else added or removed, as Entra's directory audit tells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForeignChange {
+    /// The key.
+    pub key: KeyId,
+    /// Whether it was added; else it was removed.
+    pub added: bool,
+    /// Who did it.
+    pub actor: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The audit entry's `id`.
+    pub audit: String,
+    /// The audit entry's `correlationId`.
+    pub correlation: Option<String>,
 }
 
 impl Finding {
@@ -46,13 +69,17 @@ impl Finding {
             Self::KeyInUse(..) => "key_in_use",
             Self::LastUseUnknown(_) => "last_use_unknown",
             Self::KeyNotFound(_) => "key_not_found",
+            Self::ForeignChange(_) => "foreign_change",
+            Self::AuditNotPermitted => "audit_not_permitted",
+            Self::AuditUnread(_) => "audit_unread",
         }
     }
 
     /// The key or certificate that it is about.
     pub fn key(&self) -> Option<KeyId> {
         match self {
-            Self::Stopped(_) => None,
+            Self::Stopped(_) | Self::AuditNotPermitted | Self::AuditUnread(_) => None,
+            Self::ForeignChange(change) => Some(change.key),
             Self::ForeignKey(key)
             | Self::EndlessKey(key)
             | Self::LifetimeOverPolicy(key)
@@ -101,6 +128,21 @@ impl Finding {
                  and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
                  lives where that pointed before: remove it there"
                 .into(),
+            Self::ForeignChange(change) => {
+                let did = if change.added { "added" } else { "removed" };
+                format!(
+                    "{did} on {} by {}, and not by Keywheel; if nobody knows why, treat the application as taken over",
+                    change.at, change.actor
+                )
+            }
+            Self::AuditNotPermitted => "changes that others make to the keys of managed applications go unseen; \
+                 grant Keywheel AuditLog.Read.All and Directory.Read.All (infra/entra/setup.py --read-audit), \
+                 or deploy with WatchDirectoryAudits=false"
+                .into(),
+            Self::AuditUnread(since) => format!(
+                "Entra's directory audit could not be read since {since}: changes that others make to keys go unseen; \
+                 the sweep's log says why"
+            ),
         }
     }
 }

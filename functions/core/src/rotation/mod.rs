@@ -24,6 +24,7 @@ pub mod proof;
 pub mod resolve;
 pub mod retire;
 pub mod rotate;
+mod standing;
 pub mod stop;
 mod tail;
 pub mod watch;

@@ -1,14 +1,15 @@
 //! Retiring a key: removing it once nobody can still be using it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::calls::{Call, Event, Next, Reply, Try};
 use super::last_use::{LastUses, Verdict, judge, watch};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
+pub use super::standing::{Standing, standing};
 use super::stop::Stop;
 use super::tail::Tail;
-use super::{CLOCK_SLACK, Policy, RetireWhen, Terms, VOID_FOR};
+use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
 use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
 
 /// Which key is to go, and where its secret lies.
@@ -39,62 +40,6 @@ pub enum Outcome {
     Nothing,
     /// It must not be removed, or not now.
     Stopped(Stop),
-}
-
-/// What a version was, and so how long its key stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// In use, or about to be.
-    InUse,
-    /// Current once: its key may go at this time.
-    Past(DateTime<Utc>),
-    /// Current once, but its successor's promotion left no time.
-    PastUnknown,
-    /// Given up; its key may go at this time.
-    Void(DateTime<Utc>),
-    /// Never current and not given up: a rotation that was cut off.
-    Unclaimed,
-}
-
-/// When the successor of a version became current, if the labels tell.
-///
-/// After a rollback by hand the current version is older than the one it succeeded: its label says
-/// when it first became current, which tells nothing.
-fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
-    let since = |version| view.since(version);
-    let own = since(version);
-    let current = since(view.current()?)?;
-    if own.is_some_and(|own| own >= current) {
-        return None;
-    }
-    view.versions
-        .keys()
-        .filter(|other| *other != version && view.key_of(other).is_some())
-        .filter_map(since)
-        .filter(|other| own.is_none_or(|own| *other > own))
-        .min()
-        .map(|first| if own.is_none() { current } else { first })
-}
-
-/// How a version stands that holds a key of ours.
-pub fn standing(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Standing {
-    let void = view.void(version);
-    if view.current() == Some(version) || (view.pending() == Some(version) && void.is_none()) {
-        return Standing::InUse;
-    }
-    let was_current = view.since(version).is_some() || view.carries(version, &Label::Previous);
-    if was_current {
-        return match succeeded(view, version) {
-            Some(at) => Standing::Past(at + overlap + CLOCK_SLACK),
-            None => Standing::PastUnknown,
-        };
-    }
-    match void {
-        // It may have been current all the same: a promotion that was cut off before its `since` label, then
-        // a version put by hand, and another, take `AWSPREVIOUS` away and leave no trace.
-        Some(at) => Standing::Void(at + VOID_FOR.max(overlap + CLOCK_SLACK)),
-        None => Standing::Unclaimed,
-    }
 }
 
 /// When a key may go whose overlap is over at this time.
@@ -198,7 +143,7 @@ impl Retire {
             None if self
                 .labels_to_take_off()
                 .iter()
-                .any(|label| !matches!(label, Label::Key(_))) =>
+                .any(|label| matches!(label, Label::Void(_) | Label::Removing(..))) =>
             {
                 return self.take_all_off(Outcome::Removed);
             }

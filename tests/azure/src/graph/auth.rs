@@ -10,6 +10,7 @@ use crate::http::Request;
 use crate::keys::Unfit;
 use crate::model::{Entity, Kind};
 use crate::operation::Operation;
+use crate::reports::Person;
 use crate::token::is_graph;
 use crate::well_known::Permission;
 use crate::world::{Site, World};
@@ -20,6 +21,8 @@ pub(crate) struct Caller {
     pub(crate) app_id: Uuid,
     pub(crate) object_id: Uuid,
     pub(crate) permissions: Vec<Permission>,
+    /// Who is signed in to that application, where it does not act by itself.
+    pub(crate) person: Option<Person>,
 }
 
 impl Caller {
@@ -58,12 +61,16 @@ impl Caller {
         };
         let object_id = Uuid::parse_str(&claims.oid).map_err(|_| unknown())?;
         let app_id = Uuid::parse_str(&claims.appid).map_err(|_| unknown())?;
+        if let Some(principal_name) = claims.upn {
+            let person = Some(Person { id: object_id, principal_name });
+            return Ok(Self { app_id, object_id, permissions: Permission::ALL.into(), person });
+        }
         let principal = world.directory.table(Kind::ServicePrincipal).by_id(object_id);
         if principal.is_none_or(|principal| principal.deleted.is_some()) {
             return Err(unknown());
         }
         let permissions = claims.roles.iter().filter_map(|role| Permission::named(role)).collect();
-        Ok(Self { app_id, object_id, permissions })
+        Ok(Self { app_id, object_id, permissions, person: None })
     }
 
     fn has(&self, wanted: &[Permission]) -> bool {
@@ -92,11 +99,14 @@ impl Caller {
                 P::AppRoleAssignmentReadWriteAll,
             ],
             Op::Organization => &[P::OrganizationReadAll, P::DirectoryReadAll],
-            Op::SignInActivity => &[P::AuditLogReadAll],
+            Op::SignInActivity => &[P::AuditLogReadAll, P::DirectoryReadAll],
+            Op::DirectoryAudits => &[P::AuditLogReadAll],
             operation if operation.is_read() => READ,
             _ => WRITE,
         };
-        if self.has(wanted) { Ok(()) } else { Err(GraphError::denied()) }
+        // Microsoft's page names both of these, where other operations want one of several.
+        let beside = route.operation != Op::DirectoryAudits || self.has(&[P::DirectoryReadAll]);
+        if self.has(wanted) && beside { Ok(()) } else { Err(GraphError::denied()) }
     }
 
     /// Whether the caller may change that object: any with `.All`, its own with `.OwnedBy`.

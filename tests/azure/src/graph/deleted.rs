@@ -1,14 +1,13 @@
 //! Soft-deleted objects, and the few reads that belong nowhere else.
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
+use serde_json::{Value, json};
 
 use crate::graph::error::GraphError;
 use crate::graph::route::Key;
 use crate::graph::{Answer, Call, render};
 use crate::http::Reply;
-use crate::model::{Entity, Kind};
+use crate::model::Entity;
 
 impl Call<'_> {
     pub(super) fn get_deleted(&self) -> Answer {
@@ -90,40 +89,5 @@ impl Call<'_> {
             ],
         });
         self.collection("organization", vec![organization], None, None)
-    }
-
-    /// The last successful sign-in with each key. Beta, as in Graph; here it does not lag.
-    pub(super) fn sign_in_activity(&self) -> Reply {
-        let mut last: Map<String, Value> = Map::new();
-        for sign_in in self.world.sign_ins.iter().filter(|sign_in| sign_in.code == 0) {
-            let Some(key) = sign_in.key_id else { continue };
-            let app = Uuid::parse_str(&sign_in.app_id).unwrap_or_default();
-            let kinds = [Kind::Application, Kind::ServicePrincipal];
-            let holder = kinds
-                .into_iter()
-                .filter_map(|kind| self.world.directory.table(kind).by_app(app))
-                .find(|entity| {
-                    entity.passwords.iter().any(|p| p.key_id == key)
-                        || entity.federated.iter().any(|c| c.id == key)
-                });
-            let (origin, object) =
-                holder.map_or(("unknown", None), |e| (e.kind.type_name(), Some(e.id)));
-            last.insert(
-                key.to_string(),
-                json!({
-                    "id": key,
-                    "keyId": key,
-                    "keyType": if sign_in.method == "secret" { "clientSecret" } else { "unknownFutureValue" },
-                    "keyUsage": "sign",
-                    "appId": sign_in.app_id,
-                    "appObjectId": object.filter(|_| origin == "application"),
-                    "servicePrincipalObjectId": object.filter(|_| origin == "servicePrincipal"),
-                    "credentialOrigin": origin,
-                    "signInActivity": {"lastSignInDateTime": sign_in.time},
-                }),
-            );
-        }
-        let page = last.into_iter().map(|(_, value)| value).collect();
-        self.collection("reports/appCredentialSignInActivities", page, None, None)
     }
 }

@@ -3,6 +3,7 @@
 //! In this order: the URL, the token, the budgets, faults, permissions, the work. Reads show what the replica they land on knows.
 //! Writes reach for their target through a replica too, so a fresh object may be 404 to them, and then act on the one truth.
 
+mod audited;
 mod auth;
 pub(crate) mod batch;
 mod deleted;
@@ -15,6 +16,7 @@ mod parts;
 mod passwords;
 mod query;
 mod render;
+mod reports;
 mod route;
 
 use http::StatusCode;
@@ -26,7 +28,7 @@ use crate::http::{Fate, Reply, Request};
 use crate::model::{Entity, View};
 use crate::operation::Operation;
 use crate::service::Trace;
-use crate::throttle::Exceeded;
+use crate::throttle::{Cost, Exceeded};
 use crate::world::{Site, World};
 use auth::Caller;
 use error::GraphError;
@@ -98,6 +100,7 @@ fn work(
     let path = request.path();
     let segments = match path.as_slice() {
         // Of beta there are only the reports, which v1.0 lacks.
+        ["graph", "v1.0", "reports", ..] => return Err(GraphError::no_segment("reports")),
         ["graph", "v1.0", ..] | ["graph", "beta", "reports", ..] => &path[2..],
         ["graph", version, ..] => {
             return Err(GraphError::malformed(format!("Invalid version: {version}")));
@@ -119,7 +122,7 @@ fn work(
     trace.note(&mishaps);
     before_work(&mishaps)?;
     call.caller.may(&call.route)?;
-    let reply = call.answer()?;
+    let reply = call.audited()?;
     if mishaps.iter().any(|mishap| mishap.kind == FaultKind::ServerErrorAfterWork) {
         return Err(server_error());
     }
@@ -136,7 +139,8 @@ fn charge(
     headers: &mut Vec<(&'static str, String)>,
 ) -> Result<(), GraphError> {
     let lists = matches!(route.operation, Operation::List | Operation::ListDeleted);
-    let cost = query::cost(request, route.operation.is_read(), lists);
+    let report = route.operation.is_report();
+    let cost = Cost { report, ..query::cost(request, route.operation.is_read(), lists) };
     headers.push(("x-ms-resource-unit", cost.units.to_string()));
     let share = world.budgets.charge(caller.app_id, cost, &world.faults.throttle, now).map_err(
         |exceeded| {
@@ -230,7 +234,8 @@ impl Call<'_> {
             Op::DeletePermanently => self.delete_permanently(),
             Op::Organization => Ok(self.organization()),
             Op::DirectoryObject => self.directory_object(),
-            Op::SignInActivity => Ok(self.sign_in_activity()),
+            Op::SignInActivity => self.sign_in_activity(),
+            Op::DirectoryAudits => self.list_directory_audits(),
             Op::Batch | Op::Any | Op::Graph | Op::Read | Op::Write | Op::Token => {
                 Err(GraphError::malformed("A batch cannot be part of a batch."))
             }

@@ -76,7 +76,7 @@ pub(crate) fn cost(request: &Request, reads: bool, lists: bool) -> Cost {
     }
     let selects_keys =
         select.is_some_and(|list| names(list).iter().any(|name| name == "keyCredentials"));
-    Cost { units, write: !reads, selects_keys: reads && selects_keys }
+    Cost { units, write: !reads, selects_keys: reads && selects_keys, report: false }
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -111,7 +111,7 @@ fn flag(request: &Request, name: &str) -> Result<bool, GraphError> {
     }
 }
 
-fn top(request: &Request) -> Result<usize, GraphError> {
+pub(super) fn top(request: &Request) -> Result<usize, GraphError> {
     let Some(text) = request.query("$top") else {
         return Ok(DEFAULT_PAGE);
     };
@@ -131,7 +131,7 @@ pub(crate) fn skip_token(after: u64) -> String {
     URL_SAFE_NO_PAD.encode([b"RFNwdAIAAQ".as_slice(), &after.to_be_bytes()].concat())
 }
 
-fn after(request: &Request) -> Result<u64, GraphError> {
+pub(super) fn after(request: &Request) -> Result<u64, GraphError> {
     let Some(token) = request.query("$skiptoken") else {
         return Ok(0);
     };

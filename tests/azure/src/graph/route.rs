@@ -81,6 +81,9 @@ impl Route {
             ("GET", ["directoryObjects", id]) => {
                 Ok(Self::new(Operation::DirectoryObject).key(Key::id(id)))
             }
+            ("GET", ["auditLogs", audits]) if audits.eq_ignore_ascii_case("directoryAudits") => {
+                Ok(Self::new(Operation::DirectoryAudits))
+            }
             ("GET", ["reports", "appCredentialSignInActivities"]) => {
                 Ok(Self::new(Operation::SignInActivity))
             }

@@ -13,6 +13,7 @@ use crate::keys::{Claims, TOKEN_LIFE};
 use crate::log::SignIn;
 use crate::model::{Entity, Kind, View};
 use crate::operation::Operation;
+use crate::reports::Use;
 use crate::service::Trace;
 use crate::token::aadsts::Aadsts;
 use crate::token::assertion::Assertion;
@@ -63,6 +64,18 @@ pub(crate) async fn answer(
     let mut key = None;
     let outcome = admit(shared, &wish, view, &mishaps, &mut key).await;
     let mut world = shared.world();
+    if let (Ok(client), Some(key)) = (&outcome, key) {
+        let delay = world.faults.lag.sign_in_activity;
+        let shown_from = world.dice.propagation(now, &delay, 1);
+        let used = Use {
+            at: now,
+            shown_from: shown_from.and_then(|times| times.first().copied()).unwrap_or(now),
+            app_id: client.app_id,
+            secret: matches!(wish.credential, Credential::Secret(_)),
+            request_id: trace.request_id,
+        };
+        world.uses.push(key, used);
+    }
     // A client may send its secret where its id belongs.
     let app_id = world.secrets.hide(&wish.client);
     world.sign_ins.push(SignIn {
@@ -290,6 +303,7 @@ fn issue(
         roles: client.roles.clone(),
         sub: client.object_id.to_string(),
         tid: site.tenant.to_string(),
+        upn: None,
         uti: request_id.simple().to_string(),
         ver: "1.0".to_owned(),
     };

@@ -9,6 +9,7 @@ mod harness;
 mod program;
 mod reads;
 mod replicas;
+mod reports;
 mod sign_in;
 mod steering;
 mod writes;

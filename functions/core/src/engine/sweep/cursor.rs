@@ -1,6 +1,9 @@
 //! The place that a sweep has come to.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::audit::Digest;
 
 /// Where a sweep goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,9 +13,25 @@ pub struct Cursor {
     pub listing: Listing,
     /// Graph's link to the next page, or the last credential that was looked at; none: from the first.
     pub next: Option<String>,
+    /// Until when the directory audit is read, once that has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// What was found so far for the digest; none: it is a sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 impl Cursor {
+    /// The beginning of a listing.
+    pub fn at(listing: Listing, next: Option<String>) -> Self {
+        Self { listing, next, ..Self::default() }
+    }
+
+    /// Where a digest begins.
+    pub fn digest() -> Self {
+        Self { digest: Some(Digest::default()), ..Self::at(Listing::Applications, None) }
+    }
+
     /// The `detail-type` of the event that makes a sweep go on.
     pub const CONTINUED: &str = "keywheel.sweep.continued";
 }
@@ -28,4 +47,6 @@ pub enum Listing {
     Applications,
     /// All service principals.
     ServicePrincipals,
+    /// What others changed, by Entra's directory audit.
+    DirectoryAudits,
 }

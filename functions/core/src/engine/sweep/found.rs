@@ -85,12 +85,21 @@ impl Seen {
         let kind = EventType::Finding(self.finding.name().to_owned());
         let subject =
             self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));
-        let day = format!("{subject} {} {}", self.application, now.date_naive());
-        let id = event_id(&day, &kind.to_string(), self.finding.key());
+        let once = match &self.finding {
+            // It happened once, however often it is read of.
+            Finding::ForeignChange(change) => change.audit.clone(),
+            _ => format!("{subject} {} {}", self.application, now.date_naive()),
+        };
+        let id = event_id(&once, &kind.to_string(), self.finding.key());
         let mut data = EventData::of(subject, self.application);
         data.key = self.finding.key();
         data.requested_by = Some(SWEEP.to_owned());
         data.reason = Some(self.finding.explanation());
+        if let Finding::ForeignChange(change) = &self.finding {
+            data.actor = Some(change.actor.clone());
+            data.directory_audit = Some(change.audit.clone());
+            data.graph_request_id.clone_from(&change.correlation);
+        }
         CloudEvent::new(id, kind, now, data)
     }
 }

@@ -1,13 +1,16 @@
 //! A sweep: compares the directory with the manifest, queues what is due, reports what it saw.
 //!
 //! First the listed credentials, then page by page the whole directory for rules and for what nobody
-//! manages. What a page gives is queued and reported before the next is read, so that a sweep which runs
+//! manages, then what others changed by Entra's directory audit. What a page gives is queued and reported
+//! before the next is read, so that a sweep which runs
 //! out of time loses nothing: it goes on at its [`Cursor`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+mod audits;
 mod cursor;
+mod digest;
 mod found;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,6 +29,7 @@ use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState, SecretView};
 
 pub use cursor::{Cursor, Listing};
+pub use digest::Digested;
 use found::{Object, SWEEP};
 pub use found::{Planned, Seen};
 
@@ -61,6 +65,8 @@ pub struct Report {
     pub objects: usize,
     /// When the current key of each credential expires.
     pub ends: BTreeMap<CredentialName, DateTime<Utc>>,
+    /// Pages of the directory audit read.
+    pub audit_pages: usize,
     /// Where it goes on, if its time was not enough.
     pub rest: Option<Cursor>,
 }
@@ -80,16 +86,23 @@ impl Engine {
         let mut report = Report::default();
         let mut cursor = Some(from);
         while let Some(at) = cursor {
-            if Instant::now() + RESERVE >= deadline && report.objects > 0 {
+            if Instant::now() + RESERVE >= deadline && report.objects + report.audit_pages > 0 {
                 report.rest = Some(at);
                 break;
             }
             let planned = report.planned.len();
             let found = report.findings.len();
-            cursor = self.sweep_part(&at, &secrets, &mut report, deadline).await?;
+            let mut mark = None;
+            cursor = if at.listing == Listing::DirectoryAudits {
+                self.sweep_audits(&at, &mut mark, &mut report, deadline).await?
+            } else {
+                self.sweep_part(&at, &secrets, &mut report, deadline).await?
+            };
             if let Mode::Queue(queue) = mode {
                 self.queue_planned(queue, &report.planned[planned..]).await?;
                 self.report_findings(&report.findings[found..], deadline).await?;
+                // Only what was told counts as read.
+                self.leave_mark(mark).await?;
             }
             info!(?at, objects = report.objects, planned = report.planned.len(), "swept a part");
         }
@@ -122,15 +135,13 @@ impl Engine {
                 let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
                 let objects = page.items.into_iter().map(Object::from).collect();
                 self.sweep_service_principals(objects, report);
-                if page.next.is_none() {
-                    return Ok(None);
-                }
-                (Listing::ServicePrincipals, page.next)
+                (Listing::DirectoryAudits, page.next)
             }
+            Listing::DirectoryAudits => return Ok(None),
         };
         let next = next.as_ref().map(PageLink::to_string);
         let listing = if next.is_some() { at.listing } else { listing };
-        Ok(Some(Cursor { listing, next }))
+        Ok(Some(Cursor::at(listing, next)))
     }
 
     /// The labels of all secrets that the manifest may speak of, without any value.
@@ -177,8 +188,8 @@ impl Engine {
         self.sweep_credentials(&some, &applications, secrets, report, options).await?;
         let last = some.last().filter(|_| some.len() == AT_ONCE);
         Ok(Some(match last {
-            Some(last) => Cursor { listing: Listing::Credentials, next: Some(last.name.0.clone()) },
-            None => Cursor { listing: Listing::Applications, next: None },
+            Some(last) => Cursor::at(Listing::Credentials, Some(last.name.0.clone())),
+            None => Cursor::at(Listing::Applications, None),
         }))
     }
 

@@ -1,0 +1,179 @@
+//! The daily digest: what expires soon in the whole directory, whoever manages it.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::event::{SOURCE, event_id};
+use crate::ids::{AppId, CredentialName, KeyId};
+
+/// As many entries as are told.
+const MOST: usize = 500;
+/// An event has at most 256 KB, and a sweep that goes on carries this in one, with a link beside it.
+const MOST_BYTES: usize = 230_000;
+/// As much of a display name.
+const NAME: usize = 48;
+
+/// A key or certificate that expires soon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expiring {
+    /// The credential of the manifest that is about this application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialName>,
+    /// The application's client id.
+    pub application: AppId,
+    /// Its display name, or the beginning of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The password credential's `keyId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// The certificate's `keyId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<KeyId>,
+    /// When it expires.
+    pub expires_on: DateTime<Utc>,
+    /// Whether Keywheel minted it, and so replaces it in time.
+    pub managed: bool,
+}
+
+/// What expires soon: the soonest first, and of very many not all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// At most 500.
+    pub expiring: Vec<Expiring>,
+    /// How many there are in all.
+    pub total: usize,
+}
+
+impl Digest {
+    /// Takes one in; where there are too many, the one that expires last is left out.
+    pub fn add(&mut self, mut one: Expiring) {
+        self.total = self.total.saturating_add(1);
+        one.display_name = one.display_name.map(|name| {
+            let printable = name.chars().filter(|character| !character.is_control());
+            printable.take(NAME).collect()
+        });
+        let at = self.expiring.partition_point(|other| other.expires_on <= one.expires_on);
+        if at < MOST {
+            self.expiring.insert(at, one);
+            let mut bytes = 0;
+            let fits = self.expiring.iter().take(MOST).take_while(|one| {
+                bytes += one.most_bytes();
+                bytes <= MOST_BYTES
+            });
+            let fits = fits.count();
+            self.expiring.truncate(fits);
+        }
+    }
+}
+
+impl Expiring {
+    /// More than it takes as JSON: names of fields, ids and times, and texts with every character escaped.
+    fn most_bytes(&self) -> usize {
+        let credential = self.credential.as_ref().map_or(0, |name| name.0.len());
+        let display_name = self.display_name.as_ref().map_or(0, String::len);
+        320 + credential + 2 * display_name
+    }
+}
+
+/// `keywheel.digest.expiring`: a `CloudEvent` that is no record of anything done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DigestEvent {
+    /// `1.0`.
+    pub specversion: String,
+    /// The same for all digests of a day, so that one told twice counts once.
+    pub id: Uuid,
+    /// `keywheel`.
+    pub source: String,
+    /// [`DigestEvent::TYPE`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was told.
+    pub time: DateTime<Utc>,
+    /// `application/json`.
+    pub datacontenttype: String,
+    /// What expires.
+    pub data: Digest,
+}
+
+impl DigestEvent {
+    /// The event's type, and its entry's `detail-type` on the bus.
+    pub const TYPE: &str = "keywheel.digest.expiring";
+
+    /// The digest of a deployment (told apart by its tenant) and a day.
+    pub fn new(tenant: &str, data: Digest, now: DateTime<Utc>) -> Self {
+        Self {
+            specversion: "1.0".to_owned(),
+            id: event_id(&format!("{tenant} {}", now.date_naive()), Self::TYPE, None),
+            source: SOURCE.to_owned(),
+            kind: Self::TYPE.to_owned(),
+            time: now,
+            datacontenttype: "application/json".to_owned(),
+            data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(days: i64, name: &str) -> Expiring {
+        Expiring {
+            credential: Some(CredentialName("c".repeat(name.len().min(512)))),
+            application: AppId(Uuid::nil()),
+            display_name: Some(name.to_owned()),
+            key: Some(KeyId(Uuid::nil())),
+            certificate: None,
+            expires_on: DateTime::from_timestamp(1_800_000_000 + days * 86_400, 0).unwrap(),
+            managed: false,
+        }
+    }
+
+    #[test]
+    fn of_very_many_the_soonest_are_told_and_all_are_counted() {
+        let mut digest = Digest::default();
+        for days in (0..700).rev() {
+            digest.add(one(days, "app"));
+        }
+        assert_eq!((digest.expiring.len(), digest.total), (MOST, 700));
+        let days: Vec<_> = digest.expiring.iter().map(|one| one.expires_on).collect();
+        assert!(days.is_sorted());
+        assert_eq!(days[MOST - 1], one(499, "").expires_on);
+    }
+
+    #[test]
+    fn the_largest_digest_fits_into_an_event() {
+        let mut digest = Digest::default();
+        for days in 0..700 {
+            digest.add(one(days, &"\u{1f512}\u{7}\"".repeat(100)));
+        }
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let event = DigestEvent::new("72f988bf-86f1-41af-91ab-2d7cd011db48", digest, now);
+        let bytes = serde_json::to_string(&event).unwrap().len();
+        assert!((50_000..240_000).contains(&bytes), "{bytes}");
+        assert_eq!(
+            event.id,
+            DigestEvent::new("72f988bf-86f1-41af-91ab-2d7cd011db48", Digest::default(), now).id
+        );
+    }
+
+    #[test]
+    fn the_published_schema_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/digest-event.schema.json");
+        let schema =
+            serde_json::to_string_pretty(&schemars::schema_for!(DigestEvent)).unwrap() + "\n";
+        if crate::http::env("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            published == schema,
+            "run with KEYWHEEL_UPDATE_SCHEMAS=1 to publish the new schema"
+        );
+    }
+}

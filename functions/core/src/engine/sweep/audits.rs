@@ -1,0 +1,240 @@
+//! What others changed: Entra's directory audit, read from where the last sweep ended.
+//!
+//! Entries come late, so each reading begins some hours before the last one ended; what was told then is not
+//! told again, and would have the same event id if it were.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{Cursor, Listing, RESERVE, Report, Seen};
+use crate::engine::{Engine, EngineError};
+use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, KeyOn, Kind, PageLink};
+use crate::ids::{AppId, KeyId, ObjectId};
+use crate::manifest::Credential;
+use crate::rotation::Scope;
+use crate::rotation::finding::{Finding, ForeignChange};
+use crate::rotation::foreign_change::{Ourselves, foreign};
+
+const MARK: &str = "directory-audits";
+/// Entra promises no time in which an entry can be read; most can within minutes.
+const LATEST: TimeDelta = TimeDelta::hours(6);
+/// Unread for longer than this, it is a finding.
+const UNREAD: TimeDelta = TimeDelta::hours(24);
+/// How long one page may take, throttling included: the next sweep reads what this one could not.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As many entries are remembered as told; the oldest are forgotten first.
+const MOST_TOLD: usize = 2_000;
+
+/// How far the directory audit was read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// The form of this mark.
+    schema: u8,
+    /// All that could be read up to this time has been.
+    read_to: Option<DateTime<Utc>>,
+    /// What was told of it, and when it happened.
+    told: BTreeMap<String, DateTime<Utc>>,
+}
+
+impl Mark {
+    /// Forgets what the next reading cannot come across.
+    fn forget(&mut self) {
+        if let Some(read_to) = self.read_to {
+            self.told.retain(|_, at| *at >= read_to - LATEST);
+        }
+        let mut oldest: Vec<_> = self.told.iter().map(|(id, at)| (*at, id.clone())).collect();
+        oldest.sort();
+        for (_, id) in oldest.iter().take(self.told.len().saturating_sub(MOST_TOLD)) {
+            self.told.remove(id);
+        }
+    }
+}
+
+impl Engine {
+    /// A page of the directory audit. Where it cannot be read the sweep goes on: the mark stays where it is.
+    pub(super) async fn sweep_audits(
+        &self,
+        at: &Cursor,
+        left: &mut Option<Mark>,
+        report: &mut Report,
+        deadline: Instant,
+    ) -> Result<Option<Cursor>, EngineError> {
+        // Whoever is not signed in as an application cannot tell its own changes.
+        let (Some(marks), Some(_)) = (&self.marks, self.identity.app()) else { return Ok(None) };
+        report.audit_pages += 1;
+        let mut mark: Mark = marks.read(MARK).await?.unwrap_or_default();
+        let until = at.until.unwrap_or_else(|| self.graph.now());
+        let read_to = mark.read_to.map_or(until, |read_to| read_to.min(until));
+        let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
+        let patience = Instant::now() + PATIENCE;
+        let options = CallOptions::until(patience.min(deadline - RESERVE / 3));
+        let from = read_to - LATEST;
+        let page = self.graph.directory_audits(from, until, link.as_ref(), &options).await;
+        let page = match page {
+            Ok(page) => page,
+            Err(failure) => {
+                warn!(%failure, "the directory audit was not read");
+                let forbidden = matches!(failure.kind(), Kind::Forbidden { .. });
+                let finding = if forbidden {
+                    Some(Finding::AuditNotPermitted)
+                } else {
+                    (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to))
+                };
+                report.findings.extend(finding.and_then(|finding| self.about_ourselves(finding)));
+                return Ok(None);
+            }
+        };
+        let fresh: Vec<DirectoryAudit> =
+            page.items.into_iter().filter(|audit| !mark.told.contains_key(&audit.id)).collect();
+        for (audit, seen) in self.foreign_changes(fresh, deadline).await? {
+            mark.told.insert(audit.id, audit.at);
+            report.findings.extend(seen);
+        }
+        let next = page.next.as_ref().map(PageLink::to_string);
+        if next.is_none() {
+            mark.read_to = Some(until);
+        }
+        mark.schema = 1;
+        mark.forget();
+        *left = Some(mark);
+        Ok(next.map(|next| Cursor {
+            until: Some(until),
+            ..Cursor::at(Listing::DirectoryAudits, Some(next))
+        }))
+    }
+
+    pub(super) async fn leave_mark(&self, mark: Option<Mark>) -> Result<(), EngineError> {
+        if let (Some(marks), Some(mark)) = (&self.marks, mark) {
+            marks.write(MARK, &mark).await?;
+        }
+        Ok(())
+    }
+
+    /// A finding that concerns Keywheel's own set-up; nobody's where it is not signed in as an application.
+    fn about_ourselves(&self, finding: Finding) -> Option<Seen> {
+        let application = self.identity.app()?;
+        Some(Seen { credential: None, application, display_name: None, finding })
+    }
+
+    /// Those of the changes that are of a managed application and not ours, with what is told of them.
+    async fn foreign_changes(
+        &self,
+        audits: Vec<DirectoryAudit>,
+        deadline: Instant,
+    ) -> Result<Vec<(DirectoryAudit, Vec<Seen>)>, EngineError> {
+        if audits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let options = CallOptions::until(deadline);
+        let objects = self.belonging(&audits, &options).await?;
+        let ourselves = self.ourselves(&options).await?;
+        let mut found = Vec::new();
+        for audit in audits {
+            let Some((object, managed)) = objects.get(&audit.change.object) else { continue };
+            let Some(first) = managed.first() else { continue };
+            let scopes: Vec<Scope> =
+                managed.iter().map(|credential| self.terms(credential, None).scope).collect();
+            let named: Vec<KeyId> = managed
+                .iter()
+                .flat_map(|credential| credential.policy.retire_keys.iter().copied())
+                .collect();
+            let Some(change) = foreign(&audit.change, &ourselves, &scopes, &named) else {
+                continue;
+            };
+            let actor = change.actor.to_string();
+            let added = change.added.iter().map(|key| (key.id, true));
+            let removed = change.removed.iter().map(|key| (key.id, false));
+            let seen = added.chain(removed).map(|(key, added)| Seen {
+                credential: Some(first.name.clone()),
+                application: object.app_id,
+                display_name: object.display_name.clone(),
+                finding: Finding::ForeignChange(ForeignChange {
+                    key,
+                    added,
+                    actor: actor.clone(),
+                    at: audit.at,
+                    audit: audit.id.clone(),
+                    correlation: audit.correlation_id.clone(),
+                }),
+            });
+            let seen: Vec<Seen> = seen.collect();
+            found.push((audit, seen));
+        }
+        Ok(found)
+    }
+
+    /// The objects that changes are of, with the credentials that the manifest has for their applications.
+    async fn belonging(
+        &self,
+        audits: &[DirectoryAudit],
+        options: &CallOptions,
+    ) -> Result<HashMap<ObjectId, (Belonging, Vec<Credential>)>, EngineError> {
+        let ids: BTreeSet<ObjectId> = audits.iter().map(|audit| audit.change.object).collect();
+        let ids: Vec<ObjectId> = ids.into_iter().collect();
+        let mut objects = self.graph.objects_by_id(KeyOn::Application, &ids, options).await?;
+        objects.extend(self.graph.objects_by_id(KeyOn::ServicePrincipal, &ids, options).await?);
+        let ruled = self.ruled_of(&objects, options).await?;
+        let with_credentials = objects.into_iter().map(|object| {
+            let listed = self.manifest.credentials();
+            let mut managed: Vec<Credential> =
+                listed.filter(|one| one.application == object.app_id).cloned().collect();
+            if managed.is_empty() {
+                managed.extend(ruled.get(&object.app_id).cloned());
+            }
+            (object.id, (object, managed))
+        });
+        Ok(with_credentials.collect())
+    }
+
+    /// The credentials that rules make: their tags are on the applications, not on the service principals.
+    async fn ruled_of(
+        &self,
+        objects: &[Belonging],
+        options: &CallOptions,
+    ) -> Result<HashMap<AppId, Credential>, EngineError> {
+        if self.manifest.rules().is_empty() {
+            return Ok(HashMap::new());
+        }
+        let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
+        let apps: Vec<AppId> = apps.into_iter().collect();
+        let read = self.graph.applications_by_app_id(&apps, Detail::Keys, options).await?;
+        let ruled = read.iter().filter_map(|application| {
+            let tagged = |tag: &str| application.tags.iter().any(|other| other == tag);
+            let rule = self.manifest.rules().iter().find(|rule| tagged(rule.tag()))?;
+            Some((application.app_id, rule.credential_for(application.app_id)))
+        });
+        Ok(ruled.collect())
+    }
+
+    async fn ourselves(&self, options: &CallOptions) -> Result<Ourselves, EngineError> {
+        let app = self.identity.app();
+        let apps: Vec<AppId> = app.into_iter().collect();
+        let own = self.graph.service_principals_by_app_id(&apps, Detail::Keys, options).await?;
+        Ok(Ourselves { app, service_principal: own.first().map(|own| own.object_id) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_forgets_what_cannot_be_read_again_and_has_a_bound() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut mark = Mark { schema: 1, read_to: Some(now), told: BTreeMap::new() };
+        mark.told.insert("old".to_owned(), now - LATEST - TimeDelta::seconds(1));
+        for number in 0..MOST_TOLD + 5 {
+            let seconds = i64::try_from(number).unwrap();
+            mark.told.insert(format!("{number:05}"), now - LATEST + TimeDelta::seconds(seconds));
+        }
+        mark.forget();
+        assert_eq!(mark.told.len(), MOST_TOLD);
+        assert!(!mark.told.contains_key("old") && !mark.told.contains_key("00004"));
+        assert!(mark.told.contains_key("00005"));
+    }
+}

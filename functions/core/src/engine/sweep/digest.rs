@@ -1,0 +1,132 @@
+//! The digest: all that expires soon, in the whole directory.
+
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Cursor, Listing, Object, RESERVE};
+use crate::audit::{Digest, DigestEvent, Expiring};
+use crate::engine::{Engine, EngineError};
+use crate::graph::{CallOptions, Detail, PageLink};
+use crate::ids::AppId;
+use crate::manifest::Credential;
+
+/// What expires within this time is told.
+const SOON: TimeDelta = TimeDelta::days(60);
+
+/// What a digest came to.
+#[derive(Clone, Debug)]
+pub struct Digested {
+    /// What expires soon, as far as it was read.
+    pub digest: Digest,
+    /// Applications and service principals read.
+    pub objects: usize,
+    /// Where it goes on, if its time was not enough.
+    pub rest: Option<Cursor>,
+}
+
+impl Engine {
+    /// Reads the directory from the cursor on, and tells what expires soon once all is read (not in a dry run).
+    pub async fn digest(
+        &self,
+        from: Cursor,
+        dry_run: bool,
+        deadline: Instant,
+    ) -> Result<Digested, EngineError> {
+        let mut digest = from.digest.clone().unwrap_or_default();
+        let mut objects = 0;
+        let mut cursor = Some(from);
+        while let Some(at) = cursor {
+            if Instant::now() + RESERVE >= deadline && objects > 0 {
+                let rest = Some(Cursor { digest: Some(digest.clone()), ..at });
+                return Ok(Digested { digest, objects, rest });
+            }
+            let (page, next) = self.digest_page(&at, deadline).await?;
+            objects += page.len();
+            for object in page {
+                self.expiring(&object, &mut digest);
+            }
+            cursor = next;
+        }
+        info!(total = digest.total, objects, "digested");
+        if !dry_run {
+            let tenant = self.manifest.tenant().to_string();
+            let event = DigestEvent::new(&tenant, digest.clone(), self.graph.now());
+            self.bus.put_message(DigestEvent::TYPE, &event, deadline).await?;
+        }
+        Ok(Digested { digest, objects, rest: None })
+    }
+
+    async fn digest_page(
+        &self,
+        at: &Cursor,
+        deadline: Instant,
+    ) -> Result<(Vec<Object>, Option<Cursor>), EngineError> {
+        let options = CallOptions::until(deadline);
+        let detail = Detail::KeysAndCertificates;
+        let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
+        let on = |listing, next: Option<PageLink>| {
+            next.map(|next| Cursor::at(listing, Some(next.to_string())))
+        };
+        if at.listing == Listing::ServicePrincipals {
+            let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
+            let objects = page.items.into_iter().map(Object::from).collect();
+            return Ok((objects, on(Listing::ServicePrincipals, page.next)));
+        }
+        let page = self.graph.applications(detail, link.as_ref(), &options).await?;
+        let objects = page.items.into_iter().map(Object::from).collect();
+        let next = on(Listing::Applications, page.next)
+            .unwrap_or_else(|| Cursor::at(Listing::ServicePrincipals, None));
+        Ok((objects, Some(next)))
+    }
+
+    fn expiring(&self, object: &Object, digest: &mut Digest) {
+        let now = self.graph.now();
+        let soon = |end: &chrono::DateTime<chrono::Utc>| *end > now && *end <= now + SOON;
+        let due = object.keys.iter().any(|key| key.end.as_ref().is_some_and(soon))
+            || object.certificates.iter().any(|one| one.end.as_ref().is_some_and(soon));
+        if !due {
+            return;
+        }
+        let credentials = self.credentials_of(object);
+        let scoped: HashMap<_, _> = credentials
+            .iter()
+            .map(|credential| (credential.name.clone(), self.terms(credential, None).scope))
+            .collect();
+        let some = credentials.first().map(|credential| credential.name.clone());
+        let expiring = |credential, expires_on, managed| Expiring {
+            credential,
+            application: object.application,
+            display_name: object.display_name.clone(),
+            key: None,
+            certificate: None,
+            expires_on,
+            managed,
+        };
+        for key in &object.keys {
+            let Some(end) = key.end.filter(soon) else { continue };
+            let minter = scoped.iter().find(|(_, scope)| key.minted_by(scope).is_some());
+            let managed = minter.is_some();
+            let credential = minter.map(|(name, _)| name.clone()).or_else(|| some.clone());
+            digest.add(Expiring { key: Some(key.key_id), ..expiring(credential, end, managed) });
+        }
+        for certificate in &object.certificates {
+            let Some(end) = certificate.end.filter(soon) else { continue };
+            let certificate = Some(certificate.key_id);
+            digest.add(Expiring { certificate, ..expiring(some.clone(), end, false) });
+        }
+    }
+
+    /// The credentials that the manifest has for an object's application, by themselves or by a rule.
+    fn credentials_of(&self, object: &Object) -> Vec<Credential> {
+        let of = |app: AppId| self.manifest.credentials().filter(move |one| one.application == app);
+        let mut credentials: Vec<Credential> = of(object.application).cloned().collect();
+        if credentials.is_empty() {
+            let rule = self.rule_for(object);
+            credentials.extend(rule.map(|rule| rule.credential_for(object.application)));
+        }
+        credentials
+    }
+}

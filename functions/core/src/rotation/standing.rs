@@ -1,0 +1,64 @@
+//! How a version stands, by its labels, and so how long its key stays.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::names::Label;
+use super::observed::SecretView;
+use super::{CLOCK_SLACK, VOID_FOR};
+use crate::ids::VersionId;
+
+/// What a version was, and so how long its key stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In use, or about to be.
+    InUse,
+    /// Current once: its key may go at this time.
+    Past(DateTime<Utc>),
+    /// Current once, but its successor's promotion left no time.
+    PastUnknown,
+    /// Given up; its key may go at this time.
+    Void(DateTime<Utc>),
+    /// Never current and not given up: a rotation that was cut off.
+    Unclaimed,
+}
+
+/// When the successor of a version became current, if the labels tell.
+///
+/// After a rollback by hand the current version is older than the one it succeeded: its label says
+/// when it first became current, which tells nothing.
+fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
+    let since = |version| view.since(version);
+    let own = since(version);
+    let current = since(view.current()?)?;
+    if own.is_some_and(|own| own >= current) {
+        return None;
+    }
+    view.versions
+        .keys()
+        .filter(|other| *other != version && view.key_of(other).is_some())
+        .filter_map(since)
+        .filter(|other| own.is_none_or(|own| *other > own))
+        .min()
+        .map(|first| if own.is_none() { current } else { first })
+}
+
+/// How a version stands that holds a key of ours.
+pub fn standing(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Standing {
+    let void = view.void(version);
+    if view.current() == Some(version) || (view.pending() == Some(version) && void.is_none()) {
+        return Standing::InUse;
+    }
+    let was_current = view.since(version).is_some() || view.carries(version, &Label::Previous);
+    if was_current {
+        return match succeeded(view, version) {
+            Some(at) => Standing::Past(at + overlap + CLOCK_SLACK),
+            None => Standing::PastUnknown,
+        };
+    }
+    match void {
+        // It may have been current all the same: a promotion that was cut off before its `since` label, then
+        // a version put by hand, and another, take `AWSPREVIOUS` away and leave no trace.
+        Some(at) => Standing::Void(at + VOID_FOR.max(overlap + CLOCK_SLACK)),
+        None => Standing::Unclaimed,
+    }
+}
