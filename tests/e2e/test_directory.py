@@ -89,7 +89,7 @@ def test_a_key_that_lives_elsewhere_since_the_manifest_changed_is_not_recorded_a
     world.sweep_to_rest()  # its current key is not there: it is turned
     world.advance(hours=25)
     world.sweep_to_rest()
-    told = {event["data"]["key"] for event in world.events("keywheel.finding.key_not_found")}
+    told = {event["data"]["key"] for event in world.events("keywheel.finding.key-not-found")}
     assert told == before
     removed = {event["data"]["key"] for event in world.events("keywheel.key.removed")}
     assert not removed & before
@@ -106,7 +106,7 @@ def test_a_key_still_in_use_stays_and_goes_when_it_is_not(world: World):
     assert world.sign_in(watched.app.app_id, old.secret) == 0
     world.advance(hours=20)
     world.sweep_to_rest()
-    [event] = world.events("keywheel.finding.key_in_use")
+    [event] = world.events("keywheel.finding.key-in-use")
     assert (event["subject"], event["data"]["key"]) == ("watched", old.key_id)
     assert old.key_id in world.keys(watched)
     world.advance(hours=29)
@@ -119,10 +119,10 @@ def test_without_the_permission_the_sweep_goes_on_and_says_so(start: Callable[..
     world = start(tenant(), read_audit=False)
     answer = world.sweep_to_rest()
     assert answer["finished"] and len(answer["queued"]) == 3
-    [event] = world.events("keywheel.finding.audit_not_permitted")
+    [event] = world.events("keywheel.finding.audit-not-permitted")
     assert event["subject"] == world.stack.env["KEYWHEEL_CLIENT_ID"]
     assert "--read-audit" in event["data"]["reason"]
     world.advance(hours=75)
     world.sweep_to_rest()
-    assert "last_use_unknown" in world.findings()["watched"]
+    assert "last-use-unknown" in world.findings()["watched"]
     assert world.tenant.credentials["watched"].versions[0].key.key_id in world.keys(world.tenant.credentials["watched"])

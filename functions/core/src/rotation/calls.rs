@@ -209,7 +209,7 @@ pub enum Event {
         /// The key.
         key: KeyId,
     },
-    /// `keywheel.finding.key_not_found`: a key that was to be removed is not where it should be, and was not
+    /// `keywheel.finding.key-not-found`: a key that was to be removed is not where it should be, and was not
     /// removed by Keywheel.
     NotFound {
         /// The version that holds its secret, if one does.

@@ -66,11 +66,11 @@ impl Finding {
             Self::ExpiringKey(..) => "expiring-key",
             Self::ExpiringCertificate(..) => "expiring-certificate",
             Self::NativeRotationLate(..) => "native-rotation-late",
-            Self::KeyInUse(..) => "key_in_use",
-            Self::LastUseUnknown(_) => "last_use_unknown",
-            Self::KeyNotFound(_) => "key_not_found",
+            Self::KeyInUse(..) => "key-in-use",
+            Self::LastUseUnknown(_) => "last-use-unknown",
+            Self::KeyNotFound(_) => "key-not-found",
             Self::ForeignChange(_) => "foreign_change",
-            Self::AuditNotPermitted => "audit_not_permitted",
+            Self::AuditNotPermitted => "audit-not-permitted",
             Self::AuditUnread(_) => "audit_unread",
         }
     }
