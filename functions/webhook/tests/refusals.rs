@@ -6,6 +6,7 @@
 mod stub;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +22,7 @@ use sha2::Sha256;
 use stub::{Aws, GITHUB, KEY, SLACK, now, webhook};
 
 const REQUESTS: u64 = 100_000;
+
 fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     for part in parts {
@@ -30,7 +32,10 @@ fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 /// A request before it is broken.

@@ -44,6 +44,7 @@ pub(crate) fn terms(adopt: bool) -> Terms {
 
 /// A key in Graph. What changed since the clock last moved is known to some replicas only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one fact, and they go together freely")]
 pub(crate) struct GraphKey {
     pub(crate) key: Key,
     pub(crate) young: bool,
