@@ -170,16 +170,16 @@ impl Webhook {
                 return Ok(tell::decided_already());
             }
         }
-        let asked = Requested {
+        let granted = Requested {
             approved_by: Some(approved_by),
             // It may have been turned since it was asked for.
             replaces: self.look(&credential, ruled).await?,
             slack: Some(pressed.origin.clone()),
             ..requested
         };
-        self.tell(EventType::ApprovalGranted, &asked, now).await?;
-        let asked = self.begin(&credential, asked, now).await?;
-        Ok(tell::approved(&asked, &pressed.origin.user))
+        self.tell(EventType::ApprovalGranted, &granted, now).await?;
+        let begun = self.begin(&credential, granted, now).await?;
+        Ok(tell::approved(&begun, &pressed.origin.user))
     }
 
     async fn slack_signed(
