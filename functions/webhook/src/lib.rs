@@ -201,7 +201,8 @@ impl Webhook {
     pub async fn warm(&self) {
         let keys = self.keys.keys(Duration::from_mins(1));
         let manifest = self.manifest.load(&self.aws);
-        let _ = tokio::time::timeout(WARM, Box::pin(async { tokio::join!(keys, manifest) })).await;
+        let both = Box::pin(async { tokio::join!(keys, manifest) });
+        let _ = tokio::time::timeout(WARM, both).await;
     }
 
     /// Answers a request. `caller` is the address it came from; `now` is the time.
