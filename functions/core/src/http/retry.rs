@@ -33,21 +33,29 @@ impl Backoff {
 
     /// Waits before the next try. `false`, at once, where there is to be none.
     pub async fn pause(&mut self, retry: Retry) -> bool {
+        // Up to a quarter more, so that functions throttled together do not come back together.
+        let spread = uuid::Uuid::new_v4().as_bytes()[0];
+        let Some(pause) = self.next(retry, spread, Instant::now()) else {
+            return false;
+        };
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    /// The pause before the next try, if there is to be one.
+    fn next(&mut self, retry: Retry, spread: u8, now: Instant) -> Option<Duration> {
         let pause = match retry {
-            Retry::Never => return false,
+            Retry::Never => return None,
             Retry::After(wanted) => wanted.max(self.pause),
             Retry::Soon => self.pause,
         };
-        // Up to a quarter more, so that functions throttled together do not come back together.
-        let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
-        let pause = pause + pause / 1024 * spread;
-        if self.tries_left == 0 || Instant::now() + pause >= self.deadline {
-            return false;
+        let pause = pause + pause / 1024 * u32::from(spread);
+        if self.tries_left == 0 || now + pause >= self.deadline {
+            return None;
         }
         self.tries_left -= 1;
         self.pause *= 2;
-        tokio::time::sleep(pause).await;
-        true
+        Some(pause)
     }
 }
 
@@ -84,19 +92,21 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn tries_are_bounded_in_number_and_by_the_deadline() {
-        let start = Instant::now();
-        let mut few = Backoff::new(2, start + Duration::from_mins(1));
-        assert!(few.pause(Retry::Soon).await);
-        assert!(few.pause(Retry::After(Duration::from_secs(10))).await);
-        assert!(start.elapsed() >= Duration::from_millis(10_500));
-        assert!(!few.pause(Retry::Soon).await);
+    #[test]
+    fn tries_are_bounded_in_number_and_by_the_deadline() {
+        let now = Instant::now();
+        let (half, ten) = (Duration::from_millis(500), Duration::from_secs(10));
+        let mut few = Backoff::new(2, now + Duration::from_mins(1));
+        assert_eq!(few.next(Retry::Soon, 0, now), Some(half));
+        assert_eq!(few.next(Retry::After(ten), 0, now + half), Some(ten));
+        assert_eq!(few.next(Retry::Soon, 0, now + half + ten), None);
 
-        let mut late = Backoff::new(9, Instant::now() + Duration::from_secs(5));
-        let before = Instant::now();
-        assert!(!late.pause(Retry::After(Duration::from_secs(5))).await);
-        assert!(!late.pause(Retry::Never).await);
-        assert_eq!(before, Instant::now());
+        let five = Duration::from_secs(5);
+        let mut late = Backoff::new(9, now + five);
+        assert_eq!(late.next(Retry::After(five), 0, now), None, "there would be no time left");
+        assert_eq!(late.next(Retry::Never, 0, now), None);
+        let spread = late.next(Retry::Soon, u8::MAX, now);
+        assert!(spread > Some(half) && spread <= Some(half * 5 / 4), "{spread:?}");
+        assert_eq!(late.next(Retry::Soon, 0, now), Some(2 * half), "each is twice the last");
     }
 }
