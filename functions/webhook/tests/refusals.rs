@@ -6,7 +6,6 @@
 mod stub;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

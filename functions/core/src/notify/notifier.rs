@@ -272,19 +272,10 @@ impl Notifier {
         let metrics = &self.metrics;
         let count = |metric| metrics.whole(metric, &[1.0], notice.time);
         let documents = match (notice.kind.as_str(), notice.finding()) {
-            ("keywheel.rotation.stored", _) => {
-                let Some(key) = stored_key(notice) else { return Ok(()) };
-                // The first time counts: a try that goes on stores nothing new.
-                if !self.state.has(&key).await? {
-                    let time = serde_json::json!({ "time": notice.time }).to_string();
-                    self.state.put(&key, time.into_bytes()).await?;
-                }
-                return Ok(());
-            }
+            ("keywheel.rotation.stored", _) => return self.time_to_prove(notice, "stored").await,
             ("keywheel.rotation.promoted", _) => {
-                let mut documents = vec![count(Metric::Rotations)];
-                documents.extend(self.time_to_prove(notice).await?);
-                documents
+                self.time_to_prove(notice, "promoted").await?;
+                vec![count(Metric::Rotations)]
             }
             ("keywheel.rotation.failed", _) => vec![count(Metric::RotationFailures)],
             (_, Some(kind)) => {
@@ -292,8 +283,12 @@ impl Notifier {
             }
             _ => return Ok(()),
         };
-        self.once(&marker(notice, "metrics"), async {
-            if let Err(failure) = metrics::write(&documents, &mut io::stdout().lock()) {
+        self.written(&marker(notice, "metrics"), &documents).await
+    }
+
+    async fn written(&self, marker: &str, documents: &[Document]) -> Result<(), NotifyError> {
+        self.once(marker, async {
+            if let Err(failure) = metrics::write(documents, &mut io::stdout().lock()) {
                 warn!(%failure, "the metrics cannot be written");
             }
             Ok(())
@@ -301,15 +296,32 @@ impl Notifier {
         .await
     }
 
-    async fn time_to_prove(&self, notice: &Notice) -> Result<Option<Document>, NotifyError> {
-        let Some(key) = stored_key(notice) else { return Ok(None) };
-        let Some(bytes) = self.state.get(&key).await? else {
-            return Ok(None);
+    /// Notes when a step was; once both are known, in whichever order they are told, the time between them is
+    /// measured. The first time counts: a try that goes on stores nothing new.
+    async fn time_to_prove(&self, notice: &Notice, step: &str) -> Result<(), NotifyError> {
+        let Some(rotation) = notice.data().and_then(|data| data.rotation) else {
+            return Ok(());
         };
-        let stored: Stored = serde_json::from_slice(&bytes).map_err(|_| unreadable(&key))?;
-        let seconds = (notice.time - stored.time).num_seconds().max(0);
+        let key = |step: &str| format!("times/{rotation}/{step}.json");
+        if !self.state.has(&key(step)).await? {
+            let time = serde_json::json!({ "time": notice.time }).to_string();
+            self.state.put(&key(step), time.into_bytes()).await?;
+        }
+        let (stored, promoted) =
+            (self.time(&key("stored")).await?, self.time(&key("promoted")).await?);
+        let (Some(stored), Some(promoted)) = (stored, promoted) else {
+            return Ok(());
+        };
+        let seconds = (promoted - stored).num_seconds().max(0);
         let seconds = f64::from(i32::try_from(seconds).unwrap_or(i32::MAX));
-        Ok(Some(self.metrics.whole(Metric::TimeToProve, &[seconds], notice.time)))
+        let document = self.metrics.whole(Metric::TimeToProve, &[seconds], promoted);
+        self.written(&format!("notified/{rotation}/time-to-prove"), &[document]).await
+    }
+
+    async fn time(&self, key: &str) -> Result<Option<DateTime<Utc>>, NotifyError> {
+        let Some(bytes) = self.state.get(key).await? else { return Ok(None) };
+        let noted: Noted = serde_json::from_slice(&bytes).map_err(|_| unreadable(key))?;
+        Ok(Some(noted.time))
     }
 }
 
@@ -327,12 +339,8 @@ struct StepData {
 }
 
 #[derive(serde::Deserialize)]
-struct Stored {
+struct Noted {
     time: DateTime<Utc>,
-}
-
-fn stored_key(notice: &Notice) -> Option<String> {
-    Some(format!("stored/{}.json", notice.data()?.rotation?))
 }
 
 /// That this event was told there.
