@@ -283,14 +283,8 @@ impl Notifier {
             }
             _ => return Ok(()),
         };
-        self.written(&marker(notice, "metrics"), &documents).await
-    }
-
-    async fn written(&self, marker: &str, documents: &[Document]) -> Result<(), NotifyError> {
-        self.once(marker, async {
-            if let Err(failure) = metrics::write(documents, &mut io::stdout().lock()) {
-                warn!(%failure, "the metrics cannot be written");
-            }
+        self.once(&marker(notice, "metrics"), async {
+            write(&documents);
             Ok(())
         })
         .await
@@ -315,7 +309,11 @@ impl Notifier {
         let seconds = (promoted - stored).num_seconds().max(0);
         let seconds = f64::from(i32::try_from(seconds).unwrap_or(i32::MAX));
         let document = self.metrics.whole(Metric::TimeToProve, &[seconds], promoted);
-        self.written(&format!("notified/{rotation}/time-to-prove"), &[document]).await
+        // Both steps may be told at once, each to a function of its own, and each then knows both.
+        if self.state.claim(&format!("notified/{rotation}/time-to-prove")).await? {
+            write(&[document]);
+        }
+        Ok(())
     }
 
     async fn time(&self, key: &str) -> Result<Option<DateTime<Utc>>, NotifyError> {
@@ -341,6 +339,12 @@ struct StepData {
 #[derive(serde::Deserialize)]
 struct Noted {
     time: DateTime<Utc>,
+}
+
+fn write(documents: &[Document]) {
+    if let Err(failure) = metrics::write(documents, &mut io::stdout().lock()) {
+        warn!(%failure, "the metrics cannot be written");
+    }
 }
 
 /// That this event was told there.

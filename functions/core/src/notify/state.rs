@@ -3,6 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::NotifyError;
@@ -57,15 +58,27 @@ impl State {
 
     /// Writes an object, whether it is there or not.
     pub async fn put(&self, key: &str, body: Vec<u8>) -> Result<(), NotifyError> {
-        let request = self
-            .client
+        let put = self.request(key, body).send().await.map(drop);
+        put.map_err(|error| failed("PutObject", key, AwsFailure::new(&error)))
+    }
+
+    /// Puts an empty object where there is none; whether it was this call that did.
+    pub async fn claim(&self, key: &str) -> Result<bool, NotifyError> {
+        let put = self.request(key, Vec::new()).if_none_match("*").send().await;
+        match put.map_err(|error| AwsFailure::new(&error)) {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.is("PreconditionFailed") => Ok(false),
+            Err(failure) => Err(failed("PutObject", key, failure)),
+        }
+    }
+
+    fn request(&self, key: &str, body: Vec<u8>) -> PutObjectFluentBuilder {
+        self.client
             .put_object()
             .bucket(&self.bucket)
             .key(key)
             .content_type("application/json")
-            .body(ByteStream::from(body));
-        let put = request.send().await.map(drop);
-        put.map_err(|error| failed("PutObject", key, AwsFailure::new(&error)))
+            .body(ByteStream::from(body))
     }
 }
 
