@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from keywheel_local import ask
+from keywheel_local import ask, block_kit
 from keywheel_local.slack_stand_in import Slack
+from keywheel_local.stand_in import StandIn
 from keywheel_local.tenant import Credential, Tenant
 from keywheel_local.world import World, until
 
@@ -18,7 +19,7 @@ ALLOW = {"slack": [{"team": ask.TEAM, "users": [ask.ALICE, ask.BOB]}], "webhook"
 @pytest.fixture(scope="module")
 def world(start: Callable[..., World]) -> World:
     tenant = Tenant()
-    for name in ("slack", "system", "now", "retried", "status"):
+    for name in ("slack", "told", "system", "now", "retried", "status"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
     tenant.managed("approved", "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
@@ -85,6 +86,34 @@ def test_a_person_asks_in_slack(world: World) -> None:
     [job] = jobs_of(world, one)
     assert job["requested_by"] == f"slack:{ask.TEAM}/{ask.ALICE}"
     turned(world, one, job["work"]["rotation"])
+
+
+def test_what_a_person_asks_for_in_slack_is_told_there_and_is_on_the_record(world: World) -> None:
+    """The whole way: the command, the turned secret, each step told where it was asked for, a whole chain."""
+    one = world.tenant.credentials["told"]
+    with StandIn() as channel:
+        url = f"{channel.url}/commands/told"
+        assert ask.command(world.stack, f"rotate {one.name} told", response_url=url).send(world.stack).status == 200
+        [job] = jobs_of(world, one)
+        turned(world, one, job["work"]["rotation"])
+
+        def received() -> list[dict]:
+            return [request.json for request in channel.received("/commands/told")]
+
+        until(lambda: any("current" in json.dumps(message) for message in received()), "the last step is told")
+    until(lambda: not world.waiting("KEYWHEEL_AUDIT_QUEUE_URL") and not world.busy(), "all is recorded")
+    messages = received()
+    assert 1 <= len(messages) <= 5, "Slack takes five"
+    assert [problem for message in messages for problem in block_kit.problems(message)] == []
+    assert all(one.name in json.dumps(message) for message in messages)
+    standing = ask.rotation(world.stack, one.name, job["request"]).send(world.stack).json
+    assert "keywheel.rotation.promoted" in {step["type"] for step in standing["steps"]}
+    verified = world.stack.keywheel("audit", "verify", one.name)
+    assert verified.returncode == 0, verified
+    recorded = world.stack.keywheel("audit", "export", one.name).stdout
+    for event in world.events():
+        if event["subject"] == one.name:
+            assert event["id"] in recorded, event["type"]
 
 
 def test_the_old_key_goes_at_once_where_that_is_asked_for(world: World) -> None:
