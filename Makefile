@@ -60,7 +60,7 @@ prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in 
 	@PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local.prove $(PROVE)
 
 .PHONY: mutations
-mutations: ## Make twenty mistakes in the rules, and see the model catch each (minutes)
+mutations: ## Make deliberate mistakes in the rules, and see the model catch each (minutes)
 	cargo test --quiet -p keywheel-core --test mutations -- --ignored --nocapture
 
 .PHONY: fuzz
