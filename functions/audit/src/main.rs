@@ -6,27 +6,20 @@ use keywheel_core::http::{self, Http};
 use keywheel_core::lambda::{self, Failure};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use tracing::error;
 
 mod queue;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     lambda::begin();
-    let ledger = &connect().await.map_err(told)?;
+    let ledger = &connect().await.map_err(Failure::told)?;
     run(service_fn(async |event: LambdaEvent<Value>| {
         handle(ledger, event).await.map_err(|failure| {
-            let Failure { kind, message } = told(failure);
+            let Failure { kind, message } = failure.told();
             Diagnostic { error_type: kind.to_owned(), error_message: message }
         })
     }))
     .await
-}
-
-/// Puts a failure into the log: what Lambda makes of it only whoever invoked the function sees.
-fn told(failure: Failure) -> Failure {
-    error!(kind = failure.kind, failure = failure.message, "failed");
-    failure
 }
 
 async fn connect() -> Result<Ledger, Failure> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 
 use crate::engine::EngineError;
@@ -69,6 +70,13 @@ impl Failure {
     /// A deployment that lacks something.
     pub fn setup(told: impl fmt::Display) -> Self {
         Self::new("keywheel.setup", told)
+    }
+
+    /// Puts itself into the log: what Lambda makes of it only whoever invoked the function sees.
+    #[must_use]
+    pub fn told(self) -> Self {
+        error!(kind = self.kind, failure = self.message, "failed");
+        self
     }
 
     fn new(kind: &'static str, told: impl fmt::Display) -> Self {

@@ -1,12 +1,14 @@
-//! The state bucket: small JSON objects that are put once, and forgotten by the bucket's lifecycle.
+//! The state bucket: small JSON objects, forgotten by the bucket's lifecycle. Requests and their progress, replays, and what was told to
+//! whom already.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 
 use crate::http::aws::AwsFailure;
@@ -47,6 +49,16 @@ pub enum StateError {
     Unwritable(String),
 }
 
+impl StateError {
+    /// Whether, and when, the same may be tried again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Failed { failure, .. } => failure.retry,
+            Self::Unreadable(_) | Self::Unwritable(_) => Retry::Never,
+        }
+    }
+}
+
 impl State {
     /// A client of the bucket of this name.
     pub fn new(aws: &SdkConfig, bucket: String) -> Self {
@@ -61,18 +73,10 @@ impl State {
     ///
     /// A lost answer looks like somebody else's put: whoever must tell compares what is there.
     pub async fn put_new<T: Serialize>(&self, key: &str, object: &T) -> Result<bool, StateError> {
-        let body =
-            serde_json::to_vec(object).map_err(|_| StateError::Unwritable(key.to_owned()))?;
+        let body = json(key, object)?;
         let mut backoff = Backoff::new(RETRIES, Instant::now() + PATIENCE);
         loop {
-            let request = self
-                .client
-                .put_object()
-                .bucket(&self.bucket)
-                .key(key)
-                .if_none_match("*")
-                .content_type("application/json")
-                .body(ByteStream::from(body.clone()));
+            let request = self.put_request(key, body.clone()).if_none_match("*");
             let Err(error) = request.send().await else { return Ok(true) };
             let status = error.raw_response().map(|answer| answer.status().as_u16());
             match status {
@@ -82,6 +86,22 @@ impl State {
                 _ => return Err(failed("PutObject", key, &error)),
             }
         }
+    }
+
+    /// Writes an object, whether it is there or not.
+    pub async fn put<T: Serialize>(&self, key: &str, object: &T) -> Result<(), StateError> {
+        let put = self.put_request(key, json(key, object)?).send().await;
+        put.map(drop).map_err(|error| failed("PutObject", key, &error))
+    }
+
+    fn put_request(&self, key: &str, body: Vec<u8>) -> PutObjectFluentBuilder {
+        let request = self.client.put_object().bucket(&self.bucket).key(key);
+        request.content_type("application/json").body(ByteStream::from(body))
+    }
+
+    /// Whether there is such an object.
+    pub async fn has(&self, key: &str) -> Result<bool, StateError> {
+        Ok(self.get::<IgnoredAny>(key).await?.is_some())
     }
 
     /// Reads an object; `None` where there is none.
@@ -111,6 +131,10 @@ impl State {
         let answer = answer.map_err(|error| failed("ListObjectsV2", prefix, &error))?;
         Ok(answer.contents.unwrap_or_default().into_iter().filter_map(|one| one.key).collect())
     }
+}
+
+fn json<T: Serialize>(key: &str, object: &T) -> Result<Vec<u8>, StateError> {
+    serde_json::to_vec(object).map_err(|_| StateError::Unwritable(key.to_owned()))
 }
 
 fn is_missing(error: &SdkError<GetObjectError>) -> bool {

@@ -6,7 +6,6 @@ use keywheel_core::lambda::{self, Failure};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde::Serialize;
 use serde_json::Value;
-use tracing::error;
 
 mod event;
 mod queue;
@@ -17,20 +16,14 @@ use event::Event;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     lambda::begin();
-    let clients = &Clients::connect().await.map_err(|error| told(error.into()))?;
+    let clients = &Clients::connect().await.map_err(|error| Failure::from(error).told())?;
     run(service_fn(async |event: LambdaEvent<Value>| {
         handle(clients, event).await.map_err(|failure| {
-            let Failure { kind, message } = told(failure);
+            let Failure { kind, message } = failure.told();
             Diagnostic { error_type: kind.to_owned(), error_message: message }
         })
     }))
     .await
-}
-
-/// Puts a failure into the log: what Lambda makes of it only whoever invoked the function sees.
-fn told(failure: Failure) -> Failure {
-    error!(kind = failure.kind, failure = failure.message, "failed");
-    failure
 }
 
 /// What the function answers.

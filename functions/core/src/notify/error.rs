@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use crate::http::aws::AwsFailure;
 use crate::http::{Retry, SendError, SetupError};
 use crate::manifest::{LoadError, SourceError};
+use crate::state::StateError;
 
 /// What a manifest's mending takes: the queue counts the tries until then.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
@@ -36,21 +37,8 @@ pub enum NotifyError {
     #[error("not an event of Keywheel's: {0}")]
     Event(&'static str),
     /// The state bucket.
-    #[error("S3: {operation} {key}: {failure}")]
-    State {
-        /// The operation.
-        operation: &'static str,
-        /// The object.
-        key: String,
-        /// What S3 said.
-        failure: AwsFailure,
-    },
-    /// An object of the state bucket is not as Keywheel writes it.
-    #[error("{key} in the state bucket is not as Keywheel writes it")]
-    Unreadable {
-        /// The object.
-        key: String,
-    },
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The notify secret could not be read.
     #[error("Secrets Manager: GetSecretValue {secret}: {failure}")]
     Secret {
@@ -109,7 +97,8 @@ impl NotifyError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Refused { retry, .. } => *retry,
-            Self::State { failure, .. } | Self::Sns { failure, .. } => failure.retry,
+            Self::State(error) => error.retry(),
+            Self::Sns { failure, .. } => failure.retry,
             Self::Manifest(_) => Retry::After(MANIFEST_MENDED),
             // Somebody has to mend these, and may be about to.
             Self::Secret { .. } | Self::SecretShape(_) => Retry::Soon,
@@ -119,7 +108,6 @@ impl NotifyError {
             | Self::Setup(_)
             | Self::Source(_)
             | Self::Event(_)
-            | Self::Unreadable { .. }
             | Self::Address { .. } => Retry::Never,
         }
     }

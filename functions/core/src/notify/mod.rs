@@ -13,7 +13,6 @@ mod secret;
 mod send;
 pub mod slack;
 pub mod sns;
-mod state;
 pub mod webhook;
 pub mod words;
 
@@ -23,4 +22,3 @@ pub use notice::{Notice, What};
 pub use notifier::{Notifier, Outcome};
 pub use progress::{Progress, Request, SlackRequest};
 pub use secret::NotifySecret;
-pub use state::State;

@@ -11,8 +11,7 @@ use tracing::{info, warn};
 use super::progress::STEPS;
 use super::secret::HeldSecret;
 use super::send::{Sender, publish};
-use super::state::unreadable;
-use super::{Notice, NotifyError, NotifySecret, Progress, Request, State, slack, sns};
+use super::{Notice, NotifyError, NotifySecret, Progress, Request, slack, sns};
 use crate::http::{self, Http, Retry};
 use crate::ids::RotationId;
 use crate::manifest::{Manifest, ManifestSource, Target};
@@ -20,6 +19,7 @@ use crate::metrics::{self, Document, Metric, Metrics};
 use crate::queue::Queue;
 use crate::rotation::CLOCK_SLACK;
 use crate::secret::SecretText;
+use crate::state::State;
 
 /// What a process builds once, at its start.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl Notifier {
             return Ok(());
         }
         doing.await?;
-        self.state.put(marker, Vec::new()).await
+        Ok(self.state.put(marker, &()).await?)
     }
 
     async fn tell_target(
@@ -216,12 +216,11 @@ impl Notifier {
             return Ok(());
         };
         let key = Request::key(id);
-        let Some(bytes) = self.state.get(&key).await? else {
+        let Some(request) = self.state.get::<Request>(&key).await? else {
             return Ok(());
         };
-        let request: Request = serde_json::from_slice(&bytes).map_err(|_| unreadable(&key))?;
         let noted = Request::progress_key(id, &notice.kind);
-        self.state.put(&noted, notice.event.to_string().into_bytes()).await?;
+        self.state.put(&noted, &notice.event).await?;
         let Some(url) = request.answer(&notice.kind, now) else {
             return Ok(());
         };
@@ -259,8 +258,7 @@ impl Notifier {
         let mut progress = Progress::default();
         for kind in STEPS {
             let key = Request::progress_key(request, kind);
-            if let Some(bytes) = self.state.get(&key).await? {
-                let step: Step = serde_json::from_slice(&bytes).map_err(|_| unreadable(&key))?;
+            if let Some(step) = self.state.get::<Step>(&key).await? {
                 progress.add(kind, step.time, step.data.reason);
             }
         }
@@ -297,10 +295,7 @@ impl Notifier {
             return Ok(());
         };
         let key = |step: &str| format!("times/{rotation}/{step}.json");
-        if !self.state.has(&key(step)).await? {
-            let time = serde_json::json!({ "time": notice.time }).to_string();
-            self.state.put(&key(step), time.into_bytes()).await?;
-        }
+        self.state.put_new(&key(step), &Noted { time: notice.time }).await?;
         let (stored, promoted) =
             (self.time(&key("stored")).await?, self.time(&key("promoted")).await?);
         let (Some(stored), Some(promoted)) = (stored, promoted) else {
@@ -310,16 +305,14 @@ impl Notifier {
         let seconds = f64::from(i32::try_from(seconds).unwrap_or(i32::MAX));
         let document = self.metrics.whole(Metric::TimeToProve, &[seconds], promoted);
         // Both steps may be told at once, each to a function of its own, and each then knows both.
-        if self.state.claim(&format!("notified/{rotation}/time-to-prove")).await? {
+        if self.state.put_new(&format!("notified/{rotation}/time-to-prove"), &()).await? {
             write(&[document]);
         }
         Ok(())
     }
 
     async fn time(&self, key: &str) -> Result<Option<DateTime<Utc>>, NotifyError> {
-        let Some(bytes) = self.state.get(key).await? else { return Ok(None) };
-        let noted: Noted = serde_json::from_slice(&bytes).map_err(|_| unreadable(key))?;
-        Ok(Some(noted.time))
+        Ok(self.state.get::<Noted>(key).await?.map(|noted| noted.time))
     }
 }
 
@@ -336,7 +329,7 @@ struct StepData {
     reason: Option<String>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Noted {
     time: DateTime<Utc>,
 }
