@@ -13,18 +13,31 @@ from keywheel_local.stand_in import StandIn
 from keywheel_local.tenant import Credential, Tenant
 from keywheel_local.world import World, until
 
+CHANNEL = "/services/T0/B0/platform"
 ALLOW = {"slack": [{"team": ask.TEAM, "users": [ask.ALICE, ask.BOB]}], "webhook": ["local"]}
 
 
 @pytest.fixture(scope="module")
-def world(start: Callable[..., World]) -> World:
+def channel() -> Iterator[StandIn]:
+    """Slack's side of an incoming webhook and of every ``response_url``."""
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(start: Callable[..., World], channel: StandIn) -> World:
     tenant = Tenant()
+    tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
     for name in ("slack", "told", "system", "now", "retried", "status"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
     tenant.managed("approved", "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
-    return start(tenant)
+    world = start(tenant)
+    world.client("secretsmanager").put_secret_value(
+        SecretId=world.stack.env["KEYWHEEL_NOTIFY_SECRET"],
+        SecretString=json.dumps({"slack": {"platform": channel.url + CHANNEL}}))
+    return world
 
 
 @pytest.fixture
@@ -41,11 +54,33 @@ def turned(world: World, one: Credential, rotation: str) -> None:
     assert key != one.current.key.key_id and world.signs_in(one)
 
 
+def told(channel: StandIn, path: str, words: str) -> list[dict]:
+    """Slack's messages at this path about one credential or event, each valid Block Kit; waits for the first."""
+    def messages() -> list[dict]:
+        return [one for one in (request.json for request in channel.received(path)) if words in json.dumps(one)]
+
+    until(lambda: bool(messages()), f"{words} is told in Slack")
+    assert [problem for message in messages() for problem in block_kit.problems(message)] == []
+    return messages()
+
+
+def recorded(world: World, one: Credential) -> None:
+    """The credential's chain is whole, and holds each event told of it."""
+    until(lambda: not world.waiting("KEYWHEEL_AUDIT_QUEUE_URL") and not world.busy(), "all is recorded")
+    verified = world.stack.keywheel("audit", "verify", one.name)
+    assert verified.returncode == 0, verified
+    record = world.stack.keywheel("audit", "export", one.name).stdout
+    for event in world.events():
+        if event["subject"] == one.name:
+            assert event["id"] in record, event["type"]
+
+
 def jobs_of(world: World, one: Credential) -> list[dict]:
     return [job for job in world.jobs() if job["credential"] == one.name]
 
 
-def test_a_system_asks_and_the_secret_is_turned(world: World) -> None:
+def test_a_system_asks_and_the_secret_is_turned(world: World, channel: StandIn) -> None:
+    """The whole way: the request, the turned secret, a Slack message, a whole chain."""
     one = world.tenant.credentials["system"]
     request = ask.rotate(world.stack, one.name, reason="a colleague left")
     answer = request.send(world.stack)
@@ -54,12 +89,15 @@ def test_a_system_asks_and_the_secret_is_turned(world: World) -> None:
     assert answer.headers["location"] == answer.json["location"] == f"/rotations/{one.name}/{rotation}"
     turned(world, one, rotation)
 
-    [requested] = [e for e in world.events("keywheel.rotation.requested") if e["subject"] == one.name]
-    assert requested["data"]["requested_by"] == "webhook:local"
-    assert requested["data"]["reason"] == "a colleague left"
-    told = {e["type"]: e["data"] for e in world.events() if e["subject"] == one.name}
+    events = {e["type"]: e for e in world.events() if e["subject"] == one.name}
+    requested = events["keywheel.rotation.requested"]["data"]
+    assert (requested["requested_by"], requested["reason"]) == ("webhook:local", "a colleague left")
     for step in ("keywheel.key.minted", "keywheel.rotation.stored", "keywheel.rotation.promoted"):
-        assert told[step]["request"] == told[step]["rotation"] == rotation, "every step names the request"
+        data = events[step]["data"]
+        assert data["request"] == data["rotation"] == rotation, "every step names the request"
+    [message] = told(channel, CHANNEL, events["keywheel.rotation.promoted"]["id"])
+    assert message["blocks"][0]["text"]["text"] == f"{one.name} has a new client secret"
+    recorded(world, one)
 
     standing = ask.rotation(world.stack, one.name, rotation).send(world.stack)
     assert (standing.status, standing.json["state"]) == (200, "recorded")
@@ -88,32 +126,22 @@ def test_a_person_asks_in_slack(world: World) -> None:
     turned(world, one, job["work"]["rotation"])
 
 
-def test_what_a_person_asks_for_in_slack_is_told_there_and_is_on_the_record(world: World) -> None:
+def test_what_a_person_asks_for_in_slack_is_told_there_and_is_on_the_record(world: World, channel: StandIn) -> None:
     """The whole way: the command, the turned secret, each step told where it was asked for, a whole chain."""
     one = world.tenant.credentials["told"]
-    with StandIn() as channel:
-        url = f"{channel.url}/commands/told"
-        assert ask.command(world.stack, f"rotate {one.name} told", response_url=url).send(world.stack).status == 200
-        [job] = jobs_of(world, one)
-        turned(world, one, job["work"]["rotation"])
+    url = f"{channel.url}/commands/told"
+    assert ask.command(world.stack, f"rotate {one.name} told", response_url=url).send(world.stack).status == 200
+    [job] = jobs_of(world, one)
+    turned(world, one, job["work"]["rotation"])
 
-        def received() -> list[dict]:
-            return [request.json for request in channel.received("/commands/told")]
-
-        until(lambda: any("current" in json.dumps(message) for message in received()), "the last step is told")
-    until(lambda: not world.waiting("KEYWHEEL_AUDIT_QUEUE_URL") and not world.busy(), "all is recorded")
-    messages = received()
-    assert 1 <= len(messages) <= 5, "Slack takes five"
-    assert [problem for message in messages for problem in block_kit.problems(message)] == []
-    assert all(one.name in json.dumps(message) for message in messages)
+    told(channel, "/commands/told", "current")
+    recorded(world, one)
+    messages = told(channel, "/commands/told", one.name)
+    assert len(channel.received("/commands/told")) == len(messages) <= 5, "Slack takes five"
+    [promoted] = [e for e in world.events("keywheel.rotation.promoted") if e["subject"] == one.name]
+    assert len(told(channel, CHANNEL, promoted["id"])) == 1
     standing = ask.rotation(world.stack, one.name, job["request"]).send(world.stack).json
     assert "keywheel.rotation.promoted" in {step["type"] for step in standing["steps"]}
-    verified = world.stack.keywheel("audit", "verify", one.name)
-    assert verified.returncode == 0, verified
-    recorded = world.stack.keywheel("audit", "export", one.name).stdout
-    for event in world.events():
-        if event["subject"] == one.name:
-            assert event["id"] in recorded, event["type"]
 
 
 def test_the_old_key_goes_at_once_where_that_is_asked_for(world: World) -> None:
