@@ -19,7 +19,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- On this machine ---------------------------------------------------------------------------------------------
-.PHONY: demo up down build
+.PHONY: demo up down build sbom
 demo: build $(VENV)/stamp ## See it work: a local AWS, an emulated Entra, Keywheel deployed between them
 	@$(LOCAL) demo
 
@@ -29,18 +29,22 @@ up: build $(VENV)/stamp ## Start all of it and leave it running (UP='--seed FILE
 down: $(VENV)/stamp ## End what `make up` started
 	@$(LOCAL) down
 
-build: ## Build the functions, the command-line tool and the emulator
+build: sbom ## Build the functions, the command-line tool and the emulator, and write the SBOMs
 	cargo build --quiet $(PACKAGES)
 
+DIST := dist
+sbom: $(VENV)/stamp ## Write a CycloneDX SBOM of each program into dist/
+	$(PYTHON) infra/sbom.py $(DIST)
+
 # ---- Checks ------------------------------------------------------------------------------------------------------
-.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-e2e test-clients template
+.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-infra test-e2e test-clients template
 test: lint test-rust test-python ## Check everything
 
 lint: format clippy deny template ## Format, clippy, licences, template
 
 format: $(VENV)/stamp
 	cargo fmt --all --check
-	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests/aws tests/e2e tests/clients infra
+	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests/aws tests/e2e tests/infra tests/clients infra
 
 clippy:
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
@@ -67,13 +71,16 @@ mutations: ## Make deliberate mistakes in the rules, and see the model catch eac
 fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)
 	functions/core/tests/fuzz.sh $(TARGETS)
 
-test-python: test-aws test-azure test-e2e test-clients ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
+test-python: test-aws test-azure test-infra test-e2e test-clients ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
 
 test-aws: $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/aws
 
 test-azure: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/azure/python
+
+test-infra: build $(VENV)/stamp
+	$(PYTHON) -m pytest -q tests/infra
 
 test-e2e: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/e2e
@@ -82,22 +89,13 @@ test-clients: build $(VENV)/stamp ## The published OpenAPI document, by schemath
 	$(PYTHON) -m pytest -q tests/clients
 
 # ---- Releases ----------------------------------------------------------------------------------------------------
-DIST := dist
-CYCLONEDX := $(VENV)/tools-rust/bin/cargo-cyclonedx
-
-.PHONY: release sbom reproducible
+.PHONY: release reproducible
 release: sbom ## Build the programs for this machine into dist/, with SHA256SUMS and SBOMs
 	infra/release.sh $(DIST)
 	cd $(DIST) && sha256sum -- *.cdx.json >>SHA256SUMS
 
-sbom: $(CYCLONEDX) ## Write a CycloneDX SBOM of each program into dist/
-	CYCLONEDX=$(CYCLONEDX) infra/sbom.sh $(DIST)
-
 reproducible: ## Build keywheel-rotate twice in two folders and compare the bytes (ten minutes)
 	infra/reproducible.sh
-
-$(CYCLONEDX):
-	env -u CARGO_TARGET_DIR cargo install --quiet --locked --root $(VENV)/tools-rust --version 0.5.9 cargo-cyclonedx
 
 # ---- To AWS ------------------------------------------------------------------------------------------------------
 .PHONY: deploy
@@ -121,5 +119,5 @@ $(TOOLS)/stamp: infra/requirements.txt
 .PHONY: clean
 clean: ## Remove what was made
 	@if [ -x $(PYTHON) ]; then $(LOCAL) down; fi
-	rm -rf $(VENV) .local .aws-sam
+	rm -rf $(VENV) $(DIST) .local .aws-sam
 	cargo clean --quiet
