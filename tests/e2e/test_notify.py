@@ -21,6 +21,7 @@ SLACK = f"/services/T0/B0/{new_id()}"  # whoever has it may post there
 HOOK = f"/hooks/{new_id()}"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:keywheel-alerts"
 APP = new_id()
+DASHES = str.maketrans(".-_", "   ")
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +91,22 @@ def webhooks(receiver: StandIn, of: str) -> list[dict]:
     return [one for one in found if one["id"] == of]
 
 
-def slack(receiver: StandIn, of: str, path: str = SLACK) -> list[dict]:
-    """The messages about an event: each ends in its id."""
+def messages(receiver: StandIn, path: str = SLACK) -> list[dict]:
     found = [request.json for request in receiver.received(path)]
     for message in found:
         assert block_kit.problems(message) == [], message
-    return [message for message in found if of in json.dumps(message["blocks"][-1])]
+    return found
+
+
+def slack(receiver: StandIn, of: str, path: str = SLACK) -> list[dict]:
+    """The messages about an event that came alone: each ends in its id."""
+    return [message for message in messages(receiver, path) if of in json.dumps(message["blocks"][-1])]
+
+
+def said(receiver: StandIn, words: str, since: int = 0) -> int:
+    """How often Slack shows these words, in messages about one event or about several."""
+    shown = (json.dumps(message["blocks"], ensure_ascii=False) for message in messages(receiver)[since:])
+    return sum(text.count(words) for text in shown)
 
 
 def headline(message: dict) -> str:
@@ -151,10 +162,10 @@ def test_a_rotation_a_failure_and_a_finding_are_told(world: World, receiver: Sta
     [promoted] = world.events("keywheel.rotation.promoted")
     [failed] = world.events("keywheel.rotation.failed")
     finding = next(event for event in world.events("keywheel.finding.") if event["subject"] == "by-hand")
-    assert [headline(message) for message in slack(receiver, promoted["id"])] == ["turned has a new client secret"]
-    assert "The old key goes with the first sweep after" in json.dumps(slack(receiver, promoted["id"]))
-    assert [headline(message) for message in slack(receiver, failed["id"])] == ["Rotating nobody failed"]
-    assert len(slack(receiver, finding["id"])) == 1
+    assert said(receiver, "turned has a new client secret") == 1
+    assert said(receiver, "The old key goes with the first sweep after") == 1
+    assert said(receiver, "Rotating nobody failed") == 1
+    assert said(receiver, "by-hand: " + finding["type"].removeprefix("keywheel.").translate(DASHES)) == 1
     for event in (promoted, failed, finding):
         assert webhooks(receiver, event["id"]) == [event], "the event as it is on the bus"
     [mail] = mails(world, failed["id"])
@@ -190,6 +201,23 @@ def test_an_event_told_twice_is_told_once(world: World, receiver: StandIn):
     assert "&lt;!channel&gt; &amp;" in json.dumps(message)
     assert len(slack(receiver, twice["id"], "/quiet")) == 1
     assert len(mails(world, twice["id"])) == 1
+
+
+def test_what_comes_together_is_told_together_in_slack(world: World, receiver: StandIn):
+    """Slack takes about a message a second: one for each of very many would end as dead letters."""
+    before = len(receiver.received(SLACK))
+    receiver.script(SLACK, Answer(429, "rate_limited", headers=(("Retry-After", "1"),)))
+    failed = [event("keywheel.rotation.failed", f"burst-{number:02}", reason="all at once") for number in range(40)]
+    for some in range(0, len(failed), 10):
+        put(world, *failed[some:some + 10])
+    at_rest(world, 120)
+    refused = 1
+    told = [said(receiver, f"Rotating {one['subject']} failed", before + refused) for one in failed]
+    assert told == [1] * len(failed)
+    assert len(receiver.received(SLACK)) - before < 20
+    for one in failed:
+        assert len(webhooks(receiver, one["id"])) == 1
+    assert dead_letters(world) == []
 
 
 def test_a_receiver_that_is_down_is_told_later_and_nobody_else_again(world: World, receiver: StandIn):

@@ -4,7 +4,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::manifest::{Manifest, Target};
-use keywheel_core::notify::{Notice, Progress, Request, slack, sns};
+use keywheel_core::notify::slack::{self, Telling};
+use keywheel_core::notify::{Notice, Progress, Request, sns};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -120,6 +121,34 @@ fn a_turned_secret_is_told_with_when_the_old_key_goes() {
 }
 
 #[test]
+fn several_events_are_one_message_with_a_line_each() {
+    let kinds = [
+        "keywheel.rotation.promoted",
+        "keywheel.finding.foreign-key",
+        "keywheel.rotation.failed",
+        "keywheel.finding.unknown-key",
+    ];
+    let tellings = kinds.map(|kind| Telling { notice: notice(kind, "monk"), old_key_goes: None });
+    let message = slack::list(&tellings).to_json();
+    check(&message);
+    let texts: Vec<&str> = message["blocks"]
+        .as_array()
+        .expect("blocks")
+        .iter()
+        .filter_map(|block| block["text"]["text"].as_str())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "Failures: 1, Findings: 2, Rotations: 1",
+            "*Failures*\n• *Rotating monk failed* because. What is current goes on working; a message in the dead-letter queue holds the job.\n",
+            "*Findings*\n• *monk: finding foreign key* because\n• *monk: finding unknown key* because\n",
+            "*Rotations*\n• *monk has a new client secret* It was proved by signing in, and is AWSCURRENT. The old key goes when its overlap is over.\n",
+        ]
+    );
+}
+
+#[test]
 fn targets_of_one_kind_are_told_apart() {
     let manifest = manifest("  - slack: a\n  - webhook: https://b.example.com/x\n    key: k\n");
     let kinds: Vec<&Target> = manifest.notifications().iter().map(|one| &one.target).collect();
@@ -220,6 +249,9 @@ const KINDS: [&str; 8] = [
     "keywheel.approval.requested",
 ];
 
+/// Those that some target is told of.
+const TOLD: [&str; 4] = [KINDS[0], KINDS[1], KINDS[4], KINDS[5]];
+
 /// Texts with all that Slack or a terminal would take for more than text, short and long.
 fn any_text() -> impl Strategy<Value = String> {
     let pieces = proptest::sample::select(vec![
@@ -256,6 +288,21 @@ proptest! {
         }));
         check(&slack::render(&notice, Some(at())).to_json());
         check_mail(&sns::render(&notice, None));
+    }
+
+    #[test]
+    fn every_list_is_one_that_slack_takes(
+        events in proptest::collection::vec(
+            (proptest::sample::select(TOLD.to_vec()), any_text(), any_text()), 1..=slack::LISTED,
+        ),
+    ) {
+        let tellings: Vec<Telling> = events.iter().map(|(kind, credential, reason)| {
+            let data = json!({ "credential": credential, "application": APP, "reason": reason });
+            Telling { notice: notice_of(kind, &data), old_key_goes: Some(at()) }
+        }).collect();
+        let json = slack::list(&tellings).to_json();
+        check(&json);
+        prop_assert_eq!(json.to_string().matches("• ").count(), events.len(), "none is left out");
     }
 
     #[test]

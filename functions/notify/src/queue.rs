@@ -1,6 +1,5 @@
 //! A batch of the queue of events, answered message by message.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +7,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::Utc;
 use futures::future::join_all;
 use keywheel_core::http::Retry;
-use keywheel_core::ids::RotationId;
 use keywheel_core::lambda::Failure;
-use keywheel_core::manifest::Manifest;
 use keywheel_core::notify::{Notice, Notifier, NotifyError, Outcome};
 use keywheel_core::queue::{Queue, QueueError};
 use tracing::{error, warn};
@@ -21,87 +18,81 @@ const PAUSES: [u64; 9] = [5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 36_000]
 /// No target that says when to come back keeps the others waiting for longer than this.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// A message and what it says.
+/// An event and the messages that say it: told twice, it is still one.
 struct Read {
-    message: SqsMessage,
-    notice: Result<Notice, NotifyError>,
+    notice: Notice,
+    messages: Vec<SqsMessage>,
 }
 
-/// Tells each message's event; those that somebody does not know of yet stay in the queue.
+/// Tells all messages' events; those that somebody does not know of yet stay in the queue.
 pub(crate) async fn handle(
     notifier: &Notifier,
     batch: SqsEvent,
 ) -> Result<SqsBatchResponse, Failure> {
     let queue = &notifier.queue()?;
-    // Once for all of them: a manifest that cannot be read is no reason to ask ten times.
-    let manifest = &notifier.manifest().await.map_err(Arc::new);
-    let groups = grouped(batch.records).into_iter().map(async |group| {
-        let mut failed = Vec::new();
-        for read in group {
-            if !handle_message(notifier, queue, manifest, &read).await {
-                failed.push(read.message.message_id.unwrap_or_default());
-            }
-        }
-        failed
+    let (events, refused) = read(batch.records);
+    let refused = refused.into_iter().map(async |(message, refused)| {
+        error!(%refused, "a message that is no event");
+        settled(message.message_id.clone(), bury(queue, &message, &refused.to_string()).await)
     });
+    let mut left = join_all(refused).await;
+    let manifest = notifier.manifest().await.map_err(Arc::new);
+    let notices: Vec<&Notice> = events.iter().map(|read| &read.notice).collect();
+    let outcomes =
+        &notifier.tell(manifest.as_ref().map_err(Arc::clone), &notices, Utc::now()).await;
+    let messages = events.iter().flat_map(|read| {
+        read.messages.iter().map(|message| (message, outcomes.get(&read.notice.id)))
+    });
+    let told = messages.map(async |(message, outcome)| {
+        settled(message.message_id.clone(), settle(queue, message, outcome).await)
+    });
+    left.extend(join_all(told).await);
     let mut answer = SqsBatchResponse::default();
-    for id in join_all(groups).await.into_iter().flatten() {
+    for id in left.into_iter().flatten() {
         answer.add_failure(id);
     }
     Ok(answer)
 }
 
-/// Side by side, but what one request brought about in its order: its messages in Slack replace each other.
-fn grouped(messages: Vec<SqsMessage>) -> Vec<Vec<Read>> {
-    let mut of_requests: BTreeMap<RotationId, Vec<Read>> = BTreeMap::new();
-    let mut groups = Vec::new();
+/// What the messages say, and those that say nothing.
+fn read(messages: Vec<SqsMessage>) -> (Vec<Read>, Vec<(SqsMessage, NotifyError)>) {
+    let (mut events, mut refused): (Vec<Read>, Vec<_>) = (Vec::new(), Vec::new());
     for message in messages {
-        let notice = Notice::parse(message.body.as_deref().unwrap_or_default());
-        let request = notice.as_ref().ok().and_then(|notice| notice.data()?.request);
-        let read = Read { message, notice };
-        match request {
-            Some(request) => of_requests.entry(request).or_default().push(read),
-            None => groups.push(vec![read]),
+        match Notice::parse(message.body.as_deref().unwrap_or_default()) {
+            Err(error) => refused.push((message, error)),
+            Ok(notice) => match events.iter_mut().find(|read| read.notice.id == notice.id) {
+                Some(known) => known.messages.push(message),
+                None => events.push(Read { notice, messages: vec![message] }),
+            },
         }
     }
-    for mut group in of_requests.into_values() {
-        group.sort_by_key(|read| read.notice.as_ref().ok().map(|notice| notice.time));
-        groups.push(group);
-    }
-    groups
+    (events, refused)
 }
 
-/// Whether the message is done with.
-async fn handle_message(
-    notifier: &Notifier,
+/// Does with a message what became of its event, and whether it is done with.
+async fn settle(
     queue: &Queue,
-    manifest: &Result<Manifest, Arc<NotifyError>>,
-    Read { message, notice }: &Read,
-) -> bool {
-    let outcome = match notice {
-        Ok(notice) => {
-            notifier.tell(manifest.as_ref().map_err(Arc::clone), notice, Utc::now()).await
-        }
-        Err(refused) => {
-            error!(%refused, "a message that is no event");
-            return settled(bury(queue, message, &refused.to_string()).await);
-        }
-    };
-    settled(match outcome {
-        Outcome::Told => Ok(true),
-        Outcome::Again(retry, _) => come_back(queue, message, retry).await,
-        Outcome::Failed(failure) => {
+    message: &SqsMessage,
+    outcome: Option<&Outcome>,
+) -> Result<bool, QueueError> {
+    match outcome {
+        Some(Outcome::Told) => Ok(true),
+        Some(Outcome::Again(retry, _)) => come_back(queue, message, *retry).await,
+        Some(Outcome::Failed(failure)) => {
             error!(%failure, "cannot be told");
             bury(queue, message, &failure.to_string()).await
         }
-    })
+        None => Ok(false),
+    }
 }
 
-fn settled(result: Result<bool, QueueError>) -> bool {
-    result.unwrap_or_else(|failure| {
+/// The message's id, where it is not done with.
+fn settled(id: Option<String>, result: Result<bool, QueueError>) -> Option<String> {
+    let done = result.unwrap_or_else(|failure| {
         warn!(%failure, "the message stays as it is, until it is visible again");
         false
-    })
+    });
+    (!done).then(|| id.unwrap_or_default())
 }
 
 async fn come_back(queue: &Queue, message: &SqsMessage, retry: Retry) -> Result<bool, QueueError> {
@@ -161,34 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn what_one_request_brought_about_stays_in_order() {
-        let request = "7c5a3c4e-2f56-4f0f-9a53-0d8c2a2f9b11";
-        let message = |time: &str, request: Option<&str>| {
-            let mut message = sample().records.remove(0);
-            let mut body: serde_json::Value =
-                serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
-            body["detail"]["time"] = time.into();
-            if let Some(request) = request {
-                body["detail"]["data"]["request"] = request.into();
-            }
-            message.body = Some(body.to_string());
-            message
-        };
-        let groups = grouped(vec![
-            message("2026-11-21T09:00:05Z", Some(request)),
-            message("2026-11-21T09:00:03Z", None),
-            message("2026-11-21T09:00:01Z", Some(request)),
-            message("2026-11-21T09:00:02Z", None),
-        ]);
-        let seconds: Vec<Vec<String>> = groups
-            .iter()
-            .map(|group| {
-                let second =
-                    |read: &Read| read.notice.as_ref().unwrap().time.format("%S").to_string();
-                group.iter().map(second).collect()
-            })
-            .collect();
-        assert_eq!(seconds, [vec!["03"], vec!["02"], vec!["01", "05"]]);
+    fn an_event_that_came_twice_is_one() {
+        let [failure, digest] = <[SqsMessage; 2]>::try_from(sample().records).unwrap();
+        let mut strange = failure.clone();
+        strange.body = Some("no event".to_owned());
+        let (events, refused) = read(vec![failure.clone(), digest, strange, failure]);
+        assert_eq!(events.iter().map(|read| read.messages.len()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(refused.len(), 1);
     }
 
     #[test]

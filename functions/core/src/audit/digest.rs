@@ -17,7 +17,6 @@ const NAME: usize = 48;
 
 /// A key or certificate that expires soon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Expiring {
     /// The credential of the manifest that is about this application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +40,6 @@ pub struct Expiring {
 
 /// What expires soon: the soonest first, and of very many not all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Digest {
     /// At most 500.
     pub expiring: Vec<Expiring>,

@@ -4,21 +4,24 @@
 //! [`webhook`]); the [`Notifier`] sends it. Each event is told to each target at least once, and as a rule once:
 //! what was told is marked in the state bucket, so that a target that fails is tried again alone.
 
-mod digest;
+mod asked;
 mod error;
+mod measure;
 mod notice;
 mod notifier;
+mod outcome;
 mod progress;
 mod secret;
 mod send;
 pub mod slack;
 pub mod sns;
+mod targets;
 pub mod webhook;
 pub mod words;
 
-pub use digest::{Digest, Expiring};
 pub use error::NotifyError;
 pub use notice::{Notice, What};
-pub use notifier::{Notifier, Outcome};
+pub use notifier::Notifier;
+pub use outcome::Outcome;
 pub use progress::{Progress, Request, SlackRequest};
 pub use secret::NotifySecret;

@@ -5,12 +5,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Digest, Expiring, NotifyError};
-use crate::audit::{EventData, SOURCE};
+use super::NotifyError;
+use crate::audit::{Digest, DigestEvent, EventData, Expiring, SOURCE};
 use crate::ids::CredentialName;
 use crate::manifest::{Notification, Topic};
 
-const DIGEST: &str = "keywheel.digest.expiring";
 const FINDING: &str = "keywheel.finding.";
 
 /// An event. Types that this version does not know are carried too: they are told to nobody, or as they are.
@@ -70,7 +69,9 @@ impl Notice {
         };
         let data = event.get("data").filter(|data| data.is_object());
         let what = match kind.as_str() {
-            DIGEST => data.and_then(|data| Digest::deserialize(data).ok()).map(What::Expiring),
+            DigestEvent::TYPE => {
+                data.and_then(|data| Digest::deserialize(data).ok()).map(What::Expiring)
+            }
             _ => data
                 .and_then(|data| EventData::deserialize(data).ok())
                 .map(|data| What::Credential(Box::new(data))),
@@ -87,7 +88,7 @@ impl Notice {
             | "keywheel.rotation.promoted"
             | "keywheel.rotation.abandoned"
             | "keywheel.key.removed" => Some(Topic::Rotations),
-            DIGEST => Some(Topic::Digest),
+            DigestEvent::TYPE => Some(Topic::Digest),
             kind if kind.starts_with(FINDING) => Some(Topic::Findings),
             kind if kind.starts_with("keywheel.approval.") => Some(Topic::Rotations),
             _ => None,
@@ -126,20 +127,14 @@ impl Notice {
         digest: &Digest,
         concerns: impl Fn(&CredentialName) -> bool,
     ) -> Option<Self> {
-        let of_target = |one: &Expiring| one.credential.as_ref().is_some_and(&concerns);
-        let kept: Vec<bool> = digest.expiring.iter().map(of_target).collect();
-        let total = kept.iter().filter(|kept| **kept).count();
-        let expiring: Vec<Expiring> =
-            digest.expiring.iter().filter(|one| of_target(one)).cloned().collect();
-        let total = u64::try_from(total).ok().filter(|total| *total > 0)?;
-        let mut event = self.event.clone();
-        if let Some(data) = event.get_mut("data").and_then(Value::as_object_mut) {
-            if let Some(Value::Array(listed)) = data.get_mut("expiring") {
-                let mut kept = kept.into_iter();
-                listed.retain(|_| kept.next().unwrap_or_default());
-            }
-            data.insert("total".to_owned(), total.into());
+        let concerned = |one: &&Expiring| one.credential.as_ref().is_some_and(&concerns);
+        let expiring: Vec<Expiring> = digest.expiring.iter().filter(concerned).cloned().collect();
+        if expiring.is_empty() {
+            return None;
         }
-        Some(Self { what: What::Expiring(Digest { expiring, total }), event, ..self.clone() })
+        let digest = Digest { total: expiring.len(), expiring };
+        let mut event = self.event.clone();
+        event.as_object_mut()?.insert("data".to_owned(), serde_json::to_value(&digest).ok()?);
+        Some(Self { what: What::Expiring(digest), event, ..self.clone() })
     }
 }

@@ -1,13 +1,26 @@
-//! What Slack is told of an event.
+//! What Slack is told of an event, or of several.
 
 use chrono::{DateTime, Utc};
 
 use super::words::{line, second, told};
-use super::{Digest, Expiring, Notice, What};
+use super::{Notice, What};
+use crate::audit::Digest;
+use crate::manifest::Topic;
 use crate::slack::blocks::{Message, Mrkdwn};
 
-/// So many lines of a digest stand in one section: as many as fit whatever their names are like.
-const LINES: usize = 20;
+/// So many events fit into one message, whatever their texts are like: five lines a section at least.
+pub const LISTED: usize = 100;
+/// The longest line of a list.
+const LINE: usize = 500;
+
+/// An event for one target.
+#[derive(Clone, Debug)]
+pub struct Telling {
+    /// The event, as far as it concerns the target.
+    pub notice: Notice,
+    /// When a replaced key may be removed, where that is known.
+    pub old_key_goes: Option<DateTime<Utc>>,
+}
 
 /// Writes out an event as Block Kit.
 pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Message {
@@ -25,30 +38,64 @@ pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Message {
     message.context(&Mrkdwn::section().plain(&small))
 }
 
+/// Writes out at most [`LISTED`] events in one message, a line each.
+pub fn list(tellings: &[Telling]) -> Message {
+    let of = |topic| tellings.iter().filter(move |one| one.notice.topic() == Some(topic));
+    let topics = [
+        (Topic::Failures, "Failures"),
+        (Topic::Findings, "Findings"),
+        (Topic::Rotations, "Rotations"),
+    ];
+    let counts = topics.map(|(topic, title)| (title, of(topic).count()));
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    let counts: Vec<String> = counts.map(|(title, count)| format!("{title}: {count}")).collect();
+    let mut message = Message::new(&counts.join(", "));
+    for (topic, title) in topics {
+        let lines = of(topic).map(|Telling { notice, old_key_goes }| {
+            let told = told(notice, *old_key_goes);
+            Mrkdwn::new(LINE).plain("• ").bold(&told.headline).plain(" ").plain(&told.text)
+        });
+        for (section, _) in sections(title, lines) {
+            message = message.section(&section);
+        }
+    }
+    let small = "`keywheel audit show NAME` has the particulars of each";
+    message.context(&Mrkdwn::section().plain(small))
+}
+
+/// Lines under a title, as many to a section as fit, and how many those are.
+fn sections(title: &str, lines: impl Iterator<Item = Mrkdwn>) -> Vec<(Mrkdwn, usize)> {
+    let mut sections: Vec<(Mrkdwn, usize)> = Vec::new();
+    for line in lines {
+        if let Some((section, count)) = sections.last_mut()
+            && section.add_line(&line)
+        {
+            *count += 1;
+            continue;
+        }
+        let mut section = Mrkdwn::section();
+        if sections.is_empty() {
+            section = section.bold(title).line();
+        }
+        section.add_line(&line);
+        sections.push((section, 1));
+    }
+    sections
+}
+
 /// What nobody replaces first: somebody has to do something about it.
 fn expiring(mut message: Message, digest: &Digest) -> Message {
-    let (managed, unmanaged): (Vec<&Expiring>, Vec<&Expiring>) =
-        digest.expiring.iter().partition(|one| one.managed);
     let mut shown = 0;
-    for (title, some) in [("Nobody replaces", unmanaged), ("Keywheel replaces in time", managed)] {
-        for (index, lines) in some.chunks(LINES).enumerate() {
+    for (title, managed) in [("Nobody replaces", false), ("Keywheel replaces in time", true)] {
+        let some = digest.expiring.iter().filter(|one| one.managed == managed);
+        let lines = some.map(|one| Mrkdwn::new(LINE).plain("• ").plain(&line(one)));
+        for (section, count) in sections(title, lines) {
             // One for what is left out, one for the small print.
             if message.room() <= 2 {
                 break;
             }
-            let mut text = Mrkdwn::section();
-            if index == 0 {
-                text = text.bold(title).line();
-            }
-            for one in lines {
-                let line: String = line(one).chars().take(120).collect();
-                // A character takes five when it is escaped.
-                if text.fits(2 + 5 * line.chars().map(char::len_utf16).sum::<usize>()) {
-                    text = text.plain("• ").plain(&line).line();
-                    shown += 1;
-                }
-            }
-            message = message.section(&text);
+            message = message.section(&section);
+            shown += count;
         }
     }
     let left = digest.total.saturating_sub(shown);

@@ -50,8 +50,7 @@ pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Mail {
                 add(&format!("  {}", line(one)));
             }
         }
-        let listed = u64::try_from(digest.expiring.len()).unwrap_or(u64::MAX);
-        let left = digest.total.saturating_sub(listed);
+        let left = digest.total.saturating_sub(digest.expiring.len());
         if left > 0 {
             add(&format!("and {left} more"));
         }

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Digest, Expiring, Notice, What};
+use super::{Notice, What};
 use crate::audit::EventData;
+use crate::audit::{Digest, Expiring};
 
 /// What is told of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -72,9 +72,16 @@ impl Mrkdwn {
         self
     }
 
-    /// Whether so many characters more would fit.
-    pub fn fits(&self, more: usize) -> bool {
-        self.length + more <= self.limit
+    /// Adds a text and a line break, and whether it did: it does not cut what does not fit.
+    pub fn add_line(&mut self, line: &Self) -> bool {
+        let length = self.length + line.length + 1;
+        let fits = length <= self.limit;
+        if fits {
+            self.text.push_str(&line.text);
+            self.text.push('\n');
+            self.length = length;
+        }
+        fits
     }
 
     fn within(mut self, before: &str, text: &str, after: &str) -> Self {

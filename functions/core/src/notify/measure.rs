@@ -1,0 +1,74 @@
+//! Measures what happened: metrics that the log carries.
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::notifier::marker;
+use super::{Notice, Notifier, NotifyError};
+use crate::metrics::{self, Document, Metric};
+
+impl Notifier {
+    /// Counts an event, once.
+    pub(super) async fn measure(&self, notice: &Notice) -> Result<(), NotifyError> {
+        let metrics = &self.metrics;
+        let count = |metric| metrics.whole(metric, &[1.0], notice.time);
+        let documents = match (notice.kind.as_str(), notice.finding()) {
+            ("keywheel.rotation.stored", _) => return self.time_to_prove(notice, "stored").await,
+            ("keywheel.rotation.promoted", _) => {
+                self.time_to_prove(notice, "promoted").await?;
+                vec![count(Metric::Rotations)]
+            }
+            ("keywheel.rotation.failed", _) => vec![count(Metric::RotationFailures)],
+            (_, Some(kind)) => {
+                vec![metrics.by(Metric::Findings, 1.0, ("Kind", kind), notice.time)]
+            }
+            _ => return Ok(()),
+        };
+        self.once(&marker(notice, "metrics"), async {
+            write(&documents);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes when a step was; once both are known, in whichever order they are told, the time between them is
+    /// measured. The first time counts: a try that goes on stores nothing new.
+    async fn time_to_prove(&self, notice: &Notice, step: &str) -> Result<(), NotifyError> {
+        let Some(rotation) = notice.data().and_then(|data| data.rotation) else {
+            return Ok(());
+        };
+        let key = |step: &str| format!("times/{rotation}/{step}.json");
+        self.state.put_new(&key(step), &Noted { time: notice.time }).await?;
+        let (stored, promoted) =
+            (self.time(&key("stored")).await?, self.time(&key("promoted")).await?);
+        let (Some(stored), Some(promoted)) = (stored, promoted) else {
+            return Ok(());
+        };
+        let seconds = (promoted - stored).num_seconds().max(0);
+        let seconds = f64::from(i32::try_from(seconds).unwrap_or(i32::MAX));
+        let document = self.metrics.whole(Metric::TimeToProve, &[seconds], promoted);
+        // Both steps may be told at once, each to a function of its own, and each then knows both.
+        if self.state.put_new(&format!("notified/{rotation}/time-to-prove"), &()).await? {
+            write(&[document]);
+        }
+        Ok(())
+    }
+
+    async fn time(&self, key: &str) -> Result<Option<DateTime<Utc>>, NotifyError> {
+        Ok(self.state.get::<Noted>(key).await?.map(|noted| noted.time))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    time: DateTime<Utc>,
+}
+
+fn write(documents: &[Document]) {
+    if let Err(failure) = metrics::write(documents, &mut io::stdout().lock()) {
+        warn!(%failure, "the metrics cannot be written");
+    }
+}

@@ -1,0 +1,180 @@
+//! Tells the manifest's targets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use sha2::{Digest as _, Sha256};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::notifier::{Notifier, marker, overlap};
+use super::send::publish;
+use super::slack::{LISTED, Telling};
+use super::{NotifyError, NotifySecret, Outcome, What, slack, sns};
+use crate::manifest::{Manifest, Target};
+
+impl Notifier {
+    /// Tells all targets what concerns them and what they do not know yet.
+    pub(super) async fn tell_targets(
+        &self,
+        manifest: &Manifest,
+        notices: &[&super::Notice],
+        now: DateTime<Utc>,
+    ) -> BTreeMap<Uuid, Outcome> {
+        let each = manifest.notifications().iter().map(async |one| {
+            let concerned = notices.iter().filter_map(|notice| {
+                let goes = overlap(manifest, notice).map(|overlap| notice.time + overlap);
+                Some(Telling { notice: notice.for_target(one)?, old_key_goes: goes })
+            });
+            Box::pin(self.tell_target(&one.target, concerned.collect(), now)).await
+        });
+        let mut outcomes: BTreeMap<Uuid, Outcome> = BTreeMap::new();
+        for (id, outcome) in join_all(each).await.into_iter().flatten() {
+            let before = outcomes.remove(&id).unwrap_or(Outcome::Told);
+            outcomes.insert(id, before.and(outcome));
+        }
+        outcomes
+    }
+
+    async fn tell_target(
+        &self,
+        target: &Target,
+        concerned: Vec<Telling>,
+        now: DateTime<Utc>,
+    ) -> Vec<(Uuid, Outcome)> {
+        let key = key_of(target);
+        let looked = concerned.into_iter().map(async |telling| {
+            let known = self.state.has(&marker(&telling.notice, &key)).await;
+            (telling, known)
+        });
+        let (mut waiting, mut outcomes) = (Vec::new(), Vec::new());
+        for (telling, known) in join_all(looked).await {
+            match known {
+                Ok(true) => {}
+                Ok(false) => waiting.push(telling),
+                Err(error) => outcomes.push((telling.notice.id, Err(error.into()).into())),
+            }
+        }
+        let sent = letters(target, waiting).into_iter().map(async |letter| {
+            let sent = self.send(target, &letter, now).await;
+            self.note(target, &letter, sent).await
+        });
+        outcomes.extend(join_all(sent).await.into_iter().flatten());
+        outcomes
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        letter: &[Telling],
+        now: DateTime<Utc>,
+    ) -> Result<(), NotifyError> {
+        let to = shown(target);
+        match target {
+            Target::Slack(name) => {
+                let secret = self.secret_with(|secret| secret.slack(name).is_some()).await?;
+                let url = secret.slack(name).ok_or_else(|| lacks("slack", name))?;
+                let message = match letter {
+                    [one] => slack::render(&one.notice, one.old_key_goes),
+                    several => slack::list(several),
+                };
+                self.sender.slack(&to, url, &message.to_json(), now).await?;
+            }
+            Target::Sns(topic) => {
+                for Telling { notice, old_key_goes } in letter {
+                    let mail = sns::render(notice, *old_key_goes);
+                    publish(&self.topics, topic, &mail, &notice.kind).await?;
+                }
+            }
+            Target::Webhook { url, key } => {
+                let secret = self.secret_with(|secret| secret.webhook(key).is_some()).await?;
+                let keys = secret.webhook(key).ok_or_else(|| lacks("webhooks", key))?;
+                for Telling { notice, .. } in letter {
+                    let id = notice.id.to_string();
+                    self.sender.webhook(&to, url, keys, (&id, &notice.event), now).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks what was told; what was not is for the queue to bring again.
+    async fn note(
+        &self,
+        target: &Target,
+        letter: &[Telling],
+        sent: Result<(), NotifyError>,
+    ) -> Vec<(Uuid, Outcome)> {
+        let to = shown(target);
+        let sent = sent.map_err(Arc::new);
+        let key = &key_of(target);
+        let each = letter.iter().map(async |Telling { notice, .. }| {
+            let outcome = match &sent {
+                Ok(()) => {
+                    info!(event = %notice.id, kind = notice.kind, target = to, "told");
+                    let put = self.state.put(&marker(notice, key), &()).await;
+                    Outcome::from(put.map_err(NotifyError::from))
+                }
+                Err(failure) => {
+                    warn!(event = %notice.id, kind = notice.kind, target = to, %failure, "not told yet");
+                    Outcome::of(Arc::clone(failure))
+                }
+            };
+            (notice.id, outcome)
+        });
+        join_all(each).await
+    }
+
+    async fn secret_with(
+        &self,
+        has: impl Fn(&NotifySecret) -> bool,
+    ) -> Result<Arc<NotifySecret>, NotifyError> {
+        let (name, cure) =
+            ("KEYWHEEL_NOTIFY_SECRET", "name the secret with Slack's URLs and the webhooks' keys");
+        self.secret.as_ref().ok_or(NotifyError::Unset { name, cure })?.with(has).await
+    }
+}
+
+/// What goes out in one request. Slack takes about one a second: what came together is told together there, but a
+/// digest is a message of its own.
+fn letters(target: &Target, waiting: Vec<Telling>) -> Vec<Vec<Telling>> {
+    let listed = |one: &Telling| {
+        matches!((target, &one.notice.what), (Target::Slack(_), What::Credential(_)))
+    };
+    let (mut together, alone): (Vec<_>, Vec<_>) = waiting.into_iter().partition(listed);
+    let mut letters: Vec<Vec<Telling>> = alone.into_iter().map(|one| vec![one]).collect();
+    while !together.is_empty() {
+        let rest = together.split_off(together.len().min(LISTED));
+        letters.push(std::mem::replace(&mut together, rest));
+    }
+    letters
+}
+
+/// A target in a marker: the same as long as it is the same target, whatever else the manifest says of it.
+fn key_of(target: &Target) -> String {
+    let (kind, text) = match target {
+        Target::Slack(name) => ("slack", name.clone()),
+        Target::Sns(topic) => ("sns", topic.clone()),
+        Target::Webhook { url, key } => ("webhook", format!("{url}\n{key}")),
+    };
+    let hash = Sha256::digest(text.as_bytes());
+    let short = hash.iter().take(8).fold(0, |short: u64, byte| short << 8 | u64::from(*byte));
+    format!("{kind}-{short:016x}")
+}
+
+/// A target in the log: of a webhook no more than the host, for its path may be a capability.
+fn shown(target: &Target) -> String {
+    match target {
+        Target::Slack(name) => format!("Slack {name}"),
+        Target::Sns(topic) => topic.clone(),
+        Target::Webhook { url, key } => {
+            format!("webhook at {} (key {key})", url.host_str().unwrap_or_default())
+        }
+    }
+}
+
+fn lacks(part: &str, name: &str) -> NotifyError {
+    NotifyError::SecretShape(format!("it has no {part}.{name}, which the manifest names"))
+}
