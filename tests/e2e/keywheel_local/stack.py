@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import secrets
@@ -200,10 +201,15 @@ class Stack:
         """The Azure emulator's own paths."""
         return self._http(method, f"{self.env['KEYWHEEL_ADMIN']}/{path}", data)
 
+    @functools.cached_property
+    def tls(self) -> ssl.SSLContext:
+        """Trusts the Azure emulator's CA."""
+        return ssl.create_default_context(cafile=self.env["KEYWHEEL_CA_FILE"])
+
     def _http(self, method: str, url: str, data: object) -> Any:
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
-        tls = ssl.create_default_context(cafile=self.env["KEYWHEEL_CA_FILE"]) if url.startswith("https") else None
+        tls = self.tls if url.startswith("https") else None
         with urllib.request.urlopen(request, timeout=60, context=tls) as answer:
             return json.loads(answer.read() or b"null")
 

@@ -20,11 +20,14 @@ class Witness:
         self.sign_ins: Counter[str] = Counter()
         self.secrets: dict[str, set[str]] = {name: set() for name in credentials}
         self._world, self._credentials, self._overlap = world, credentials, overlap
-        self._cached: dict[tuple[str, str], datetime.datetime] = {}  # (credential, text): when it was last current
+        # Of each credential the texts, and when each was last current.
+        self._cached: dict[str, dict[str, datetime.datetime]] = {name: {} for name in credentials}
+        self._ahead = datetime.timedelta()
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
 
     def __enter__(self) -> Witness:
+        self._set_clock()
         self._thread.start()
         return self
 
@@ -37,6 +40,11 @@ class Witness:
         """Let time pass between two rounds, so that what is in a cache is judged by one clock."""
         with self._lock:
             self._world.advance(**time_passed)
+            self._set_clock()
+
+    def _set_clock(self) -> None:
+        """Entra's clock runs as this one does, but for what it was advanced."""
+        self._ahead = self._world.now() - datetime.datetime.now(datetime.UTC)
 
     def _run(self) -> None:
         while not self._stop.wait(0.3):
@@ -47,7 +55,7 @@ class Witness:
                     return
 
     def _look(self, name: str, one: Credential) -> None:
-        now = self._world.now()
+        now = datetime.datetime.now(datetime.UTC) + self._ahead
         try:
             text = self._world.text(one.secret)
         except ClientError as error:
@@ -55,12 +63,11 @@ class Witness:
                 self.refusals.append(f"{name}: {error}")
             return
         self.secrets[name].add(text)
-        self._cached[name, text] = now
-        for (whose, cached), seen in list(self._cached.items()):
-            if whose != name:
-                continue
+        known = self._cached[name]
+        known[text] = now
+        for cached, seen in list(known.items()):
             if now - seen > self._overlap:
-                del self._cached[whose, cached]
+                del known[cached]
             else:
                 self._sign_in(name, one, cached, "current" if cached == text else f"current until {seen}")
 

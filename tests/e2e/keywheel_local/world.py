@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -49,7 +48,6 @@ class World:
         self.stack = Stack(Settings(home=home / "local", seed=seed, manifest=tenant.manifest(), parameters=parameters,
                                     **settings))
         self._clients: dict[str, Any] = {}
-        self._tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> World:
         self.stack.up()
@@ -166,9 +164,8 @@ class World:
         form = {"grant_type": "client_credentials", "client_id": app_id, "client_secret": text,
                 "scope": "https://graph.microsoft.com/.default"}
         url = f"{self.stack.env['AZURE_AUTHORITY_HOST'].rstrip('/')}/{ID}/oauth2/v2.0/token"
-        self._tls = self._tls or ssl.create_default_context(cafile=self.stack.env["KEYWHEEL_CA_FILE"])
         try:
-            with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=20, context=self._tls):
+            with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=20, context=self.stack.tls):
                 return 0
         except urllib.error.HTTPError as error:
             answer = json.loads(error.read() or b"{}")
@@ -199,12 +196,11 @@ class World:
         token = self.stack.admin("POST", "people", {"user_principal_name": principal_name})["access_token"]
 
         def graph(method: str, path: str, body: object = None) -> dict:
-            tls = ssl.create_default_context(cafile=self.stack.env["KEYWHEEL_CA_FILE"])
             request = urllib.request.Request(
                 f"{self.stack.env['KEYWHEEL_GRAPH_ENDPOINT']}/v1.0/{path}",
                 None if body is None else json.dumps(body).encode(), method=method,
                 headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=30, context=tls) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=self.stack.tls) as answer:
                 return json.loads(answer.read() or b"{}")
 
         return graph
