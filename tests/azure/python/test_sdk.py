@@ -20,6 +20,9 @@ from msgraph.generated.applications.item.add_password.add_password_post_request_
 from msgraph.generated.applications.item.remove_password.remove_password_post_request_body import (
     RemovePasswordPostRequestBody,
 )
+from msgraph.generated.audit_logs.directory_audits.directory_audits_request_builder import (
+    DirectoryAuditsRequestBuilder,
+)
 from msgraph.generated.models.application import Application
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.password_credential import PasswordCredential
@@ -130,3 +133,28 @@ async def test_retries_when_throttled(emulator):
     assert len(page.value) == 100
     statuses = [one["status"] for one in emulator.steer("requests") if one["operation"] == "list"]
     assert statuses == [429, 429, 200]
+
+
+async def test_reads_who_changed_keys(emulator):
+    client = graph(emulator)
+    billing = await client.applications_with_app_id(BILLING).get()
+    item = client.applications.by_application_id(billing.id)
+    added = await item.add_password.post(
+        AddPasswordPostRequestBody(password_credential=PasswordCredential(display_name="theirs"))
+    )
+    # The audit is late, as there.
+    emulator.steer("clock", {"advance_seconds": 24 * 3600})
+    query = DirectoryAuditsRequestBuilder.DirectoryAuditsRequestBuilderGetQueryParameters
+    keys = "Update application – Certificates and secrets management "
+    filtered = query(filter=f"activityDisplayName eq '{keys}'")
+    page = await client.audit_logs.directory_audits.get(
+        RequestConfiguration(query_parameters=filtered)
+    )
+    [entry] = page.value
+    assert entry.category == "ApplicationManagement" and entry.result == "success"
+    assert entry.initiated_by.app.service_principal_id
+    [target] = entry.target_resources
+    assert (target.id, target.type) == (billing.id, "Application")
+    [change] = [one for one in target.modified_properties if one.display_name == "KeyDescription"]
+    assert str(added.key_id) in change.new_value and str(added.key_id) not in change.old_value
+    assert added.secret_text not in str(page.value)

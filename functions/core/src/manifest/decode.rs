@@ -294,3 +294,26 @@ macro_rules! wire {
     (@optional $type:ty) => { Option<$crate::manifest::decode::At<$type>> };
 }
 pub(super) use wire;
+
+/// Describes a type that is written as a text; `[…]` holds its generics, where it has any.
+macro_rules! text_schema {
+    ([$($generics:tt)*] $type:ty, $name:expr, $schema:tt) => {
+        impl<$($generics)*> schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
+    ($type:ty, $name:expr, $schema:tt) => {
+        $crate::manifest::decode::text_schema!([] $type, $name, $schema);
+    };
+}
+pub(super) use text_schema;

@@ -7,6 +7,7 @@
 
 mod decode;
 pub mod format;
+mod lasting;
 mod names;
 mod notifications;
 mod problem;

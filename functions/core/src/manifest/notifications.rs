@@ -1,12 +1,11 @@
 //! Who is told, and of what: the manifest's `notifications`.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use reqwest::Url;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 
-use super::decode::{At, Decode, parsed, wire};
+use super::decode::{At, Decode, parsed, text_schema, wire};
 use super::names::check_entry;
 use super::problem::{Place, Problems, stranger, suggest};
 use super::tree::Node;
@@ -312,28 +311,10 @@ impl Decode for Pattern {
     }
 }
 
-macro_rules! text_schema {
-    ($type:ty, $schema:tt) => {
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    };
-}
-
-text_schema!(Name, { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
-text_schema!(TopicArn, { "type": "string", "pattern": "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" });
-text_schema!(Address, { "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048 });
-text_schema!(Pattern, { "type": "string", "pattern": "^[A-Za-z0-9/_+=.@*?-]{1,512}$" });
+text_schema!(Name, "Name", { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
+text_schema!(TopicArn, "TopicArn", { "type": "string", "pattern": "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" });
+text_schema!(Address, "Address", { "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048 });
+text_schema!(Pattern, "Pattern", { "type": "string", "pattern": "^[A-Za-z0-9/_+=.@*?-]{1,512}$" });
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,13 @@
 //! The manifest as it is written: the source of both the decoder and the published schema.
 
-use std::borrow::Cow;
-
-use chrono::TimeDelta;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 
 use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use crate::request::permission::Approval;
 
-use super::decode::{Decode, Named, parsed, text, wire};
+use super::decode::{Decode, Named, parsed, text, text_schema, wire};
 use super::format::Template;
+use super::lasting::Lasting;
 use super::names::{self, NameError, SecretName, SecretPattern};
 use super::notifications::WireNotification;
 use super::problem::{Problems, stranger, suggest};
@@ -143,61 +141,6 @@ const TWO_YEARS: i64 = 731 * 24 * 3600;
 /// A function runs five minutes; the proof is not all that it does.
 const FOUR_MINUTES: i64 = 4 * 60;
 
-/// A duration above zero and of at most so many seconds, written like `30d`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lasting<const LIMIT: i64>(pub(super) TimeDelta);
-
-impl<const LIMIT: i64> Decode for Lasting<LIMIT> {
-    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| duration(text, LIMIT).map(Self))
-    }
-}
-
-fn duration(text: &str, limit: i64) -> Result<TimeDelta, (String, String)> {
-    let cure = || "write it like `30d`, `24h` or `60s`".to_owned();
-    if text.trim_start().starts_with('-') {
-        return Err(("a duration cannot be negative".to_owned(), cure()));
-    }
-    let parsed = humantime::parse_duration(text.trim())
-        .map_err(|_| ("this is not a duration".to_owned(), cure()))?;
-    if parsed.is_zero() {
-        return Err(("a duration of zero is not possible".to_owned(), cure()));
-    }
-    let longest = TimeDelta::seconds(limit);
-    TimeDelta::from_std(parsed).ok().filter(|delta| *delta <= longest).ok_or_else(|| {
-        let most = words(longest);
-        ("the duration is too long".to_owned(), format!("at most {most} is possible here"))
-    })
-}
-
-/// A duration as one would write it in a manifest.
-pub(super) fn words(delta: TimeDelta) -> String {
-    let seconds = delta.num_seconds();
-    for (unit, name) in [(86_400, 'd'), (3_600, 'h'), (60, 'm')] {
-        if seconds > unit && seconds % unit == 0 {
-            return format!("{}{name}", seconds / unit);
-        }
-    }
-    delta.to_std().map_or_else(
-        |_| format!("{seconds}s"),
-        |delta| humantime::format_duration(delta).to_string(),
-    )
-}
-
-impl<const LIMIT: i64> JsonSchema for Lasting<LIMIT> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$", "examples": ["30d", "24h", "60s"] })
-    }
-}
-
 /// What a secret's value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
@@ -308,19 +251,7 @@ macro_rules! checked_text {
             }
         }
 
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
+        text_schema!($type, stringify!($type), $schema);
     };
 }
 
@@ -362,25 +293,7 @@ checked_text!(
     { "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$" }
 );
 
-impl JsonSchema for Template {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Template".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "\\{client_secret\\}" })
-    }
-}
-
-impl<const LIMIT: i64> From<Lasting<LIMIT>> for TimeDelta {
-    fn from(duration: Lasting<LIMIT>) -> Self {
-        duration.0
-    }
-}
+text_schema!(Template, "Template", { "type": "string", "pattern": "\\{client_secret\\}" });
 
 /// The published schema.
 pub(super) fn schema() -> serde_json::Value {

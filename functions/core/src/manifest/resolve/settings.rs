@@ -8,10 +8,11 @@ use crate::ids::KeyId;
 use crate::manifest::Settings;
 use crate::manifest::decode::{At, Named};
 use crate::manifest::format::Format;
+use crate::manifest::lasting::words;
 use crate::manifest::names::{TAG_CURE, check_tag};
 use crate::manifest::problem::{Place, Problems};
 use crate::manifest::wire::{
-    FormatName, WireAllow, WireCredential, WireDecisions, WireOptions, WireRule, words,
+    FormatName, WireAllow, WireCredential, WireDecisions, WireOptions, WireRule,
 };
 use crate::request::permission::Allow;
 use crate::rotation::policy::Policy;
