@@ -147,7 +147,7 @@ async def test_reads_who_changed_keys(emulator):
     query = DirectoryAuditsRequestBuilder.DirectoryAuditsRequestBuilderGetQueryParameters
     keys = "Update application – Certificates and secrets management "
     filtered = query(filter=f"activityDisplayName eq '{keys}'")
-    page = await client.audit_logs.directory_audits.get(
+    page = await graph(emulator).audit_logs.directory_audits.get(
         RequestConfiguration(query_parameters=filtered)
     )
     [entry] = page.value
