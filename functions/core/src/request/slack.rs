@@ -90,13 +90,9 @@ impl Command {
     pub fn parse(text: &str) -> Self {
         let mut words = text.split_whitespace();
         let verb = words.next().unwrap_or("help").to_lowercase();
-        let mut name = || words.next().map(|name| CredentialName(plain(name, LONGEST_NAME)));
         let command = match verb.as_str() {
             "rotate" => {
-                // An option is no name: `rotate --now` names nothing.
-                let Some(name) = name().filter(|name| !name.0.starts_with("--")) else {
-                    return Self::Unknown;
-                };
+                let Some(name) = words.next().and_then(name) else { return Self::Unknown };
                 let (now, rest): (Vec<_>, Vec<_>) = words.partition(|word| *word == "--now");
                 let reason = plain(&rest.join(" "), LONGEST_REASON);
                 return Self::Rotate {
@@ -109,13 +105,23 @@ impl Command {
                     },
                 };
             }
-            "status" => Self::Status(name()),
+            "status" => match words.next().map(name) {
+                None => Self::Status(None),
+                Some(Some(name)) => Self::Status(Some(name)),
+                Some(None) => Self::Unknown,
+            },
             "plan" => Self::Plan,
             "help" => Self::Help,
             _ => Self::Unknown,
         };
         if words.next().is_some() { Self::Unknown } else { command }
     }
+}
+
+/// A credential's name. An option is none: `rotate --now` names nothing; nor is what would have to be cut or cleaned.
+fn name(word: &str) -> Option<CredentialName> {
+    let fits = !word.starts_with("--") && plain(word, LONGEST_NAME) == word;
+    fits.then(|| CredentialName(word.to_owned()))
 }
 
 #[derive(Deserialize)]
@@ -230,6 +236,8 @@ mod tests {
             ("rotate monk it --now leaked", rotate("monk", Some("it leaked"), Now)),
             ("rotate", Command::Unknown),
             ("rotate --now", Command::Unknown),
+            ("rotate \u{e}", Command::Unknown),
+            ("status mo\u{7}nk", Command::Unknown),
             ("status", Command::Status(None)),
             ("status monk", Command::Status(Some(CredentialName("monk".to_owned())))),
             ("status monk aks", Command::Unknown),
