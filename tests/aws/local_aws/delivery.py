@@ -75,7 +75,8 @@ def install() -> None:
         """One message a batch is one group a batch: batches of a FIFO queue may then run side by side."""
         if not (queue or {}).get("is_fifo") or mapping.get("BatchSize", 10) != 1:
             return concurrency(mapping, record, config, queue)
-        return (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency") or _MOST_GROUPS_AT_ONCE
+        # A template's parameter is a text, whatever its type.
+        return int((mapping.get("ScalingConfig") or {}).get("MaximumConcurrency") or _MOST_GROUPS_AT_ONCE)
 
     update_schedule = scheduler._update_schedule
 

@@ -116,7 +116,7 @@ class Stack:
         parameters = {
             "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
-            "NotifySecret": NOTIFY_SECRET, "AllowLoopbackHttp": "1",
+            "NotifySecret": NOTIFY_SECRET, "AllowLoopbackHttp": "1", "RotationConcurrency": "10",
         } | settings.parameters
         parameters = self.webhook_keys() | parameters
         binaries = {f"{name.capitalize()}Function": settings.function(name)

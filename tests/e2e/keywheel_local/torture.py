@@ -147,7 +147,7 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
         tenant.managed(f"app-{number:03}", "+20d", since=160)
     begun, done = time.monotonic(), 0
     with World(tenant, home, azure_replicas=3, azure_random_seed=seed,
-               parameters={"QueueVisibilitySeconds": "30"}) as world:
+               parameters={"QueueVisibilitySeconds": "30", "RotationConcurrency": "20"}) as world:
         world.stack.admin("POST", "faults", AZURE)
         world.stack.local("POST", "faults", AWS)
         with Witness(world, tenant.credentials, OVERLAP) as witness, Killer(world, random.Random(seed)) as killer:

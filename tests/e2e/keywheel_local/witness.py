@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from .tenant import Credential
 from .world import World
 
+PAUSE = 0.01  # seconds between two credentials
+
 
 class Witness:
     """Runs with its block. ``refusals`` must stay empty: a current secret works, and works on for the overlap."""
@@ -47,11 +49,12 @@ class Witness:
         self._ahead = self._world.now() - datetime.datetime.now(datetime.UTC)
 
     def _run(self) -> None:
-        while not self._stop.wait(0.3):
+        while not self._stop.wait(PAUSE):
             for name, one in self._credentials.items():
                 with self._lock:
                     self._look(name, one)
-                if self._stop.is_set():
+                # Its sign-ins are not to take the place of what it watches.
+                if self._stop.wait(PAUSE):
                     return
 
     def _look(self, name: str, one: Credential) -> None:
