@@ -1,5 +1,5 @@
-//! The state bucket: small JSON objects, forgotten by the bucket's lifecycle. Requests and their progress, replays, and what was told to
-//! whom already.
+//! The state bucket: small JSON objects, forgotten by the bucket's lifecycle. Requests and their progress,
+//! replays, and what was told to whom already.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -41,6 +41,9 @@ pub enum StateError {
         /// What S3 said.
         failure: AwsFailure,
     },
+    /// The answer ended before the object did.
+    #[error("S3: GetObject {0}: the answer was cut off")]
+    CutOff(String),
     /// It is not what Keywheel writes there.
     #[error("S3: {0} is not as Keywheel writes it")]
     Unreadable(String),
@@ -54,6 +57,7 @@ impl StateError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Failed { failure, .. } => failure.retry,
+            Self::CutOff(_) => Retry::Soon,
             Self::Unreadable(_) | Self::Unwritable(_) => Retry::Never,
         }
     }
@@ -116,7 +120,7 @@ impl State {
         let mut body = object.body;
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|_| unreadable())?);
+            bytes.extend_from_slice(&chunk.map_err(|_| StateError::CutOff(key.to_owned()))?);
             if bytes.len() > MAX_BYTES {
                 return Err(unreadable());
             }

@@ -14,8 +14,11 @@ use keywheel_core::rotation::names::Label;
 use keywheel_core::rotation::observed::SecretState;
 use keywheel_core::secret::SecretText;
 use keywheel_core::secrets::{Kind, Move, NewSecret, Put, Secrets};
+use keywheel_core::state::State;
 use secrets_stub::{Answer, Request, Stub};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -253,4 +256,22 @@ async fn jobs_are_sent_in_batches_and_failed_ones_again() {
         sent.iter().map(|sent| sent["Entries"].as_array().unwrap().len()).collect();
     assert_eq!(counts, [10, 1, 2]);
     assert_eq!(sent[1]["Entries"][0]["MessageGroupId"], "c0");
+}
+
+#[tokio::test]
+async fn an_object_whose_answer_is_cut_off_may_be_read_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let asked = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(asked > 0);
+            let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"a\"";
+            stream.write_all(cut).await.unwrap();
+        }
+    });
+    let stub = Stub { url, requests: std::sync::Arc::default() };
+    let state = State::new(&stub.config(), "state".to_owned());
+    let error = state.get::<Value>("requests/1.json").await.unwrap_err();
+    assert_eq!(error.retry(), Retry::Soon, "{error}");
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::notifier::{Notifier, marker, overlap};
 use super::send::publish;
 use super::slack::{LISTED, Telling};
-use super::{NotifyError, NotifySecret, Outcome, What, slack, sns};
+use super::{Notice, NotifyError, NotifySecret, Outcome, What, slack, sns};
 use crate::manifest::{Manifest, Target};
 
 impl Notifier {
@@ -20,7 +20,7 @@ impl Notifier {
     pub(super) async fn tell_targets(
         &self,
         manifest: &Manifest,
-        notices: &[&super::Notice],
+        notices: &[&Notice],
         now: DateTime<Utc>,
     ) -> BTreeMap<Uuid, Outcome> {
         let each = manifest.notifications().iter().map(async |one| {

@@ -3,8 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Notice, What};
-use crate::audit::EventData;
-use crate::audit::{Digest, Expiring};
+use crate::audit::{Digest, EventData, Expiring};
 
 /// What is told of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
