@@ -42,7 +42,7 @@ def test_it_listens_on_loopback_only(aws):
     assert set(listening(aws.ready["pid"])) == {"0100007F"}
 
 
-def test_it_ends_on_sigterm_and_takes_its_functions_along(tmp_path):
+def test_it_ends_on_sigterm_and_takes_its_functions_and_their_files_along(tmp_path):
     process = subprocess.Popen([sys.executable, "-m", "local_aws", "--dir", str(tmp_path)], cwd=HERE,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     aws = Aws(json.loads(process.stdout.readline()))
@@ -50,9 +50,11 @@ def test_it_ends_on_sigterm_and_takes_its_functions_along(tmp_path):
     aws.client("lambda").invoke(FunctionName="busy", InvocationType="Event", Payload=b"{}")
     pid = int(until(lambda: aws.local("GET", "logs").get("busy"))[0])
     assert not gone(pid)
+    assert list(launcher.scratch(tmp_path).rglob("bootstrap"))
     process.terminate()
     assert process.wait(timeout=15) == 0
     until(lambda: gone(pid), 5)
+    assert not launcher.scratch(tmp_path).exists()
 
 
 def test_another_version_of_ministack_is_refused(monkeypatch):

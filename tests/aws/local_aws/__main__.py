@@ -31,11 +31,15 @@ def refuse_other_versions() -> None:
                  "install tests/aws/requirements.txt")
 
 
+def scratch(home: Path) -> Path:
+    """Where MiniStack unpacks functions: hundreds of megabytes that nobody reads once it has ended."""
+    return home / "tmp"
+
+
 def environment(endpoint: str, port: int, home: Path, iam: bool) -> dict[str, str]:
     """What MiniStack reads at import, and what functions inherit from it."""
-    scratch = home / "tmp"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    shutil.rmtree(scratch(home), ignore_errors=True)
+    scratch(home).mkdir(parents=True)
     return {
         "AUTH": "true" if iam else "false",
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -55,9 +59,9 @@ def environment(endpoint: str, port: int, home: Path, iam: bool) -> dict[str, st
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,
-        "S3_DATA_DIR": str(scratch / "s3"),
+        "S3_DATA_DIR": str(scratch(home) / "s3"),
         "SFTP_ENABLED": "0",
-        "TMPDIR": str(scratch),
+        "TMPDIR": str(scratch(home)),
     }
 
 
@@ -110,6 +114,7 @@ def main() -> None:
     os.environ.update(environment(endpoint, port, home, iam=not options.no_iam))
 
     asyncio.run(serve(listener, home, endpoint))
+    shutil.rmtree(scratch(home), ignore_errors=True)
     sys.stdout.flush()
     os._exit(0)  # MiniStack's pollers are threads that never end
 
