@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from keywheel_local import names
 from keywheel_local.tenant import Credential, Tenant, new_id
 from keywheel_local.world import World, until
 
@@ -19,6 +20,7 @@ def world(start: Callable[..., World]) -> World:
     gone.app.known = False
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
+    tenant.managed("wanted-gone", "+150d", 30)
     return start(tenant)
 
 
@@ -176,3 +178,26 @@ def test_a_failed_job_holds_up_nothing_else(world: World):
     world.rest()
     assert len(world.dead_letters()) == 1
     assert world.current(one.secret)[0] != one.current.rotation and world.signs_in(one)
+
+
+def test_a_key_that_somebody_wants_gone_and_that_may_not_go_yet_is_no_success(world: World):
+    one = world.tenant.credentials["wanted-gone"]
+    pending, key = new_id(), new_id()
+    manager = world.client("secretsmanager")
+    manager.put_secret_value(SecretId=one.secret, SecretString="{}", ClientRequestToken=pending,
+                             VersionStages=["AWSPENDING"])
+    manager.update_secret_version_stage(SecretId=one.secret, VersionStage=names.KEY + key, MoveToVersionId=pending)
+    body = job_of(one, work={"kind": "retire", "version": pending, "key": key, "revoke_old": "now"})
+
+    def received(times: int) -> dict:
+        return world.stack.invoke("rotate", {"Records": [{
+            "messageId": "m", "receiptHandle": "no handle", "body": json.dumps(body), "eventSource": "aws:sqs",
+            "attributes": {"ApproximateReceiveCount": str(times), "MessageGroupId": "test"}}]})
+
+    assert received(1)["result"] == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+    assert failed(world, one.name) == []
+    assert received(5)["result"] == {"batchItemFailures": []}
+    [why] = failed(world, one.name)
+    assert "the key is still there" in why and "by hand" in why
+    [letter] = world.dead_letters()
+    assert letter["reason"] == why

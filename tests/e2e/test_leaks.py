@@ -26,8 +26,9 @@ def world(start: Callable[..., World], github: GitHub) -> World:
     tenant.managed("leaked", "+150d", 30, approval="required")
     past = tenant.managed("past", "+150d", 30, overlap="20d")
     tenant.turned(past, "+170d", 1)
-    for name in ("near", "spared"):
+    for name in ("near", "spared", "told"):
         tenant.managed(name, "+150d", 30)
+    tenant.by_hand("adopted", "+150d", adopt=True)
     world = start(tenant, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
     env = world.stack.env
     world.stack.put_webhook_keys({"github_webhook_secret": env["KEYWHEEL_LOCAL_GITHUB_SECRET"], "github_token": TOKEN})
@@ -38,6 +39,10 @@ def world(start: Callable[..., World], github: GitHub) -> World:
 
 def findings(world: World, what: str) -> list[dict]:
     return [event for event in world.events(f"keywheel.finding.{what}") if event["type"].endswith(what)]
+
+
+def reasons(world: World, what: str, credential: str) -> list[str]:
+    return [event["data"]["reason"] for event in findings(world, what) if event["subject"] == credential]
 
 
 def test_an_exact_match_is_turned_at_once(world: World, github: GitHub) -> None:
@@ -70,6 +75,46 @@ def test_a_replaced_secret_that_leaks_goes_now(world: World, github: GitHub) -> 
     world.rest()
     assert set(world.keys(one)) == {current.key.key_id}
     assert world.current(one.secret) == (current.rotation, current.key.key_id), "the current one has not leaked"
+
+
+def test_a_leaked_secret_that_was_made_by_hand_is_replaced_and_its_key_left_to_a_person(world: World, github: GitHub):
+    one = world.tenant.credentials["adopted"]
+    text, by_hand = one.current.key.secret, one.current.rotation
+    github.leak(3, text)
+    assert ask.github(world.stack, ask.alert(3)).send(world.stack).status == 202
+    world.rest()
+    assert world.current(one.secret)[0] != by_hand and world.signs_in(one)
+    assert "by hand" in reasons(world, "replaced-key-unknown", one.name)[0], "nobody takes it for revoked"
+
+    github.leak(4, text)
+    jobs = len(world.jobs())
+    assert ask.github(world.stack, ask.alert(4)).send(world.stack).status == 202
+    assert reasons(world, "leaked-secret", one.name)[1:] == [
+        f"leaked: octo-org/app alert 4; version {by_hand} holds it, and its key is not known here: look for it on the "
+        "application and remove it by hand, unless it is gone already"]
+    assert not findings(world, "leaked-secret-unmatched")
+    assert len(world.jobs()) == jobs
+
+
+def test_an_alert_that_could_not_be_compared_is_told_and_can_be_sent_again(world: World, github: GitHub):
+    one = world.tenant.credentials["told"]
+    github.leak(5, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(5))
+    github.failing = True
+    assert event.send(world.stack).status == 503
+    [told] = findings(world, "leaked-secret-not-compared")
+    assert told["data"]["reason"].startswith("octo-org/app alert 5: ") and "send the delivery" in told["data"]["reason"]
+    github.failing = False
+
+    world.stack.local("POST", "faults", [{"kind": "error", "service": "secretsmanager", "operation": "DescribeSecret"}])
+    try:
+        assert event.send(world.stack).status == 503
+    finally:
+        world.stack.local("DELETE", "faults")
+    assert world.current(one.secret)[0] == one.current.rotation
+    assert event.send(world.stack).status == 202
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
 def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> None:

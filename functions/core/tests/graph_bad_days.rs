@@ -67,6 +67,10 @@ async fn a_removal_survives_whatever_happens_to_its_answer() {
         let object = world.object(KeyOn::Application).await;
         let (key, other) = (world.add(object).await.unwrap(), world.add(object).await.unwrap());
         world.fault(Rule::new(kind).on(Operation::RemovePassword).times(1));
+        // It is sent once: whoever asks looks first whether the key is still to go, and asks again.
+        let error = world.graph.remove_password(object, key, &options()).await.unwrap_err();
+        assert_ne!(error.retry(), Retry::Never, "{kind:?}: {error}");
+        assert_eq!(world.count(Operation::RemovePassword), 1, "{kind:?}");
         let removed = world.graph.remove_password(object, key, &options()).await;
         removed.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
         assert_eq!(world.keys().await, [other], "{kind:?}");

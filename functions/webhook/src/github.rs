@@ -3,6 +3,8 @@
 //! Exactly the same text is acted on at once, whatever the manifest says of who may ask: whoever reads the leak
 //! can sign in. Anything less is a finding.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use http::{Request, Response, StatusCode};
@@ -26,6 +28,8 @@ use crate::rotate::replayed;
 use crate::{Webhook, header};
 
 const GITHUB: &str = "https://api.github.com";
+/// How long comparing may take: the function has a minute, and the rest is for saying that it failed.
+const ALERT: Duration = Duration::from_secs(30);
 /// How many secrets are read side by side.
 const AT_ONCE: usize = 8;
 /// The most pages of secrets that are listed for the rules.
@@ -78,8 +82,31 @@ impl Webhook {
             Sent::Leak(alert) => alert,
             Sent::Other => return Ok(nothing(StatusCode::NO_CONTENT)),
         };
+        let caller = format!("github:{}/{}", alert.owner, alert.repository);
+        self.limiter.count(&caller, now).map_err(Refused::TooOften)?;
+        let done = tokio::time::timeout(ALERT, self.alerted(&alert, id, request.body(), now)).await;
+        let done = done.unwrap_or_else(|_| Err(ours("comparing took too long")));
+        if matches!(done, Err(Refused::Unavailable)) {
+            // GitHub sends nothing again by itself: somebody must be told.
+            let why = format!(
+                "{alert}: the leaked text was not compared with every secret that works now; send the delivery \
+                 again from GitHub's page of the webhook, or look at the alert and rotate by hand"
+            );
+            self.finding("leaked-secret-not-compared", None, &why, now).await?;
+        }
+        done
+    }
+
+    /// Works on an alert, unless that was done before.
+    async fn alerted(
+        &self,
+        alert: &Alert,
+        id: &str,
+        body: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<Response<String>, Refused> {
         // The id is not signed, so the body counts as well: under another id it is the same delivery.
-        let delivery = Delivery::new(request.body(), None, now);
+        let delivery = Delivery::new(body, None, now);
         let by_body = request_id("github body", &delivery.body);
         for id in [request_id("github", id), by_body] {
             // The mark is that of the body, whichever of the two was seen before.
@@ -92,7 +119,7 @@ impl Webhook {
                 Verdict::Repeated | Verdict::Replayed => return Err(replayed(None)),
             }
         }
-        self.leak(&alert, &delivery.body, now).await?;
+        self.leak(alert, &delivery.body, now).await?;
         self.mark(by_body, now).await?;
         Ok(nothing(StatusCode::ACCEPTED))
     }
@@ -111,13 +138,7 @@ impl Webhook {
             self.act(hit, alert, body, now).await?;
         }
         if compared.unread > 0 {
-            let why = format!(
-                "{alert}: {} secrets could not be read and were not compared",
-                compared.unread
-            );
-            self.finding("leaked-secret-not-compared", None, &why, now).await?;
-            // GitHub shows it as failed, and it can be sent again.
-            return Err(Refused::Unavailable);
+            return Err(ours(format!("{} secrets could not be read", compared.unread)));
         }
         if compared.hits.is_empty() {
             let why = format!(
@@ -130,7 +151,7 @@ impl Webhook {
 
     /// The leaked text; `None` where no token is configured, or GitHub does not show it.
     async fn read_alert(&self, alert: &Alert) -> Result<Option<SecretText>, Refused> {
-        let keys = self.keys.keys(std::time::Duration::from_mins(1)).await?;
+        let keys = self.keys.keys(Duration::from_mins(1)).await?;
         let (Some(token), Ok(url)) = (&keys.github_token, self.github.join(&alert.path())) else {
             return Ok(None);
         };
@@ -206,9 +227,9 @@ impl Webhook {
             let value =
                 self.secrets.value(name, &live.version).await.map_err(|error| told(&error))?;
             let Some(value) = value else { continue };
-            // A value of another shape, put by hand, holds no secret of Keywheel's.
-            let Ok(text) = one.format.client_secret(&value) else { continue };
-            if same(&text, leaked) {
+            // A value of another shape was put by hand: the secret and nothing else, as likely as not.
+            let found = one.format.client_secret(&value);
+            if same(found.as_ref().unwrap_or(&value), leaked) {
                 let key = match &described.state {
                     SecretState::Present(view) => view.key_of(&live.version),
                     _ => None,
@@ -227,7 +248,14 @@ impl Webhook {
         now: DateTime<Utc>,
     ) -> Result<(), Refused> {
         let credential = &hit.credential;
-        let why = format!("leaked: {alert}");
+        let why = match hit.live.cure {
+            Cure::Rotate | Cure::Retire(_) => format!("leaked: {alert}"),
+            Cure::ByHand => format!(
+                "leaked: {alert}; version {} holds it, and its key is not known here: look for it on the application \
+                 and remove it by hand, unless it is gone already",
+                hit.live.version
+            ),
+        };
         self.finding("leaked-secret", Some(hit), &why, now).await?;
         let request =
             request_id("github", &format!("{body} {} {}", credential.name, hit.live.version));
@@ -246,6 +274,7 @@ impl Webhook {
                     // One that is pending now is current when this job's turn comes.
                     replaces: Some(hit.live.version.clone()),
                     approved_by: None,
+                    approved_at: None,
                     slack: None,
                 };
                 self.begin(credential, asked, now).await.map(drop)
@@ -264,6 +293,7 @@ impl Webhook {
                 };
                 self.queue.send_batch(&[job]).await.map_err(ours)
             }
+            Cure::ByHand => Ok(()),
         }
     }
 

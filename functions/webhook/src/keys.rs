@@ -63,9 +63,9 @@ impl KeyRing {
             return Ok(Arc::default());
         };
         let mut kept = self.kept.lock().await;
-        let younger = |at: &Instant, age| at.elapsed() < age;
+        let tried = kept.tried.map(|at| at.elapsed());
         if let Some((keys, at)) = &kept.keys
-            && (younger(at, age) || kept.tried.as_ref().is_some_and(|at| younger(at, AGAIN)))
+            && suffice(at.elapsed(), tried, age)
         {
             return Ok(Arc::clone(keys));
         }
@@ -84,7 +84,7 @@ impl KeyRing {
             Ok(Err(failure)) => failure.to_string(),
         };
         match &kept.keys {
-            Some((keys, at)) if younger(at, STALE) => {
+            Some((keys, at)) if at.elapsed() < STALE => {
                 warn!(
                     failure,
                     "the webhook secret cannot be read again; the keys at hand are used"
@@ -96,5 +96,25 @@ impl KeyRing {
                 Err(Refused::Unavailable)
             }
         }
+    }
+}
+
+/// Whether keys that were read so long ago are used as they are, reading them again having been tried so long ago.
+fn suffice(read: Duration, tried: Option<Duration>, age: Duration) -> bool {
+    read < age || (read < STALE && tried.is_some_and(|tried| tried < AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn withdrawn_keys_are_given_up_after_an_hour() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        assert!(suffice(4 * minute, Some(4 * minute), FRESH));
+        assert!(!suffice(5 * minute, Some(5 * minute), FRESH), "read again");
+        assert!(suffice(59 * minute, Some(second), FRESH), "they could not be read a second ago");
+        assert!(!suffice(59 * minute, Some(AGAIN), FRESH));
+        assert!(!suffice(60 * minute, Some(second), FRESH), "however often it is tried");
     }
 }

@@ -42,8 +42,8 @@ const PER_MINUTE: u32 = 120;
 const SLACK_BODY: usize = 64 * 1024;
 const ROTATE_BODY: usize = 16 * 1024;
 const GITHUB_BODY: usize = 512 * 1024;
-/// How long a start may take beforehand: Lambda allows ten seconds.
-const WARM: Duration = Duration::from_secs(5);
+/// How long a start may take beforehand: whoever sent the first request is waiting, and Slack waits three seconds.
+const WARM: Duration = Duration::from_secs(1);
 /// How long anything may take that a caller waits for; GitHub's alert is worked on for longer.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -214,6 +214,12 @@ impl Webhook {
     ) -> Response<String> {
         let response = match self.route(request, caller, now).await {
             Ok(response) => response,
+            // Slack and GitHub send for all their customers from the same addresses: what one of them had signed
+            // with another key counts against strangers only.
+            Err(Refused::Unsigned) => match self.limiter.count(caller, now) {
+                Ok(()) => Refused::Unsigned.response(),
+                Err(wait) => Refused::TooOften(wait).response(),
+            },
             Err(refused) => refused.response(),
         };
         let (status, route) = (response.status().as_u16(), route_name(request.uri().path()));
@@ -236,18 +242,17 @@ impl Webhook {
         if request.body().len() > route.most() {
             return Err(Refused::TooLarge(route.most()));
         }
-        self.limiter.count(caller, now).map_err(Refused::TooOften)?;
         match route {
             Route::Command => self.slack_command(request, now).await,
             Route::Interaction => self.slack_interaction(request, now).await,
             Route::Rotate => self.rotate(request, now).await,
             Route::Rotation(rest) => self.rotation(request, rest, now).await,
             Route::GitHub => self.github_event(request, now).await,
-            Route::OpenApi => Ok(answer::respond(
-                StatusCode::OK,
-                "application/vnd.oai.openapi+json;version=3.1",
-                document().to_owned(),
-            )),
+            Route::OpenApi => {
+                self.limiter.count(caller, now).map_err(Refused::TooOften)?;
+                let kind = "application/vnd.oai.openapi+json;version=3.1";
+                Ok(answer::respond(StatusCode::OK, kind, document().to_owned()))
+            }
         }
     }
 }

@@ -127,6 +127,7 @@ impl Webhook {
                 requested_at: now,
                 replaces: self.look(&credential, ruled).await?,
                 approved_by: None,
+                approved_at: None,
                 slack: None,
             },
         };

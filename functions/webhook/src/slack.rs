@@ -18,6 +18,7 @@ use keywheel_core::request::signature::{Unsigned, verify_slack};
 use keywheel_core::request::slack::{Command, Pressed, Slash, response_url};
 use keywheel_core::request::{find, request_id};
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::answer::{Refused, nothing, ok};
@@ -25,10 +26,10 @@ use crate::ask::ours;
 use crate::rotate::replayed;
 use crate::{Webhook, header, tell};
 
-/// Slack waits for three seconds.
-const SLACKS_PATIENCE: Duration = Duration::from_millis(2_500);
-/// How long a post to a `response_url` may take.
-const POST: Duration = Duration::from_secs(2);
+/// Slack waits for three seconds, on the way there and back included. A command is answered by then,
+const ANSWERED: Duration = Duration::from_millis(2_500);
+/// and what a button leads to is done by then, so that there is time left for the post that tells of it.
+const APPROVED: Duration = Duration::from_millis(1_800);
 
 impl Webhook {
     pub(crate) async fn slack_command(
@@ -36,6 +37,7 @@ impl Webhook {
         request: &Request<Vec<u8>>,
         now: DateTime<Utc>,
     ) -> Result<Response<String>, Refused> {
+        let answered_at = Instant::now() + ANSWERED;
         let sent_at = self.slack_signed(request, now).await?;
         let slash = Slash::parse(request.body())
             .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
@@ -54,8 +56,8 @@ impl Webhook {
                 }
             }
         };
-        let answered = tokio::time::timeout(SLACKS_PATIENCE, answered).await;
-        match answered.unwrap_or(Err(Refused::Unavailable)) {
+        let answered = tokio::time::timeout_at(answered_at, answered).await;
+        match answered.unwrap_or_else(|_| Ok(tell::late(&slash.command))) {
             Ok(message) => Ok(ok(StatusCode::OK, &message)),
             // A sending that is replayed is not a person's.
             Err(refused @ Refused::Conflict { rotation: Some(_), .. }) => Err(refused),
@@ -98,6 +100,7 @@ impl Webhook {
             requested_at: now,
             replaces: self.look(&credential, ruled).await?,
             approved_by: None,
+            approved_at: None,
             slack: Some(origin.clone()),
         };
         if decision == Decision::Ask {
@@ -127,17 +130,19 @@ impl Webhook {
         request: &Request<Vec<u8>>,
         now: DateTime<Utc>,
     ) -> Result<Response<String>, Refused> {
+        let came = Instant::now();
         self.slack_signed(request, now).await?;
         let pressed = Pressed::parse(request.body())
             .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
         self.permitted(&pressed.origin)?;
         self.count(&pressed.origin, now)?;
-        let approved = tokio::time::timeout(SLACKS_PATIENCE, self.approve(&pressed, now)).await;
-        let message = match approved.unwrap_or(Err(Refused::Unavailable)) {
-            Ok(message) => message,
-            Err(refused) => tell::refused(&refused),
+        let approved = self.approve(&pressed, now);
+        let message = match tokio::time::timeout_at(came + APPROVED, approved).await {
+            Ok(Ok(message)) => message,
+            Ok(Err(refused)) => tell::refused(&refused),
+            Err(_) => tell::press_again(),
         };
-        self.post(&pressed.origin, &message).await;
+        self.post(&pressed.origin, &message, came + ANSWERED).await;
         Ok(nothing(StatusCode::OK))
     }
 
@@ -172,6 +177,7 @@ impl Webhook {
         }
         let granted = Requested {
             approved_by: Some(approved_by),
+            approved_at: Some(now),
             // It may have been turned since it was asked for.
             replaces: self.look(&credential, ruled).await?,
             slack: Some(pressed.origin.clone()),
@@ -207,9 +213,10 @@ impl Webhook {
     }
 
     /// Posts a message. That it did not arrive changes nothing about what was done.
-    async fn post(&self, origin: &SlackOrigin, message: &Value) {
+    async fn post(&self, origin: &SlackOrigin, message: &Value, until: Instant) {
         let Some(url) = response_url(&origin.response_url, self.loopback) else { return };
-        let request = self.http.request(reqwest::Method::POST, url).timeout(POST).json(message);
+        let left = until.saturating_duration_since(Instant::now());
+        let request = self.http.request(reqwest::Method::POST, url).timeout(left).json(message);
         let sent = match request.build() {
             Ok(request) => self.http.send(request).await.map_err(|failure| failure.to_string()),
             Err(_) => Err("the post cannot be built".to_owned()),

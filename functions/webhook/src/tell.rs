@@ -6,7 +6,7 @@ use keywheel_core::manifest::Credential;
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
 use keywheel_core::request::permission::{Approval, Refusal};
-use keywheel_core::request::slack::{APPROVE, escaped};
+use keywheel_core::request::slack::{APPROVE, Command, escaped};
 use keywheel_core::rotation::retire::{Standing, standing};
 use keywheel_core::rotation::{SecretState, SecretView};
 use serde_json::{Value, json};
@@ -74,6 +74,23 @@ pub(crate) fn refused(refused: &Refused) -> Value {
         _ => "Keywheel could not do that just now. Look at `/keywheel status`, and try again."
             .to_owned(),
     })
+}
+
+/// A command that took longer than Slack waits. What it asked for may have been queued.
+pub(crate) fn late(command: &Command) -> Value {
+    let Command::Rotate { name: credential, .. } = command else {
+        return refused(&Refused::Unavailable);
+    };
+    let name = name(credential);
+    whisper(&format!(
+        "This took longer than Slack waits. {name} may be on its way to be rotated all the same: look at \
+         `/keywheel status` in a minute before you ask again."
+    ))
+}
+
+/// The same of a button: whoever pressed it may press it again, and it counts once.
+pub(crate) fn press_again() -> Value {
+    aside("This took longer than Slack waits. Press the button again: it counts once.")
 }
 
 pub(crate) fn begun(asked: &Requested) -> Value {

@@ -18,9 +18,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use stub::{Aws, GITHUB, KEY, SLACK, now, webhook};
+use stub::{Aws, GITHUB, KEY, SLACK, limited, now, webhook};
 
 const REQUESTS: u64 = 100_000;
+const HELP: &str =
+    "team_id=T1&channel_id=C1&user_id=U1&text=help&response_url=https%3A%2F%2Fhooks.slack.com%2Fx";
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
@@ -239,7 +241,7 @@ async fn samples_that_nobody_broke_are_signed() {
 }
 
 #[tokio::test]
-async fn callers_are_held_to_their_rate_before_their_signature_is_looked_at() {
+async fn callers_whose_signature_fails_are_held_to_a_rate() {
     let aws = Aws::default();
     let settings = Settings {
         manifest: "s3://m/m".to_owned(),
@@ -259,4 +261,19 @@ async fn callers_are_held_to_their_rate_before_their_signature_is_looked_at() {
     assert_eq!(response.headers()["retry-after"], "20");
     assert_eq!(webhook.answer(&request, "10.0.0.2", now()).await.status(), 401);
     assert!(aws.operations().is_empty(), "without a configured secret nobody is believed");
+}
+
+/// Slack and GitHub send for all their customers from the same addresses.
+#[tokio::test]
+async fn strangers_do_not_use_up_the_rate_of_an_address_for_those_who_sign() {
+    let aws = Aws::default();
+    let webhook = limited(&aws, 3);
+    let forged = Sample::new("POST", "/slack/commands", b"text=help").request().unwrap();
+    for status in [401, 401, 401, 429] {
+        assert_eq!(webhook.answer(&forged, "10.0.0.1", now()).await.status(), status);
+    }
+    let signed = Sample::slack("/slack/commands", HELP).request().unwrap();
+    for status in [200, 200, 200, 429] {
+        assert_eq!(webhook.answer(&signed, "10.0.0.1", now()).await.status(), status);
+    }
 }

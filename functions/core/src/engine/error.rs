@@ -1,7 +1,7 @@
 //! Why the engine could not go on, in the words of whichever client failed.
 
 use crate::audit::AuditError;
-use crate::graph::{self, GraphError};
+use crate::graph::GraphError;
 use crate::http::{Retry, SetupError};
 use crate::identity::{IdentityError, TokenError};
 use crate::ids::{CredentialName, KeyId};
@@ -75,8 +75,7 @@ impl EngineError {
     /// Whether, and when, the same job may be tried again.
     pub fn retry(&self) -> Retry {
         match self {
-            // The key that was perhaps minted is resolved later; the next try mints another.
-            Self::Graph(error) if *error.kind() == graph::Kind::AnswerLost => Retry::Soon,
+            // Also of a lost `addPassword`: the key that was perhaps minted is resolved later.
             Self::Graph(error) => error.retry(),
             Self::Secrets(error) => error.retry(),
             Self::Token(error) => error.retry(),

@@ -27,6 +27,8 @@ use crate::secrets::{Move, NewSecret, Put};
 const RESERVE: Duration = Duration::from_secs(15);
 /// How often one sign-in of a proof is tried again where no usable answer came.
 const SIGN_IN_RETRIES: u32 = 5;
+/// How often the removal of a key is tried again where Graph did not take it, or did not say.
+const REMOVALS: u32 = 4;
 /// Graph's `secretText` has 16 to 64 characters.
 const LONGEST_SECRET: usize = 64;
 
@@ -53,6 +55,8 @@ pub(super) struct Hands<'a> {
     terms: &'a Terms,
     asked: Asked<'a>,
     deadline: Instant,
+    /// The tries at removing a key.
+    removal: Backoff,
     object: Option<Object>,
     held: BTreeMap<KeyId, Held>,
     /// Graph's request ids, for the audit trail.
@@ -73,6 +77,7 @@ impl<'a> Hands<'a> {
             terms,
             asked,
             deadline: deadline - RESERVE,
+            removal: Backoff::new(REMOVALS, deadline - RESERVE),
             object: None,
             held: BTreeMap::new(),
             graph_requests: BTreeMap::new(),
@@ -260,7 +265,15 @@ impl<'a> Hands<'a> {
             return Ok(Reply::Principal(None));
         };
         let options = self.options(removal_request(key));
-        let removed = self.engine.graph.remove_password(object, key, &options).await?;
+        let removed = match self.engine.graph.remove_password(object, key, &options).await {
+            Ok(removed) => removed,
+            // The rules look at the labels again before it is asked for again.
+            Err(error) if self.removal.pause(error.retry()).await => {
+                warn!(credential = %self.credential.name, %error, "a removal is tried again");
+                return Ok(Reply::NotRemoved);
+            }
+            Err(error) => return Err(error.into()),
+        };
         if let Some(id) = removed.request_id {
             self.graph_requests.insert(key, id);
         }

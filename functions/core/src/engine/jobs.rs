@@ -15,6 +15,7 @@ use crate::ids::{RotationId, VersionId};
 use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
 use crate::rotation::finding::Finding;
+use crate::rotation::plan::Reason;
 use crate::rotation::retire::Target;
 use crate::rotation::{
     Replaces, Resolve, Retire, Rotate, SecretState, Stop, Terms, Until, resolve, retire, rotate,
@@ -25,6 +26,10 @@ use crate::rotation::{
 const MAX_CONTINUATIONS: u32 = 12;
 /// When a job is tried again that nobody gave a time for.
 const TRY_AGAIN: Duration = Duration::from_secs(20);
+
+/// What is recorded where a key that somebody wanted gone at once could not go.
+const UNREVOKED: &str = "the key is still there, for a rotation is under way on its version, or was given up just now; \
+                         it goes once the rules of its removal allow it: remove it in Entra by hand if that is too late";
 
 /// What becomes of a job's message.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub enum Ended {
 enum Came {
     Out(&'static str),
     Stopped(Stop),
+    /// Somebody wants the key gone at once, and it may not go yet.
+    Unrevoked,
     /// The rotation was given up: what was asked for wants another one.
     Again,
 }
@@ -71,7 +78,11 @@ impl Engine {
                 Ended::Done
             }
             Ok(Came::Again) => self.hand_on(&afresh(job), deadline).await,
-            Ok(Came::Stopped(stop)) if stop.retry_helps() => {
+            Ok(Came::Unrevoked) => {
+                warn!(credential = %job.credential, "not revoked yet");
+                self.give_up_after(job, UNREVOKED.into(), Some(TRY_AGAIN), deadline).await
+            }
+            Ok(Came::Stopped(stop)) if stop.retry_helps() || not_known_yet(job, stop) => {
                 warn!(credential = %job.credential, stop = stop.name(), "tried again later");
                 self.give_up_after(job, stop.explanation().into(), Some(TRY_AGAIN), deadline).await
             }
@@ -199,6 +210,7 @@ impl Engine {
         let hands = Hands::new(self, credential, &terms, asked, deadline);
         Ok(match hands.carry_out(this).await? {
             retire::Outcome::Removed => Came::Out("removed"),
+            retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => Came::Unrevoked,
             retire::Outcome::ClockStarted => Came::Out("the clock of its overlap runs from now"),
             retire::Outcome::NotYet => Came::Out("not yet"),
             retire::Outcome::InUse(last) => {
@@ -243,18 +255,25 @@ impl Engine {
             return Ok(Came::Out("promoted; there was no old key"));
         };
         let described = self.secrets.describe(credential.secret.as_str()).await?;
-        let key = match &described.state {
-            SecretState::Present(view) => view.key_of(&version),
-            _ => None,
+        let SecretState::Present(view) = &described.state else {
+            return Ok(Came::Out("the secret is gone"));
         };
-        match key {
-            Some(key) => {
-                let target = Target { version: Some(version), key };
-                self.retire(job, credential, target, true, deadline).await
-            }
-            None => Ok(Came::Out("promoted; the old version's key is unknown or gone already")),
+        if let Some(key) = view.key_of(&version) {
+            let target = Target { version: Some(version), key };
+            return self.retire(job, credential, target, true, deadline).await;
         }
+        // Only of one that was stored by hand was the key never known.
+        if credential.policy.adopt && view.versions.contains_key(&version) {
+            self.found(job, Finding::ReplacedKeyUnknown, deadline).await?;
+        }
+        Ok(Came::Out("the replaced version's key is unknown, or gone already"))
     }
+}
+
+/// An application that a sweep has just seen for the first time is unknown to some of Graph's replicas.
+fn not_known_yet(job: &Job, stop: Stop) -> bool {
+    let first = matches!(job.work, Work::Rotate { reason: Reason::First, .. });
+    first && matches!(stop, Stop::ApplicationGone | Stop::NoServicePrincipal)
 }
 
 /// The same request, for a rotation of its own.

@@ -100,7 +100,8 @@ impl Graph {
         }
     }
 
-    async fn attempt(
+    /// Sends once.
+    pub(super) async fn attempt(
         &self,
         operation: &Operation,
         method: Method,

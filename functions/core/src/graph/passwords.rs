@@ -72,9 +72,10 @@ impl Graph {
 
     /// Removes a key (`POST /{object}/removePassword`); one that is gone already counts as removed.
     ///
-    /// Graph at times answers 500 after doing the work, so it is sent again, and then answers 400 (of some
-    /// replicas, 404) that there is no such key. As 400 also means other things, and as a key of seconds ago
-    /// is unknown to some replicas, the object is read before that is believed.
+    /// It is sent once: before it is sent again, somebody must see that the key is still to go. Graph at times
+    /// answers 500 after doing the work, and then 400 (of some replicas, 404) that there is no such key. As 400
+    /// also means other things, and as a key of seconds ago is unknown to some replicas, the object is read
+    /// before that is believed.
     pub async fn remove_password(
         &self,
         object: Object,
@@ -84,7 +85,7 @@ impl Graph {
         let operation = Operation::write("removePassword", object.to_string());
         let url = self.url(&format!("{object}/removePassword"), &[]);
         let body = json!({ "keyId": key });
-        let error = match self.call(&operation, Method::POST, url, Some(&body), options).await {
+        let error = match self.attempt(&operation, Method::POST, url, Some(&body), options).await {
             Ok(answer) => {
                 return Ok(Removed { request_id: request_id(&answer), already_gone: false });
             }

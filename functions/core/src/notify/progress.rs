@@ -50,6 +50,9 @@ pub struct Request {
     pub revoke_old: RevokeOld,
     /// When it was asked.
     pub requested_at: DateTime<Utc>,
+    /// When it was approved, where that was needed.
+    #[serde(default)]
+    pub approved_at: Option<DateTime<Utc>>,
     /// From where in Slack.
     #[serde(default)]
     pub slack: Option<SlackRequest>,
@@ -93,7 +96,9 @@ impl Request {
     /// Where a step is to be told of in Slack, if it is.
     pub(super) fn answer(&self, kind: &str, now: DateTime<Utc>) -> Option<&SecretText> {
         let slack = self.slack.as_ref()?;
-        let asks = TOLD.contains(&kind) && now < self.requested_at + ANSWERABLE_FOR;
+        // Of an approved request it is the button's address, which is as old as the press.
+        let since = self.approved_at.unwrap_or(self.requested_at);
+        let asks = TOLD.contains(&kind) && now < since + ANSWERABLE_FOR;
         asks.then_some(&slack.response_url)
     }
 }
@@ -171,5 +176,28 @@ impl Progress {
                 text.plain("The old key goes when its overlap is over.")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_approved_request_is_answered_from_the_press_on() {
+        let asked: DateTime<Utc> = "2026-11-21T10:00:00Z".parse().unwrap();
+        let answered = |approved: Option<i64>, after: i64| {
+            let request: Request = serde_json::from_value(json!({
+                "request": "00000000-0000-0000-0000-0000000000ab", "credential": "monk", "requested_by": "slack:T/U",
+                "requested_at": asked, "approved_at": approved.map(|minutes| asked + TimeDelta::minutes(minutes)),
+                "slack": { "response_url": "https://hooks.slack.com/x" },
+            }))
+            .unwrap();
+            request.answer("keywheel.key.minted", asked + TimeDelta::minutes(after)).is_some()
+        };
+        assert!(answered(None, 28) && !answered(None, 29));
+        assert!(answered(Some(28), 56) && !answered(Some(28), 57));
     }
 }

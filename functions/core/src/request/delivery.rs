@@ -51,6 +51,9 @@ pub struct Requested {
     /// Who approved it, where that was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// When: since then its progress can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_at: Option<DateTime<Utc>>,
     /// Where its progress is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackOrigin>,

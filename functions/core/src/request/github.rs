@@ -131,23 +131,25 @@ pub enum Cure {
     Rotate,
     /// It was replaced already: its key is removed now, not after the overlap.
     Retire(KeyId),
+    /// It was replaced, and its key is not known: stored by hand before the secret was adopted, or removed since.
+    ByHand,
 }
 
 /// The versions of a secret whose text may still be signed in with.
 pub fn live(state: &SecretState, overlap: TimeDelta) -> Vec<Live> {
     let SecretState::Present(view) = state else { return Vec::new() };
-    view.versions.keys().filter_map(|version| live_version(view, version, overlap)).collect()
+    view.versions.keys().map(|version| live_version(view, version, overlap)).collect()
 }
 
-fn live_version(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Option<Live> {
-    let key = view.key_of(version);
-    let cure = match standing(view, version, overlap) {
+fn live_version(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Live {
+    let cure = match (standing(view, version, overlap), view.key_of(version)) {
         // Also one that somebody stored by hand: where the manifest adopts it, it can be replaced.
-        Standing::InUse => Cure::Rotate,
+        (Standing::InUse, _) => Cure::Rotate,
         // One that was never current may belong to a try under way: the rules of its removal wait for that.
-        _ => Cure::Retire(key?),
+        (_, Some(key)) => Cure::Retire(key),
+        (_, None) => Cure::ByHand,
     };
-    Some(Live { version: version.clone(), cure })
+    Live { version: version.clone(), cure }
 }
 
 #[cfg(test)]
@@ -214,7 +216,7 @@ mod tests {
             ("current", vec![Label::Current, Label::Key(key(1)), since(20)]),
             ("past", vec![Label::Previous, Label::Key(key(2)), since(10)]),
             ("pending", vec![Label::Pending, Label::Key(key(3))]),
-            ("by hand", vec![]),
+            ("by hand", vec![Label::Previous]),
         ] {
             view.versions.insert(VersionId(version.to_owned()), labels.into_iter().collect());
         }
@@ -222,7 +224,12 @@ mod tests {
         let cures: Vec<_> = live.iter().map(|one| (one.version.0.as_str(), one.cure)).collect();
         assert_eq!(
             cures,
-            [("current", Cure::Rotate), ("past", Cure::Retire(key(2))), ("pending", Cure::Rotate)]
+            [
+                ("by hand", Cure::ByHand),
+                ("current", Cure::Rotate),
+                ("past", Cure::Retire(key(2))),
+                ("pending", Cure::Rotate)
+            ]
         );
     }
 }

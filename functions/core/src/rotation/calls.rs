@@ -101,6 +101,7 @@ impl Reply {
             Self::NoValue => "no value",
             Self::Added { .. } => "added",
             Self::Removed => "removed",
+            Self::NotRemoved => "not removed yet",
             Self::Stored => "stored",
             Self::Taken => "taken",
             Self::Moved => "moved",
@@ -136,6 +137,8 @@ pub enum Reply {
     },
     /// To `RemovePassword`: the key is gone, by this call or before it.
     Removed,
+    /// To `RemovePassword`: it is to be asked again, and some time has passed. The key may be gone.
+    NotRemoved,
     /// To `PutValue`: stored, now or by an earlier call with the same value.
     Stored,
     /// To `PutValue`: the token already has another value (`ResourceExistsException`).

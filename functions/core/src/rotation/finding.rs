@@ -30,6 +30,10 @@ pub enum Finding {
     LastUseUnknown(KeyId),
     /// An old key that was to be removed is not there, and was not removed by us.
     KeyNotFound(KeyId),
+    /// Somebody went back to this version by hand: it is not replaced as early as the policy says.
+    RolledBack,
+    /// A replaced secret was to be revoked, and which key it belongs to was never known.
+    ReplacedKeyUnknown,
     /// A change of the keys of a managed application that was not ours.
     ForeignChange(ForeignChange),
     /// Entra's directory audit may not be read, so that foreign changes go unseen.
@@ -69,6 +73,8 @@ impl Finding {
             Self::KeyInUse(..) => "key-in-use",
             Self::LastUseUnknown(_) => "last-use-unknown",
             Self::KeyNotFound(_) => "key-not-found",
+            Self::RolledBack => "rolled-back",
+            Self::ReplacedKeyUnknown => "replaced-key-unknown",
             Self::ForeignChange(_) => "foreign_change",
             Self::AuditNotPermitted => "audit-not-permitted",
             Self::AuditUnread(_) => "audit_unread",
@@ -78,7 +84,11 @@ impl Finding {
     /// The key or certificate that it is about.
     pub fn key(&self) -> Option<KeyId> {
         match self {
-            Self::Stopped(_) | Self::AuditNotPermitted | Self::AuditUnread(_) => None,
+            Self::Stopped(_)
+            | Self::RolledBack
+            | Self::ReplacedKeyUnknown
+            | Self::AuditNotPermitted
+            | Self::AuditUnread(_) => None,
             Self::ForeignChange(change) => Some(change.key),
             Self::ForeignKey(key)
             | Self::EndlessKey(key)
@@ -127,6 +137,12 @@ impl Finding {
             Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
                  and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
                  lives where that pointed before: remove it there"
+                .into(),
+            Self::RolledBack => "it is due, but somebody went back to this version by hand, so it is not replaced before half of \
+                 `rotate_before` is over; when its users can take a new secret, rotate it (keywheel rotate)"
+                .into(),
+            Self::ReplacedKeyUnknown => "the secret that was replaced was to be revoked, but Keywheel did not mint it and \
+                 does not know its key; remove the key in Entra by hand, unless it is gone already"
                 .into(),
             Self::ForeignChange(change) => {
                 let did = if change.added { "added" } else { "removed" };

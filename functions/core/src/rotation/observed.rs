@@ -55,14 +55,15 @@ impl SecretView {
 
     /// Since when a version is (or was) current. Where a race left two labels, the later one holds.
     pub fn since(&self, version: &VersionId) -> Option<DateTime<Utc>> {
-        self.versions
-            .get(version)?
-            .iter()
-            .filter_map(|label| match label {
-                Label::Since(at) => Some(*at),
-                _ => None,
-            })
-            .max()
+        self.became_current(version).max()
+    }
+
+    /// Each time that a version became current, as its labels tell.
+    pub fn became_current(&self, version: &VersionId) -> impl Iterator<Item = DateTime<Utc>> {
+        self.versions.get(version).into_iter().flatten().filter_map(|label| match label {
+            Label::Since(at) => Some(*at),
+            _ => None,
+        })
     }
 
     /// Since when a version is void: given up, and never to become current.

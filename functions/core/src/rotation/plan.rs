@@ -178,6 +178,9 @@ fn plan_rotation(
         Some(Reason::Expiring) if trigger == Trigger::Native => {
             plan.findings.extend(native_late(terms, principal, key, now));
         }
+        Some(Reason::Expiring) if held_back(terms, view, principal, now) => {
+            plan.findings.push(Finding::RolledBack);
+        }
         Some(reason) => {
             if reason == Reason::KeyAbsent {
                 plan.findings.push(Finding::Stopped(Stop::CurrentKeyAbsent));
@@ -197,6 +200,8 @@ fn due(
     now: DateTime<Utc>,
 ) -> Option<Reason> {
     match key {
+        // Promoted only now: the page may come from a replica that lags. The next sweep decides.
+        None if view.since(current).is_some_and(|since| now - since < UNNAMED_FOR) => None,
         None => Some(Reason::KeyAbsent),
         Some(key) if !key.valid_at(now + terms.policy.rotate_before) => Some(Reason::Expiring),
         Some(_) if view.since(current).is_none() => Some(Reason::Record),
@@ -214,6 +219,25 @@ fn native_late(
     let key = principal.key(key?)?;
     let late = !key.valid_at(now + terms.policy.rotate_before / 2);
     late.then(|| Finding::NativeRotationLate(key.key_id, key.end.unwrap_or(now)))
+}
+
+/// Somebody went back to the current version by hand: what came after it may have been broken. It is replaced all
+/// the same once half of `rotate_before` has passed.
+fn held_back(terms: &Terms, view: &SecretView, principal: &Principal, now: DateTime<Utc>) -> bool {
+    view.current().is_some_and(|current| {
+        let key = view.key_of(current).and_then(|key| principal.key(key));
+        gone_back_to(view, current)
+            && key.is_some_and(|key| key.valid_at(now + terms.policy.rotate_before / 2))
+    })
+}
+
+/// Whether a version was current before another was, and is again.
+fn gone_back_to(view: &SecretView, current: &VersionId) -> bool {
+    let Some(first) = view.became_current(current).min() else { return false };
+    // The labels of a race lie no further apart than a try lives.
+    let again = view.became_current(current).any(|at| at - first > UNNAMED_FOR);
+    let others = view.versions.keys().filter(|version| *version != current);
+    again || others.flat_map(|other| view.became_current(other)).any(|at| at > first)
 }
 
 /// A rotation that was cut off between store and claim: its key is as good as a new one.

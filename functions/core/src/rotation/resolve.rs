@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::calls::{Call, Event, Next, Reply, Try};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
-use super::retire::current_key_absent;
+use super::retire::{Beside, beside_current};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, ObjectId, RotationId};
@@ -32,13 +32,18 @@ pub enum Outcome {
 /// An older one may be of the secret's past life, before it was deleted and made anew: whoever read that may
 /// hold it still, so it waits for the overlap.
 pub fn unnamed_due(view: &SecretView, key: &Key, overlap: TimeDelta) -> Option<DateTime<Utc>> {
-    let start = key.start?;
-    let lost = start + UNNAMED_FOR;
-    if view.created.is_some_and(|created| start >= created) {
-        return Some(lost);
-    }
-    let since = view.since(view.current()?)?;
-    Some(lost.max(since + overlap + CLOCK_SLACK))
+    let lost = key.start? + UNNAMED_FOR;
+    if of_this_life(view, key) { Some(lost) } else { Some(lost.max(read_until(view, overlap)?)) }
+}
+
+/// Whether a key was minted since the secret was made.
+pub(super) fn of_this_life(view: &SecretView, key: &Key) -> bool {
+    key.start.zip(view.created).is_some_and(|(start, created)| start >= created)
+}
+
+/// Until when somebody may be using what was current before the present version.
+fn read_until(view: &SecretView, overlap: TimeDelta) -> Option<DateTime<Utc>> {
+    Some(view.since(view.current()?)? + overlap + CLOCK_SLACK)
 }
 
 /// One try at resolving a key.
@@ -55,6 +60,8 @@ pub struct Resolve {
 enum State {
     Describe,
     ReadPrincipal,
+    /// Is there a version of the rotation that minted the key, and was its label taken off by other hands?
+    ReadValue(ObjectId),
     /// Written before the key goes: whoever finds it gone would not know by whom.
     Intend(ObjectId),
     /// The last look before the key goes: have the labels changed since they were read?
@@ -103,7 +110,7 @@ impl Resolve {
         };
         let key = principal.key(self.key);
         if let Some(why) = self.unsafe_beside(principal, key, now) {
-            return stop(why);
+            return State::Done(why);
         }
         if self.terms.is_own_key(self.key) {
             return stop(Stop::OwnKey);
@@ -115,7 +122,23 @@ impl Resolve {
             return stop(Stop::ForeignKey);
         }
         match unnamed_due(&self.view, key, self.terms.policy.overlap) {
-            Some(due) if now >= due => self.intend(principal.object_id),
+            Some(due) if now >= due => self.unread(principal.object_id),
+            _ => State::Done(Outcome::NotYet),
+        }
+    }
+
+    /// A version that names another key came first; one without a key's label may have held this one.
+    fn unread(&self, object: ObjectId) -> State {
+        match self.view.key_of(&self.rotation.into()) {
+            Some(_) => self.intend(object),
+            None => State::ReadValue(object),
+        }
+    }
+
+    /// The version is there, so the key may have been published: it is treated as one that was replaced.
+    fn published(&self, object: ObjectId, now: DateTime<Utc>) -> State {
+        match read_until(&self.view, self.terms.policy.overlap) {
+            Some(due) if now >= due => self.intend(object),
             _ => State::Done(Outcome::NotYet),
         }
     }
@@ -168,13 +191,17 @@ impl Resolve {
         principal: &Principal,
         key: Option<&Key>,
         now: DateTime<Utc>,
-    ) -> Option<Stop> {
+    ) -> Option<Outcome> {
         if self.view.current().is_some() {
-            return current_key_absent(&self.view, principal, now);
+            return match beside_current(&self.view, principal, now) {
+                Beside::Valid => None,
+                Beside::NotShownYet => Some(Outcome::NotYet),
+                Beside::Unsafe(stop) => Some(Outcome::Stopped(stop)),
+            };
         }
         let other = |other: &&Key| Some(other.key_id) != key.map(|key| key.key_id);
         let another = principal.keys.iter().filter(other).any(|other| other.valid_at(now));
-        (key.is_some() && !another).then_some(Stop::LastKey)
+        (key.is_some() && !another).then_some(Outcome::Stopped(Stop::LastKey))
     }
 }
 
@@ -185,6 +212,7 @@ impl Try for Resolve {
         Next::Call(match &self.state {
             State::Describe | State::LookAgain | State::LookForIntent => Call::DescribeSecret,
             State::ReadPrincipal => Call::ReadPrincipal,
+            State::ReadValue(_) => Call::ReadValue { version: self.rotation.into(), key: None },
             State::Intend(object) => Call::MoveLabel {
                 label: self.intent(*object),
                 to: self.view.current().cloned(),
@@ -214,6 +242,8 @@ impl Try for Resolve {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
+            (State::ReadValue(object), Reply::NoValue) => self.intend(object),
+            (State::ReadValue(object), Reply::Value) => self.published(object, now),
             (State::Intend(object), Reply::Moved) => self.intended(object),
             (State::LookAgain, Reply::Secret(SecretState::Present(view))) if view == self.view => {
                 State::EmitMinted(End::Remove)
@@ -228,6 +258,8 @@ impl Try for Resolve {
             | (State::LookAgain | State::LookForIntent, Reply::Secret(_)) => State::Describe,
             (State::EmitMinted(end), Reply::Emitted) => State::End(end),
             (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
+            // Graph made it wait, and the labels may have changed meanwhile.
+            (State::End(End::Remove), Reply::NotRemoved) => State::LookAgain,
             (State::End(End::RecordRemoved), Reply::Emitted) => self.take_off(),
             // Refused: the label is off already.
             (State::TakeOff(_), _) => State::Done(Outcome::Removed),

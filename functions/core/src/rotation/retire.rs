@@ -9,7 +9,7 @@ use super::observed::{Key, Principal, SecretState, SecretView};
 pub use super::standing::{Standing, standing};
 use super::stop::Stop;
 use super::tail::Tail;
-use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
+use super::{CLOCK_SLACK, Policy, RetireWhen, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
 
 /// Which key is to go, and where its secret lies.
@@ -189,8 +189,10 @@ impl Retire {
         let Some(principal) = principal else {
             return Self::stop(Stop::ApplicationGone);
         };
-        if let Some(stop) = current_key_absent(&self.view, principal, now) {
-            return Self::stop(stop);
+        match beside_current(&self.view, principal, now) {
+            Beside::Valid => {}
+            Beside::NotShownYet => return State::Done(Outcome::NotYet),
+            Beside::Unsafe(stop) => return Self::stop(stop),
         }
         if self.terms.is_own_key(self.target.key) {
             return Self::stop(Stop::OwnKey);
@@ -355,17 +357,31 @@ impl Retire {
     }
 }
 
+/// How the current version's key stands, beside which another is to be removed.
+pub(super) enum Beside {
+    /// It is there, and valid.
+    Valid,
+    /// It became current only now, and this replica of Graph does not show it.
+    NotShownYet,
+    /// Nothing is removed beside it.
+    Unsafe(Stop),
+}
+
 /// The current version's key must be there, and valid, before any other is removed beside it.
-pub(super) fn current_key_absent(
+pub(super) fn beside_current(
     view: &SecretView,
     principal: &Principal,
     now: DateTime<Utc>,
-) -> Option<Stop> {
-    let Some(key) = view.current().and_then(|current| view.key_of(current)) else {
-        return Some(Stop::UnknownKey);
-    };
-    let valid = principal.key(key).is_some_and(|key| key.valid_at(now));
-    (!valid).then_some(Stop::CurrentKeyAbsent)
+) -> Beside {
+    let Some(current) = view.current() else { return Beside::Unsafe(Stop::UnknownKey) };
+    let Some(key) = view.key_of(current) else { return Beside::Unsafe(Stop::UnknownKey) };
+    match principal.key(key) {
+        Some(key) if key.valid_at(now) => Beside::Valid,
+        None if view.since(current).is_none_or(|since| now - since < UNNAMED_FOR) => {
+            Beside::NotShownYet
+        }
+        _ => Beside::Unsafe(Stop::CurrentKeyAbsent),
+    }
 }
 
 impl Try for Retire {
@@ -402,6 +418,8 @@ impl Try for Retire {
             }
             (State::EmitMinted { then, .. }, Reply::Emitted) => State::End(then),
             (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
+            // Graph made it wait, and the labels may have changed meanwhile.
+            (State::End(End::Remove), Reply::NotRemoved) => State::LookAgain,
             (State::End(End::RecordRemoved), Reply::Emitted) => self.take_all_off(Outcome::Removed),
             (State::End(End::RecordNotFound), Reply::Emitted) => {
                 self.take_all_off(Outcome::NotFound)

@@ -113,7 +113,7 @@ impl Stop {
                 "earlier tries failed and left keys that no version names; sweeps remove them an hour after they were minted and then try again; mend what failed the tries"
             }
             Self::TooManyLabels => {
-                "the secret carries nearly as many staging labels as Secrets Manager allows; remove those nobody needs (aws secretsmanager update-secret-version-stage)"
+                "the secret carries nearly as many staging labels as Secrets Manager allows; a shorter `overlap` has old versions retired sooner; take off labels that others made, and never one of Keywheel's (`keywheel:…`): what it does not know of it removes"
             }
             Self::Contended => {
                 "other rotations of this secret kept getting in the way; it is tried again"

@@ -202,7 +202,7 @@ fn the_old_key_is_revoked_at_once_beside_another_rotation() {
     let revoke = Job::Revoke(target(1, key_id(901)));
     let actors =
         vec![Actor::queue([rotate(2, Some(1)), revoke]), Actor::queue([rotate(3, Some(1))])];
-    explore("revoke now", Scenario::new(world, actors, faults(), 0));
+    explore("revoke now", Scenario::new(world, actors, faults(), faults()));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod scenario;
 mod secrets;
 mod tries;
 mod unused;
+mod walks;
 mod world;
 
 use keywheel_core::ids::VersionId;

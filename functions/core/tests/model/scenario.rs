@@ -8,7 +8,7 @@
 use chrono::TimeDelta;
 use keywheel_core::ids::RotationId;
 use keywheel_core::rotation::plan::{Trigger, Work, plan};
-use keywheel_core::rotation::{Call, Next, Replaces, RetireWhen, Until, rotate};
+use keywheel_core::rotation::{Call, Next, Replaces, Reply, RetireWhen, Until, rotate};
 use stateright::{Model, Property};
 
 pub(crate) use crate::tries::{Actor, Job, Outcome, Running};
@@ -29,6 +29,10 @@ pub(crate) enum Fate {
     Answered(Replica),
     AnswerLost,
     Late,
+    /// Graph wants to be asked again, after it did what was asked or not.
+    AskAgain {
+        done: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +146,15 @@ impl State {
                 self.actors[index].running = running
                     .zip(reply)
                     .map(|(running, reply)| running.answered(&mut self.world, &call, reply));
+            }
+            Fate::AskAgain { done } => {
+                self.faults_left -= 1;
+                if done {
+                    self.world.carry_out(&call, Replica::UpToDate);
+                }
+                let running = self.actors[index].running.take();
+                self.actors[index].running = running
+                    .map(|running| running.answered(&mut self.world, &call, Reply::NotRemoved));
             }
             Fate::AnswerLost | Fate::Late => {
                 self.faults_left -= 1;
@@ -266,6 +279,11 @@ impl Model for Scenario {
                 actions.push(Action::Step(index, Fate::AnswerLost));
                 if changes(&call) {
                     actions.push(Action::Step(index, Fate::Late));
+                }
+                if matches!(call, Call::RemovePassword { .. }) {
+                    for done in [false, true] {
+                        actions.push(Action::Step(index, Fate::AskAgain { done }));
+                    }
                 }
             }
         }

@@ -76,13 +76,18 @@ impl HttpConnector for Aws {
 }
 
 pub fn webhook(aws: &Aws) -> Webhook {
+    limited(aws, 1_000_000)
+}
+
+/// One that takes so many requests a minute.
+pub fn limited(aws: &Aws, per_minute: u32) -> Webhook {
     let settings = Settings {
         manifest: "s3://manifests/manifest.yaml".to_owned(),
         queue_url: "http://127.0.0.1:9/queue".to_owned(),
         bus: "bus".to_owned(),
         state_bucket: "state".to_owned(),
         secret: Some("keys".to_owned()),
-        per_minute: Some(1_000_000),
+        per_minute: Some(per_minute),
         ..Settings::default()
     };
     Webhook::new(Http::with_roots(b"").unwrap(), aws.config(), settings).unwrap()

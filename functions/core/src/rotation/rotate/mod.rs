@@ -11,6 +11,7 @@ use super::calls::{Next, Reply, SignIn, Try};
 use super::names::Label;
 use super::observed::{Principal, SecretState, SecretView};
 use super::proof::{Proof, Verdict};
+use super::resolve::of_this_life;
 use super::stop::Stop;
 use super::tail::Tail;
 use crate::ids::{KeyId, RotationId, VersionId};
@@ -245,7 +246,10 @@ impl Rotate {
             .keys
             .iter()
             .filter(|key| {
-                key.minted_by(&self.terms.scope).is_some() && !named.contains(&key.key_id)
+                // One of the secret's past life, before it was deleted and made anew, was no failed try.
+                key.minted_by(&self.terms.scope).is_some()
+                    && !named.contains(&key.key_id)
+                    && (self.view.created.is_none() || of_this_life(&self.view, key))
             })
             .count();
         if unnamed >= MAX_UNNAMED { Self::stop(Stop::TooManyUnnamedKeys) } else { State::Mint }
