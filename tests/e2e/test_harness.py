@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from keywheel_local import ROOT, Settings, Stack
+from keywheel_local.deployment import Failed
 from keywheel_local.process import started_at
 
 RUNTIME = (ROOT / "tests/aws/runtime.py").read_text()
@@ -122,9 +123,29 @@ def test_the_environment_is_written_for_a_shell(stack: Stack):
 
 
 def test_the_entra_setup_changes_nothing_the_second_time(stack: Stack):
-    again = stack.entra_setup(stack.env["KEYWHEEL_SWEEP_ROLE_ARN"], stack.env["KEYWHEEL_ROTATE_ROLE_ARN"])
+    again = stack.entra_setup(stack.env["KEYWHEEL_SWEEP_ROLE_ARN"], stack.env["KEYWHEEL_ROTATE_ROLE_ARN"],
+                              client_id=stack.env["KEYWHEEL_CLIENT_ID"])
     assert again["client_id"] == stack.env["KEYWHEEL_CLIENT_ID"]
     assert again["changed"] == []
+
+
+def test_the_entra_setup_adopts_no_application_for_its_name(stack: Stack):
+    """Anybody may register the name: only a client id says which application is to have Keywheel's permissions."""
+    stack.person("mallory@contoso.onmicrosoft.com")("POST", "applications", {"displayName": "Somebody's"})
+    before = stack.admin("GET", "state")
+    registered = {one["display_name"]: one["app_id"] for one in before["applications"]}
+    for name in ("Keywheel", "Somebody's"):
+        with pytest.raises(Failed) as refused:
+            stack.entra_setup(name=name)
+        assert registered[name] in str(refused.value) and "--client-id" in str(refused.value)
+    after = stack.admin("GET", "state")
+    assert (after["applications"], after["service_principals"]) == (
+        before["applications"], before["service_principals"]), "nothing was made, nothing was consented to"
+
+    adopted = stack.entra_setup(client_id=registered["Somebody's"])
+    assert adopted["client_id"] == registered["Somebody's"]
+    assert "service principal" in adopted["changed"]
+    assert f"permission {stack.settings.permission}" in adopted["changed"]
 
 
 def test_down_collects_what_a_crashed_aws_left(stack: Stack, tmp_path: Path):
