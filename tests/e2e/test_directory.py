@@ -120,7 +120,7 @@ def test_without_the_permission_the_sweep_goes_on_and_says_so(start: Callable[..
     answer = world.sweep_to_rest()
     assert answer["finished"] and len(answer["queued"]) == 3
     [event] = world.events("keywheel.finding.audit-not-permitted")
-    assert event["subject"] == world.stack.env["KEYWHEEL_CLIENT_ID"]
+    assert event["subject"] == world.stack.env["KEYWHEEL_APPLICATION"]
     assert "--read-audit" in event["data"]["reason"]
     world.advance(hours=75)
     world.sweep_to_rest()

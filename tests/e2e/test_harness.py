@@ -79,7 +79,7 @@ def _sign_in(stack: Stack, assertion: str) -> dict:
     """The role's token is good at Entra for Keywheel's application."""
     program = """
 import json, os, ssl, sys, time, urllib.error, urllib.parse, urllib.request
-form = {"grant_type": "client_credentials", "client_id": os.environ["KEYWHEEL_CLIENT_ID"],
+form = {"grant_type": "client_credentials", "client_id": os.environ["KEYWHEEL_APPLICATION"],
         "scope": "https://graph.microsoft.com/.default", "client_assertion": sys.stdin.read(),
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
 url = f"{os.environ['AZURE_AUTHORITY_HOST']}/{os.environ['AZURE_TENANT_ID']}/oauth2/v2.0/token"
@@ -124,8 +124,8 @@ def test_the_environment_is_written_for_a_shell(stack: Stack):
 
 def test_the_entra_setup_changes_nothing_the_second_time(stack: Stack):
     again = stack.entra_setup(stack.env["KEYWHEEL_SWEEP_ROLE_ARN"], stack.env["KEYWHEEL_ROTATE_ROLE_ARN"],
-                              client_id=stack.env["KEYWHEEL_CLIENT_ID"])
-    assert again["client_id"] == stack.env["KEYWHEEL_CLIENT_ID"]
+                              client_id=stack.env["KEYWHEEL_APPLICATION"])
+    assert again["client_id"] == stack.env["KEYWHEEL_APPLICATION"]
     assert again["changed"] == []
 
 

@@ -108,6 +108,8 @@ class Stack:
             "KEYWHEEL_ARM_ENDPOINT": azure["arm"], "KEYWHEEL_CA_FILE": azure["ca"], "KEYWHEEL_ADMIN": azure["admin"],
             "AZURE_TENANT_ID": azure["tenant"], "AZURE_CLIENT_ID": azure["client_id"],
             "AZURE_CLIENT_SECRET": azure["client_secret"],
+            # On a terminal `keywheel` signs in as the tenant's first principal, not as the functions' application.
+            "KEYWHEEL_SIGN_IN": "client_secret", "KEYWHEEL_CLIENT_ID": azure["client_id"],
         }
 
     # ---- the deployment ----------------------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ class Stack:
         # MiniStack serves function URLs below its own address.
         url_id = outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
         self.env["KEYWHEEL_WEBHOOK_URL"] = f"{self.env['AWS_ENDPOINT_URL']}/_aws/lambda-url/{url_id}"
-        self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]
+        self.env["KEYWHEEL_APPLICATION"] = made["client_id"]
         self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
         self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"], client_id=made["client_id"])
         self.client("secretsmanager").create_secret(Name=NOTIFY_SECRET, SecretString="{}")
