@@ -116,6 +116,18 @@ def test_a_sweep_that_fails_for_good_is_a_dead_letter(stack: Stack, until):
     assert "told to fail" in letter["Body"]
 
 
+def test_every_alarm_is_on_the_dashboard(stack: Stack):
+    watch = stack.client("cloudwatch")
+    [dashboard] = watch.list_dashboards()["DashboardEntries"]
+    widgets = json.loads(watch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"])["widgets"]
+    [shown] = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
+    alarms = watch.describe_alarms()["MetricAlarms"]
+    assert sorted(shown) == sorted(alarm["AlarmArn"] for alarm in alarms)
+    assert {"Errors", "Throttles", "Url5xxCount"} <= {alarm["MetricName"] for alarm in alarms}, "the webhook's"
+    dead_letters = {url.rpartition("/")[2] for name, url in stack.env.items() if name.endswith("DEAD_LETTER_URL")}
+    assert len(dead_letters) == 4 and all(name in json.dumps(widgets) for name in dead_letters)
+
+
 def test_the_environment_is_written_for_a_shell(stack: Stack):
     env = (stack.settings.home / "env").read_text()
     for name in ("AWS_ENDPOINT_URL", "KEYWHEEL_QUEUE_URL", "KEYWHEEL_ROTATE_FUNCTION_ARN", "AZURE_TENANT_ID"):
