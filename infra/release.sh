@@ -25,10 +25,10 @@ export CFLAGS="-ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo -ffile-prefi
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 
-cargo build --quiet --profile lambda --locked "${programs[@]/#/--package=}"
+cargo build --quiet --release --locked "${programs[@]/#/--package=}"
 
 mkdir -p "$to"
 for program in "${programs[@]}"; do
-    install -m 755 "$target/lambda/$program" "$to/"
+    install -m 755 "$target/release/$program" "$to/"
 done
 (cd "$to" && sha256sum -- "${programs[@]}" >SHA256SUMS)

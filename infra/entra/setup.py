@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The one-time Entra set-up: the application Keywheel signs in as. Run it as often as you like.
+"""The one-time Entra set-up: the application Keywheel signs in as.
 
 It makes what is missing and leaves the rest: an application and its service principal, a federated
 credential per role of Keywheel's functions, and Microsoft Graph's permissions with admin consent.
+Run it as often as you like, from the second time on with --client-id: an application is never found by
+its name, which anybody may register.
 It prints one JSON line: {"application", "client_id", "service_principal", "tenant", "changed"}.
 
 Signed in as: `az login`, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET.
@@ -21,6 +23,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -115,12 +118,24 @@ def quoted(value: str) -> str:
     return urllib.parse.quote("'" + value.replace("'", "''") + "'")
 
 
-def ensure_application(graph: Graph, name: str, role_ids: list[str]) -> dict:
-    def find() -> dict | None:
-        found = graph.list(f"applications?$filter=displayName%20eq%20{quoted(name)}")
-        if len(found) > 1:
-            sys.exit(f"{len(found)} applications are called {name}: rename the others")
-        return found[0] if found else None
+def named_application(graph: Graph, client_id: str) -> dict:
+    """The application that the administrator names. One made a moment ago may be unknown to other replicas."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := graph.list(f"applications?$filter=appId%20eq%20{quoted(client_id)}")):
+        if time.monotonic() > deadline:
+            sys.exit(f"this tenant has no application with the client id {client_id}: "
+                     "give --client-id what the first run printed, or leave it out to make an application")
+        time.sleep(2)
+    return found[0]
+
+
+def new_application(graph: Graph, name: str, role_ids: list[str]) -> dict:
+    """Never one that is there: whoever registered it holds its keys, and would be given Keywheel's permissions."""
+    def find() -> None:
+        if found := graph.list(f"applications?$filter=displayName%20eq%20{quoted(name)}"):
+            sys.exit(f"there is an application called {name} already, with the client id "
+                     f"{', '.join(one['appId'] for one in found)}. Names are not unique, and anybody may register one: "
+                     "say which application is Keywheel's with --client-id, or choose another --name")
 
     roles = [{"id": role_id, "type": "Role"} for role_id in role_ids]
     access = [{"resourceAppId": GRAPH_APP_ID, "resourceAccess": roles}]
@@ -183,7 +198,9 @@ def token(authority: str, resource: str, tls: ssl.SSLContext) -> str:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", default="Keywheel", help="the application's display name")
+    parser.add_argument("--client-id", type=uuid.UUID,
+                        help="of Keywheel's application, as the first run printed it; without it, one is made")
+    parser.add_argument("--name", default="Keywheel", help="the display name of an application that is made")
     parser.add_argument("--cloud", choices=CLOUDS, default=os.environ.get("KEYWHEEL_CLOUD", "public"))
     parser.add_argument("--permission", choices=PERMISSIONS, default=PERMISSIONS[0],
                         help="OwnedBy where Keywheel's application owns what it turns, else All")
@@ -210,7 +227,10 @@ def main() -> None:
         sys.exit("this tenant has no service principal of Microsoft Graph")
     permissions = [chosen.permission, *(READ_AUDIT if chosen.read_audit else ())]
     known = {role["value"]: role["id"] for role in microsoft_graph["appRoles"]}
-    application = ensure_application(graph, chosen.name, [known[name] for name in permissions])
+    if chosen.client_id:
+        application = named_application(graph, str(chosen.client_id))
+    else:
+        application = new_application(graph, chosen.name, [known[name] for name in permissions])
     app_id = application["appId"]
     principal = graph.ensure("service principal", lambda: service_principal(graph, app_id),
                              lambda: graph.patiently("POST", "servicePrincipals", {"appId": app_id}))

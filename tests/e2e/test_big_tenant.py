@@ -22,7 +22,7 @@ def world(start: Callable[..., World]) -> World:
 def pages(world: World) -> list[dict]:
     """The pages of the directory that Keywheel asked for."""
     return [call for call in world.stack.admin("GET", "requests") if call["operation"] == "list"
-            and call["caller_app_id"] == world.stack.env["KEYWHEEL_CLIENT_ID"] and "$top=999" in call["path"]]
+            and call["caller_app_id"] == world.stack.env["KEYWHEEL_APPLICATION"] and "$top=999" in call["path"]]
 
 
 def test_a_sweep_pages_through_the_whole_directory(world: World):

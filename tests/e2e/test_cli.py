@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 
@@ -16,11 +17,12 @@ def world(start: Callable[..., World]) -> World:
     return start(Fleet())
 
 
-def keywheel(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """As a person signed in to Entra would run it: here with a client secret instead of ``az login``."""
-    return world.stack.keywheel(*arguments, KEYWHEEL_SIGN_IN="client_secret",
-                                KEYWHEEL_CLIENT_ID=world.stack.env["AZURE_CLIENT_ID"],
-                                KEYWHEEL_CLIENT_SECRET=world.stack.env["AZURE_CLIENT_SECRET"])
+def keywheel(world: World, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """As the README says, with nothing set but by ``. .local/env``."""
+    settings = world.stack.settings
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AZURE_", "KEYWHEEL_"))}
+    command = ["bash", "-c", '. "$0" && exec "$@"', settings.home / "env", settings.bin / "keywheel", *arguments]
+    return subprocess.run(command, env=bare | env, capture_output=True, text=True, timeout=300)
 
 
 def shape(done: subprocess.CompletedProcess[str], code: int = 0) -> dict:
@@ -120,9 +122,7 @@ def test_no_command_ever_prints_a_secret(world: World):
     secrets = [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16]
     commands = (["plan"], ["status"], ["rotate", "expiring", "--timeout", "60s"], ["validate"])
     for arguments in commands:
-        done = world.stack.keywheel(
-            *arguments, KEYWHEEL_SIGN_IN="client_secret", KEYWHEEL_CLIENT_ID=world.stack.env["AZURE_CLIENT_ID"],
-            KEYWHEEL_CLIENT_SECRET=world.stack.env["AZURE_CLIENT_SECRET"], KEYWHEEL_LOG="trace", RUST_LOG="trace")
+        done = keywheel(world, *arguments, KEYWHEEL_LOG="trace", RUST_LOG="trace")
         assert done.returncode == 0, (arguments, done.returncode)
         secrets += [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16]
         assert not any(text in done.stdout + done.stderr for text in secrets), arguments

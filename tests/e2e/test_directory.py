@@ -39,7 +39,7 @@ def test_what_keywheel_did_itself_is_no_foreign_change(world: World):
 
 
 def test_a_person_who_adds_and_removes_a_key_is_told_once(world: World):
-    fresh, graph = world.tenant.credentials["fresh"], world.person(ANN)
+    fresh, graph = world.tenant.credentials["fresh"], world.stack.person(ANN)
     path = f"applications(appId='{fresh.app.app_id}')"
     key = graph("POST", f"{path}/addPassword", {"passwordCredential": {"displayName": "mine"}})["keyId"]
     on_principal = f"servicePrincipals(appId='{fresh.app.app_id}')"
@@ -120,7 +120,7 @@ def test_without_the_permission_the_sweep_goes_on_and_says_so(start: Callable[..
     answer = world.sweep_to_rest()
     assert answer["finished"] and len(answer["queued"]) == 3
     [event] = world.events("keywheel.finding.audit-not-permitted")
-    assert event["subject"] == world.stack.env["KEYWHEEL_CLIENT_ID"]
+    assert event["subject"] == world.stack.env["KEYWHEEL_APPLICATION"]
     assert "--read-audit" in event["data"]["reason"]
     world.advance(hours=75)
     world.sweep_to_rest()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from keywheel_local import ROOT, Settings, Stack
+from keywheel_local.deployment import Failed
 from keywheel_local.process import started_at
 
 RUNTIME = (ROOT / "tests/aws/runtime.py").read_text()
@@ -78,7 +79,7 @@ def _sign_in(stack: Stack, assertion: str) -> dict:
     """The role's token is good at Entra for Keywheel's application."""
     program = """
 import json, os, ssl, sys, time, urllib.error, urllib.parse, urllib.request
-form = {"grant_type": "client_credentials", "client_id": os.environ["KEYWHEEL_CLIENT_ID"],
+form = {"grant_type": "client_credentials", "client_id": os.environ["KEYWHEEL_APPLICATION"],
         "scope": "https://graph.microsoft.com/.default", "client_assertion": sys.stdin.read(),
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
 url = f"{os.environ['AZURE_AUTHORITY_HOST']}/{os.environ['AZURE_TENANT_ID']}/oauth2/v2.0/token"
@@ -115,6 +116,18 @@ def test_a_sweep_that_fails_for_good_is_a_dead_letter(stack: Stack, until):
     assert "told to fail" in letter["Body"]
 
 
+def test_every_alarm_is_on_the_dashboard(stack: Stack):
+    watch = stack.client("cloudwatch")
+    [dashboard] = watch.list_dashboards()["DashboardEntries"]
+    widgets = json.loads(watch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"])["widgets"]
+    [shown] = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
+    alarms = watch.describe_alarms()["MetricAlarms"]
+    assert sorted(shown) == sorted(alarm["AlarmArn"] for alarm in alarms)
+    assert {"Errors", "Throttles", "Url5xxCount"} <= {alarm["MetricName"] for alarm in alarms}, "the webhook's"
+    dead_letters = {url.rpartition("/")[2] for name, url in stack.env.items() if name.endswith("DEAD_LETTER_URL")}
+    assert len(dead_letters) == 4 and all(name in json.dumps(widgets) for name in dead_letters)
+
+
 def test_the_environment_is_written_for_a_shell(stack: Stack):
     env = (stack.settings.home / "env").read_text()
     for name in ("AWS_ENDPOINT_URL", "KEYWHEEL_QUEUE_URL", "KEYWHEEL_ROTATE_FUNCTION_ARN", "AZURE_TENANT_ID"):
@@ -122,9 +135,29 @@ def test_the_environment_is_written_for_a_shell(stack: Stack):
 
 
 def test_the_entra_setup_changes_nothing_the_second_time(stack: Stack):
-    again = stack.entra_setup(stack.env["KEYWHEEL_SWEEP_ROLE_ARN"], stack.env["KEYWHEEL_ROTATE_ROLE_ARN"])
-    assert again["client_id"] == stack.env["KEYWHEEL_CLIENT_ID"]
+    again = stack.entra_setup(stack.env["KEYWHEEL_SWEEP_ROLE_ARN"], stack.env["KEYWHEEL_ROTATE_ROLE_ARN"],
+                              client_id=stack.env["KEYWHEEL_APPLICATION"])
+    assert again["client_id"] == stack.env["KEYWHEEL_APPLICATION"]
     assert again["changed"] == []
+
+
+def test_the_entra_setup_adopts_no_application_for_its_name(stack: Stack):
+    """Anybody may register the name: only a client id says which application is to have Keywheel's permissions."""
+    stack.person("mallory@contoso.onmicrosoft.com")("POST", "applications", {"displayName": "Somebody's"})
+    before = stack.admin("GET", "state")
+    registered = {one["display_name"]: one["app_id"] for one in before["applications"]}
+    for name in ("Keywheel", "Somebody's"):
+        with pytest.raises(Failed) as refused:
+            stack.entra_setup(name=name)
+        assert registered[name] in str(refused.value) and "--client-id" in str(refused.value)
+    after = stack.admin("GET", "state")
+    assert (after["applications"], after["service_principals"]) == (
+        before["applications"], before["service_principals"]), "nothing was made, nothing was consented to"
+
+    adopted = stack.entra_setup(client_id=registered["Somebody's"])
+    assert adopted["client_id"] == registered["Somebody's"]
+    assert "service principal" in adopted["changed"]
+    assert f"permission {stack.settings.permission}" in adopted["changed"]
 
 
 def test_down_collects_what_a_crashed_aws_left(stack: Stack, tmp_path: Path):

@@ -11,7 +11,7 @@ Exit codes:
   1    an error, or an invalid manifest
   2    a wrong command line; with `plan --detailed-exitcode`: something is due
   3    `rotate`: not current within --timeout; the rotation goes on
-  4    `rotate`, `status`, `audit`: refused or failed, such as an unknown credential
+  4    `rotate`, `status`, `audit`: refused, such as an unknown credential; `rotate`: failed for good
   5    `audit verify`: a chain is not whole
   130  interrupted; what was queued goes on
 
@@ -21,6 +21,11 @@ Environment:
   KEYWHEEL_AUDIT_BUCKET, KEYWHEEL_AUDIT_HEAD_BUCKET
                       the audit trail's buckets, for `audit`
   KEYWHEEL_SIGN_IN    azure_cli (default), client_secret, managed_identity, federated
+  KEYWHEEL_CLIENT_ID, else AZURE_CLIENT_ID
+                      the client id to sign in as, but with azure_cli
+  KEYWHEEL_SIGN_IN_SECRET, else AZURE_CLIENT_SECRET
+                      with client_secret: the name of the secret in Secrets Manager, or its text
+  KEYWHEEL_CLOUD      public (default), usgovernment, china
   KEYWHEEL_LOG        warn (default), info, debug: Keywheel's own log, on standard error
   NO_COLOR            no colours; there are none without a terminal either
 AWS's own variables (AWS_PROFILE, AWS_REGION, …) hold as everywhere.
@@ -33,7 +38,7 @@ Examples:
 
 /// Keeps Microsoft Entra client secrets fresh: what is due, rotate now, how things stand.
 ///
-/// No command ever reads or prints a secret's value.
+/// No command ever prints a secret's value, or reads one but that of `KEYWHEEL_SIGN_IN_SECRET`.
 #[derive(Debug, Parser)]
 #[command(name = "keywheel", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub(crate) struct Cli {

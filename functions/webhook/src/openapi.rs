@@ -119,7 +119,7 @@ mod tests {
                 "title": "Keywheel: rotate now",
                 "version": env!("CARGO_PKG_VERSION"),
                 "summary": "Rotations of Microsoft Entra client secrets, by request.",
-                "description": "Every request is signed; nothing is read before that is verified. `POST /rotate` and `GET /rotations/…` follow Standard Webhooks (standardwebhooks.com): where there is no body, the path stands in for the content, without any percent-encoding. The keys are in the secret that the template's parameter `WebhookSecret` names; who may rotate what is in the manifest (`allow`, `approval`).",
+                "description": "Every request but `GET /openapi.json` is signed; nothing is read before that is verified. `POST /rotate` and `GET /rotations/…` follow Standard Webhooks (standardwebhooks.com): where there is no body, the path stands in for the content, without any percent-encoding. The keys are in the secret that the template's parameter `WebhookSecret` names; who may rotate what is in the manifest (`allow`, `approval`).",
                 "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
             "servers": [{ "url": "/" }],

@@ -34,8 +34,9 @@ def main() -> None:
         sys.exit(str(problem))
     home = stack.settings.home
     print(f"Keywheel is up: AWS at {stack.env['AWS_ENDPOINT_URL']}, Entra at {stack.env['AZURE_AUTHORITY_HOST']}.\n"
-          f"  . {home}/env          its environment, for aws, keywheel and you\n"
-          f"  make down             ends it")
+          f"  . {home}/env   its environment, for aws, keywheel and you; then, for example:\n"
+          f"  {stack.settings.bin / 'keywheel'} plan\n"
+          f"  make down   ends it")
 
 
 if __name__ == "__main__":

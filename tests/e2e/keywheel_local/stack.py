@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,8 @@ class Stack:
             "KEYWHEEL_ARM_ENDPOINT": azure["arm"], "KEYWHEEL_CA_FILE": azure["ca"], "KEYWHEEL_ADMIN": azure["admin"],
             "AZURE_TENANT_ID": azure["tenant"], "AZURE_CLIENT_ID": azure["client_id"],
             "AZURE_CLIENT_SECRET": azure["client_secret"],
+            # On a terminal `keywheel` signs in as the tenant's first principal, not as the functions' application.
+            "KEYWHEEL_SIGN_IN": "client_secret", "KEYWHEEL_CLIENT_ID": azure["client_id"],
         }
 
     # ---- the deployment ----------------------------------------------------------------------------------------------
@@ -126,9 +129,9 @@ class Stack:
         # MiniStack serves function URLs below its own address.
         url_id = outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
         self.env["KEYWHEEL_WEBHOOK_URL"] = f"{self.env['AWS_ENDPOINT_URL']}/_aws/lambda-url/{url_id}"
-        self.env["KEYWHEEL_CLIENT_ID"] = made["client_id"]
+        self.env["KEYWHEEL_APPLICATION"] = made["client_id"]
         self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
-        self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"])
+        self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"], client_id=made["client_id"])
         self.client("secretsmanager").create_secret(Name=NOTIFY_SECRET, SecretString="{}")
         self.env["KEYWHEEL_NOTIFY_SECRET"] = NOTIFY_SECRET
         self.put_manifest(settings.manifest or f"tenant: {azure['tenant']}\ncredentials: {{}}\n")
@@ -156,11 +159,13 @@ class Stack:
         except manager.exceptions.ResourceNotFoundException:
             manager.create_secret(Name=WEBHOOK_SECRET, SecretString=json.dumps(keys))
 
-    def entra_setup(self, *subjects: str) -> dict:
-        """infra/entra/setup.py, as an administrator would run it."""
+    def entra_setup(self, *subjects: str, client_id: str | None = None, name: str | None = None) -> dict:
+        """infra/entra/setup.py, as an administrator would run it: with a client id from the second time on."""
         command = [sys.executable, ROOT / "infra/entra/setup.py", "--permission", self.settings.permission]
         if self.settings.read_audit:
             command.append("--read-audit")
+        for option, value in (("--client-id", client_id), ("--name", name)):
+            command += [option, value] if value else []
         if subjects:
             command += ["--issuer", self.aws_ready["oidc_issuer"]]
         for subject in subjects:
@@ -200,6 +205,20 @@ class Stack:
     def admin(self, method: str, path: str, data: object = None) -> Any:
         """The Azure emulator's own paths."""
         return self._http(method, f"{self.env['KEYWHEEL_ADMIN']}/{path}", data)
+
+    def person(self, principal_name: str) -> Callable[[str, str, object], dict]:
+        """Somebody who does something to Graph by hand: call it with method, path and body."""
+        token = self.admin("POST", "people", {"user_principal_name": principal_name})["access_token"]
+
+        def graph(method: str, path: str, body: object = None) -> dict:
+            request = urllib.request.Request(
+                f"{self.env['KEYWHEEL_GRAPH_ENDPOINT']}/v1.0/{path}",
+                None if body is None else json.dumps(body).encode(), method=method,
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
+                return json.loads(answer.read() or b"{}")
+
+        return graph
 
     @functools.cached_property
     def tls(self) -> ssl.SSLContext:

@@ -191,20 +191,6 @@ class World:
         found = [json.loads(entry["Detail"]) for entry in sent if entry["DetailType"].startswith(kind)]
         return list({event.get("id", index): event for index, event in enumerate(found)}.values())
 
-    def person(self, principal_name: str) -> Callable[[str, str, object], dict]:
-        """Somebody who does something to Graph by hand: call it with method, path and body."""
-        token = self.stack.admin("POST", "people", {"user_principal_name": principal_name})["access_token"]
-
-        def graph(method: str, path: str, body: object = None) -> dict:
-            request = urllib.request.Request(
-                f"{self.stack.env['KEYWHEEL_GRAPH_ENDPOINT']}/v1.0/{path}",
-                None if body is None else json.dumps(body).encode(), method=method,
-                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=30, context=self.stack.tls) as answer:
-                return json.loads(answer.read() or b"{}")
-
-        return graph
-
     def findings(self) -> dict[str, set[str]]:
         """The names of the findings, by credential or application."""
         found: dict[str, set[str]] = {}

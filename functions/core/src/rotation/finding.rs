@@ -152,7 +152,7 @@ impl Finding {
                 )
             }
             Self::AuditNotPermitted => "changes that others make to the keys of managed applications go unseen; \
-                 grant Keywheel AuditLog.Read.All and Directory.Read.All (infra/entra/setup.py --read-audit), \
+                 grant Keywheel AuditLog.Read.All and Directory.Read.All (infra/entra/setup.py --client-id … --read-audit), \
                  or deploy with WatchDirectoryAudits=false"
                 .into(),
             Self::AuditUnread(since) => format!(
