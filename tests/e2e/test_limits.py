@@ -86,7 +86,7 @@ def test_a_shorter_life_is_taken_where_the_manifest_accepts_it(world: World, onl
 def test_a_tenant_that_forbids_new_passwords(world: World, only: Callable, entra: Callable):
     entra(forbid_passwords=True)
     only("forbidden")
-    check_untouched(world, "forbidden", "addPassword", "(")
+    check_untouched(world, "forbidden", "forbids client secrets", "exempt it")
 
 
 def test_a_value_too_large_mints_nothing(world: World, only: Callable):

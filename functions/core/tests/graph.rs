@@ -37,6 +37,18 @@ async fn what_is_not_there_is_told_apart() {
     assert_eq!((error.kind(), error.status()), (&Kind::NotFound, Some(404)));
 }
 
+/// The credential would hand out the refused token until it ends by its own clock.
+#[tokio::test]
+async fn a_token_that_graph_refuses_is_remembered_as_refused() {
+    let world = world().await;
+    let read = async || world.graph.principal(AppId(APP), KeyOn::Application, &options()).await;
+    assert!(read().await.is_ok() && !world.graph.token_refused());
+    world.emulator.advance(2 * 60 * 60);
+    let error = read().await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::SignIn(_)), "{error}");
+    assert!(world.graph.token_refused(), "whoever made this client makes another");
+}
+
 #[tokio::test]
 async fn the_callers_id_goes_with_the_request() {
     let world = world().await;

@@ -60,6 +60,7 @@ async fn a_secret_is_described_in_each_of_its_states() {
         Some("a") => described(),
         Some("going") => ok(&json!({ "Name": "going", "DeletedDate": 1_700_000_000 })),
         Some("locked") => refusal("AccessDeniedException"),
+        Some("disabled key") => refusal("DecryptionFailure"),
         _ => refusal("ResourceNotFoundException"),
     })
     .await;
@@ -74,7 +75,11 @@ async fn a_secret_is_described_in_each_of_its_states() {
     assert_eq!(state("none").await, SecretState::Missing);
     let error = secrets.describe("locked").await.unwrap_err();
     assert_eq!((error.kind, error.retry()), (Kind::AccessDenied, Retry::Never));
+    assert!(error.to_string().contains("SecretPrefix"), "{error}");
     assert_eq!(error.failure.unwrap().request_id.as_deref(), Some("stub-request"));
+    let error = secrets.describe("disabled key").await.unwrap_err();
+    assert_eq!((error.kind, error.retry()), (Kind::Encryption, Retry::Never));
+    assert!(error.to_string().contains("KmsKeyArn"), "{error}");
 }
 
 #[tokio::test]

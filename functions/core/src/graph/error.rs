@@ -25,6 +25,8 @@ pub enum Kind {
     SizeExceeded,
     /// 400 `CredentialInvalidLifetimeAsPerAppPolicy`: the tenant's policy wants shorter lives.
     LifetimeExceedsPolicy,
+    /// 400 `CredentialTypeNotAllowedAsPerAppPolicy`: the tenant's policy forbids client secrets here.
+    PasswordsForbidden,
     /// 429: nothing was done.
     Throttled,
     /// 409, or 400 with "concurrent requests": nothing was done.
@@ -67,6 +69,9 @@ impl Failure {
             Kind::SizeExceeded => "the object holds too many keys; remove some, or name them under `retire_keys`".to_owned(),
             Kind::LifetimeExceedsPolicy => {
                 "the tenant's policy allows no key of that lifetime; shorten `lifetime`, or allow less with `shortest_lifetime`".to_owned()
+            }
+            Kind::PasswordsForbidden => {
+                "the tenant's policy forbids client secrets on this application; exempt it (its appManagementPolicies), or take the credential out of the manifest".to_owned()
             }
             Kind::Throttled => "throttled".to_owned(),
             Kind::Conflict => "another change is under way".to_owned(),
@@ -237,6 +242,7 @@ fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
         409 => Kind::Conflict,
         400 if concurrent => Kind::Conflict,
         400 if code == "CredentialInvalidLifetimeAsPerAppPolicy" => Kind::LifetimeExceedsPolicy,
+        400 if code == "CredentialTypeNotAllowedAsPerAppPolicy" => Kind::PasswordsForbidden,
         401 => Kind::SignIn("Graph does not take the token".to_owned()),
         403 if code == "Directory_ResourceSizeExceeded" => Kind::SizeExceeded,
         403 => Kind::Forbidden { grant: operation.permission },
@@ -298,6 +304,7 @@ mod tests {
             (409, "Directory_ConcurrencyViolation", Kind::Conflict, Retry::Soon),
             (400, "Directory_ConcurrencyViolation", Kind::Conflict, Retry::Soon),
             (403, "Directory_ResourceSizeExceeded", Kind::SizeExceeded, Retry::Never),
+            (400, "CredentialTypeNotAllowedAsPerAppPolicy", Kind::PasswordsForbidden, Retry::Never),
             (400, lifetime, Kind::LifetimeExceedsPolicy, Retry::Never),
             (400, "Request_BadRequest", Kind::Refused, Retry::Never),
             (500, "InternalServerError", Kind::AnswerLost, Retry::Soon),

@@ -91,6 +91,13 @@ impl SecretsError {
 
 fn words(failure: Option<&AwsFailure>, kind: Kind) -> String {
     match (failure, kind) {
+        (Some(failure), Kind::Encryption) => format!(
+            "{failure}; the KMS key cannot be used: enable it, and let Keywheel's roles use it (the parameter KmsKeyArn, and \
+             the key's own policy)"
+        ),
+        (Some(failure), Kind::AccessDenied) => format!(
+            "{failure}; the role may touch only secrets below the parameter SecretPrefix, and only a KMS key that KmsKeyArn names"
+        ),
         (Some(failure), _) => failure.to_string(),
         (None, Kind::Binary) => "the value is not a text".to_owned(),
         (None, Kind::TooLarge) => "the value exceeds 65,536 bytes".to_owned(),
