@@ -26,7 +26,7 @@ use crate::metrics::{Document, Metrics};
 use crate::queue::{Job, Queue};
 use crate::rotation::finding::inspect;
 use crate::rotation::plan::{self, Plan, Trigger};
-use crate::rotation::{Principal, Scope, SecretState, SecretView};
+use crate::rotation::{Principal, Scope, SecretState};
 
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
@@ -72,7 +72,7 @@ pub struct Report {
 }
 
 /// What one credential's plan rests on.
-type Secrets = HashMap<String, SecretView>;
+type Secrets = HashMap<String, SecretState>;
 
 impl Engine {
     /// Sweeps from the cursor until all is seen or the deadline is near.
@@ -158,7 +158,13 @@ impl Engine {
         let mut next: Option<String> = None;
         loop {
             let page = self.secrets.list(&prefixes, next.as_deref()).await?;
-            secrets.extend(page.items.into_iter().map(|listed| (listed.name, listed.view)));
+            for listed in page.items {
+                let deleted = listed.state == SecretState::ScheduledForDeletion;
+                // The listing lags: one of the same name may have been made since.
+                if !(deleted && secrets.contains_key(&listed.name)) {
+                    secrets.insert(listed.name, listed.state);
+                }
+            }
             next = page.next;
             if next.is_none() {
                 return Ok(secrets);
@@ -253,10 +259,8 @@ impl Engine {
         secrets: &Secrets,
         report: &mut Report,
     ) {
-        let secret = match secrets.get(credential.secret.as_str()) {
-            Some(view) => SecretState::Present(view.clone()),
-            None => SecretState::Missing,
-        };
+        let secret = secrets.get(credential.secret.as_str()).cloned();
+        let secret = secret.unwrap_or(SecretState::Missing);
         let principal = holder.map(|object| Principal {
             object_id: object.id,
             has_service_principal,
