@@ -72,6 +72,23 @@ def test_a_list_gives_100_a_page_with_labels_and_never_a_value(sm, name):
     assert [*pages[1]["SecretList"][0]["SecretVersionsToStages"].values()] == [["AWSCURRENT"]]
 
 
+def test_a_list_leaves_out_what_is_marked_for_deletion_unless_asked(sm, name):
+    sm.create_secret(Name=f"{name}/stays", SecretString="a")
+    sm.create_secret(Name=f"{name}/goes", SecretString="a")
+    sm.delete_secret(SecretId=f"{name}/goes", RecoveryWindowInDays=7)
+
+    def listed(**more) -> dict[str, bool]:
+        answer = sm.list_secrets(Filters=[{"Key": "name", "Values": [name]}], **more)
+        return {one["Name"].removeprefix(f"{name}/"): "DeletedDate" in one for one in answer["SecretList"]}
+
+    assert listed() == {"stays": False}
+    assert listed(IncludePlannedDeletion=True) == {"stays": False, "goes": True}
+    sm.delete_secret(SecretId=f"{name}/stays", ForceDeleteWithoutRecovery=True)
+    assert listed(IncludePlannedDeletion=True) == {"goes": True}
+    sm.restore_secret(SecretId=f"{name}/goes")
+    assert listed() == {"goes": False}
+
+
 def test_a_list_can_lag_while_describe_does_not(aws, sm, name):
     version = sm.create_secret(Name=name, SecretString="a")["VersionId"]
     aws.local("POST", "secrets/freeze-list")

@@ -82,6 +82,11 @@ const MISTAKES: &[Mistake] = &[
         scenarios: "two_credentials",
     },
     Mistake {
+        name: "retire another credential's key by name",
+        patches: &[("retire.rs", "if self.terms.is_anothers(key) {", "if false {")],
+        scenarios: "refusals",
+    },
+    Mistake {
         name: "take Taken for Stored",
         patches: &[(
             "rotate/mod.rs",

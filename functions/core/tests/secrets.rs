@@ -143,11 +143,14 @@ async fn a_refused_move_is_looked_into() {
 
 #[tokio::test]
 async fn secrets_are_made_once_and_listed_by_the_page() {
-    let (_stub, secrets) = secrets(|request| match request.operation.as_str() {
+    let (stub, secrets) = secrets(|request| match request.operation.as_str() {
         "CreateSecret" if request.json()["Name"] == "new" => ok(&json!({ "ARN": "arn:new" })),
         "CreateSecret" => refusal("ResourceExistsException"),
         _ => ok(&json!({
-            "SecretList": [{ "Name": "p/a", "ARN": "arn:a", "SecretVersionsToStages": { V1: ["AWSCURRENT"] } }],
+            "SecretList": [
+                { "Name": "p/a", "ARN": "arn:a", "SecretVersionsToStages": { V1: ["AWSCURRENT"] } },
+                { "Name": "p/b", "ARN": "arn:b", "DeletedDate": 1_700_000_000 },
+            ],
             "NextToken": "more",
         })),
     })
@@ -156,8 +159,12 @@ async fn secrets_are_made_once_and_listed_by_the_page() {
     assert_eq!(secrets.create_empty("new", &new).await.unwrap().arn.as_deref(), Some("arn:new"));
     assert!(secrets.create_empty("old", &new).await.unwrap().existed);
     let page = secrets.list(&["p/".to_owned()], None).await.unwrap();
-    assert_eq!((page.items.len(), page.next.as_deref()), (1, Some("more")));
-    assert_eq!(page.items[0].view.current(), Some(&VersionId(V1.to_owned())));
+    assert_eq!((page.items.len(), page.next.as_deref()), (2, Some("more")));
+    let SecretState::Present(view) = &page.items[0].state else { panic!("{:?}", page.items[0]) };
+    assert_eq!(view.current(), Some(&VersionId(V1.to_owned())));
+    assert_eq!(page.items[1].state, SecretState::ScheduledForDeletion);
+    let asked = stub.requests.lock().unwrap().last().unwrap().json();
+    assert_eq!(asked["IncludePlannedDeletion"], true, "they are not listed unasked");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::graph::{self, Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, VersionId};
-use crate::manifest::{self, CloudFacts, Credential, ValueFacts};
+use crate::manifest::{self, CloudFacts, Credential, SECRET_TEXT, ValueFacts};
 use crate::rotation::finding::Finding;
 use crate::rotation::names::display_name;
 use crate::rotation::{Call, Event, Label, LastUses, Next, Principal, Reply, Terms, Try};
@@ -29,8 +29,6 @@ const RESERVE: Duration = Duration::from_secs(15);
 const SIGN_IN_RETRIES: u32 = 5;
 /// How often the removal of a key is tried again where Graph did not take it, or did not say.
 const REMOVALS: u32 = 4;
-/// Graph's `secretText` has 16 to 64 characters.
-const LONGEST_SECRET: usize = 64;
 
 /// A key's secret, and what is published beside it.
 struct Held {
@@ -186,7 +184,8 @@ impl<'a> Hands<'a> {
             return Ok(Reply::NoValue);
         };
         if let Some(key) = key {
-            let text = match self.credential.format.client_secret(&value) {
+            let facts = self.facts(key, self.engine.graph.now());
+            let text = match self.credential.format.read_back(&value, &facts, &self.cloud()) {
                 Ok(text) => text,
                 Err(unreadable) => {
                     warn!(credential = %self.credential.name, %version, %unreadable);
@@ -214,7 +213,7 @@ impl<'a> Hands<'a> {
 
     /// Renders a value before there is a key: one that cannot be stored must not be minted for.
     fn rehearse(&self) -> Result<(), EngineError> {
-        let longest = SecretText::new("x".repeat(LONGEST_SECRET));
+        let longest = SecretText::new("x".repeat(*SECRET_TEXT.end()));
         self.render(KeyId(Uuid::nil()), self.engine.graph.now(), &longest).map(drop)
     }
 
@@ -248,16 +247,23 @@ impl<'a> Hands<'a> {
         expires_on: DateTime<Utc>,
         text: &SecretText,
     ) -> Result<SecretText, EngineError> {
-        let facts = ValueFacts {
+        let facts = self.facts(key, expires_on);
+        let value = self.credential.format.render(&facts, &self.cloud(), text);
+        value.map_err(|source| self.format_error(source))
+    }
+
+    fn facts(&self, key_id: KeyId, expires_on: DateTime<Utc>) -> ValueFacts {
+        ValueFacts {
             tenant: self.engine.manifest.tenant(),
             application: self.credential.application,
             subscription: self.credential.subscription,
-            key_id: key,
+            key_id,
             expires_on,
-        };
-        let value =
-            self.credential.format.render(&facts, &CloudFacts::from(self.engine.cloud), text);
-        value.map_err(|source| self.format_error(source))
+        }
+    }
+
+    fn cloud(&self) -> CloudFacts {
+        CloudFacts::from(self.engine.cloud)
     }
 
     async fn remove_password(&mut self, key: KeyId) -> Result<Reply, EngineError> {

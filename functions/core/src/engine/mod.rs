@@ -7,6 +7,7 @@ pub mod look;
 pub mod native;
 pub mod sweep;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -90,8 +91,13 @@ impl Clients {
         self.caller.as_deref()
     }
 
+    fn scope(&self, credential: &Credential) -> Scope {
+        Scope::of(&self.account, &self.region, credential.secret.as_str())
+    }
+
     async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
         let manifest = self.source.load(&self.aws).await?;
+        let scopes = manifest.credentials().map(|credential| self.scope(credential)).collect();
         let (identity, graph) = self.sign_in(manifest.tenant()).await?;
         Ok(Engine {
             graph,
@@ -103,6 +109,7 @@ impl Clients {
             account: self.account.clone(),
             region: self.region.clone(),
             manifest: Arc::new(manifest),
+            scopes: Arc::new(scopes),
             marks: match http::env("KEYWHEEL_MARKS") {
                 Some(place) => Some(Marks::new(&self.aws, &place)?),
                 None => None,
@@ -162,6 +169,8 @@ async fn account(aws: &SdkConfig) -> Result<(String, Option<String>), EngineErro
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) manifest: Arc<Manifest>,
+    /// Those of the credentials that it lists.
+    scopes: Arc<BTreeSet<Scope>>,
     graph: Graph,
     secrets: Secrets,
     bus: Bus,
@@ -193,6 +202,7 @@ impl Engine {
             scope: Scope::of(&self.account, &self.region, credential.secret.as_str()),
             policy: credential.policy.clone(),
             signed_in_as,
+            listed: Arc::clone(&self.scopes),
         }
     }
 }

@@ -9,6 +9,7 @@ mod template;
 mod text;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -22,6 +23,8 @@ pub use template::{Template, TemplateError};
 
 /// The most that Secrets Manager stores in one version.
 pub const MAX_VALUE_BYTES: usize = 65_536;
+/// How many characters Graph's `secretText` has.
+pub const SECRET_TEXT: RangeInclusive<usize> = 16..=64;
 
 /// The shape of a secret's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,7 +211,30 @@ impl Format {
         Ok(value.into_secret())
     }
 
-    /// The client secret in a stored value of this format.
+    /// The client secret in a value, if it is the value that these facts make of it. Any other was written for a
+    /// manifest that has changed since: for another format, another subscription, another application.
+    ///
+    /// When the key expires is not compared: only the try that minted it knew.
+    pub fn read_back(
+        &self,
+        value: &SecretText,
+        facts: &ValueFacts,
+        cloud: &CloudFacts,
+    ) -> Result<SecretText, FormatError> {
+        let mismatch = |why| Err(FormatError::Mismatch { format: self.name(), why });
+        let secret = self.client_secret(value)?;
+        // Nothing but its own shape tells where a bare text ends: any other format's value would do.
+        if matches!(self, Self::Raw | Self::Template(_)) && !is_secret_text(secret.expose()) {
+            return mismatch("what stands in the client secret's place is none");
+        }
+        let again = self.render(facts, cloud, &secret)?;
+        if !same_but_for_time(again.expose(), value.expose(), &facts.expiry()) {
+            return mismatch("it is not what the manifest asks for now");
+        }
+        Ok(secret)
+    }
+
+    /// The client secret in a value of this format, or in one much like it that people made.
     pub fn client_secret(&self, value: &SecretText) -> Result<SecretText, FormatError> {
         let value = value.expose();
         let found = match self {
@@ -236,6 +262,28 @@ impl Format {
         }
         Ok(())
     }
+}
+
+/// Whether a text can be one that Graph made. Today's have forty characters, of letters, digits and `~._-`;
+/// what is held against a text here is only what other formats write around it.
+fn is_secret_text(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '`' | '{' | '}');
+    SECRET_TEXT.contains(&text.len()) && text.chars().all(fits)
+}
+
+/// Whether two texts are the same, but for the time of day that stands where `time` does in the first.
+fn same_but_for_time(written: &str, found: &str, time: &str) -> bool {
+    let mut rest = Some(found);
+    for (index, piece) in written.split(time).enumerate() {
+        if index > 0 {
+            let split = rest.and_then(|rest| rest.split_at_checked(time.len()));
+            rest = split
+                .filter(|(other, _)| DateTime::parse_from_rfc3339(other).is_ok())
+                .map(|(_, after)| after);
+        }
+        rest = rest.and_then(|rest| rest.strip_prefix(piece));
+    }
+    rest == Some("")
 }
 
 impl fmt::Display for Format {

@@ -14,6 +14,8 @@ pub enum Finding {
     Stopped(Stop),
     /// A key on a managed application that Keywheel did not mint.
     ForeignKey(KeyId),
+    /// A key that a credential names for removal, and that another one of the manifest minted.
+    NamedKeyOfAnother(KeyId),
     /// A key without an end.
     EndlessKey(KeyId),
     /// A key whose life is longer than the policy allows.
@@ -65,6 +67,7 @@ impl Finding {
         match self {
             Self::Stopped(stop) => stop.name(),
             Self::ForeignKey(_) => "foreign-key",
+            Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.name(),
             Self::EndlessKey(_) => "endless-key",
             Self::LifetimeOverPolicy(_) => "lifetime-over-policy",
             Self::ExpiringKey(..) => "expiring-key",
@@ -91,6 +94,7 @@ impl Finding {
             | Self::AuditUnread(_) => None,
             Self::ForeignChange(change) => Some(change.key),
             Self::ForeignKey(key)
+            | Self::NamedKeyOfAnother(key)
             | Self::EndlessKey(key)
             | Self::LifetimeOverPolicy(key)
             | Self::ExpiringKey(key, _)
@@ -112,6 +116,7 @@ impl Finding {
                 "a key that Keywheel did not mint; name it under `retire_keys` to have it removed"
                     .into()
             }
+            Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.explanation().to_owned(),
             Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
             Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
             Self::ExpiringKey(_, at) => {

@@ -29,6 +29,9 @@ pub mod stop;
 mod tail;
 pub mod watch;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 pub use calls::{Call, Event, Next, Reply, SignIn, Try};
@@ -93,9 +96,17 @@ pub struct Terms {
     pub policy: Policy,
     /// Keywheel's own identity, where it is known.
     pub signed_in_as: Option<SignedInAs>,
+    /// The scopes of all credentials that the manifest lists, this one among them.
+    pub listed: Arc<BTreeSet<Scope>>,
 }
 
 impl Terms {
+    /// Whether a key was minted for another credential of the manifest: what that one publishes, or has published,
+    /// is not for this one to remove.
+    pub fn is_anothers(&self, key: &Key) -> bool {
+        self.listed.iter().any(|other| *other != self.scope && key.minted_by(other).is_some())
+    }
+
     /// Whether a key may be the one that Keywheel itself is signed in with.
     pub fn is_own_key(&self, key: KeyId) -> bool {
         self.signed_in_as.is_some_and(|own| own.protects(self.application, key))

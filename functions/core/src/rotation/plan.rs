@@ -134,6 +134,7 @@ pub fn plan(
         SecretState::Present(view) => {
             let mut plan = plan_rotation(terms, trigger, view, principal, now);
             plan.work.extend(plan_removals(terms, view, principal, &plan.work, now));
+            plan.findings.extend(named_of_another(terms, principal));
             plan
         }
     }
@@ -292,10 +293,17 @@ fn plan_removals(
         }
         let over = since.map(|at| ripe(at + terms.policy.overlap + CLOCK_SLACK, &terms.policy));
         let over = over.is_some_and(|due| now >= due);
-        (over && terms.policy.retire_keys.contains(&key.key_id))
+        (over && terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key))
             .then_some(Work::Retire(Target { version: None, key: key.key_id }))
     });
     past.chain(loose).collect()
+}
+
+/// Whoever named such a key mistook it for nobody's.
+fn named_of_another(terms: &Terms, principal: &Principal) -> Vec<Finding> {
+    let named = |key: &&Key| terms.policy.retire_keys.contains(&key.key_id);
+    let named = principal.keys.iter().filter(named).filter(|key| terms.is_anothers(key));
+    named.map(|key| Finding::NamedKeyOfAnother(key.key_id)).collect()
 }
 
 fn retire_due(

@@ -205,6 +205,9 @@ impl Retire {
                 None => State::LookForIntent,
             };
         };
+        if self.terms.is_anothers(key) {
+            return Self::stop(Stop::KeyOfAnother);
+        }
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
             Some(version) => {

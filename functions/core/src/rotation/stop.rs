@@ -50,6 +50,8 @@ pub enum Stop {
     OwnKey,
     /// Keywheel did not mint this key, and the manifest does not name it.
     ForeignKey,
+    /// Keywheel minted this key for another credential of the manifest.
+    KeyOfAnother,
 }
 
 impl Stop {
@@ -81,6 +83,7 @@ impl Stop {
             Self::LastKey => "last-key",
             Self::OwnKey => "own-key",
             Self::ForeignKey => "foreign-key",
+            Self::KeyOfAnother => "key-of-another",
         }
     }
 
@@ -140,6 +143,9 @@ impl Stop {
             }
             Self::ForeignKey => {
                 "Keywheel did not mint this key; name its keyId under `retire_keys` to have it removed"
+            }
+            Self::KeyOfAnother => {
+                "`retire_keys` names a key that Keywheel minted for another credential of the manifest, so it is not removed; take it out of `retire_keys`: it goes when its own credential does not need it any more"
             }
         }
     }

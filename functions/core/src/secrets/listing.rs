@@ -2,8 +2,8 @@
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
-use super::{Kind, Secrets, SecretsError, view};
-use crate::rotation::observed::SecretView;
+use super::{Kind, Secrets, SecretsError, state};
+use crate::rotation::observed::SecretState;
 
 /// The most that `ListSecrets` gives at once.
 const PAGE: i32 = 100;
@@ -15,14 +15,14 @@ pub struct Listed {
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// Its versions' labels.
-    pub view: SecretView,
+    /// Its versions' labels, or that it is about to be deleted; never [`SecretState::Missing`].
+    pub state: SecretState,
 }
 
 /// A part of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Its secrets; none that is scheduled for deletion.
+    /// Its secrets, those scheduled for deletion among them.
     pub items: Vec<Listed>,
     /// Where it goes on, if it does. A page may be empty and yet not be the last.
     pub next: Option<String>,
@@ -40,6 +40,8 @@ impl Secrets {
         let request = self
             .client
             .list_secrets()
+            // Else a secret that somebody is about to delete would pass for one that is not there yet.
+            .include_planned_deletion(true)
             .max_results(PAGE)
             .set_filters((!prefixes.is_empty()).then(|| vec![filter]))
             .set_next_token(next.map(str::to_owned));
@@ -47,12 +49,13 @@ impl Secrets {
         let answer = answer
             .map_err(|error| SecretsError::new("ListSecrets", &prefixes.join(", "), &error))?;
         let items = answer.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
-            let view = view(
+            let state = state(
+                entry.deleted_date.is_some(),
                 entry.secret_versions_to_stages,
-                entry.rotation_enabled.unwrap_or_default(),
+                entry.rotation_enabled,
                 entry.created_date,
             );
-            Some(Listed { name: entry.name?, arn: entry.arn?, view })
+            Some(Listed { name: entry.name?, arn: entry.arn?, state })
         });
         // A sweep would read the same page until its time is over.
         if next.is_some() && answer.next_token.as_deref() == next {

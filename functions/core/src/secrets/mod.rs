@@ -95,13 +95,12 @@ impl Secrets {
                 };
             }
         };
-        let state = if answer.deleted_date.is_some() {
-            SecretState::ScheduledForDeletion
-        } else {
-            let rotation_enabled = answer.rotation_enabled.unwrap_or_default();
-            let created = answer.created_date;
-            SecretState::Present(view(answer.version_ids_to_stages, rotation_enabled, created))
-        };
+        let state = state(
+            answer.deleted_date.is_some(),
+            answer.version_ids_to_stages,
+            answer.rotation_enabled,
+            answer.created_date,
+        );
         Ok(Described { arn: answer.arn, state })
     }
 
@@ -221,16 +220,22 @@ impl Secrets {
     }
 }
 
-fn view(
+/// What `DescribeSecret` and `ListSecrets` both tell.
+fn state(
+    deleted: bool,
     versions: Option<HashMap<String, Vec<String>>>,
-    rotation_enabled: bool,
+    rotation_enabled: Option<bool>,
     created: Option<aws_sdk_secretsmanager::primitives::DateTime>,
-) -> SecretView {
+) -> SecretState {
+    if deleted {
+        return SecretState::ScheduledForDeletion;
+    }
     let versions = versions.unwrap_or_default().into_iter();
     let versions = versions.map(|(id, labels)| {
         let labels: BTreeSet<Label> = Label::parse_all(labels.iter().map(String::as_str));
         (VersionId(id), labels)
     });
     let created = created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
-    SecretView { versions: versions.collect(), rotation_enabled, created }
+    let rotation_enabled = rotation_enabled.unwrap_or_default();
+    SecretState::Present(SecretView { versions: versions.collect(), rotation_enabled, created })
 }

@@ -134,6 +134,13 @@ proptest! {
             }
             Err(error) => error_tells_nothing(&error),
         }
+        match in_time(|| format.read_back(&stored, &facts(), &CloudFacts::CHINA)) {
+            Ok(secret) => {
+                let found = format.client_secret(&stored).unwrap();
+                prop_assert_eq!(secret.expose(), found.expose());
+            }
+            Err(error) => error_tells_nothing(&error),
+        }
     }
 
     #[test]

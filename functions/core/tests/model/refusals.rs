@@ -70,6 +70,20 @@ fn the_key_under_current_does_not_go_by_any_name() {
 }
 
 #[test]
+fn a_key_of_another_credential_does_not_go_by_name() {
+    let mut world = World::new(terms(false)).with_current(true).with_other();
+    world.terms.policy.retire_keys.insert(key_id(911));
+    let named = Job::Retire(Target { version: None, key: key_id(911) });
+    refused(&mut world, &named, Stop::KeyOfAnother);
+    let label = Label::Key(key_id(911));
+    world.secret.versions.entry(rotation(5).into()).or_default().value = Some(key_id(911));
+    assert!(world.secret.move_label(&label, Some(&rotation(5).into()), None));
+    let void = Label::Void(world.now - TimeDelta::days(2));
+    assert!(world.secret.move_label(&void, Some(&rotation(5).into()), None));
+    refused(&mut world, &retire(5, key_id(911)), Stop::KeyOfAnother);
+}
+
+#[test]
 fn the_key_that_keywheel_is_signed_in_with_does_not_go() {
     let mut world = turned();
     let own = SignedInAs { app: Some(world.terms.application), key: OwnKey::Known(key_id(901)) };

@@ -2,6 +2,7 @@
 //! promises speak of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
@@ -39,6 +40,7 @@ pub(crate) fn terms(adopt: bool) -> Terms {
             retire_keys: BTreeSet::new(),
         },
         signed_in_as: None,
+        listed: Arc::default(),
     }
 }
 
@@ -158,6 +160,9 @@ impl World {
     pub(crate) fn with_other(mut self) -> Self {
         let mut terms = self.terms.clone();
         terms.scope = Scope::of("000000000000", "eu-central-1", "prod/azure/other");
+        let both = Arc::new([self.terms.scope.clone(), terms.scope.clone()].into());
+        self.terms.listed = Arc::clone(&both);
+        terms.listed = both;
         self.other = Some(Box::new(Side { terms, secret: Secret::default() }));
         self.turn();
         let mut both = self.with_version(rotation(11), key_id(911), true);
@@ -295,6 +300,13 @@ impl World {
             let named = self.terms.policy.retire_keys.contains(&id);
             if key.key.minted_by(&self.terms.scope).is_none() && !named {
                 self.violation.get_or_insert(format!("promise 3: foreign key {id} was removed"));
+            }
+            if self
+                .other
+                .as_ref()
+                .is_some_and(|other| key.key.minted_by(&other.terms.scope).is_some())
+            {
+                self.violation.get_or_insert(format!("promise 3: another's key {id} was removed"));
             }
         }
         self.check();

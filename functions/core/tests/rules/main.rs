@@ -4,6 +4,7 @@
 mod edges;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
@@ -56,6 +57,7 @@ fn terms() -> Terms {
             retire_keys: BTreeSet::new(),
         },
         signed_in_as: None,
+        listed: Arc::default(),
     }
 }
 
@@ -290,6 +292,28 @@ fn a_named_foreign_key_goes_only_after_the_overlap() {
     };
     assert!(work(days(-1)).is_empty(), "the overlap and its slack are not over");
     assert!(matches!(&work(days(-2))[..], [Work::Retire(target)] if target.key == key_id(9)));
+}
+
+#[test]
+fn a_key_of_another_credential_goes_by_no_name() {
+    let other = Scope::of("0", "eu-central-1", "prod/azure/y");
+    let mut terms = terms();
+    terms.policy.retire_keys = [key_id(8), key_id(9)].into();
+    let named = |n, minter: &Scope| Key {
+        display_name: Some(display_name(minter, rotation(n))),
+        ..key(n, None, days(-300), Some(days(60)))
+    };
+    let gone = Scope::of("0", "eu-central-1", "prod/azure/gone");
+    let keys = vec![key(1, Some(1), days(-90), Some(days(90))), named(8, &gone), named(9, &other)];
+    let planned = |terms: &Terms| {
+        let state = SecretState::Present(settled());
+        plan::plan(terms, Trigger::Sweep, &state, Some(&principal(keys.clone())), now())
+    };
+    assert_eq!(planned(&terms).work.len(), 2, "the manifest knows of no other");
+    terms.listed = Arc::new([terms.scope.clone(), other].into());
+    let Plan { work, findings } = planned(&terms);
+    assert!(matches!(&work[..], [Work::Retire(target)] if target.key == key_id(8)), "{work:?}");
+    assert_eq!(findings, [Finding::NamedKeyOfAnother(key_id(9))]);
 }
 
 #[test]

@@ -12,26 +12,28 @@ mod audits;
 mod cursor;
 mod digest;
 mod found;
+mod kept;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::{Engine, EngineError};
 use crate::audit::CloudEvent;
 use crate::graph::{CallOptions, Detail, PageLink};
-use crate::ids::{AppId, CredentialName, KeyId};
+use crate::ids::{AppId, CredentialName};
 use crate::manifest::{Credential, KeyOn, Rule};
 use crate::metrics::{Document, Metrics};
 use crate::queue::{Job, Queue};
-use crate::rotation::finding::inspect;
+use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
-use crate::rotation::{Principal, Scope, SecretState, SecretView};
+use crate::rotation::{Principal, Scope, SecretState};
 
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
 use found::{Object, SWEEP};
 pub use found::{Planned, Seen};
+use kept::{Kept, kept};
 
 /// What a page may need after it is read: it is not begun with less time left.
 const RESERVE: Duration = Duration::from_secs(45);
@@ -39,9 +41,6 @@ const RESERVE: Duration = Duration::from_secs(45);
 const AT_ONCE: usize = 150;
 /// `ListSecrets` filters by at most this many prefixes.
 const MAX_PREFIXES: usize = 10;
-/// What nobody manages is reported this long before it expires, and if it lives longer than this.
-const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
-const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
 
 /// What a sweep is to do with what it finds.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +71,7 @@ pub struct Report {
 }
 
 /// What one credential's plan rests on.
-type Secrets = HashMap<String, SecretView>;
+type Secrets = HashMap<String, SecretState>;
 
 impl Engine {
     /// Sweeps from the cursor until all is seen or the deadline is near.
@@ -158,7 +157,13 @@ impl Engine {
         let mut next: Option<String> = None;
         loop {
             let page = self.secrets.list(&prefixes, next.as_deref()).await?;
-            secrets.extend(page.items.into_iter().map(|listed| (listed.name, listed.view)));
+            for listed in page.items {
+                let deleted = listed.state == SecretState::ScheduledForDeletion;
+                // The listing lags: one of the same name may have been made since.
+                if !(deleted && secrets.contains_key(&listed.name)) {
+                    secrets.insert(listed.name, listed.state);
+                }
+            }
             next = page.next;
             if next.is_none() {
                 return Ok(secrets);
@@ -179,13 +184,15 @@ impl Engine {
             .credentials()
             .filter(|credential| after.is_none_or(|after| credential.name.0.as_str() > after));
         let some: Vec<Credential> = rest.take(AT_ONCE).cloned().collect();
-        let ids: BTreeSet<AppId> = some.iter().map(|credential| credential.application).collect();
-        let ids: Vec<AppId> = ids.into_iter().collect();
+        let on: BTreeSet<AppId> = some.iter().map(|credential| credential.application).collect();
+        let beside = |credential: &&Credential| on.contains(&credential.application);
+        let all: Vec<Credential> = self.manifest.credentials().filter(beside).cloned().collect();
+        let ids: Vec<AppId> = on.into_iter().collect();
         // Their certificates come with the page of all applications: Graph rations those.
         let applications = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
         let applications = by_app_id(applications.into_iter().map(Object::from));
         report.objects += applications.len();
-        self.sweep_credentials(&some, &applications, secrets, report, options).await?;
+        self.sweep_credentials(&some, &all, &applications, secrets, report, options).await?;
         let last = some.last().filter(|_| some.len() == AT_ONCE);
         Ok(Some(match last {
             Some(last) => Cursor::at(Listing::Credentials, Some(last.name.0.clone())),
@@ -193,9 +200,11 @@ impl Engine {
         }))
     }
 
+    /// `all` are the credentials on the same applications, those swept before or after among them.
     async fn sweep_credentials(
         &self,
         credentials: &[Credential],
+        all: &[Credential],
         applications: &HashMap<AppId, Object>,
         secrets: &Secrets,
         report: &mut Report,
@@ -208,7 +217,6 @@ impl Engine {
             self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
         let principals = by_app_id(principals.into_iter().map(Object::from));
         report.objects += principals.len();
-        let scopes = self.scopes(credentials);
         for credential in credentials {
             let id = &credential.application;
             let holder = match credential.key_on {
@@ -217,32 +225,21 @@ impl Engine {
             };
             self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
         }
-        for (objects, on) in
-            [(applications, KeyOn::Application), (&principals, KeyOn::ServicePrincipal)]
+        let swept: BTreeSet<&CredentialName> =
+            credentials.iter().map(|credential| &credential.name).collect();
+        for ((application, on), kept) in kept(all, |credential| self.terms(credential, None).scope)
         {
-            for object in objects.values() {
-                let key = (object.application, on);
-                if let Some((scopes, policy)) = scopes.get(&key) {
-                    let scopes: Vec<&Scope> = scopes.iter().collect();
-                    self.inspect(object, credentials, &scopes, policy.0, policy.1, report);
-                }
+            let objects = match on {
+                KeyOn::Application => applications,
+                KeyOn::ServicePrincipal => &principals,
+            };
+            // One that several credentials share is inspected once: with the first of them.
+            let first = kept.credential.as_ref().is_some_and(|first| swept.contains(first));
+            if let Some(object) = objects.get(&application).filter(|_| first) {
+                self.inspect(object, &kept, report);
             }
         }
         Ok(())
-    }
-
-    /// The scopes of the credentials on each object, and the strictest of their policies.
-    fn scopes(&self, credentials: &[Credential]) -> Scopes {
-        let mut scopes = Scopes::new();
-        for credential in credentials {
-            let terms = self.terms(credential, None);
-            let policy = (terms.policy.rotate_before, terms.policy.lifetime);
-            let entry = scopes.entry((credential.application, credential.key_on));
-            let (known, strictest) = entry.or_insert_with(|| (Vec::new(), policy));
-            known.push(terms.scope);
-            *strictest = (strictest.0.max(policy.0), strictest.1.min(policy.1));
-        }
-        scopes
     }
 
     fn sweep_credential(
@@ -253,10 +250,8 @@ impl Engine {
         secrets: &Secrets,
         report: &mut Report,
     ) {
-        let secret = match secrets.get(credential.secret.as_str()) {
-            Some(view) => SecretState::Present(view.clone()),
-            None => SecretState::Missing,
-        };
+        let secret = secrets.get(credential.secret.as_str()).cloned();
+        let secret = secret.unwrap_or(SecretState::Missing);
         let principal = holder.map(|object| Principal {
             object_id: object.id,
             has_service_principal,
@@ -293,28 +288,28 @@ impl Engine {
         options: &CallOptions,
     ) -> Result<(), EngineError> {
         report.objects += objects.len();
-        let listed: HashMap<AppId, &Credential> = self
-            .manifest
-            .credentials()
-            .map(|credential| (credential.application, credential))
-            .collect();
+        let listed = self.listed();
         let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
         for mut object in objects {
-            let credential = listed.get(&object.application);
-            if credential.is_some() {
+            let listed = listed.get(&object.application);
+            let mut kept = Kept::by_nobody(listed.map(|listed| listed.name.clone()));
+            if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
                 // Its keys were looked at as a credential's.
                 object.keys.clear();
-            } else if let Some(rule) = self.rule_for(&object) {
-                ruled.push(rule.credential_for(object.application));
-                of_rules.insert(object.application, object);
-                continue;
+            } else if let Some(rule) = self.rule_for(&object).filter(|_| listed.is_none()) {
+                let credential = rule.credential_for(object.application);
+                let (name, on) = (credential.name.clone(), credential.key_on);
+                ruled.push(credential);
+                if on == KeyOn::Application {
+                    of_rules.insert(object.application, object);
+                    continue;
+                }
+                kept.credential = Some(name);
             }
-            let credentials = credential.map(|listed| std::slice::from_ref(*listed));
-            let credentials = credentials.unwrap_or_default();
-            self.inspect(&object, credentials, &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report);
+            self.inspect(&object, &kept, report);
         }
         for some in ruled.chunks(AT_ONCE) {
-            self.sweep_credentials(some, &of_rules, secrets, report, options).await?;
+            self.sweep_credentials(some, some, &of_rules, secrets, report, options).await?;
         }
         Ok(())
     }
@@ -326,45 +321,42 @@ impl Engine {
     /// Service principals have passwords and certificates of their own, which no portal page shows.
     fn sweep_service_principals(&self, objects: Vec<Object>, report: &mut Report) {
         report.objects += objects.len();
-        let managed: BTreeSet<AppId> = self
-            .manifest
-            .credentials()
-            .filter(|credential| credential.key_on == KeyOn::ServicePrincipal)
-            .map(|credential| credential.application)
-            .collect();
+        let listed = self.listed();
         for mut object in objects {
-            let by_rule = self.rule_for(&object).is_some_and(|rule| {
-                rule.credential_for(object.application).key_on == KeyOn::ServicePrincipal
-            });
-            if by_rule || managed.contains(&object.application) {
+            let managed = match listed.get(&object.application) {
+                Some(listed) => listed.on.contains(&KeyOn::ServicePrincipal),
+                // Rules are for what is not listed.
+                None => self.rule_for(&object).is_some_and(|rule| {
+                    rule.credential_for(object.application).key_on == KeyOn::ServicePrincipal
+                }),
+            };
+            if managed {
                 object.keys.clear();
             }
-            self.inspect(&object, &[], &[], UNMANAGED_SOON, UNMANAGED_LIFETIME, report);
+            self.inspect(&object, &Kept::by_nobody(None), report);
         }
     }
 
-    fn inspect(
-        &self,
-        object: &Object,
-        credentials: &[Credential],
-        scopes: &[&Scope],
-        soon: TimeDelta,
-        lifetime: TimeDelta,
-        report: &mut Report,
-    ) {
+    fn listed(&self) -> HashMap<AppId, Listed> {
+        let mut listed = HashMap::new();
+        for credential in self.manifest.credentials() {
+            let entry = listed.entry(credential.application);
+            let name = || Listed { name: credential.name.clone(), on: BTreeSet::new() };
+            entry.or_insert_with(name).on.insert(credential.key_on);
+        }
+        listed
+    }
+
+    fn inspect(&self, object: &Object, kept: &Kept, report: &mut Report) {
+        let scopes: Vec<&Scope> = kept.scopes.iter().collect();
+        let (soon, lifetime) = (kept.soon, kept.lifetime);
         let now = self.graph.now();
-        let found = inspect(&object.keys, &object.certificates, scopes, soon, lifetime, now);
-        let mut own =
-            credentials.iter().filter(|credential| credential.application == object.application);
+        let found = inspect(&object.keys, &object.certificates, &scopes, soon, lifetime, now);
         // The manifest names them already: they go when the overlap is over.
-        let named: BTreeSet<KeyId> =
-            own.clone().flat_map(|credential| credential.policy.retire_keys.clone()).collect();
-        let found = found
-            .into_iter()
-            .filter(|finding| !finding.key().is_some_and(|key| named.contains(&key)));
-        let credential = own.next();
+        let named = |finding: &Finding| finding.key().is_some_and(|key| kept.named.contains(&key));
+        let found = found.into_iter().filter(|finding| !named(finding));
         report.findings.extend(found.map(|finding| Seen {
-            credential: credential.map(|credential| credential.name.clone()),
+            credential: kept.credential.clone(),
             application: object.application,
             display_name: object.display_name.clone(),
             finding,
@@ -405,7 +397,13 @@ fn current_end(secret: &SecretState, principal: Option<&Principal>) -> Option<Da
     principal?.key(view.key_of(view.current()?)?)?.end
 }
 
-type Scopes = BTreeMap<(AppId, KeyOn), (Vec<Scope>, (TimeDelta, TimeDelta))>;
+/// What the manifest's own entries say of an application.
+struct Listed {
+    /// The first of them, by name.
+    name: CredentialName,
+    /// Where they keep their keys.
+    on: BTreeSet<KeyOn>,
+}
 
 fn by_app_id(objects: impl Iterator<Item = Object>) -> HashMap<AppId, Object> {
     objects.map(|object| (object.application, object)).collect()

@@ -41,6 +41,36 @@ fn read(format: &Format, value: &str) -> Result<String, FormatError> {
         .map(|secret| secret.expose().to_owned())
 }
 
+fn read_back(format: &Format, value: &str, facts: &ValueFacts) -> Result<String, FormatError> {
+    format
+        .read_back(&SecretText::new(value.to_owned()), facts, &CloudFacts::PUBLIC)
+        .map(|secret| secret.expose().to_owned())
+}
+
+/// Formats that are near to each other besides: one text could pass for the other's.
+fn lookalikes() -> Vec<Format> {
+    let texts = [
+        "{tenant_id}:{client_secret}",
+        "{client_id}:{client_secret}",
+        "{client_secret} ",
+        "{client_secret}\n",
+        "'{client_secret}'",
+        "{{\"client_secret\":\"{client_secret}\"}}",
+        "{{\"client_id\":\"{client_id}\",\"client_secret\":\"{client_secret}\",\"tenant_id\":\"{tenant_id}\"}}",
+        "{{\"clientId\":\"{client_id}\",\"clientSecret\":\"{client_secret}\",\"tenantId\":\"{tenant_id}\"}}",
+        "AZURE_CLIENT_ID={client_id}\nAZURE_CLIENT_SECRET={client_secret}\n",
+        "AZURE_CLIENT_SECRET={client_secret}\nAZURE_TENANT_ID={tenant_id}\n",
+        "{client_secret};until={expires_on}",
+        "{client_secret};until={key_id}",
+    ];
+    formats().into_iter().chain(texts.map(template)).collect()
+}
+
+/// What Graph's secrets look like.
+fn minted() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9]{3}[0-9]Q~[A-Za-z0-9~._-]{34}"
+}
+
 /// Texts that trip quoting, and any others.
 fn secrets() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -62,6 +92,31 @@ proptest! {
                 let back = format.client_secret(&value).expect("secret");
                 prop_assert_eq!(back.expose(), secret.as_str(), "{}", format);
             }
+        }
+    }
+
+    /// A version left over from before the manifest changed is not taken for one of the new format.
+    #[test]
+    fn no_format_reads_what_another_wrote(secret in minted()) {
+        for one in lookalikes() {
+            let value = render(&one, &secret);
+            for other in lookalikes() {
+                let read = read_back(&other, &value, &facts());
+                if render(&other, &secret) == value {
+                    prop_assert_eq!(read, Ok(secret.clone()), "{:?}", other);
+                } else {
+                    prop_assert!(read.is_err(), "{other:?} reads what {one:?} wrote: {value}");
+                }
+            }
+        }
+    }
+
+    /// When the key expires only the try knew that minted it.
+    #[test]
+    fn what_was_minted_is_read_back_whenever_it_expires(secret in minted(), at in 0..4_000_000_000_i64) {
+        let facts = ValueFacts { expires_on: DateTime::from_timestamp(at, 0).expect("time"), ..facts() };
+        for format in lookalikes() {
+            prop_assert_eq!(read_back(&format, &render(&format, &secret), &facts), Ok(secret.clone()));
         }
     }
 
@@ -109,6 +164,47 @@ proptest! {
             let format = Format::Template(template);
             prop_assert_eq!(read(&format, &render(&format, &secret)).expect("secret"), secret);
         }
+    }
+}
+
+/// Where something else was written about the secret than would be now, it is not published for a whole life.
+#[test]
+fn what_other_facts_made_is_not_read_back() {
+    let secret = "abc8Q~".to_owned() + &"x".repeat(34);
+    let other = "11111111-2222-3333-4444-555555555555";
+    let of =
+        |format: &Format, facts: &ValueFacts| read_back(format, &render(format, &secret), facts);
+    let application = ValueFacts { application: other.parse().expect("id"), ..facts() };
+    let key = ValueFacts { key_id: other.parse().expect("id"), ..facts() };
+    let subscription = ValueFacts { subscription: Some(other.parse().expect("id")), ..facts() };
+    for (format, facts) in [
+        (Format::Json, &application),
+        (Format::Json, &key),
+        (Format::Dstack, &application),
+        (Format::Env, &subscription),
+        (Format::SdkAuth, &subscription),
+        (template("{key_id} {client_secret}"), &key),
+    ] {
+        assert!(of(&format, facts).is_err(), "{format}");
+    }
+    assert_eq!(of(&Format::Json, &subscription), Ok(secret.clone()), "it is not in it");
+    let value = SecretText::new(render(&Format::Env, &secret));
+    assert!(Format::Env.read_back(&value, &facts(), &CloudFacts::CHINA).is_err());
+}
+
+#[test]
+fn a_bare_secret_is_one_that_graph_could_have_made() {
+    let read = |value: &str| read_back(&Format::Raw, value, &facts());
+    for size in [16, 40, 64] {
+        assert!(read(&"x".repeat(size)).is_ok(), "{size}");
+    }
+    for other in [
+        "x".repeat(15),
+        "x".repeat(65),
+        "abc8Q~ 1234567890123".into(),
+        "abc8Q~é1234567890123".into(),
+    ] {
+        assert!(read(&other).is_err(), "{other}");
     }
 }
 
