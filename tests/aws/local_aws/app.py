@@ -121,6 +121,8 @@ class App:
                 return self.sent
             case ("GET", "logs"):
                 return functions.logs()
+            case ("GET", "objects"):
+                return s3.texts()
             case ("GET", "invocations"):
                 return functions.invocations()
             case ("GET", "idle"):
