@@ -94,3 +94,9 @@ def test_the_secret_stays_and_is_rotated_once_the_key_is_mended(world: World, re
     minted, removed = ({event["data"]["key"] for event in told if event["type"].endswith(what)}
                        for what in ("minted", "removed"))
     assert removed == (minted | {one.current.key.key_id}) - {key}, "each key's end is on the record"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_cure_is_told(world: World, name: str):
+    reason = reasons(world, name)[-1]
+    assert "KmsKeyArn" in reason and "key policy" in reason, reason

@@ -10,7 +10,7 @@ import pytest
 from keywheel_local import ask, block_kit
 from keywheel_local.slack_stand_in import Slack
 from keywheel_local.stand_in import StandIn
-from keywheel_local.tenant import Credential, Tenant
+from keywheel_local.tenant import DEFAULTS, Credential, Tenant
 from keywheel_local.world import World, until
 
 CHANNEL = "/services/T0/B0/platform"
@@ -38,6 +38,21 @@ def world(start: Callable[..., World], channel: StandIn) -> World:
         SecretId=world.stack.env["KEYWHEEL_NOTIFY_SECRET"],
         SecretString=json.dumps({"slack": {"platform": channel.url + CHANNEL}}))
     return world
+
+
+@pytest.fixture
+def fleet(world: World) -> Iterator[list[Credential]]:
+    """Alone in the manifest: credentials that were rotated yesterday, all at once."""
+    tenant = Tenant(defaults=DEFAULTS | {"overlap": "20d"})
+    for number in range(17):
+        one = tenant.managed(f"payment-gateway-{number:02}", "+150d", 30, allow=ALLOW, approval="required")
+        tenant.turned(one, "+179d", 1)
+    tenant.plant(world.stack)
+    world.stack.put_manifest(tenant.manifest())
+    yield list(tenant.credentials.values())
+    world.stack.put_manifest(world.tenant.manifest())
+    for one in tenant.credentials.values():
+        world.client("secretsmanager").delete_secret(SecretId=one.secret, ForceDeleteWithoutRecovery=True)
 
 
 @pytest.fixture
@@ -250,6 +265,16 @@ def test_a_long_reason_is_shown_whole(world: World) -> None:
     assert reason.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in shown["blocks"][0]["text"]["text"]
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
+
+
+@pytest.mark.parametrize("command", ["status", "plan"])
+def test_a_fleet_whose_overlaps_run_is_shown_whole(world: World, fleet: list[Credential], command: str) -> None:
+    """As many as are shown at once, each in its longest form, and how many are not."""
+    shown = ask.shown(world.stack, command)
+    text = "\n".join(block["text"]["text"] for block in shown["blocks"])
+    listed = [one for one in fleet if f"`{one.name}`: " in text]
+    assert len(listed) == 15 and f"{len(fleet) - 15} more" in text, text[-300:]
+    assert command == "plan" or all(one.versions[0].key.key_id in text for one in listed)
 
 
 def test_nobody_is_signed_in_before_slack_has_its_answer(world: World) -> None:
