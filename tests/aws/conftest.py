@@ -28,11 +28,11 @@ class Aws:
         self.ready = ready
         self.endpoint = ready["endpoint"]
 
-    def client(self, service: str, **credentials: str):
+    def client(self, service: str, config: Config | None = None, **credentials: str):
         own = {"aws_access_key_id": self.ready["access_key_id"],
                "aws_secret_access_key": self.ready["secret_access_key"]}
         return boto3.client(service, endpoint_url=self.endpoint, region_name=self.ready["region"],
-                            config=Config(retries={"total_max_attempts": 1}), **(credentials or own))
+                            config=config or Config(retries={"total_max_attempts": 1}), **(credentials or own))
 
     def local(self, method: str, path: str, data: object = None):
         body = None if data is None else json.dumps(data).encode()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from urllib.error import HTTPError
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from conftest import until
 
 CONSUMER = """
@@ -184,6 +186,53 @@ def test_a_call_can_fail_before_the_work(aws, name, faulty, kind, code):
         sm.create_secret(Name=name, SecretString="a")
     sm.create_secret(Name=name, SecretString="a")
     assert aws.local("GET", "faults")[0]["fired"] == 1
+
+
+def test_an_error_can_be_one_that_stays(aws, name, faulty):
+    sm = aws.client("secretsmanager")
+    sm.create_secret(Name=name)
+    faulty(kind="error", operation="PutSecretValue", count=1, code="EncryptionFailure", message="The key is disabled.")
+    with pytest.raises(ClientError, match="The key is disabled") as told:
+        sm.put_secret_value(SecretId=name, SecretString="a")
+    assert told.value.response["Error"]["Code"] == "EncryptionFailure"
+    assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    sm.put_secret_value(SecretId=name, SecretString="a")
+
+
+@pytest.mark.parametrize("kind", ["cut", "error", "throttle"])
+def test_s3_and_sts_fail_in_their_own_words(aws, name, faulty, kind):
+    s3, sts = aws.client("s3"), aws.client("sts")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    faulty(kind=kind, service="s3", operation="PUT", count=1)
+    faulty(kind=kind, service="sts", operation="GetCallerIdentity", count=1)
+    code = {"error": "InternalError|InternalServiceError", "throttle": "SlowDown|ThrottlingException"}.get(kind)
+    for call in (lambda: s3.put_object(Bucket=name, Key="a", Body=b"1"), sts.get_caller_identity):
+        with pytest.raises(ClientError if code else ConnectionClosedError, match=code):
+            call()
+    assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 0, "nothing was done"
+    s3.put_object(Bucket=name, Key="a", Body=b"1")
+    assert sts.get_caller_identity()["Account"] == aws.ready["account"]
+
+
+def test_an_answer_can_come_late_or_not_be_waited_for(aws, name, faulty):
+    impatient = Config(read_timeout=1, retries={"total_max_attempts": 1})
+    sm = aws.client("secretsmanager")
+    faulty(kind="stall", service="secretsmanager", operation="CreateSecret", seconds=30, count=1)
+    with pytest.raises(ReadTimeoutError):
+        aws.client("secretsmanager", config=impatient).create_secret(Name=name, SecretString="a")
+    assert sm.get_secret_value(SecretId=name)["SecretString"] == "a", "the work was done"
+    faulty(kind="stall", operation="GetSecretValue", seconds=0.1, count=1)
+    assert sm.get_secret_value(SecretId=name)["SecretString"] == "a"
+    assert [fault["fired"] for fault in aws.local("GET", "faults")] == [1, 1]
+
+
+@pytest.mark.parametrize("wrong", [
+    {"kind": "stall"}, {"kind": "cut", "seconds": 1}, {"kind": "throttle", "code": "No"},
+    {"kind": "error", "service": "x"},
+])
+def test_a_fault_that_cannot_be_meant_is_refused(aws, wrong):
+    with pytest.raises(HTTPError, match="400"):
+        aws.local("POST", "faults", wrong)
 
 
 def test_faults_spare_the_tests_own_calls_unless_told(aws, name):

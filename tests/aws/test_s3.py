@@ -41,6 +41,13 @@ def test_an_object_is_written_where_there_is_none(s3, bucket):
     s3.put_object(Bucket=bucket, Key="a", Body=b"3", IfNoneMatch="*")
 
 
+def test_what_objects_hold_can_be_looked_through(aws, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a/b", Body="ä".encode())
+    s3.put_object(Bucket=bucket, Key="zip", Body=b"PK\x03\x04")
+    ours = {name: text for name, text in aws.local("GET", "objects").items() if name.startswith(f"{bucket}/")}
+    assert ours == {f"{bucket}/a/b": "ä"}
+
+
 def test_of_many_writers_one_is_first(aws, bucket):
     def put(number: int) -> bool:
         try:

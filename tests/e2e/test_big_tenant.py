@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
+from keywheel_local import leaks
 from keywheel_local.tenant import Tenant
 from keywheel_local.world import SCHEDULED, World, until
 
@@ -63,3 +66,21 @@ def test_a_sweep_short_of_time_goes_on_until_it_is_finished(world: World):
     listings = [call["event"]["detail"]["listing"] for call in calls[1:]]
     assert listings == sorted(listings, key=LISTINGS.index) and set(listings) == set(LISTINGS), "each once, in order"
 
+
+def test_any_of_all_its_secrets_would_be_found(world: World):
+    """The search at the end of this module looks for each of them, not for some."""
+    texts = leaks.every_secret(world)
+    assert len(texts) > APPLICATIONS
+    first, middle, last = texts[0], texts[len(texts) // 2], texts[APPLICATIONS]
+    bucket = world.stack.env["KEYWHEEL_STATE_BUCKET"]
+    log = world.stack.settings.home / "aws" / "planted.log"
+    log.write_text(json.dumps({"message": f"POST {{{first}}}"}) + "\n" + urlencode({"a": middle}).replace("~", "%7E"))
+    world.client("s3").put_object(Bucket=bucket, Key="planted", Body=json.dumps([{"b": last}]).encode())
+    try:
+        found = leaks.found(world, texts)
+    finally:
+        log.unlink()
+        world.client("s3").delete_object(Bucket=bucket, Key="planted")
+    assert sorted(place.partition("…")[0] for place in found) == sorted([
+        f"aws/planted.log: {first[:4]}", f"aws/planted.log: {middle[:4]}",
+        f"S3: {bucket}/planted: {last[:4]}"])

@@ -10,6 +10,9 @@ from keywheel_local import names
 from keywheel_local.tenant import Credential, Tenant, new_id
 from keywheel_local.world import World, until
 
+WAITING = "waiting-a", "waiting-b", "waiting-c"
+MENDED = 600  # seconds: MANIFEST_MENDED of functions/rotate
+
 
 @pytest.fixture(scope="module")
 def world(start: Callable[..., World]) -> World:
@@ -21,6 +24,8 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
     tenant.managed("wanted-gone", "+150d", 30)
+    for name in WAITING:
+        tenant.managed(name, "+150d", 30)
     return start(tenant)
 
 
@@ -66,6 +71,8 @@ def check_dead(world: World, body: dict | str, why: str) -> None:
     ("{}", "names no schema"),
     ('{"schema": 1, "surprise": true}', "not a job of schema 1"),
     ('{"schema": 99, "credential": "fine"}', "a job of schema 99"),
+    ('{"schema": 0, "credential": "fine"}', "a job of schema 0"),
+    ('{"credential": "fine"}', "names no schema"),
 ])
 def test_a_message_that_is_no_job_is_a_dead_letter(world: World, body: str, why: str):
     check_dead(world, body, why)
@@ -201,3 +208,35 @@ def test_a_key_that_somebody_wants_gone_and_that_may_not_go_yet_is_no_success(wo
     assert "the key is still there" in why and "by hand" in why
     [letter] = world.dead_letters()
     assert letter["reason"] == why
+
+
+def test_jobs_wait_for_a_manifest_that_is_broken(world: World):
+    """Each is handed out once in ten minutes; the queue gives up after five times."""
+    waiting = [world.tenant.credentials[name] for name in WAITING]
+    queue = world.stack.env["KEYWHEEL_QUEUE_URL"].rsplit("/", 1)[1]
+    before, called = state(world), len(world.invocations("rotate"))
+
+    def tried() -> bool:
+        calls = world.invocations("rotate")[called:]
+        return len(calls) == len(waiting) and all(call["ended"] for call in calls) and set(world.busy()) == {"jobs"}
+
+    def pass_time(seconds: int) -> int:
+        """How many jobs may be handed out again by then."""
+        visible = world.stack.local("POST", "queues/advance", {"advance_seconds": seconds})["visible"]
+        [count] = [count for url, count in visible.items() if url.endswith(f"/{queue}")]
+        return count
+
+    world.stack.put_manifest("tenant: nonsense")
+    try:
+        for one in waiting:
+            send(world, job_of(one), one.name)
+        until(tried, "each was tried once, and waits")
+        assert pass_time(MENDED - 60) == 0
+        assert tried() and state(world) == before
+    finally:
+        world.stack.put_manifest(world.tenant.manifest())
+    assert pass_time(60) == len(waiting)
+    world.rest()
+    assert world.dead_letters() == []
+    for one in waiting:
+        assert world.current(one.secret)[0] != one.current.rotation and world.signs_in(one), one.name

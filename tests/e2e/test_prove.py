@@ -13,3 +13,7 @@ def test_nothing_is_lost(tmp_path: Path):
     assert result.rotations >= 16
     assert result.sign_ins > result.rotations
     assert sum(result.struck.values()) > 20, "the days were too good"
+    assert result.struck["Entra: expired tokens refused"] > 0 and result.struck["clocks set wrong"] >= 2
+    for service in ("secretsmanager", "s3"):
+        assert sum(times for what, times in result.struck.items() if what.startswith(f"AWS: {service} ")) > 0, service
+    assert sum(times for what, times in result.struck.items() if what.endswith("processes killed")) > 0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from keywheel_local import ask
+from keywheel_local import ask, block_kit
 from keywheel_local.stack import Stack
 from keywheel_local.tenant import Tenant
 from keywheel_local.world import World
@@ -240,7 +240,7 @@ def test_a_person_is_told(world: World, name: str) -> None:
     words, make = TOLD[name]
     answer = make(world.stack).send(world.stack)
     assert (answer.status, answer.json["response_type"]) == (200, "ephemeral")
-    assert words in answer.json["text"]
+    assert words in answer.json["text"] and block_kit.problems(answer.json) == [], answer.json
     nothing_came_of_it(world)
 
 

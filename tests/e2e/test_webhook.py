@@ -10,7 +10,7 @@ import pytest
 from keywheel_local import ask, block_kit
 from keywheel_local.slack_stand_in import Slack
 from keywheel_local.stand_in import StandIn
-from keywheel_local.tenant import Credential, Tenant
+from keywheel_local.tenant import DEFAULTS, Credential, Tenant
 from keywheel_local.world import World, until
 
 CHANNEL = "/services/T0/B0/platform"
@@ -28,7 +28,7 @@ def channel() -> Iterator[StandIn]:
 def world(start: Callable[..., World], channel: StandIn) -> World:
     tenant = Tenant()
     tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
-    for name in ("slack", "told", "system", "now", "retried", "status"):
+    for name in ("slack", "told", "system", "now", "retried", "status", "reasoned"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
     tenant.managed("approved", "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
@@ -38,6 +38,21 @@ def world(start: Callable[..., World], channel: StandIn) -> World:
         SecretId=world.stack.env["KEYWHEEL_NOTIFY_SECRET"],
         SecretString=json.dumps({"slack": {"platform": channel.url + CHANNEL}}))
     return world
+
+
+@pytest.fixture
+def fleet(world: World) -> Iterator[list[Credential]]:
+    """Alone in the manifest: credentials that were rotated yesterday, all at once."""
+    tenant = Tenant(defaults=DEFAULTS | {"overlap": "20d"})
+    for number in range(17):
+        one = tenant.managed(f"payment-gateway-{number:02}", "+150d", 30, allow=ALLOW, approval="required")
+        tenant.turned(one, "+179d", 1)
+    tenant.plant(world.stack)
+    world.stack.put_manifest(tenant.manifest())
+    yield list(tenant.credentials.values())
+    world.stack.put_manifest(world.tenant.manifest())
+    for one in tenant.credentials.values():
+        world.client("secretsmanager").delete_secret(SecretId=one.secret, ForceDeleteWithoutRecovery=True)
 
 
 @pytest.fixture
@@ -117,9 +132,9 @@ def test_what_was_told_of_a_rotation_is_shown(world: World) -> None:
 
 def test_a_person_asks_in_slack(world: World) -> None:
     one = world.tenant.credentials["slack"]
-    answer = ask.command(world.stack, f"rotate {one.name} it <leaked>").send(world.stack)
-    assert (answer.status, answer.json["response_type"]) == (200, "ephemeral")
-    assert "is being rotated. Reason: it &lt;leaked&gt;." in answer.json["text"]
+    shown = ask.shown(world.stack, f"rotate {one.name} it <leaked>")
+    assert shown["response_type"] == "ephemeral"
+    assert "is being rotated. Reason: it &lt;leaked&gt;." in shown["text"]
     [job] = jobs_of(world, one)
     assert job["requested_by"] == f"slack:{ask.TEAM}/{ask.ALICE}"
     turned(world, one, job["work"]["rotation"])
@@ -190,9 +205,10 @@ def test_a_failure_of_ours_loses_no_request(world: World) -> None:
 
 def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
     one, stack = world.tenant.credentials["approved"], world.stack
-    asked = ask.command(stack, f"rotate {one.name}").send(stack)
-    assert asked.json["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked.json["text"]
-    approval = asked.json["blocks"][1]["elements"][0]["value"]
+    asked = ask.shown(stack, f"rotate {one.name}")
+    assert asked["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked["text"]
+    assert [block["type"] for block in asked["blocks"]] == ["section", "actions"]
+    approval = asked["blocks"][1]["elements"][0]["value"]
     assert jobs_of(world, one) == []
     for user, team in ((ask.ALICE, ask.TEAM), (ask.MALLORY, ask.TEAM), (ask.BOB, "T0OTHER01")):
         assert ask.press(stack, approval, user=user, team=team, response_url=slack.url).send(stack).status == 200
@@ -208,6 +224,7 @@ def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
     assert "decided already" in again["text"]
     unknown = ask.press(stack, str(uuid.uuid4()), response_url=slack.url)
     assert unknown.send(stack).status == 200 and "no such request" in slack.posted[-1]["text"]
+    assert [problem for message in slack.posted for problem in block_kit.problems(message)] == []
     world.rest()
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
@@ -223,14 +240,41 @@ def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
 
 def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:
     stack = world.stack
-    status = ask.command(stack, "status").send(stack).json["text"]
+    status = ask.shown(stack, "status")["text"]
     assert "`slack`: key" in status and "others" not in status
-    by_hand = ask.command(stack, "status by-hand").send(stack).json["text"]
+    by_hand = ask.shown(stack, "status by-hand")["text"]
     assert "`by-hand`: current, but not stored by Keywheel" in by_hand
-    assert "due about" in ask.command(stack, "plan").send(stack).json["text"]
-    assert "/keywheel rotate" in ask.command(stack, "help").send(stack).json["text"]
-    stranger = ask.command(stack, "status", user=ask.MALLORY).send(stack)
-    assert "does not let you" in stranger.json["text"] and "slack" not in stranger.json["text"].replace("/keywheel", "")
+    assert "due about" in ask.shown(stack, "plan")["text"]
+    assert "/keywheel rotate" in ask.shown(stack, "help")["text"]
+    assert "does not know" in ask.shown(stack, "turn slack & <others>")["text"]
+    stranger = ask.shown(stack, "status", user=ask.MALLORY)["text"]
+    assert "does not let you" in stranger and "slack" not in stranger.replace("/keywheel", "")
+    odd = ask.shown(stack, f"rotate <!channel>&`{'&' * 300}` {'<&>' * 400}")
+    assert "&lt;!channel&gt;&amp;" in odd["text"] and "does not let you" in odd["text"]
+
+
+def test_what_cannot_be_turned_is_said_in_slack(world: World) -> None:
+    refused = ask.shown(world.stack, "rotate by-hand")["text"]
+    assert "Not rotated" in refused and "adopt: true" in refused
+    assert jobs_of(world, world.tenant.credentials["by-hand"]) == []
+
+
+def test_a_long_reason_is_shown_whole(world: World) -> None:
+    one, reason = world.tenant.credentials["reasoned"], "<&>" * 160
+    shown = ask.shown(world.stack, f"rotate {one.name} {reason}")
+    assert reason.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in shown["blocks"][0]["text"]["text"]
+    [job] = jobs_of(world, one)
+    turned(world, one, job["work"]["rotation"])
+
+
+@pytest.mark.parametrize("command", ["status", "plan"])
+def test_a_fleet_whose_overlaps_run_is_shown_whole(world: World, fleet: list[Credential], command: str) -> None:
+    """As many as are shown at once, each in its longest form, and how many are not."""
+    shown = ask.shown(world.stack, command)
+    text = "\n".join(block["text"]["text"] for block in shown["blocks"])
+    listed = [one for one in fleet if f"`{one.name}`: " in text]
+    assert len(listed) == 15 and f"{len(fleet) - 15} more" in text, text[-300:]
+    assert command == "plan" or all(one.versions[0].key.key_id in text for one in listed)
 
 
 def test_nobody_is_signed_in_before_slack_has_its_answer(world: World) -> None:

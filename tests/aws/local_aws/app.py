@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,7 +29,6 @@ from .secret_rules import Refused
 Receive = Callable[[], Awaitable[dict]]
 Send = Callable[[dict], Awaitable[None]]
 KEPT = {"SendMessage", "SendMessageBatch", "PutEvents"}  # operations whose requests a test may read
-_KEY_ID = re.compile(r"Credential=([^/,]+)/")
 _connection: contextvars.ContextVar[Any] = contextvars.ContextVar("connection")
 
 
@@ -66,30 +64,33 @@ class App:
 
     async def _call(self, scope: dict, receive: Receive, send: Send) -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        prefix, _, operation = headers.get(b"x-amz-target", "").rpartition(".")
-        service = faults.SERVICES.get(prefix)
-        if service is None:
+        service, by_function = faults.signed(headers) or (None, False)
+        if service not in faults.SERVICES:
             if scope["path"].startswith(function_urls.PATH):
                 scope = scope | {"headers": function_urls.joined(scope["headers"])}
             await self._theirs(scope, receive, send)
             return
         body = await _body(receive)
-        key_id = _KEY_ID.search(headers.get(b"authorization", ""))
-        by_function = bool(key_id) and key_id.group(1).startswith("ASIA")
-        kind = self.faults.strike(service, operation, by_function)
-        if kind in (None, "lost_answer"):
-            answer = _Answer()
-            await self._theirs(scope, _replayed(body), answer.send)
-            if operation in KEPT:
-                self.sent.append({"service": service, "operation": operation, "time": time.time(),
-                                  "by_function": by_function, "status": answer.status, "request": json.loads(body)})
-            if kind is None:
-                await answer.deliver(send)
-            else:
-                _connection.get().transport.abort()
+        operation = faults.operation(service, scope["method"], headers, body)
+        fault = self.faults.strike(service, operation, by_function)
+        kind = fault.kind if fault else None
+        if kind == "cut":
+            _connection.get().transport.abort()
             return
-        status, text = faults.answer(kind)
-        await _respond(send, status, text, "application/x-amz-json-1.1")
+        if kind in ("error", "throttle"):
+            await _respond(send, *faults.answer(fault, service, headers))
+            return
+        answer = _Answer()
+        await self._theirs(scope, _replayed(body), answer.send)
+        if operation in KEPT and b"x-amz-target" in headers:
+            self.sent.append({"service": service, "operation": operation, "time": time.time(),
+                              "by_function": by_function, "status": answer.status, "request": json.loads(body)})
+        if kind == "lost_answer":
+            _connection.get().transport.abort()
+            return
+        if kind == "stall":
+            await asyncio.sleep(fault.seconds)
+        await answer.deliver(send)
 
     async def _local(self, scope: dict, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"].removeprefix("/_local/")
@@ -120,6 +121,8 @@ class App:
                 return self.sent
             case ("GET", "logs"):
                 return functions.logs()
+            case ("GET", "objects"):
+                return s3.texts()
             case ("GET", "invocations"):
                 return functions.invocations()
             case ("GET", "idle"):

@@ -1,24 +1,32 @@
-"""Faults on the calls to Secrets Manager, SQS and EventBridge: by operation, count and seeded chance."""
+"""Faults on the calls to AWS's services: by operation, count and seeded chance."""
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
-SERVICES = {"secretsmanager": "secretsmanager", "AmazonSQS": "sqs", "AWSEvents": "events"}
+SERVICES = {"secretsmanager", "sqs", "events", "s3", "sts", "ssm", "sns"}
 KINDS = {
     "lost_answer": None,  # the work is done and the connection breaks
+    "stall": None,  # the work is done and its answer comes late by ``seconds``
+    "cut": None,  # the connection breaks and nothing is done
     "error": (500, "InternalServiceError", "An error occurred on the server side."),
     "throttle": (400, "ThrottlingException", "Rate exceeded"),
 }
+S3_ERRORS = {"error": (500, "InternalError", KINDS["error"][2]), "throttle": (503, "SlowDown", "Please reduce your "
+             "request rate.")}
+_SIGNED = re.compile(r"Credential=(?P<key>[^/,]+)/\d+/[^/,]+/(?P<service>[^/,]+)/aws4_request")
 
 
 @dataclass
 class Fault:
-    """One rule. ``callers``: ``functions`` spares what the tests themselves call."""
+    """One rule. ``callers``: ``functions`` spares what the tests themselves call. ``operation``: as AWS names it; of S3
+    the method. An ``error`` may have a ``code`` and ``message`` of its own, of a request that is refused for good."""
 
     kind: str
     service: str | None = None
@@ -28,6 +36,9 @@ class Fault:
     skip: int = 0
     seed: int = 0
     callers: str = "functions"
+    seconds: float = 0.0
+    code: str | None = None
+    message: str | None = None
     fired: int = 0
     chance: random.Random = field(default_factory=random.Random, repr=False)
 
@@ -36,8 +47,10 @@ class Fault:
         fault = cls(**data)
         if fault.kind not in KINDS:
             raise ValueError(f"kind is one of {sorted(KINDS)}")
-        if fault.service not in (None, *SERVICES.values()):
-            raise ValueError(f"service is one of {sorted(SERVICES.values())}")
+        if fault.service not in (None, *SERVICES):
+            raise ValueError(f"service is one of {sorted(SERVICES)}")
+        if (fault.kind == "stall") != (fault.seconds > 0) or (fault.kind != "error" and fault.code):
+            raise ValueError("a stall, and nothing else, has seconds; an error, and nothing else, may have a code")
         fault.chance.seed(fault.seed)
         return fault
 
@@ -75,12 +88,33 @@ class Faults:
         with self._lock:
             return [{key: value for key, value in asdict(rule).items() if key != "chance"} for rule in self._rules]
 
-    def strike(self, service: str, operation: str, by_function: bool) -> str | None:
-        """The kind of fault this call meets."""
+    def strike(self, service: str, operation: str, by_function: bool) -> Fault | None:
+        """The fault that this call meets."""
         with self._lock:
-            return next((rule.kind for rule in self._rules if rule.strikes(service, operation, by_function)), None)
+            return next((rule for rule in self._rules if rule.strikes(service, operation, by_function)), None)
 
 
-def answer(kind: str) -> tuple[int, bytes]:
-    status, code, message = KINDS[kind]
-    return status, json.dumps({"__type": code, "message": message}).encode()
+def signed(headers: dict[bytes, str]) -> tuple[str, bool] | None:
+    """The service that a request is signed for, and whether a function signed it."""
+    match = _SIGNED.search(headers.get(b"authorization", ""))
+    return (match["service"], match["key"].startswith("ASIA")) if match else None
+
+
+def operation(service: str, method: str, headers: dict[bytes, str], body: bytes) -> str:
+    if service == "s3":
+        return method
+    target = headers.get(b"x-amz-target", "").rpartition(".")[2]
+    return target or parse_qs(body.decode("utf-8", errors="replace")).get("Action", [""])[0]
+
+
+def answer(fault: Fault, service: str, headers: dict[bytes, str]) -> tuple[int, bytes, str]:
+    """Status, body and type of a failure, in the protocol of the service."""
+    status, code, message = (S3_ERRORS if service == "s3" else KINDS)[fault.kind]
+    if fault.code:
+        status, code, message = 400, fault.code, fault.message or "no"
+    if b"x-amz-target" in headers:
+        return status, json.dumps({"__type": code, "message": message}).encode(), "application/x-amz-json-1.1"
+    error = f"<Code>{code}</Code><Message>{message}</Message>"
+    whole = (f"<Error>{error}</Error>" if service == "s3" else
+             f"<ErrorResponse><Error><Type>Receiver</Type>{error}</Error></ErrorResponse>")
+    return status, whole.encode(), "application/xml"

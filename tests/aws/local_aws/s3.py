@@ -31,6 +31,16 @@ def _lock(name: str, properties: dict) -> None:
     s3._bucket_object_lock[name] = {"enabled": True, "default_retention": retention}
 
 
+def texts() -> dict[str, str]:
+    """What every object holds but the packages of functions, by bucket and key."""
+    found = {}
+    for name, bucket in s3._buckets.items():
+        for key, one in list(bucket["objects"].items()):
+            if not one["body"].startswith(b"PK"):
+                found[f"{name}/{key}"] = one["body"].decode(errors="replace")
+    return found
+
+
 def install() -> None:
     put_object, context = s3._put_object, iam_actions.s3_service_context
     create, update = handlers["AWS::S3::Bucket"]["create"], handlers["AWS::S3::Bucket"]["update"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from slack_sdk.signature import Clock, SignatureVerifier
 from standardwebhooks import Webhook
 
+from . import block_kit
 from .stack import Stack
 
 TEAM, ALICE, BOB, MALLORY = "T0LOCAL01", "U0ALICE01", "U0BOB0001", "U0MALLORY"
@@ -76,6 +77,14 @@ def command(stack: Stack, text: str, *, user: str = ALICE, team: str = TEAM, res
         "team_id": team, "channel_id": "C0LOCAL01", "user_id": user, "command": "/keywheel", "text": text,
         "response_url": response_url, "trigger_id": str(uuid.uuid4()),
     }, **how)
+
+
+def shown(stack: Stack, text: str, **how) -> dict:
+    """What Slack shows of a command's answer: a message that it can."""
+    answer = command(stack, text, **how).send(stack)
+    assert answer.status == 200 and answer.headers["content-type"] == "application/json", answer
+    assert block_kit.problems(answer.json) == [], answer.json
+    return answer.json
 
 
 def press(stack: Stack, approval: str, *, user: str = BOB, team: str = TEAM, response_url: str = NOBODY,

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-MOST_BLOCKS, MOST_FIELDS, MOST_ELEMENTS = 50, 10, 10
+MOST_BLOCKS, MOST_FIELDS, MOST_ELEMENTS, MOST_ACTIONS = 50, 10, 10, 25
 HEADER, TEXT, FIELD, BLOCK_ID = 150, 3000, 2000, 255
-ESCAPED = re.compile(r"&(?!(amp|lt|gt);)|<(?![@#!]|https?://|mailto:)")
+BUTTON, ACTION_ID, VALUE, URL, LABEL = 75, 255, 2000, 3000, 75
+CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
+STYLES, RESPONSES = {"primary", "danger"}, {"ephemeral", "in_channel"}
+PLAIN = frozenset({"plain_text"})
+MESSAGE = 40_000  # characters of the text beside the blocks; Slack cuts longer ones
+# A character that must be an entity, and markup that is begun and not ended.
+ESCAPED = re.compile(r"&(?!(amp|lt|gt);)|<(?![@#!]|https?://|mailto:)|<[^>]*(?:<|$)")
 
 
 def problems(message: dict[str, Any]) -> list[str]:
@@ -17,6 +23,10 @@ def problems(message: dict[str, Any]) -> list[str]:
     found += [f"unknown member {name}" for name in message.keys() - known]
     if not isinstance(message.get("text"), str) or not message["text"]:
         found.append("no text for notifications and screen readers")
+    elif len(message["text"]) > MESSAGE or ESCAPED.search(message["text"]):
+        found.append(f"the text is too long, or not escaped: {message['text']}")
+    if message.get("response_type", "ephemeral") not in RESPONSES:
+        found.append(f"response_type is one of {sorted(RESPONSES)}")
     blocks = message.get("blocks")
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= MOST_BLOCKS:
         return [*found, f"1 to {MOST_BLOCKS} blocks are possible"]
@@ -31,7 +41,7 @@ def problems(message: dict[str, Any]) -> list[str]:
 def _block(block: dict[str, Any]) -> list[str]:
     match block.get("type"):
         case "header":
-            return _members(block, {"text"}) + _text(block.get("text"), HEADER, {"plain_text"})
+            return _members(block, {"text"}) + _text(block.get("text"), HEADER, PLAIN)
         case "section":
             fields = block.get("fields")
             if "text" not in block and fields is None:
@@ -48,10 +58,44 @@ def _block(block: dict[str, Any]) -> list[str]:
             if not 1 <= len(elements) <= MOST_ELEMENTS:
                 found.append(f"1 to {MOST_ELEMENTS} elements are possible")
             return found + [problem for element in elements for problem in _text(element, TEXT)]
+        case "actions":
+            elements = block.get("elements") or []
+            found = _members(block, {"elements"})
+            if not 1 <= len(elements) <= MOST_ACTIONS:
+                found.append(f"1 to {MOST_ACTIONS} elements are possible")
+            ids = [element["action_id"] for element in elements if "action_id" in element]
+            if len(ids) != len(set(ids)):
+                found.append("action_ids are unique within a block")
+            return found + [problem for element in elements for problem in _button(element)]
         case "divider":
             return _members(block, set())
         case other:
             return [f"unknown type {other!r}"]
+
+
+def _button(button: dict[str, Any]) -> list[str]:
+    """The one element of ``actions`` that Keywheel uses."""
+    if button.get("type") != "button":
+        return [f"unknown element {button.get('type')!r}"]
+    known = {"text", "action_id", "value", "url", "style", "confirm", "accessibility_label"}
+    found = [f"unknown member {name}" for name in button.keys() - known - {"type"}]
+    found += _text(button.get("text"), BUTTON, PLAIN)
+    for name, limit in (("action_id", ACTION_ID), ("value", VALUE), ("url", URL), ("accessibility_label", LABEL)):
+        if name in button and not (isinstance(button[name], str) and 1 <= len(button[name]) <= limit):
+            found.append(f"{name} has 1 to {limit} characters")
+    if "style" in button and button["style"] not in STYLES:
+        found.append(f"style is one of {sorted(STYLES)}, or left out")
+    return found + (_confirm(button["confirm"]) if "confirm" in button else [])
+
+
+def _confirm(dialog: Any) -> list[str]:
+    if not isinstance(dialog, dict):
+        return ["confirm is an object"]
+    found = [f"confirm: unknown member {name}" for name in dialog.keys() - CONFIRM.keys() - {"style"}]
+    if "style" in dialog and dialog["style"] not in STYLES:
+        found.append(f"confirm: style is one of {sorted(STYLES)}, or left out")
+    return found + [f"confirm: {problem}" for name, limit in CONFIRM.items()
+                    for problem in _text(dialog.get(name), limit, PLAIN)]
 
 
 def _members(block: dict[str, Any], known: set[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Nothing is lost: a fleet is rotated over and over while everything around it fails, and every promise is counted.
 
 The deployed functions run between the emulated Entra and the local AWS, both of which lose answers, cut and stall
-connections, throttle and fail; function processes are killed at random; tokens expire.
+connections (some for longer than anybody waits), throttle and fail, and whose clocks are wrong, each in its own way;
+processes of every function are killed at random, and those that live through an hour come to Graph with a dead token.
 A witness signs in all the while with whatever is current, and with what it cached for the overlap.
 """
 
@@ -30,6 +31,8 @@ AZURE = {
         {"kind": "cut_connection", "operation": "graph", "probability": 0.02},
         {"kind": "cut_body", "operation": "read", "probability": 0.02},
         {"kind": "slow", "operation": "graph", "probability": 0.02, "delay_ms": 3000},
+        {"kind": "slow", "operation": "graph", "probability": 0.002, "delay_ms": 32_000},  # nobody waits that long
+        {"kind": "slow", "operation": "token", "probability": 0.001, "delay_ms": 16_000},
         {"kind": "too_many_requests", "operation": "graph", "probability": 0.04, "retry_after_seconds": 1},
         {"kind": "server_error", "operation": "graph", "probability": 0.03},
         {"kind": "server_error_after_work", "operation": "removePassword", "probability": 0.2},
@@ -37,18 +40,73 @@ AZURE = {
         {"kind": "unavailable", "operation": "token", "probability": 0.02},
     ],
 }
-AWS = [{"kind": kind, "service": service, "probability": probability, "seed": seed}
-       for seed, (service, kind, probability) in enumerate([
-           ("secretsmanager", "lost_answer", 0.03), ("secretsmanager", "error", 0.03),
-           ("secretsmanager", "throttle", 0.03), ("events", "lost_answer", 0.04), ("events", "error", 0.04),
-           ("sqs", "lost_answer", 0.1), ("sqs", "error", 0.1)])]
+STORM = {"kind": "too_many_requests", "operation": "write", "retry_after_seconds": 1}
+LATE = 3, 17  # seconds: some that are waited for, and more than the SDK's 15
+AWS = [
+    {"kind": kind, "service": service, "probability": probability, "seed": seed, **more}
+    for seed, (service, kind, probability, more) in enumerate([
+        *(("secretsmanager", kind, 0.03, {}) for kind in ("lost_answer", "error", "throttle")),
+        *(("events", kind, 0.04, {}) for kind in ("lost_answer", "error")),
+        *(("sqs", kind, 0.1, {}) for kind in ("lost_answer", "error")),
+        *(("s3", kind, 0.01, {}) for kind in ("lost_answer", "error", "throttle")),
+        *(("sts", kind, 0.03, {}) for kind in ("lost_answer", "error", "throttle")),
+        *((service, "cut", 0.02, {}) for service in ("secretsmanager", "events", "sqs", "s3", "sts")),
+        *((service, "stall", probability, {"seconds": seconds})
+          for service in ("secretsmanager", "events", "sqs", "s3", "sts")
+          for seconds, probability in zip(LATE, (0.01, 0.002), strict=True)),
+    ])]
+# Seconds by which Entra's clock and STS's are wrong, round by round. AWS's tokens live for 300.
+CLOCKS = (120, -120), (-120, 120), (600, 600), (-600, -600)
+VICTIMS = "ROTATE", "ROTATE", "SWEEP", "AUDIT", "NOTIFY"
+
+
+class Weather:
+    """The faults and the clocks of a round, and what became of them."""
+
+    def __init__(self, world: World, witness: Witness) -> None:
+        self.struck: Counter[str] = Counter()
+        self._world, self._witness = world, witness
+        self._rounds = self._sts = self._seen = 0
+
+    def next_round(self) -> None:
+        """Other clocks than before, the same faults, and a storm of 429 before anything else."""
+        entra, sts = CLOCKS[self._rounds % len(CLOCKS)]
+        self._rounds += 1
+        storm = STORM | {"times": min(100, 2 * len(self._world.tenant.credentials))}
+        self._set(AZURE | {"clock_skew_seconds": entra, "rules": [storm, *AZURE["rules"]]}, sts)
+        if self._rounds == 1:
+            self._world.stack.local("POST", "faults", AWS)
+
+    def clear(self) -> None:
+        for fault in self._world.stack.local("GET", "faults"):
+            longer = " longer than is waited for" if fault["seconds"] == max(LATE) else ""
+            self.struck[f"AWS: {fault['service']} {fault['kind']}{longer}"] += fault["fired"]
+        self._world.stack.local("DELETE", "faults")
+        self._set({}, 0)
+
+    def _set(self, azure: dict, sts: int) -> None:
+        self._count()
+        stack = self._world.stack
+        self._witness.between(lambda: (stack.admin("POST", "faults", azure),
+                                       stack.local("POST", "clock", {"advance_seconds": sts - self._sts})))
+        self._sts = sts
+        self.struck["clocks set wrong"] += sts != 0
+
+    def _count(self) -> None:
+        """What was counted since the faults were set; to set them anew begins at nought."""
+        for kind, times in self._world.stack.admin("GET", "struck").items():
+            self.struck[f"Entra: {kind}"] += times
+        requests = self._world.stack.admin("GET", "requests")
+        self.struck["Entra: expired tokens refused"] += sum(
+            one["status"] == 401 and one["operation"] != "token" and one["number"] > self._seen for one in requests)
+        self._seen = max((one["number"] for one in requests), default=self._seen)
 
 
 class Killer:
-    """Kills the rotate function's processes at random moments, for as long as its block runs."""
+    """Kills functions' processes at random moments, for as long as its block runs."""
 
     def __init__(self, world: World, dice: random.Random) -> None:
-        self.killed = 0
+        self.killed: Counter[str] = Counter()
         self._world, self._dice, self._stop = world, dice, threading.Event()
         self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
 
@@ -61,9 +119,11 @@ class Killer:
         self._thread.join(60)
 
     def _run(self) -> None:
-        name = self._world.stack.env["KEYWHEEL_ROTATE_FUNCTION"]
-        while not self._stop.wait(self._dice.uniform(2, 8)):
-            self.killed += self._world.stack.local("POST", "functions/kill", {"function": name, "most": 1})["killed"]
+        while not self._stop.wait(self._dice.uniform(1, 4)):
+            victim = self._dice.choice(VICTIMS)
+            name = self._world.stack.env[f"KEYWHEEL_{victim}_FUNCTION"]
+            killed = self._world.stack.local("POST", "functions/kill", {"function": name, "most": 1})["killed"]
+            self.killed[f"{victim.lower()} processes killed"] += killed
 
 
 def orphans(world: World) -> list[str]:
@@ -88,11 +148,11 @@ def sweep(world: World) -> list[dict]:
     raise TooLate(f"no sweep of 20 got through; the last: {answer['error']}")
 
 
-def rest(world: World, seconds: float = 400) -> None:
+def rest(world: World, seconds: float = 900) -> None:
     """Wait until no job is left. While no function runs, nobody waits for messages to be visible again."""
     def at_rest() -> bool:
         busy = world.busy()
-        if set(busy) == {"jobs"}:
+        if busy and set(busy) <= {"jobs", "records"}:
             world.stack.local("POST", "queues/advance", {"advance_seconds": 60})
         return not busy
 
@@ -107,6 +167,12 @@ def sweep_to_rest(world: World, witness: Witness, days: int = 8) -> None:
             return
         witness.advance(hours=26)
     raise TooLate(f"not at rest after {days} days: {queued[:5]}")
+
+
+def outlived(world: World, witness: Witness, promoted: int) -> None:
+    """In the middle of the work an hour passes: whatever process lives on has a token that is no good any more."""
+    until(lambda: len(world.events("keywheel.rotation.promoted")) > promoted or not world.busy(), "it is begun", 400, 1)
+    witness.between(lambda: world.outlive(hours=1, minutes=1))
 
 
 def unrecorded(world: World) -> list[str]:
@@ -148,20 +214,22 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
     begun, done = time.monotonic(), 0
     with World(tenant, home, azure_replicas=3, azure_random_seed=seed,
                parameters={"QueueVisibilitySeconds": "30", "RotationConcurrency": "20"}) as world:
-        world.stack.admin("POST", "faults", AZURE)
-        world.stack.local("POST", "faults", AWS)
         with Witness(world, tenant.credentials, OVERLAP) as witness, Killer(world, random.Random(seed)) as killer:
+            weather = Weather(world, witness)
             while done < rotations:
+                weather.next_round()
+                sweep(world)
+                outlived(world, witness, done)
+                rest(world)
                 sweep(world)
                 rest(world)
                 done = len(world.events("keywheel.rotation.promoted"))
-                say(f"[{time.monotonic() - begun:5.0f} s] {done} rotations, {killer.killed} kills, "
+                say(f"[{time.monotonic() - begun:5.0f} s] {done} rotations, {killer.killed.total()} kills, "
                     f"{witness.sign_ins.total()} sign-ins, {len(witness.refusals)} refused")
                 witness.advance(days=AGE)
-            struck = struck_faults(world) | {"function processes killed": killer.killed}
-            world.stack.admin("POST", "faults", {})
-            world.stack.local("DELETE", "faults")
+            weather.clear()
             sweep_to_rest(world, witness)
+        struck = dict(sorted((dict(weather.struck) | dict(killer.killed)).items()))
         say(f"[{time.monotonic() - begun:5.0f} s] at rest; counting")
         violations = {
             "refused sign-ins": witness.refusals,
@@ -170,23 +238,9 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
             "events not in whole chains": untraced(world),
             "current secrets that do not sign in": [one.name for one in tenant.credentials.values()
                                                     if not world.signs_in(one)],
-            "places that hold a secret's text": leaks.found(world, newest_secrets(world)),
+            "places that hold a secret's text": leaks.found(world, leaks.every_secret(world)),
         }
         return Result(done, witness.sign_ins.total(), violations, struck)
-
-
-def newest_secrets(world: World) -> list[str]:
-    return [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16][-leaks.MOST:]
-
-
-def struck_faults(world: World) -> dict[str, int]:
-    """How often each kind of fault struck, by where."""
-    struck: Counter[str] = Counter()
-    for fault in world.stack.local("GET", "faults"):
-        struck[f"AWS: {fault['service']} {fault['kind']}"] += fault["fired"]
-    for kind, times in world.stack.admin("GET", "struck").items():
-        struck[f"Entra: {kind}"] += times
-    return dict(sorted(struck.items()))
 
 
 def say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
@@ -39,9 +40,13 @@ class Witness:
         assert not self._thread.is_alive(), "the witness hangs"
 
     def advance(self, **time_passed: float) -> None:
-        """Let time pass between two rounds, so that what is in a cache is judged by one clock."""
+        """Let time pass."""
+        self.between(lambda: self._world.advance(**time_passed))
+
+    def between(self, change: Callable[[], object]) -> None:
+        """Change a clock between two looks, so that what is in a cache is judged by one clock."""
         with self._lock:
-            self._world.advance(**time_passed)
+            change()
             self._set_clock()
 
     def _set_clock(self) -> None:

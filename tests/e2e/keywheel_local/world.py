@@ -116,11 +116,15 @@ class World:
 
     def advance(self, **time_passed: float) -> None:
         """Let time pass, for Entra and for AWS; no function's process lives that long."""
+        self.outlive(**time_passed)
+        for function in ("SWEEP", "ROTATE", "NOTIFY"):
+            self.stack.local("POST", "functions/kill", {"function": self.stack.env[f"KEYWHEEL_{function}_FUNCTION"]})
+
+    def outlive(self, **time_passed: float) -> None:
+        """Let time pass, for Entra and for AWS, that functions' processes live through; their tokens may not."""
         seconds = datetime.timedelta(**time_passed).total_seconds()
         self.stack.admin("POST", "clock", {"advance_seconds": seconds})
         self.stack.local("POST", "clock", {"advance_seconds": seconds})
-        for function in ("SWEEP", "ROTATE", "NOTIFY"):
-            self.stack.local("POST", "functions/kill", {"function": self.stack.env[f"KEYWHEEL_{function}_FUNCTION"]})
 
     def invocations(self, function: str) -> list[dict]:
         name = self.stack.env[f"KEYWHEEL_{function.upper()}_FUNCTION"]
@@ -220,10 +224,10 @@ class World:
 
     def orphans(self) -> list[str]:
         """Keys of Keywheel's that no version names."""
-        lost = []
-        for one in self.tenant.credentials.values():
-            named = {names.key_of(labels) for labels in self.labels(one.secret).values()}
-            ours = f"keywheel/{one.scope}/"
-            lost += [f"{one.name}: {key}" for key, shown in self.keys(one).items()
-                     if (shown["display_name"] or "").startswith(ours) and key not in named]
-        return lost
+        return [key for one in self.tenant.credentials.values() for key in self.orphans_of(one)]
+
+    def orphans_of(self, one: Credential) -> list[str]:
+        named = {names.key_of(labels) for labels in self.labels(one.secret).values()}
+        ours = f"keywheel/{one.scope}/"
+        return [f"{one.name}: {key}" for key, shown in self.keys(one).items()
+                if (shown["display_name"] or "").startswith(ours) and key not in named]
