@@ -156,11 +156,26 @@ pub(crate) fn nothing_to_show() -> Value {
 }
 
 pub(crate) fn list(lines: &[String], more: usize) -> Value {
-    let mut text = lines.join("\n");
-    if more > 0 {
-        text = format!("{text}\n… and {more} more: name one.");
+    let rest = (more > 0).then(|| format!("… and {more} more: name one."));
+    let lines: Vec<&str> = lines.iter().chain(&rest).map(String::as_str).collect();
+    let mut message = whisper(&lines.join("\n"));
+    message["blocks"] = sections(&lines).iter().map(|text| section(text)).collect();
+    message
+}
+
+/// As many texts as it takes, with no line cut in two.
+fn sections(lines: &[&str]) -> Vec<String> {
+    let mut sections: Vec<String> = Vec::new();
+    for line in lines {
+        match sections.last_mut() {
+            Some(last) if last.chars().count() + line.chars().count() < LONGEST_TEXT => {
+                last.push('\n');
+                last.push_str(line);
+            }
+            _ => sections.push((*line).to_owned()),
+        }
     }
-    whisper(&text)
+    sections
 }
 
 fn day(at: DateTime<Utc>) -> String {
@@ -235,6 +250,18 @@ mod tests {
         let odd = CredentialName("<!channel>`*x*`".to_owned());
         let text = not_yours(&odd)["text"].as_str().unwrap_or_default().to_owned();
         assert!(text.contains("`&lt;!channel&gt;'*x*'`"), "{text}");
+    }
+
+    #[test]
+    fn a_long_list_is_cut_between_its_lines() {
+        let line = |letter: &str, length| letter.repeat(length);
+        let lines =
+            [line("a", 1_499), line("b", 1_500), line("c", 1), line("é", 2_998), line("d", 1)];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let sections = sections(&lines);
+        assert_eq!(sections.join("\n"), lines.join("\n"));
+        let lengths: Vec<usize> = sections.iter().map(|text| text.chars().count()).collect();
+        assert_eq!(lengths, [3_000, 3_000, 1]);
     }
 
     #[test]

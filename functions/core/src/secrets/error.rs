@@ -93,10 +93,11 @@ fn words(failure: Option<&AwsFailure>, kind: Kind) -> String {
     match (failure, kind) {
         (Some(failure), Kind::Encryption) => format!(
             "{failure}; the KMS key cannot be used: enable it, and let Keywheel's roles use it (the parameter KmsKeyArn, and \
-             the key's own policy)"
+             the key policy)"
         ),
         (Some(failure), Kind::AccessDenied) => format!(
-            "{failure}; the role may touch only secrets below the parameter SecretPrefix, and only a KMS key that KmsKeyArn names"
+            "{failure}; the role may touch only secrets below the parameter SecretPrefix, and use only a KMS key that \
+             KmsKeyArn names and whose key policy lets it"
         ),
         (Some(failure), _) => failure.to_string(),
         (None, Kind::Binary) => "the value is not a text".to_owned(),
