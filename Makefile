@@ -65,7 +65,7 @@ prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in 
 
 .PHONY: mutations
 mutations: ## Make deliberate mistakes in the rules, and see the model catch each (minutes)
-	cargo test --quiet -p keywheel-core --test mutations -- --ignored --nocapture
+	cargo test --quiet --workspace --test mutations -- --ignored --nocapture
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)

@@ -37,7 +37,7 @@ class Resolved:
 
     def __init__(self, target: str) -> None:
         metadata = json.loads(output(
-            "cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target))
+            "cargo", "metadata", "--quiet", "--format-version", "1", "--locked", "--filter-platform", target))
         self.packages = {package["id"]: package for package in metadata["packages"]}
         self.needs = {
             node["id"]: sorted(

@@ -259,6 +259,7 @@ sha2 = "0.11"
 uuid = { version = "1", features = ["serde", "v4", "v5"] }
 zeroize = "1"
 [dev-dependencies]
+proptest = "1"
 serde_json = "1"
 stateright = "0.31"
 [profile.dev]

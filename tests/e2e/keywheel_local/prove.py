@@ -31,9 +31,9 @@ PROMISES = [  # "What must hold", and where each is looked at
 
 
 def cargo(*arguments: str, faults: int) -> tuple[int, str]:
-    """Run tests; their exit code and output."""
+    """Run tests, built as `make test` builds them; their exit code and output."""
     environment = os.environ | {"KEYWHEEL_MODEL_FAULTS": str(faults)}
-    done = subprocess.run(["cargo", "test", "--quiet", "-p", "keywheel-core", *arguments], cwd=ROOT, env=environment,
+    done = subprocess.run(["cargo", "test", "--quiet", "--workspace", *arguments], cwd=ROOT, env=environment,
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout
 
