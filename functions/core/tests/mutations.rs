@@ -104,8 +104,8 @@ const MISTAKES: &[Mistake] = &[
         name: "resolve without the hour",
         patches: &[(
             "resolve.rs",
-            "let lost = start + UNNAMED_FOR;",
-            "let lost = start + (UNNAMED_FOR - UNNAMED_FOR);",
+            "let lost = key.start? + UNNAMED_FOR;",
+            "let lost = key.start? + (UNNAMED_FOR - UNNAMED_FOR);",
         )],
         scenarios: "resolving_beside",
     },
@@ -161,8 +161,8 @@ const MISTAKES: &[Mistake] = &[
         name: "remove beside an absent current key",
         patches: &[(
             "retire.rs",
-            "(!valid).then_some(Stop::CurrentKeyAbsent)",
-            "(!valid && false).then_some(Stop::CurrentKeyAbsent)",
+            "_ => Beside::Unsafe(Stop::CurrentKeyAbsent),",
+            "_ => Beside::Valid,",
         )],
         scenarios: "refusals",
     },
@@ -206,6 +206,15 @@ const MISTAKES: &[Mistake] = &[
         name: "watch a key for no longer than its overlap",
         patches: &[("retire.rs", "over + watch(policy)", "over + (watch(policy) - watch(policy))")],
         scenarios: "unused",
+    },
+    Mistake {
+        name: "take a removal that Graph put off for done",
+        patches: &[(
+            "retire.rs",
+            "(State::End(End::Remove), Reply::Removed) =>",
+            "(State::End(End::Remove), Reply::Removed | Reply::NotRemoved) =>",
+        )],
+        scenarios: "retiring_beside",
     },
     Mistake {
         name: "record what was not seen removed",
@@ -307,6 +316,18 @@ fn run(crate_: &Path, scenarios: &str, only_build: bool) -> Output {
         cargo.args(["--", scenarios, "--skip", "label_rules"]);
     }
     cargo.output().unwrap()
+}
+
+/// What would otherwise show only after minutes.
+#[test]
+fn every_mistake_can_be_made() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rotation");
+    for Mistake { name, patches, .. } in MISTAKES {
+        for (file, from, _) in *patches {
+            let text = fs::read_to_string(rules.join(file)).unwrap();
+            assert_eq!(text.matches(from).count(), 1, "{name}: {from:?} in {file}");
+        }
+    }
 }
 
 #[test]

@@ -30,8 +30,8 @@ AZURE = {
         {"kind": "lost_answer", "operation": "graph", "probability": 0.04},
         {"kind": "cut_connection", "operation": "graph", "probability": 0.02},
         {"kind": "cut_body", "operation": "read", "probability": 0.02},
-        {"kind": "slow", "operation": "graph", "probability": 0.02, "delay_ms": 3000},
-        {"kind": "slow", "operation": "graph", "probability": 0.002, "delay_ms": 32_000},  # nobody waits that long
+        {"kind": "slow", "operation": "graph", "probability": 0.01, "delay_ms": 3000},
+        {"kind": "slow", "operation": "graph", "probability": 0.0005, "delay_ms": 32_000},  # nobody waits that long
         {"kind": "slow", "operation": "token", "probability": 0.001, "delay_ms": 16_000},
         {"kind": "too_many_requests", "operation": "graph", "probability": 0.04, "retry_after_seconds": 1},
         {"kind": "server_error", "operation": "graph", "probability": 0.03},
@@ -47,17 +47,18 @@ AWS = [
     for seed, (service, kind, probability, more) in enumerate([
         *(("secretsmanager", kind, 0.03, {}) for kind in ("lost_answer", "error", "throttle")),
         *(("events", kind, 0.04, {}) for kind in ("lost_answer", "error")),
-        *(("sqs", kind, 0.1, {}) for kind in ("lost_answer", "error")),
+        *(("sqs", kind, 0.06, {}) for kind in ("lost_answer", "error")),
         *(("s3", kind, 0.01, {}) for kind in ("lost_answer", "error", "throttle")),
         *(("sts", kind, 0.03, {}) for kind in ("lost_answer", "error", "throttle")),
-        *((service, "cut", 0.02, {}) for service in ("secretsmanager", "events", "sqs", "s3", "sts")),
+        *((service, "cut", 0.01, {}) for service in ("secretsmanager", "events", "sqs", "s3", "sts")),
         *((service, "stall", probability, {"seconds": seconds})
           for service in ("secretsmanager", "events", "sqs", "s3", "sts")
-          for seconds, probability in zip(LATE, (0.01, 0.002), strict=True)),
+          for seconds, probability in zip(LATE, (0.004, 0.0005), strict=True)),
     ])]
 # Seconds by which Entra's clock and STS's are wrong, round by round. AWS's tokens live for 300.
 CLOCKS = (120, -120), (-120, 120), (600, 600), (-600, -600)
 VICTIMS = "ROTATE", "ROTATE", "SWEEP", "AUDIT", "NOTIFY"
+SWEEPS_KILLED = 2  # a round: a sweep of many applications takes longer than a process would live
 
 
 class Weather:
@@ -107,6 +108,7 @@ class Killer:
 
     def __init__(self, world: World, dice: random.Random) -> None:
         self.killed: Counter[str] = Counter()
+        self.sweeps = 0  # how many more may be killed
         self._world, self._dice, self._stop = world, dice, threading.Event()
         self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
 
@@ -121,9 +123,12 @@ class Killer:
     def _run(self) -> None:
         while not self._stop.wait(self._dice.uniform(1, 4)):
             victim = self._dice.choice(VICTIMS)
+            if victim == "SWEEP" and not self.sweeps:
+                continue
             name = self._world.stack.env[f"KEYWHEEL_{victim}_FUNCTION"]
             killed = self._world.stack.local("POST", "functions/kill", {"function": name, "most": 1})["killed"]
             self.killed[f"{victim.lower()} processes killed"] += killed
+            self.sweeps -= killed if victim == "SWEEP" else 0
 
 
 def orphans(world: World) -> list[str]:
@@ -218,6 +223,7 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
             weather = Weather(world, witness)
             while done < rotations:
                 weather.next_round()
+                killer.sweeps = SWEEPS_KILLED
                 sweep(world)
                 outlived(world, witness, done)
                 rest(world)
