@@ -271,6 +271,14 @@ impl World {
             Call::ReadLastUses => Reply::LastUses(self.last_uses.clone()),
             Call::Wait(_) => Reply::Waited,
             Call::Emit(event) => {
+                // A record is looked at when it is made: what is true at rest may not have been true then.
+                if let Event::Removed { key, .. } = event
+                    && self.keys.get(key).is_some_and(|key| !key.removed)
+                {
+                    self.violation.get_or_insert(format!(
+                        "promise 6: {key} is said to be removed, and is there"
+                    ));
+                }
                 self.events.insert(event.clone());
                 Reply::Emitted
             }
