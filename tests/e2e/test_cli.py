@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from keywheel_local.fleet import STOPPED, Fleet
@@ -126,3 +127,15 @@ def test_no_command_ever_prints_a_secret(world: World):
         assert done.returncode == 0, (arguments, done.returncode)
         secrets += [text for text in world.stack.admin("GET", "secrets") if len(text) >= 16]
         assert not any(text in done.stdout + done.stderr for text in secrets), arguments
+
+
+def test_aws_credentials_may_come_from_a_process_that_a_profile_names(world: World, tmp_path: Path):
+    env = world.stack.env
+    keys = {"Version": 1, "AccessKeyId": env["AWS_ACCESS_KEY_ID"], "SecretAccessKey": env["AWS_SECRET_ACCESS_KEY"]}
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    (tmp_path / "config").write_text(f"[profile local]\ncredential_process = cat {tmp_path}/keys.json\n")
+    unset = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    done = world.stack.keywheel("status", **unset, AWS_CONFIG_FILE=str(tmp_path / "config"), AWS_PROFILE="local")
+    assert done.returncode == 0, done.stderr
+    without = world.stack.keywheel("status", **unset, AWS_CONFIG_FILE=os.devnull)
+    assert without.returncode != 0, "the keys came from the profile"
