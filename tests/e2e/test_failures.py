@@ -21,6 +21,7 @@ def world(start: Callable[..., World]) -> World:
         tenant.managed(name, "+150d", 30)
     gone = tenant.managed("gone", "+10d", 170)
     gone.app.known = False
+    tenant.credential("newcomer", tenant.app("newcomer", service_principal=False))
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
     tenant.managed("wanted-gone", "+150d", 30)
@@ -48,7 +49,7 @@ def send(world: World, body: dict | str, group: str = "test") -> None:
 def state(world: World) -> dict:
     """All that a failed job must leave alone."""
     return {name: (world.labels(one.secret), set(world.keys(one)))
-            for name, one in world.tenant.credentials.items()}
+            for name, one in world.tenant.credentials.items() if one.versions}
 
 
 def failed(world: World, credential: str) -> list[str]:
@@ -92,6 +93,21 @@ def test_a_job_of_another_application_than_the_manifests_fails_for_good(world: W
 def test_a_job_of_an_application_that_is_gone_fails_for_good(world: World):
     check_dead(world, job_of(world.tenant.credentials["gone"]), "does not know the application")
     assert len(failed(world, "gone")) == 1
+
+
+def test_a_first_rotation_waits_for_an_application_that_is_not_known_everywhere_yet(world: World):
+    """Of one that a sweep has just found some replicas show no service principal: no reason to give its job up."""
+    one, before = world.tenant.credentials["newcomer"], len(world.invocations("rotate"))
+    first = job(one.name, one.app.app_id)
+    first["work"]["reason"] = "first"
+    send(world, first, one.name)
+    until(lambda: [call for call in world.invocations("rotate")[before:] if call["ended"]], "it is tried")
+    assert failed(world, one.name) == [] and world.dead_letters() == []
+    assert world.waiting("KEYWHEEL_QUEUE_URL") == 1, "its job is kept"
+    world.stack.person("ann@example.com")("POST", "servicePrincipals", {"appId": one.app.app_id})
+    world.rest()
+    assert failed(world, one.name) == [] and world.dead_letters() == []
+    assert world.current(one.secret)[0] == first["work"]["rotation"] and world.signs_in(one)
 
 
 def test_a_job_of_a_secret_that_is_to_be_deleted_fails_for_good(world: World):

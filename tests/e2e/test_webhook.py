@@ -28,9 +28,10 @@ def channel() -> Iterator[StandIn]:
 def world(start: Callable[..., World], channel: StandIn) -> World:
     tenant = Tenant()
     tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
-    for name in ("slack", "told", "system", "now", "retried", "status", "reasoned"):
+    for name in ("slack", "told", "system", "now", "retried", "status", "reasoned", "late"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
-    tenant.managed("approved", "+150d", 30, allow=ALLOW, approval="required")
+    for name in ("approved", "approved-late"):
+        tenant.managed(name, "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
     world = start(tenant)
@@ -53,6 +54,15 @@ def fleet(world: World) -> Iterator[list[Credential]]:
     world.stack.put_manifest(world.tenant.manifest())
     for one in tenant.credentials.values():
         world.client("secretsmanager").delete_secret(SecretId=one.secret, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def stall(world: World) -> Iterator[None]:
+    """The queue does its work, and its answer comes later than Slack waits."""
+    world.stack.local("POST", "faults", {
+        "kind": "stall", "service": "sqs", "operation": "SendMessageBatch", "seconds": 10, "count": 1})
+    yield
+    world.stack.local("DELETE", "faults")
 
 
 @pytest.fixture
@@ -229,13 +239,41 @@ def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
     assert approval == job["request"] == job["work"]["rotation"]
-    [granted] = [e["data"] for e in world.events("keywheel.approval.granted")]
+    [granted] = [e["data"] for e in world.events("keywheel.approval.granted") if e["subject"] == one.name]
     assert (granted["requested_by"], granted["approved_by"]) == (
         f"slack:{ask.TEAM}/{ask.ALICE}", f"slack:{ask.TEAM}/{ask.BOB}")
-    assert len(world.events("keywheel.approval.requested")) == 1
+    assert len([e for e in world.events("keywheel.approval.requested") if e["subject"] == one.name]) == 1
 
     system = ask.rotate(stack, one.name).send(stack)
     assert system.status == 403 and "second person" in system.json["detail"], "a system cannot be approved"
+
+
+@pytest.mark.usefixtures("stall")
+def test_slack_has_its_answer_though_ours_is_late(world: World) -> None:
+    one = world.tenant.credentials["late"]
+    shown = ask.shown(world.stack, f"rotate {one.name}")
+    assert shown["response_type"] == "ephemeral"
+    assert "longer than Slack waits" in shown["text"] and f"`{one.name}` may be on its way" in shown["text"]
+    [job] = jobs_of(world, one)
+    turned(world, one, job["work"]["rotation"])
+
+
+@pytest.mark.usefixtures("stall")
+def test_a_button_whose_answer_is_late_may_be_pressed_again(world: World, slack: Slack) -> None:
+    one, stack = world.tenant.credentials["approved-late"], world.stack
+    approval = ask.shown(stack, f"rotate {one.name}")["blocks"][1]["elements"][0]["value"]
+    pressed = ask.press(stack, approval, response_url=slack.url)
+    assert pressed.send(stack).status == 200
+    [late] = slack.posted
+    assert "Press the button again" in late["text"]
+    assert not late["replace_original"], "the button stays"
+    assert pressed.send(stack).status == 200
+    assert f"<@{ask.BOB}> approved" in slack.posted[-1]["text"]
+    assert [problem for message in slack.posted for problem in block_kit.problems(message)] == []
+    turned(world, one, approval)
+    promoted = [event for event in world.events("keywheel.rotation.promoted") if event["subject"] == one.name]
+    granted = [event for event in world.events("keywheel.approval.granted") if event["subject"] == one.name]
+    assert (len(promoted), len(granted)) == (1, 1), "it counts once"
 
 
 def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:

@@ -7,6 +7,7 @@ use std::time::Duration;
 use azure_emulator::{FaultKind, Faults, Operation, Rule};
 use chrono::Utc;
 use graph_world::{APP, options, world};
+use keywheel_core::engine::EngineError;
 use keywheel_core::graph::{CallOptions, KeyOn, Kind};
 use keywheel_core::http::Retry;
 use keywheel_core::ids::AppId;
@@ -49,6 +50,18 @@ async fn a_lost_answer_of_add_password_is_never_asked_for_again() {
             assert!(!said.contains(&secret), "{kind:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_graph_says_of_when_to_come_back_is_heeded_though_the_answer_is_lost() {
+    let world = world().await;
+    let object = world.object(KeyOn::Application).await;
+    let rule = Rule::new(FaultKind::Unavailable).on(Operation::AddPassword).times(1);
+    let rules = vec![Rule { retry_after_seconds: Some(300), ..rule }];
+    world.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
+    let error = world.add(object).await.unwrap_err();
+    assert_eq!(error.kind(), &Kind::AnswerLost);
+    assert_eq!(EngineError::from(error).retry(), Retry::After(Duration::from_mins(5)));
 }
 
 #[tokio::test]

@@ -160,7 +160,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "remove beside an absent current key",
         patches: &[(
-            "retire.rs",
+            "beside.rs",
             "_ => Beside::Unsafe(Stop::CurrentKeyAbsent),",
             "_ => Beside::Valid,",
         )],

@@ -27,6 +27,19 @@ use crate::queue::Queue;
 use crate::rotation::{Scope, SignedInAs, Terms};
 use crate::secrets::Secrets;
 
+/// Where the secrets lie: in another account or region one of the same name is another secret.
+#[derive(Clone, Debug)]
+struct Place {
+    account: String,
+    region: String,
+}
+
+impl Place {
+    fn scope(&self, credential: &Credential) -> Scope {
+        Scope::of(&self.account, &self.region, credential.secret.as_str())
+    }
+}
+
 /// What a process builds once, at its start: clients, endpoints, who we are.
 #[derive(Debug)]
 pub struct Clients {
@@ -36,10 +49,9 @@ pub struct Clients {
     source: ManifestSource,
     cloud: Cloud,
     endpoints: Endpoints,
-    account: String,
+    place: Place,
     /// Who we are to AWS.
     caller: Option<String>,
-    region: String,
     /// The sign-in of the manifest's tenant, kept for its cached tokens as long as Graph takes them.
     signed_in: Mutex<Option<(TenantId, Identity, Graph)>>,
 }
@@ -64,13 +76,12 @@ impl Clients {
             proofs: http.unpooled()?,
             source,
             endpoints: Endpoints::from_env(cloud)?,
-            account,
+            place: Place { account, region },
             caller,
             signed_in: Mutex::new(None),
             http,
             aws,
             cloud,
-            region,
         })
     }
 
@@ -91,13 +102,10 @@ impl Clients {
         self.caller.as_deref()
     }
 
-    fn scope(&self, credential: &Credential) -> Scope {
-        Scope::of(&self.account, &self.region, credential.secret.as_str())
-    }
-
     async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
         let manifest = self.source.load(&self.aws).await?;
-        let scopes = manifest.credentials().map(|credential| self.scope(credential)).collect();
+        let scopes =
+            manifest.credentials().map(|credential| self.place.scope(credential)).collect();
         let (identity, graph) = self.sign_in(manifest.tenant()).await?;
         Ok(Engine {
             graph,
@@ -106,8 +114,7 @@ impl Clients {
             proofs: self.proofs.clone(),
             endpoints: self.endpoints.clone(),
             cloud: self.cloud,
-            account: self.account.clone(),
-            region: self.region.clone(),
+            place: self.place.clone(),
             manifest: Arc::new(manifest),
             scopes: Arc::new(scopes),
             marks: match http::env("KEYWHEEL_MARKS") {
@@ -177,8 +184,7 @@ pub struct Engine {
     proofs: Unpooled,
     endpoints: Endpoints,
     cloud: Cloud,
-    account: String,
-    region: String,
+    place: Place,
     /// Where a sweep remembers how far it read; none: it reads no directory audit.
     marks: Option<Marks>,
     identity: Identity,
@@ -199,7 +205,7 @@ impl Engine {
     fn terms(&self, credential: &Credential, signed_in_as: Option<SignedInAs>) -> Terms {
         Terms {
             application: credential.application,
-            scope: Scope::of(&self.account, &self.region, credential.secret.as_str()),
+            scope: self.place.scope(credential),
             policy: credential.policy.clone(),
             signed_in_as,
             listed: Arc::clone(&self.scopes),

@@ -12,6 +12,7 @@
 //! | … and `keywheel:since`, not `AWSCURRENT` | **past**: its key goes when the overlap is over |
 //! | … and `keywheel:void` | **void**: given up, will never be current; its key goes soon |
 
+mod beside;
 pub mod calls;
 pub mod finding;
 pub mod foreign_change;

@@ -3,10 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::beside::{Beside, beside_current};
 use super::calls::{Call, Event, Next, Reply, Try};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
-use super::retire::{Beside, beside_current};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, ObjectId, RotationId};

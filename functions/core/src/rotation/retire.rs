@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::beside::{Beside, beside_current};
 use super::calls::{Call, Event, Next, Reply, Try};
 use super::last_use::{LastUses, Verdict, judge, watch};
 use super::names::Label;
@@ -9,7 +10,7 @@ use super::observed::{Key, Principal, SecretState, SecretView};
 pub use super::standing::{Standing, standing};
 use super::stop::Stop;
 use super::tail::Tail;
-use super::{CLOCK_SLACK, Policy, RetireWhen, Terms, UNNAMED_FOR};
+use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
 use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
 
 /// Which key is to go, and where its secret lies.
@@ -357,33 +358,6 @@ impl Retire {
             }
             State::Done(_) => return None,
         })
-    }
-}
-
-/// How the current version's key stands, beside which another is to be removed.
-pub(super) enum Beside {
-    /// It is there, and valid.
-    Valid,
-    /// It became current only now, and this replica of Graph does not show it.
-    NotShownYet,
-    /// Nothing is removed beside it.
-    Unsafe(Stop),
-}
-
-/// The current version's key must be there, and valid, before any other is removed beside it.
-pub(super) fn beside_current(
-    view: &SecretView,
-    principal: &Principal,
-    now: DateTime<Utc>,
-) -> Beside {
-    let Some(current) = view.current() else { return Beside::Unsafe(Stop::UnknownKey) };
-    let Some(key) = view.key_of(current) else { return Beside::Unsafe(Stop::UnknownKey) };
-    match principal.key(key) {
-        Some(key) if key.valid_at(now) => Beside::Valid,
-        None if view.since(current).is_none_or(|since| now - since < UNNAMED_FOR) => {
-            Beside::NotShownYet
-        }
-        _ => Beside::Unsafe(Stop::CurrentKeyAbsent),
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod edges;
+mod found;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -368,94 +369,4 @@ fn a_try_that_finds_its_rotation_given_up_says_so() {
     let this = Rotate::new(terms(), rotation(2), replaces, Until::Promoted);
     let outcome = without_touching_a_key(this, &mut view);
     assert_eq!(outcome, rotate::Outcome::Abandoned(rotation(2)));
-}
-
-#[test]
-fn keys_and_certificates_are_inspected() {
-    let scope = terms().scope;
-    let keys = [
-        key(1, Some(1), days(-10), Some(days(170))),
-        key(2, None, days(-10), Some(days(5))),
-        key(3, None, days(-10), None),
-        key(4, None, days(-10), Some(days(3_640))),
-    ];
-    let certificate = Certificate { key_id: key_id(5), end: Some(days(12)) };
-    let soon = TimeDelta::days(30);
-    let lifetime = TimeDelta::days(180);
-    let managed =
-        inspect(&keys, std::slice::from_ref(&certificate), &[&scope], soon, lifetime, now());
-    for expected in [
-        Finding::ForeignKey(key_id(2)),
-        Finding::ExpiringKey(key_id(2), days(5)),
-        Finding::EndlessKey(key_id(3)),
-        Finding::LifetimeOverPolicy(key_id(4)),
-        Finding::ExpiringCertificate(key_id(5), days(12)),
-    ] {
-        assert!(managed.contains(&expected), "{expected:?}");
-    }
-    assert!(managed.iter().all(|finding| finding.key() != Some(key_id(1))));
-    let unmanaged = inspect(&keys, &[], &[], soon, lifetime, now());
-    assert!(!unmanaged.iter().any(|finding| matches!(finding, Finding::ForeignKey(_))));
-}
-
-proptest! {
-    /// Whatever the report says, a key that was signed in with after its overlap and lately does not go.
-    #[test]
-    fn a_key_used_lately_is_in_use(
-        overlap in 1..200_i64,
-        over in 0..400_i64,
-        used in 0..400_i64,
-        shown in any::<bool>(),
-    ) {
-        let mut policy = terms().policy;
-        policy.retire = RetireWhen::WhenUnused;
-        policy.overlap = TimeDelta::hours(overlap);
-        let ago = |hours: i64| now() - TimeDelta::hours(hours);
-        let mut uses = LastUses::from([(key_id(1), ago(used))]);
-        if shown {
-            uses.insert(key_id(2), ago(1));
-        }
-        let verdict = judge(&uses, key_id(1), key_id(2), ago(over), &policy, now());
-        prop_assert_eq!(verdict == last_use::Verdict::Unknown, !shown);
-        if verdict == last_use::Verdict::Unused {
-            let idle = now() - ago(over).max(ago(used));
-            prop_assert!(idle >= TimeDelta::hours(overlap.max(24)) + REPORT_LAG);
-            prop_assert!(idle >= watch(&policy));
-        }
-    }
-
-    /// Only what our own identity did to keys of our scopes, or to keys that are named for removal, is ours.
-    #[test]
-    fn only_what_can_be_proved_is_ours(
-        by in 0..4_u8,
-        added in proptest::collection::vec((1..9_u128, any::<bool>()), 0..3),
-        removed in proptest::collection::vec((11..19_u128, any::<bool>()), 0..3),
-        named in proptest::collection::vec(11..19_u128, 0..3),
-    ) {
-        let (us, own) = (AppId(Uuid::from_u128(7)), ObjectId(Uuid::from_u128(8)));
-        let ourselves = Ourselves { app: Some(us), service_principal: Some(own) };
-        let app = |app, service_principal| Actor::App { app, service_principal, display_name: None };
-        let actor = match by {
-            0 => app(None, Some(own)),
-            1 => app(Some(us), None),
-            2 => app(Some(us), Some(ObjectId(Uuid::nil()))),
-            _ => Actor::User { id: None, name: None },
-        };
-        let changed = |keys: &[(u128, bool)]| -> Vec<ChangedKey> {
-            keys.iter().map(|(id, ours)| ChangedKey {
-                id: key_id(*id),
-                display_name: ours.then(|| display_name(&terms().scope, rotation(*id))),
-            }).collect()
-        };
-        let change = Change { object: ObjectId(Uuid::nil()), actor, added: changed(&added), removed: changed(&removed) };
-        let named: Vec<KeyId> = named.iter().map(|id| key_id(*id)).collect();
-        let left = foreign(&change, &ourselves, &[terms().scope], &named);
-        let strange = added.iter().filter(|(_, ours)| !ours).count()
-            + removed.iter().filter(|(id, ours)| !ours && !named.contains(&key_id(*id))).count();
-        let expected = match by {
-            0 | 1 => strange,
-            _ => added.len() + removed.len(),
-        };
-        prop_assert_eq!(left.map_or(0, |left| left.added.len() + left.removed.len()), expected);
-    }
 }

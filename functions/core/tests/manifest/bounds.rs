@@ -1,17 +1,9 @@
 //! Manifests of unusual size and form: bombs, floods, fleets, and other editors' habits.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::fmt::Write;
 
+use super::{APP, parse};
 use chrono::TimeDelta;
-use keywheel_core::manifest::{Manifest, ManifestError};
-
-const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";
-
-fn parse(text: &str) -> Result<Manifest, ManifestError> {
-    Manifest::parse(text, "m.yaml")
-}
 
 fn one(more: &str) -> String {
     format!(

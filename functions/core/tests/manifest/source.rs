@@ -1,7 +1,5 @@
 //! Manifests are fetched from S3, SSM and files, within bounds, with errors that say what was tried.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};

@@ -5,7 +5,7 @@ use std::path::Path;
 use keywheel_core::manifest::Manifest;
 use serde_json::Value;
 
-/// `KEYWHEEL_UPDATE_SCHEMAS=1 cargo test -p keywheel-core --test manifest_schema` writes it anew.
+/// `KEYWHEEL_UPDATE_SCHEMAS=1 cargo test --workspace --test manifest` writes it anew.
 #[test]
 fn the_published_schema_has_not_drifted() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/manifest.schema.json");
