@@ -11,6 +11,7 @@ TOOLS := $(VENV)/tools
 PACKAGES := -p keywheel-sweep -p keywheel-rotate -p keywheel-webhook -p keywheel-audit -p keywheel-notify -p keywheel -p azure-emulator
 TEMPLATE := infra/template.yaml
 STACK ?= keywheel
+WORKERS ?= 2
 LOCAL := PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local
 export SAM_CLI_TELEMETRY := 0
 
@@ -44,7 +45,7 @@ lint: format clippy deny template ## Format, clippy, licences, template
 
 format: $(VENV)/stamp
 	cargo fmt --all --check
-	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests/aws tests/e2e tests/infra tests/clients infra
+	$(VENV)/bin/ruff check --quiet --line-length 120 --select E,F,I,UP,B,SIM tests infra
 
 clippy:
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
@@ -82,8 +83,9 @@ test-azure: build $(VENV)/stamp
 test-infra: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/infra
 
+# Each file has deployments of its own, and spends its time waiting.
 test-e2e: build $(VENV)/stamp
-	$(PYTHON) -m pytest -q tests/e2e
+	$(PYTHON) -m pytest -q tests/e2e --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-clients: build $(VENV)/stamp ## The published OpenAPI document, by schemathesis
 	$(PYTHON) -m pytest -q tests/clients

@@ -261,3 +261,29 @@ def test_a_killed_function_is_a_crash_and_the_message_comes_back(aws, name, queu
     until(lambda: len(calls(aws, name)) == 2)
     assert time.time() - started < 15
     aws.local("POST", "functions/kill", {"function": name})
+
+
+LARGE = """
+import os
+
+HELD = b"x" * 600_000_000  # takes the kernel its time to take away
+
+def handle(event):
+    return os.getpid()
+"""
+
+
+def test_a_killed_function_is_gone_and_the_next_call_has_a_new_one(aws, name):
+    aws.function(name, LARGE)
+
+    def call() -> int:
+        answer = aws.client("lambda").invoke(FunctionName=name)
+        told = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, told
+        return told
+
+    pids = set()
+    for _ in range(3):
+        pids.add(call())
+        aws.local("POST", "functions/kill", {"function": name})
+    assert len(pids) == 3

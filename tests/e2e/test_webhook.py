@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from keywheel_local import ask, block_kit
-from keywheel_local.slack_stand_in import Slack
 from keywheel_local.stand_in import StandIn
 from keywheel_local.tenant import DEFAULTS, Credential, Tenant
 from keywheel_local.world import World, until
@@ -65,12 +64,6 @@ def stall(world: World) -> Iterator[None]:
     world.stack.local("DELETE", "faults")
 
 
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    with Slack() as running:
-        yield running
-
-
 def turned(world: World, one: Credential, rotation: str) -> None:
     """The secret was turned by this rotation, and the new one works."""
     world.rest()
@@ -87,6 +80,13 @@ def told(channel: StandIn, path: str, words: str) -> list[dict]:
     until(lambda: bool(messages()), f"{words} is told in Slack")
     assert [problem for message in messages() for problem in block_kit.problems(message)] == []
     return messages()
+
+
+def posted(channel: StandIn, path: str, *words: str) -> list[dict]:
+    """What was told at a ``response_url`` with any of these words. A rotation's steps are told there too."""
+    messages = [request.json for request in channel.received(path)]
+    assert [problem for message in messages for problem in block_kit.problems(message)] == []
+    return [message for message in messages if any(each in message["text"] for each in words)]
 
 
 def recorded(world: World, one: Credential) -> None:
@@ -213,28 +213,32 @@ def test_a_failure_of_ours_loses_no_request(world: World) -> None:
     assert len(requested) == 1, "told twice counts once"
 
 
-def test_somebody_else_must_approve(world: World, slack: Slack) -> None:
-    one, stack = world.tenant.credentials["approved"], world.stack
+def test_somebody_else_must_approve(world: World, channel: StandIn) -> None:
+    one, stack, path = world.tenant.credentials["approved"], world.stack, "/commands/approved"
     asked = ask.shown(stack, f"rotate {one.name}")
     assert asked["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked["text"]
     assert [block["type"] for block in asked["blocks"]] == ["section", "actions"]
     approval = asked["blocks"][1]["elements"][0]["value"]
     assert jobs_of(world, one) == []
+
+    def press(pressed: str = approval, **by: str) -> None:
+        request = ask.press(stack, pressed, response_url=channel.url + path, **by)
+        assert request.send(stack).status == 200
+
     for user, team in ((ask.ALICE, ask.TEAM), (ask.MALLORY, ask.TEAM), (ask.BOB, "T0OTHER01")):
-        assert ask.press(stack, approval, user=user, team=team, response_url=slack.url).send(stack).status == 200
-    assert ["yourself" in told["text"] for told in slack.posted] == [True, False, False]
-    assert ["does not allow you" in told["text"] for told in slack.posted] == [False, True, True]
-    assert all(told["response_type"] == "ephemeral" and not told["replace_original"] for told in slack.posted)
+        press(user=user, team=team)
+    refused = posted(channel, path, "")
+    assert ["yourself" in told["text"] for told in refused] == [True, False, False]
+    assert ["does not allow you" in told["text"] for told in refused] == [False, True, True]
+    assert all(told["response_type"] == "ephemeral" and not told["replace_original"] for told in refused)
     assert jobs_of(world, one) == [], "neither the asker nor a stranger"
-    pressed = ask.press(stack, approval, response_url=slack.url)
-    for _ in range(2):
-        assert pressed.send(stack).status == 200
-    approved, again = slack.posted[3:]
+    press()
+    press()
+    approved, again = posted(channel, path, f"<@{ask.BOB}> approved", "decided already")
     assert approved["replace_original"] and f"<@{ask.BOB}> approved" in approved["text"]
     assert "decided already" in again["text"]
-    unknown = ask.press(stack, str(uuid.uuid4()), response_url=slack.url)
-    assert unknown.send(stack).status == 200 and "no such request" in slack.posted[-1]["text"]
-    assert [problem for message in slack.posted for problem in block_kit.problems(message)] == []
+    press(str(uuid.uuid4()))
+    assert len(posted(channel, path, "no such request")) == 1
     world.rest()
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
@@ -259,17 +263,15 @@ def test_slack_has_its_answer_though_ours_is_late(world: World) -> None:
 
 
 @pytest.mark.usefixtures("stall")
-def test_a_button_whose_answer_is_late_may_be_pressed_again(world: World, slack: Slack) -> None:
-    one, stack = world.tenant.credentials["approved-late"], world.stack
+def test_a_button_whose_answer_is_late_may_be_pressed_again(world: World, channel: StandIn) -> None:
+    one, stack, path = world.tenant.credentials["approved-late"], world.stack, "/commands/late"
     approval = ask.shown(stack, f"rotate {one.name}")["blocks"][1]["elements"][0]["value"]
-    pressed = ask.press(stack, approval, response_url=slack.url)
+    pressed = ask.press(stack, approval, response_url=channel.url + path)
     assert pressed.send(stack).status == 200
-    [late] = slack.posted
-    assert "Press the button again" in late["text"]
+    [late] = posted(channel, path, "Press the button again")
     assert not late["replace_original"], "the button stays"
     assert pressed.send(stack).status == 200
-    assert f"<@{ask.BOB}> approved" in slack.posted[-1]["text"]
-    assert [problem for message in slack.posted for problem in block_kit.problems(message)] == []
+    assert len(posted(channel, path, f"<@{ask.BOB}> approved")) == 1
     turned(world, one, approval)
     promoted = [event for event in world.events("keywheel.rotation.promoted") if event["subject"] == one.name]
     granted = [event for event in world.events("keywheel.approval.granted") if event["subject"] == one.name]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import random
 import shutil
-import signal
 import threading
 import time
 from pathlib import Path
@@ -15,6 +13,8 @@ from ministack.core import lambda_runtime
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
+
+DYING = 30  # seconds that a killed process may take to end
 
 _invocations: list[dict] = []
 _lock = threading.Lock()
@@ -61,12 +61,17 @@ def _workers() -> list:
 
 
 def kill(name: str, most: int | None = None) -> int:
-    """End a function's processes (or ``most`` of them, any) at once, as a crash would. Returns how many."""
+    """End a function's processes (or ``most`` of them, any) at once, as a crash would. Returns how many.
+
+    They are gone when it returns: a process that is still dying would be taken for one that waits for work.
+    """
     processes = [worker._proc for worker in _workers() if worker.func_name == name]
     running = [process for process in processes if process is not None and process.poll() is None]
     chosen = running if most is None else random.sample(running, min(most, len(running)))
     for process in chosen:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
+    for process in chosen:
+        process.wait(DYING)
     return len(chosen)
 
 

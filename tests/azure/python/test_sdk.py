@@ -6,10 +6,10 @@ import uuid
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential
+from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
-from kiota_abstractions.base_request_configuration import RequestConfiguration
 from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.generated.applications.applications_request_builder import (
     ApplicationsRequestBuilder,
@@ -96,7 +96,7 @@ async def test_rotates(emulator):
     client = graph(emulator)
     billing = await client.applications_with_app_id(BILLING).get()
     item = client.applications.by_application_id(billing.id)
-    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=90)
+    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=90)
     body = AddPasswordPostRequestBody(
         password_credential=PasswordCredential(display_name="rotated", end_date_time=end)
     )

@@ -26,12 +26,13 @@ class TooLate(AssertionError):
     """A condition did not come true."""
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.1) -> T:
-    """Wait for a condition; gives what it gave."""
+def until(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.1,
+          instead: Callable[[], object] = lambda: "") -> T:
+    """Wait for a condition; gives what it gave. ``instead``: what is so when it is too late."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise TooLate(f"not within {seconds:g} s: {what}")
+            raise TooLate(f"not within {seconds:g} s: {what} {instead()}")
         time.sleep(pause)
     return found
 
@@ -95,7 +96,7 @@ class World:
 
     def rest(self, seconds: float = 90) -> None:
         """Wait until no job waits, no function runs and no rotation is under way."""
-        until(lambda: not self.busy(), f"everything is at rest; it is {self.busy()}", seconds)
+        until(lambda: not self.busy(), "everything is at rest; there is", seconds, instead=self.busy)
 
     def busy(self) -> dict:
         """What is under way; nothing when at rest."""
