@@ -28,8 +28,8 @@ class Chain:
 
     LENGTH = 6
 
-    def __init__(self, world: World) -> None:
-        self.world, self.name = world, "bent/chain"
+    def __init__(self, world: World, name: str = "bent/chain") -> None:
+        self.world, self.name, self.folder = world, name, f"audit/{name.replace('/', '!2F')}/"
         sent = [event(self.name, number=number) for number in range(self.LENGTH)]
         answer = world.stack.invoke("audit", {"Records": [message(one) for one in sent]})
         assert answer == {"result": {"batchItemFailures": []}, "error": None}
@@ -37,7 +37,7 @@ class Chain:
         self.original = {self.key(place): self.read(place) for place in range(1, self.LENGTH + 1)}
 
     def key(self, place: int) -> str:
-        return f"audit/bent!2Fchain/{place:012}.json"
+        return f"{self.folder}{place:012}.json"
 
     def read(self, place: int) -> bytes:
         return self.s3.get_object(Bucket=self.bucket, Key=self.key(place))["Body"].read()
@@ -66,7 +66,7 @@ class Chain:
                           separators=(",", ":")).encode()
 
     def restore(self) -> None:
-        listed = self.s3.list_object_versions(Bucket=self.bucket, Prefix="audit/bent!2Fchain/")
+        listed = self.s3.list_object_versions(Bucket=self.bucket, Prefix=self.folder)
         for key in {one["Key"] for one in listed.get("Versions", []) + listed.get("DeleteMarkers", [])}:
             self.purge(key)
         for key, body in self.original.items():
@@ -215,3 +215,13 @@ def test_the_functions_role_can_append_and_nothing_else(chain: Chain, probe: Cal
     heads = chain.world.stack.env["KEYWHEEL_AUDIT_HEAD_BUCKET"]
     assert probe("delete_object", Bucket=heads, Key="heads/bent!2Fchain.json") == "AccessDenied"
     assert [one["records"] for one in whole(chain.world, chain.name)] == [Chain.LENGTH]
+
+
+def test_an_insertion_stays_told_when_the_chain_goes_on(world: World):
+    """It follows from the record before; the next one is appended after it, and the head vouches for both."""
+    chain, place = Chain(world, "bent/on"), Chain.LENGTH + 1
+    chain.write(chain.key(place), chain.forged(place))
+    answer = world.stack.invoke("audit", {"Records": [message(event(chain.name, number=place))]})
+    assert answer == {"result": {"batchItemFailures": []}, "error": None}
+    assert json.loads(chain.read(place + 1))["event"]["data"]["number"] == place
+    assert chain.told() == {(place, "unintended")}

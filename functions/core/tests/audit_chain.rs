@@ -20,6 +20,7 @@ struct Chain {
     credential: CredentialName,
     objects: Vec<(String, Vec<Option<Vec<u8>>>)>,
     head: Option<Head>,
+    intents: BTreeSet<Hash>,
 }
 
 fn event(credential: &str, number: usize) -> Event {
@@ -40,15 +41,27 @@ fn appended(tail: &Tail, event: &Event) -> (Sequence, Vec<u8>) {
 impl Chain {
     fn of(credential: &str, records: usize) -> Self {
         let name = CredentialName(credential.to_owned());
-        let mut chain = Self { credential: name.clone(), objects: Vec::new(), head: None };
+        let mut chain = Self {
+            credential: name.clone(),
+            objects: Vec::new(),
+            head: None,
+            intents: BTreeSet::new(),
+        };
         let mut tail = Tail::none(&name);
         for number in 1..=records {
             let (sequence, bytes) = appended(&tail, &event(credential, number));
-            tail = Tail { sequence: Some(sequence), hash: Hash::of_record(&bytes) };
-            chain.objects.push((record_key(&name, sequence), vec![Some(bytes)]));
-            chain.head = Some(Head::of(name.clone(), sequence, tail.hash));
+            tail = chain.push(sequence, bytes);
+            chain.intents.insert(tail.hash);
         }
         chain
+    }
+
+    /// Puts a record at the end and moves the head to it.
+    fn push(&mut self, sequence: Sequence, bytes: Vec<u8>) -> Tail {
+        let hash = Hash::of_record(&bytes);
+        self.objects.push((record_key(&self.credential, sequence), vec![Some(bytes)]));
+        self.head = Some(Head::of(self.credential.clone(), sequence, hash));
+        Tail { sequence: Some(sequence), hash }
     }
 
     fn verify(&self) -> Vec<Break> {
@@ -62,7 +75,7 @@ impl Chain {
         };
         let objects: Vec<Object> = self.objects.iter().map(object).collect();
         let head = self.head.clone().map_or(HeadSeen::Missing, HeadSeen::Says);
-        verify(&self.credential, &objects, &head)
+        verify(&self.credential, &objects, &head, &self.intents)
     }
 
     fn places(&self) -> BTreeSet<Place> {
@@ -135,10 +148,36 @@ fn a_head_says_where_the_chain_ends() {
 fn an_event_recorded_twice_is_told() {
     let mut chain = Chain::of("a", 2);
     let (sequence, bytes) = appended(&chain.tail_before(2), &event("a", 1));
-    chain.head = Some(Head::of(chain.credential.clone(), sequence, Hash::of_record(&bytes)));
-    chain.objects.push((record_key(&chain.credential, sequence), vec![Some(bytes)]));
+    let tail = chain.push(sequence, bytes);
+    chain.intents.insert(tail.hash);
     let repeated = Break { place: Place::Record(at(2)), damage: Damage::Repeated(at(0)) };
     assert_eq!(chain.verify(), [repeated]);
+}
+
+/// By somebody who cannot write where heads lie; the next append goes on after it.
+#[test]
+fn a_record_put_at_the_end_stays_told_when_the_chain_goes_on() {
+    let mut chain = Chain::of("a", 3);
+    let (sequence, forged) = appended(&chain.tail_before(3), &event("a", 1000));
+    let tail = chain.push(sequence, forged);
+    let (sequence, bytes) = appended(&tail, &event("a", 4));
+    let tail = chain.push(sequence, bytes);
+    chain.intents.insert(tail.hash);
+    let unintended = Break { place: Place::Record(at(3)), damage: Damage::Unintended };
+    assert_eq!(chain.verify(), [unintended]);
+}
+
+#[test]
+fn a_record_without_an_event_is_none() {
+    let mut chain = Chain::of("a", 1);
+    let whole = String::from_utf8(chain.bytes(0).clone()).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    record["event"] = json!({});
+    let bytes = serde_json::to_vec(&record).unwrap();
+    chain.objects.clear();
+    chain.push(at(0), bytes);
+    let changed = Break { place: Place::Record(at(0)), damage: Damage::Changed };
+    assert_eq!(chain.verify(), [changed]);
 }
 
 proptest! {
@@ -279,7 +318,8 @@ proptest! {
         let objects = objects.iter().filter_map(|(place, versions)| {
             Some((record_key(&name, Sequence::new(*place)?), versions.iter().map(lies).collect()))
         });
-        let chain = Chain { credential: name.clone(), objects: objects.collect(), head: Chain::of("a", head).head };
+        let (objects, head, intents) = (objects.collect(), Chain::of("a", head).head, whole.intents.clone());
+        let chain = Chain { credential: name.clone(), objects, head, intents };
         let whole = chain.verify().is_empty();
         prop_assert!(!whole || chain.objects.iter().all(|(_, versions)| versions.len() < 2));
     }

@@ -5,14 +5,14 @@
 
 mod secrets_stub;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use keywheel_core::audit::chain::{
-    Break, Damage, Event, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Version,
-    head_key, marker_key, record_key, verify,
+    Break, Damage, Event, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Tail,
+    Version, head_key, intended, marker_key, record_key, verify,
 };
 use keywheel_core::audit::ledger::{Appended, Ledger, LedgerError};
 use keywheel_core::http::Retry;
@@ -131,7 +131,13 @@ impl World {
             objects.push(Object { key, versions });
         }
         let head = head.map_or(HeadSeen::Missing, HeadSeen::Says);
-        (events, verify(&name, &objects, &head))
+        let intents: BTreeSet<Hash> = store
+            .objects
+            .keys()
+            .filter(|path| path.starts_with(&format!("/heads/intents/{credential}/")))
+            .filter_map(|path| intended(path))
+            .collect();
+        (events, verify(&name, &objects, &head, &intents))
     }
 }
 
@@ -166,7 +172,7 @@ async fn an_event_is_recorded_once_however_often_it_is_told() {
 #[tokio::test]
 async fn a_try_that_is_cut_off_anywhere_loses_and_doubles_nothing() {
     let mut cut_off = 0;
-    for (ends_at, after, another_first) in (1..=9)
+    for (ends_at, after, another_first) in (1..=11)
         .flat_map(|ends_at| [false, true].map(|after| (ends_at, after)))
         .flat_map(|(ends_at, after)| [false, true].map(|first| (ends_at, after, first)))
     {
@@ -192,7 +198,7 @@ async fn a_try_that_is_cut_off_anywhere_loses_and_doubles_nothing() {
         events.sort();
         assert_eq!(events, ids([1, 2, 3]), "cut off at {ends_at}");
     }
-    assert!(cut_off >= 24, "an append is at least six requests: {cut_off}");
+    assert!(cut_off >= 28, "an append is at least seven requests: {cut_off}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -291,6 +297,48 @@ async fn a_stranger_in_the_next_place_costs_no_event_and_is_told() {
     let (events, breaks) = world.chain("a");
     assert_eq!(events, ids([1, 2]));
     assert_eq!(breaks, [Break { place: Place::Record(at(2)), damage: Damage::Changed }]);
+}
+
+/// A record that links, put at the end of a chain of one by somebody who can write to the records alone.
+async fn with_a_forged_record(of: &Event) -> World {
+    let world = World::new().await;
+    world.append(&event("a", 1)).await.unwrap();
+    let name = CredentialName("a".to_owned());
+    let head = world.object(&format!("/heads/{}", head_key(&name))).unwrap();
+    let head = Head::read(head.as_bytes(), &name).unwrap();
+    let tail = Tail { sequence: Some(head.sequence), hash: head.hash };
+    let earlier = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
+    let forged = Record::after(&tail, at(2), of, earlier).unwrap();
+    let forged = String::from_utf8(forged).unwrap();
+    world.plant(format!("/records/{}", record_key(&name, at(2))), forged);
+    world
+}
+
+#[tokio::test]
+async fn a_forged_record_that_links_is_told_whatever_comes_after_it() {
+    let unintended = Break { place: Place::Record(at(2)), damage: Damage::Unintended };
+    let world = with_a_forged_record(&event("a", 1000)).await;
+    assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(3)));
+    assert_eq!(world.append(&event("a", 3)).await.unwrap(), Appended::Now(at(4)));
+    assert_eq!(world.chain("a"), (ids([1, 1000, 2, 3]), vec![unintended]));
+}
+
+#[tokio::test]
+async fn a_forged_record_takes_no_events_place() {
+    let world = with_a_forged_record(&event("a", 2)).await;
+    assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(3)));
+    let (events, breaks) = world.chain("a");
+    assert_eq!(events, ids([1, 2, 2]));
+    assert!(breaks.contains(&Break { place: Place::Record(at(2)), damage: Damage::Unintended }));
+    // Nor does a marker that names it.
+    let marker = format!("/records/{}", marker_key(Uuid::from_u128(1000)));
+    let world = with_a_forged_record(&event("a", 1000)).await;
+    let name = CredentialName("a".to_owned());
+    let forged = world.object(&format!("/records/{}", record_key(&name, at(2)))).unwrap();
+    let named = Head::of(name, at(2), Hash::of_record(forged.as_bytes())).bytes().unwrap();
+    world.plant(marker, String::from_utf8(named).unwrap());
+    let refused = world.append(&event("a", 1000)).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::FalseMarker { .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -4,12 +4,13 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{Hash, Sequence};
+use super::{Hash, Head, Sequence};
 use crate::ids::CredentialName;
 
 /// What the keys of records begin with.
 const RECORDS: &str = "audit/";
 const HEADS: &str = "heads/";
+const INTENTS: &str = "intents/";
 /// Stands before two hexadecimal digits: one of the characters that S3 calls safe in keys.
 const ESCAPE: char = '!';
 /// Stands before the hash of a name; never before an escaped one, whose digits are in upper case.
@@ -77,6 +78,11 @@ impl Folder {
         format!("{HEADS}{self}{SUFFIX}")
     }
 
+    /// What the keys of the intents to write its records begin with.
+    pub fn intents(&self) -> String {
+        format!("{INTENTS}{self}/")
+    }
+
     /// What the keys of all records begin with.
     pub fn all() -> &'static str {
         RECORDS
@@ -116,6 +122,17 @@ pub fn marker_key(event: Uuid) -> String {
 /// The key of a chain's head.
 pub fn head_key(credential: &CredentialName) -> String {
     Folder::of(credential).head_key()
+}
+
+/// The key of the intent to write a record, which is named by the record's place and hash.
+pub fn intent_key(record: &Head) -> String {
+    let folder = Folder::of(&record.credential).intents();
+    format!("{folder}{:0DIGITS$}-{}", record.sequence.number(), record.hash)
+}
+
+/// The hash of the record that an intent is of.
+pub fn intended(key: &str) -> Option<Hash> {
+    key.rsplit_once('-').and_then(|(_, hash)| hash.parse().ok())
 }
 
 /// Where something lies, or should.
@@ -178,6 +195,11 @@ mod tests {
         let key = record_key(&name("entra/a"), Sequence::FIRST);
         assert_eq!(key, "audit/entra!2Fa/000000000001.json");
         assert_eq!(head_key(&name("entra/a")), "heads/entra!2Fa.json");
+        let head = Head::of(name("entra/a"), Sequence::FIRST, Hash::of_record(b"record"));
+        let intent = intent_key(&head);
+        assert!(intent.starts_with("intents/entra!2Fa/000000000001-"), "{intent}");
+        assert_eq!(intended(&intent), Some(head.hash));
+        assert_eq!(intended("intents/a-b/record"), None);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! place in the chain and the hash of the record before are in these bytes. A chain begins at a hash of its
 //! credential's name ([`Hash::beginning`]): no record of one chain fits into another.
 //!
-//! A chain's last record is vouched for by its [`Head`], which is kept in another bucket.
+//! A chain's last record is vouched for by its [`Head`], which is kept in another bucket; and there lies of each
+//! record the intent to write it ([`intent_key`]), so that nobody who can write to the records alone adds one.
 
 mod event;
 mod key;
@@ -22,7 +23,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use event::{Event, NotAnEvent};
-pub use key::{Folder, Place, head_key, marker_key, record_key};
+pub use key::{Folder, Place, head_key, intended, intent_key, marker_key, record_key};
 pub use verify::{Break, Damage, HeadSeen, Object, Stored, Version, verify};
 
 use crate::ids::CredentialName;

@@ -4,8 +4,11 @@
 //! before. So the walk goes from the head down, and looks for what is vouched for by its hash: where it lies at
 //! another place it was moved, and where it lies nowhere the record was changed or removed. Below such a place
 //! nobody vouches for what follows, and it is taken as it lies until the links say otherwise.
+//!
+//! What is vouched for must have been intended as well: whoever can write to the records alone can put one at the
+//! chain's end that links, and the next append goes on after it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use uuid::Uuid;
@@ -60,8 +63,9 @@ impl Stored {
 
     /// Whether it says that it is the record of this place.
     fn fits(&self, sequence: Sequence, credential: &CredentialName) -> bool {
-        let record = self.record.as_ref();
-        record.is_some_and(|it| it.sequence == sequence && it.credential == *credential)
+        self.record.as_ref().is_some_and(|it| {
+            it.event.is_some() && it.sequence == sequence && it.credential == *credential
+        })
     }
 }
 
@@ -106,6 +110,8 @@ pub enum Damage {
     Forked,
     /// Under a delete marker.
     Deleted,
+    /// Nobody said beforehand, where heads are kept, that it was to be written.
+    Unintended,
     /// It does not follow from the record before it, or a first one not from the beginning.
     Unlinked,
     /// Its event stands at that place already.
@@ -130,6 +136,7 @@ impl Damage {
             Self::Overwritten(_) => "overwritten",
             Self::Forked => "forked",
             Self::Deleted => "deleted",
+            Self::Unintended => "unintended",
             Self::Unlinked => "unlinked",
             Self::Repeated(_) => "repeated",
             Self::Unconfirmed(_) => "unconfirmed",
@@ -150,6 +157,9 @@ impl fmt::Display for Damage {
             Self::Overwritten(versions) => write!(f, "overwritten: it has {versions} versions"),
             Self::Forked => f.write_str("forked: the chain goes on from a later version"),
             Self::Deleted => f.write_str("deleted: it is under a delete marker"),
+            Self::Unintended => {
+                f.write_str("unintended: no writer of the record announced it; inserted")
+            }
             Self::Unlinked => f.write_str("unlinked: it does not follow from what is before it"),
             Self::Repeated(first) => write!(f, "repeated: its event is record {first} already"),
             Self::Unconfirmed(to) => write!(
@@ -189,9 +199,15 @@ impl HeadSeen {
     }
 }
 
-/// Verifies one credential's chain: all objects of its folder, and its head. Nothing in the answer: it is whole.
-pub fn verify(credential: &CredentialName, objects: &[Object], head: &HeadSeen) -> Vec<Break> {
-    let mut walk = Walk::new(credential, objects);
+/// Verifies one credential's chain: all objects of its folder, its head, and which records were intended. Nothing
+/// in the answer: it is whole.
+pub fn verify(
+    credential: &CredentialName,
+    objects: &[Object],
+    head: &HeadSeen,
+    intents: &BTreeSet<Hash>,
+) -> Vec<Break> {
+    let mut walk = Walk::new(credential, objects, intents);
     let last = walk.places.last_key_value().map(|(last, _)| *last);
     let head = match head {
         HeadSeen::Says(head) => Some(head),
@@ -211,6 +227,7 @@ pub fn verify(credential: &CredentialName, objects: &[Object], head: &HeadSeen) 
 struct Walk<'a> {
     credential: &'a CredentialName,
     objects: &'a [Object],
+    intents: &'a BTreeSet<Hash>,
     /// What lies at each place.
     places: BTreeMap<Sequence, usize>,
     /// Where records lie, by hash.
@@ -223,7 +240,11 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(credential: &'a CredentialName, objects: &'a [Object]) -> Self {
+    fn new(
+        credential: &'a CredentialName,
+        objects: &'a [Object],
+        intents: &'a BTreeSet<Hash>,
+    ) -> Self {
         let mut places = BTreeMap::new();
         let mut by_hash: HashMap<_, Vec<_>> = HashMap::new();
         for (index, object) in objects.iter().enumerate() {
@@ -238,7 +259,7 @@ impl<'a> Walk<'a> {
             }
         }
         let (used, events, breaks) = (HashSet::new(), Vec::new(), Vec::new());
-        Self { credential, objects, places, by_hash, used, events, breaks }
+        Self { credential, objects, intents, places, by_hash, used, events, breaks }
     }
 
     fn report<T>(&mut self, place: Place, damage: Damage) -> Option<T> {
@@ -294,6 +315,9 @@ impl<'a> Walk<'a> {
         let here = fitting.iter().find(|(index, _)| Some(*index) == lying);
         let (index, stored) = here.or_else(|| fitting.first()).copied()?;
         self.used.insert(index);
+        if !self.intents.contains(&hash) {
+            self.breaks.push(Break { place: Place::Record(sequence), damage: Damage::Unintended });
+        }
         if here.is_none() {
             let place = Place::of_key(&self.objects.get(index)?.key, credential);
             self.breaks.push(Break { place, damage: Damage::Moved(sequence) });

@@ -1,8 +1,8 @@
 //! The record in S3: appends events to their credentials' chains, once each.
 //!
-//! An append is, in this order: the head is read, then the marker `ids/<event id>`; the record is put at the
-//! place after the head, then the marker, then the head is moved. Each put is conditional, so that no object is
-//! ever written over. What holds, wherever it is cut off and however many do it at once:
+//! An append is, in this order: the head is read, then the marker `ids/<event id>`; the intent is put beside the
+//! head, the record at the place after the head, then the marker, then the head is moved. Each put is conditional,
+//! so that no object is ever written over. What holds, wherever it is cut off and however many do it at once:
 //!
 //! - **A record after another is put only once the other's event has its marker.** Who finds the place taken reads
 //!   what is there, sees to its marker, and goes on to the next place. So an event without a marker can only be
@@ -11,6 +11,9 @@
 //! - **The head moves after the marker is written, and only forward.** It may lag behind (the next append, or the
 //!   message's next try, mends that) and never leads.
 //! - **A marker is not believed**: the record that it names must hold the event.
+//! - **A record is not believed that nobody intended**: who can write to the records and not to the heads can put
+//!   one in the next place that links, and even one of an event that is yet to come. The chain goes on after it,
+//!   and verification tells of it.
 //!
 //! Events are recorded in the order in which they arrive; when they happened is in the event.
 
@@ -29,7 +32,9 @@ use uuid::Uuid;
 pub use error::LedgerError;
 pub use read::{Entry, Reader, Stray, Verified};
 
-use super::chain::{Event, Hash, Head, Record, Sequence, Tail, head_key, marker_key, record_key};
+use super::chain::{
+    Event, Hash, Head, Record, Sequence, Tail, head_key, intent_key, marker_key, record_key,
+};
 use bucket::{Bucket, Put, Upon, step_aside};
 
 /// How many taken places one append goes past.
@@ -64,7 +69,7 @@ enum Found {
     This,
     /// Another event of the chain.
     Another(Uuid),
-    /// Something that does not follow from what is before it.
+    /// Something that does not follow from what is before it, or that no writer intended.
     Stranger,
     /// Something that was gone when it was to be read.
     Gone,
@@ -140,6 +145,7 @@ impl Ledger {
         let bytes = Record::after(tail, sequence, event, Utc::now())
             .map_err(|error| LedgerError::Unwritable(event.id(), error))?;
         let at = |bytes: &[u8]| Head::of(credential.clone(), sequence, Hash::of_record(bytes));
+        self.intend(&at(&bytes), deadline).await?;
         if self.records.put(&key, &bytes, &Upon::Nothing, deadline).await? == Put::Done {
             return Ok((at(&bytes), Found::Free));
         }
@@ -152,12 +158,16 @@ impl Ledger {
             (&record.credential, record.sequence, record.previous)
                 == (credential, sequence, tail.hash)
         });
+        let record = if self.is_intended(&at).await? { record } else { None };
         let found = match record.and_then(|record| record.event_id()) {
             Some(id) if id == event.id() => Found::This,
             Some(id) => Found::Another(id),
             None => {
                 // The record goes on after it: verification tells of it, and no event is lost to it.
-                error!(key, "what lies here does not follow from the chain before it");
+                error!(
+                    key,
+                    "what lies here is no writer's, or does not follow from the chain before it"
+                );
                 Found::Stranger
             }
         };
@@ -180,7 +190,23 @@ impl Ledger {
         let record = self.records.get(&record_key(credential, marker.sequence), None).await?;
         let record = record.filter(|record| Hash::of_record(&record.bytes) == marker.hash);
         let id = record.and_then(|record| Record::read(&record.bytes)?.event_id());
-        if id == Some(event.id()) { Ok(Some(marker)) } else { Err(lies(marker.sequence)) }
+        if id == Some(event.id()) && self.is_intended(&marker).await? {
+            Ok(Some(marker))
+        } else {
+            Err(lies(marker.sequence))
+        }
+    }
+
+    /// Says, where only writers of the record can, that this record is to be written.
+    async fn intend(&self, record: &Head, deadline: Instant) -> Result<(), LedgerError> {
+        let bytes = record.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;
+        // One that is there already says the same: its key has the record's hash.
+        self.heads.put(&intent_key(record), &bytes, &Upon::Nothing, deadline).await?;
+        Ok(())
+    }
+
+    async fn is_intended(&self, record: &Head) -> Result<bool, LedgerError> {
+        Ok(self.heads.get(&intent_key(record), None).await?.is_some())
     }
 
     async fn put_marker(&self, id: Uuid, at: &Head, deadline: Instant) -> Result<(), LedgerError> {

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::LedgerError;
 use super::bucket::Bucket;
 use crate::audit::chain::{
-    Break, Damage, Folder, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Version,
-    record_key, verify,
+    Break, Damage, Folder, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Version,
+    intended, record_key, verify,
 };
 use crate::http::aws::AwsFailure;
 use crate::http::{Backoff, Retry};
@@ -139,7 +139,9 @@ impl Reader {
             }
         }
         let records = objects.iter().filter(|it| place(it, &credential).is_some()).count();
-        let breaks = verify(&credential, &objects, &head);
+        // Each was there before its record.
+        let intents = self.intents(&folder).await?;
+        let breaks = verify(&credential, &objects, &head, &intents);
         let head = if let HeadSeen::Says(head) = head { Some(head) } else { None };
         Ok(Verified { credential: Some(credential), folder, records, head, breaks })
     }
@@ -167,6 +169,12 @@ impl Reader {
             Err(LedgerError::HeadUnreadable { .. }) => Ok(HeadSeen::Unreadable),
             Err(error) => Err(error),
         }
+    }
+
+    /// The hashes of the records that were to be written.
+    async fn intents(&self, folder: &Folder) -> Result<BTreeSet<Hash>, LedgerError> {
+        let (keys, _) = self.list(&self.heads, &folder.intents(), false).await?;
+        Ok(keys.keys().filter_map(|key| intended(key)).collect())
     }
 
     async fn objects(&self, folder: &Folder) -> Result<Vec<Object>, LedgerError> {
