@@ -203,6 +203,21 @@ def test_an_event_told_twice_is_told_once(world: World, receiver: StandIn):
     assert len(mails(world, twice["id"])) == 1
 
 
+def test_a_target_that_is_listed_twice_is_told_once(world: World, receiver: StandIn):
+    manifest = json.loads(world.tenant.manifest())
+    manifest["notifications"].append({"slack": "quiet", "on": ["failures", "rotations"]})
+    world.stack.put_manifest(json.dumps(manifest))
+    both = event("keywheel.rotation.failed", "prod-both", reason="both entries want it")
+    put(world, both)
+    at_rest(world)
+    second = event("keywheel.rotation.abandoned", "prod-both", reason="the second entry wants it")
+    put(world, second)
+    at_rest(world)
+    world.stack.put_manifest(world.tenant.manifest())
+    assert [len(slack(receiver, one["id"], "/quiet")) for one in (both, second)] == [1, 1]
+    assert dead_letters(world) == []
+
+
 def test_what_comes_together_is_told_together_in_slack(world: World, receiver: StandIn):
     """Slack takes about a message a second: one for each of very many would end as dead letters."""
     before = len(receiver.received(SLACK))
@@ -255,6 +270,41 @@ def test_slack_says_no_and_the_others_are_told(world: World, receiver: StandIn):
     [why] = dead_letters(world)
     assert why == "Slack platform answered 404 Not Found: no_service"
     assert len(webhooks(receiver, failed["id"])) == 1 and len(mails(world, failed["id"])) == 1
+
+
+def test_a_webhook_of_slack_that_was_replaced_is_told_at_its_new_address(world: World, receiver: StandIn):
+    """Processes hold the secret for five minutes, but not against a webhook that is gone."""
+    old, new = f"/moved/{new_id()}", f"/moved/{new_id()}"
+    of = {"SecretId": world.stack.env["KEYWHEEL_NOTIFY_SECRET"]}
+    secret = json.loads(world.client("secretsmanager").get_secret_value(**of)["SecretString"])
+
+    def put_moving(path: str) -> None:
+        secret["slack"]["moving"] = receiver.url + path
+        world.client("secretsmanager").put_secret_value(**of, SecretString=json.dumps(secret))
+
+    put_moving(old)
+    manifest = json.loads(world.tenant.manifest())
+    manifest["notifications"].append({"slack": "moving", "on": ["failures"]})
+    world.stack.put_manifest(json.dumps(manifest))
+    before = event("keywheel.rotation.failed", "prod-moving")
+    put(world, before)
+    at_rest(world, 120)
+    assert len(slack(receiver, before["id"], old)) == 1
+    put_moving(new)
+    receiver.script(old, *[Answer(404, "no_service")] * 100)
+    buried = []
+
+    def told() -> bool:
+        # A process that has just read the secret does not read it again at once.
+        failed = event("keywheel.rotation.failed", "prod-moving")
+        put(world, failed)
+        at_rest(world)
+        buried.extend(dead_letters(world))
+        return len(slack(receiver, failed["id"], new)) == 1
+
+    until(told, "a process reads the secret anew")
+    world.stack.put_manifest(world.tenant.manifest())
+    assert set(buried) <= {"Slack moving answered 404 Not Found: no_service"}
 
 
 @pytest.mark.parametrize("body", ["PLANTED", '{"source": "keywheel", "detail": {"type": "PLANTED"}}'])

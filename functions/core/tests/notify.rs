@@ -38,7 +38,27 @@ fn manifest(targets: &str) -> Manifest {
 
 /// Whether each of the manifest's targets is told.
 fn told(manifest: &Manifest, notice: &Notice) -> Vec<bool> {
-    manifest.notifications().iter().map(|target| notice.for_target(target).is_some()).collect()
+    manifest.notifications().iter().map(|entry| notice.for_target(&[entry]).is_some()).collect()
+}
+
+/// An entry of a digest.
+fn expiring(credential: Option<&str>) -> Value {
+    let managed = credential.is_some();
+    let mut one = json!({ "application": APP, "key": ID, "expires_on": TIME, "managed": managed });
+    if let Some(credential) = credential {
+        one["credential"] = credential.into();
+    }
+    one
+}
+
+/// A digest of four, and of `total` in the directory.
+fn digest(total: usize) -> Notice {
+    let listed = [Some("prod-a"), None, Some("test-a"), Some("prod-b")].map(expiring);
+    notice_of("keywheel.digest.expiring", &json!({ "expiring": listed, "total": total }))
+}
+
+fn headline(message: &Value) -> &str {
+    message["blocks"][0]["text"]["text"].as_str().expect("a headline")
 }
 
 #[test]
@@ -67,25 +87,47 @@ fn a_narrowed_target_sees_its_part_of_the_digest_and_nothing_else() {
     let manifest = manifest(
         "  - slack: all\n  - slack: mine\n    credentials: [\"prod-*\"]\n  - slack: others\n    credentials: [nobody]\n",
     );
-    let one = |credential: Option<&str>| {
-        let mut one = json!({ "application": APP, "key": ID, "expires_on": TIME, "managed": credential.is_some() });
-        if let Some(credential) = credential {
-            one["credential"] = credential.into();
-        }
-        one
-    };
-    let listed = [one(Some("prod-a")), one(None), one(Some("test-a")), one(Some("prod-b"))];
-    let digest = notice_of("keywheel.digest.expiring", &json!({ "expiring": listed, "total": 9 }));
+    let digest = digest(4);
     assert_eq!(told(&manifest, &digest), [true, true, false]);
     let [all, mine, _] = manifest.notifications() else { panic!("three targets") };
-    assert_eq!(digest.for_target(all), Some(digest.clone()));
-    let mine = digest.for_target(mine).expect("told");
-    let expected = json!({ "expiring": [one(Some("prod-a")), one(Some("prod-b"))], "total": 2 });
-    assert_eq!(mine.event["data"], expected);
-    let text = slack::render(&mine, None).to_json().to_string();
+    assert_eq!(digest.for_target(&[all]), Some(digest.clone()));
+    let mine = digest.for_target(&[mine]).expect("told");
+    let listed = [expiring(Some("prod-a")), expiring(Some("prod-b"))];
+    assert_eq!(mine.event["data"], json!({ "expiring": listed, "total": 2 }));
+    let message = slack::render(&mine, None).to_json();
+    let text = message.to_string();
     assert!(text.contains("prod-b") && !text.contains("test-a"), "{text}");
+    assert_eq!(headline(&message), "2 keys and certificates expire within 60 days");
     let nothing = notice_of("keywheel.digest.expiring", &json!({ "expiring": [], "total": 0 }));
     assert_eq!(told(&manifest, &nothing), [false, false, false]);
+}
+
+#[test]
+fn a_narrowed_target_is_told_that_a_digest_was_cut() {
+    let manifest = manifest(
+        "  - slack: mine\n    credentials: [\"prod-*\"]\n  - slack: one\n    credentials: [test-a]\n  - slack: others\n    credentials: [nobody]\n  - slack: deaf\n    on: [failures]\n    credentials: [nobody]\n",
+    );
+    let digest = digest(900);
+    assert_eq!(told(&manifest, &digest), [true, true, true, false]);
+    let headlines = [
+        "At least 2 keys and certificates expire within 60 days",
+        "At least one key or certificate expires within 60 days",
+        "More keys and certificates expire within 60 days than a digest lists",
+    ];
+    for (entry, expected) in manifest.notifications().iter().zip(headlines) {
+        let part = digest.for_target(&[entry]).expect("told");
+        assert_eq!(part.event["data"]["total"], 900, "more than it lists");
+        let message = slack::render(&part, None).to_json();
+        check(&message);
+        assert_eq!(headline(&message), expected);
+        let mail = sns::render(&part, None);
+        check_mail(&mail);
+        assert_eq!(mail.subject, format!("Keywheel: {expected}"));
+        for text in [message.to_string(), mail.message] {
+            assert!(text.contains("The directory has 900, more than this message"), "{text}");
+            assert!(!text.contains("and 89"), "whose the others are is not known: {text}");
+        }
+    }
 }
 
 #[test]

@@ -32,8 +32,14 @@ pub struct Notice {
 pub enum What {
     /// One credential.
     Credential(Box<EventData>),
-    /// All that expires.
-    Expiring(Digest),
+    /// What expires: all of it, or what concerns a target.
+    Expiring {
+        /// What is known to expire.
+        digest: Digest,
+        /// How many expire in the whole directory, where the event does not carry them all and was narrowed to a
+        /// target: more may concern it than are known.
+        cut_from: Option<usize>,
+    },
 }
 
 /// The part of an `EventBridge` event that matters.
@@ -69,9 +75,9 @@ impl Notice {
         };
         let data = event.get("data").filter(|data| data.is_object());
         let what = match kind.as_str() {
-            DigestEvent::TYPE => {
-                data.and_then(|data| Digest::deserialize(data).ok()).map(What::Expiring)
-            }
+            DigestEvent::TYPE => data
+                .and_then(|data| Digest::deserialize(data).ok())
+                .map(|digest| What::Expiring { digest, cut_from: None }),
             _ => data
                 .and_then(|data| EventData::deserialize(data).ok())
                 .map(|data| What::Credential(Box::new(data))),
@@ -104,21 +110,28 @@ impl Notice {
     pub fn data(&self) -> Option<&EventData> {
         match &self.what {
             What::Credential(data) => Some(data),
-            What::Expiring(_) => None,
+            What::Expiring { .. } => None,
         }
     }
 
-    /// What a target is to be told of it: nothing, all, or the part of a digest that concerns it.
-    pub fn for_target(&self, target: &Notification) -> Option<Self> {
-        if !self.topic().is_some_and(|topic| target.on.contains(&topic)) {
+    /// What a target is to be told of it, by all entries about that target: nothing, all, or the part of a digest
+    /// that concerns it.
+    pub fn for_target(&self, entries: &[&Notification]) -> Option<Self> {
+        let topic = self.topic()?;
+        let wanting: Vec<&Notification> =
+            entries.iter().copied().filter(|entry| entry.on.contains(&topic)).collect();
+        if wanting.is_empty() {
             return None;
         }
+        let concerns = |of: &CredentialName| wanting.iter().any(|entry| entry.concerns(of));
         match &self.what {
-            What::Credential(data) => target.concerns(&data.credential).then(|| self.clone()),
-            What::Expiring(digest) if target.credentials.is_empty() => {
+            What::Credential(data) => concerns(&data.credential).then(|| self.clone()),
+            What::Expiring { digest, .. }
+                if wanting.iter().any(|entry| entry.credentials.is_empty()) =>
+            {
                 (digest.total > 0).then(|| self.clone())
             }
-            What::Expiring(digest) => self.narrowed(digest, |of| target.concerns(of)),
+            What::Expiring { digest, .. } => self.narrowed(digest, concerns),
         }
     }
 
@@ -129,12 +142,56 @@ impl Notice {
     ) -> Option<Self> {
         let concerned = |one: &&Expiring| one.credential.as_ref().is_some_and(&concerns);
         let expiring: Vec<Expiring> = digest.expiring.iter().filter(concerned).cloned().collect();
-        if expiring.is_empty() {
+        let cut_from = (digest.total > digest.expiring.len()).then_some(digest.total);
+        if expiring.is_empty() && cut_from.is_none() {
             return None;
         }
-        let digest = Digest { total: expiring.len(), expiring };
+        let mut digest = Digest { total: cut_from.unwrap_or(expiring.len()), expiring };
         let mut event = self.event.clone();
+        // To a receiver, a total beyond what is listed says that not all is.
         event.as_object_mut()?.insert("data".to_owned(), serde_json::to_value(&digest).ok()?);
-        Some(Self { what: What::Expiring(digest), event, ..self.clone() })
+        digest.total = digest.expiring.len();
+        Some(Self { what: What::Expiring { digest, cut_from }, event, ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manifest::Manifest;
+
+    fn notice(kind: &str, data: &Value) -> Notice {
+        let event = json!({ "id": Uuid::nil(), "type": kind, "time": "2026-11-21T09:00:00Z", "data": data });
+        Notice::parse(&json!({ "source": SOURCE, "detail": event }).to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_target_that_is_listed_twice_sees_what_either_entry_asks_for() {
+        let manifest = format!(
+            "tenant: {0}\nnotifications:\n  - slack: mine\n    credentials: [\"prod-*\"]\n  - slack: mine\n    on: [digest]\n    credentials: [test-a]\n  - slack: mine\n    on: [rotations]\n  - slack: mine\n    on: [digest]\n",
+            Uuid::nil()
+        );
+        let manifest = Manifest::parse(&manifest, "m.yaml").unwrap();
+        let [prod, test, rotations, whole] = manifest.notifications() else {
+            panic!("four entries")
+        };
+        let expiring = ["prod-a", "other", "test-a"].map(|name| {
+            json!({ "credential": name, "application": Uuid::nil(), "expires_on": "2026-12-01T00:00:00Z", "managed": true })
+        });
+        let digest = notice(DigestEvent::TYPE, &json!({ "expiring": expiring, "total": 3 }));
+        let part = digest.for_target(&[prod, test, rotations]).unwrap();
+        let [prod_a, _, test_a] = expiring;
+        assert_eq!(part.event["data"], json!({ "expiring": [prod_a, test_a], "total": 2 }));
+        for entries in [&[prod, test, rotations, whole][..], &[whole]] {
+            assert_eq!(digest.for_target(entries), Some(digest.clone()));
+        }
+        assert_eq!(digest.for_target(&[rotations]), None);
+        let of_other = json!({ "credential": "other", "application": Uuid::nil() });
+        let failed = notice("keywheel.rotation.failed", &of_other);
+        assert_eq!(failed.for_target(&[prod, rotations]), None, "not of those that want failures");
+        let promoted = notice("keywheel.rotation.promoted", &of_other);
+        assert_eq!(promoted.for_target(&[prod, rotations]), Some(promoted.clone()));
     }
 }

@@ -16,7 +16,7 @@ use crate::secret::SecretText;
 
 /// How long it is held before it is read anew: somebody may change it while a function's process lives.
 const HELD_FOR: Duration = Duration::from_mins(5);
-/// How soon it is read anew for the sake of a name that it does not have.
+/// How soon it is read anew for the sake of a name that it does not have, or of an address that was refused.
 const LOOKED_AGAIN: Duration = Duration::from_secs(15);
 
 /// What the notify secret holds.
@@ -82,6 +82,11 @@ impl NotifySecret {
     /// The incoming webhook of this name.
     pub fn slack(&self, name: &str) -> Option<&SecretText> {
         self.slack.get(name)
+    }
+
+    /// Where the incoming webhook of this name is by now, if elsewhere than before.
+    pub(super) fn slack_moved(&self, name: &str, before: &SecretText) -> Option<&SecretText> {
+        self.slack(name).filter(|now| now.expose().trim() != before.expose().trim())
     }
 
     /// The signing keys of this name, one or, while a receiver changes over, several.
@@ -155,6 +160,20 @@ mod tests {
         assert_eq!(secret.webhook("two").unwrap().len(), 2);
         assert!(!format!("{secret:?}").contains("hooks.slack.com"));
         assert!(parse("{}").is_ok());
+    }
+
+    #[test]
+    fn a_webhook_of_slack_moves_where_its_address_is_another() {
+        let at = |url: &str| SecretText::new(format!("https://hooks.slack.com/services/{url}"));
+        let secret =
+            parse(r#"{"slack": {"ops": "https://hooks.slack.com/services/new"}}"#).unwrap();
+        let moved = |name, before: &str| {
+            secret.slack_moved(name, &at(before)).map(|now| now.expose().to_owned())
+        };
+        assert_eq!(moved("ops", "old"), Some(at("new").expose().to_owned()));
+        assert_eq!(moved("ops", "new"), None);
+        assert_eq!(moved("ops", "new\n"), None);
+        assert_eq!(moved("dev", "old"), None, "it is gone");
     }
 
     #[test]

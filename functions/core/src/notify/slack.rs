@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::words::{line, second, told};
+use super::words::{left_out, line, second, told};
 use super::{Notice, What};
 use crate::audit::Digest;
 use crate::manifest::Topic;
@@ -25,14 +25,14 @@ pub struct Telling {
 /// Writes out an event as Block Kit.
 pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Message {
     let told = told(notice, old_key_goes);
-    let mut message = Message::new(&told.headline);
+    let mut message = Message::new(&told.headline).section(&Mrkdwn::section().plain(&told.text));
     message = match &notice.what {
         What::Credential(_) => {
             let facts: Vec<Mrkdwn> =
                 told.facts.iter().map(|(name, value)| Mrkdwn::field(name, value)).collect();
-            message.section(&Mrkdwn::section().plain(&told.text)).fields(&facts)
+            message.fields(&facts)
         }
-        What::Expiring(digest) => expiring(message, digest),
+        What::Expiring { digest, .. } => expiring(message, digest),
     };
     let small = format!("{} · {} · {}", second(notice.time), notice.kind, notice.id);
     message.context(&Mrkdwn::section().plain(&small))
@@ -100,8 +100,7 @@ fn expiring(mut message: Message, digest: &Digest) -> Message {
     }
     let left = digest.total.saturating_sub(shown);
     if left > 0 {
-        let more = format!("and {left} more: `keywheel plan` and the record have them all");
-        message = message.section(&Mrkdwn::section().plain(&more));
+        message = message.section(&Mrkdwn::section().plain(&left_out(left)));
     }
     message
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 
-use super::words::{line, second, told};
+use super::words::{left_out, line, second, told};
 use super::{Notice, What};
 
 /// The longest subject that SNS takes.
@@ -39,7 +39,7 @@ pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Mail {
     for (name, value) in &told.facts {
         add(&format!("{name}: {value}"));
     }
-    if let What::Expiring(digest) = &notice.what {
+    if let What::Expiring { digest, .. } = &notice.what {
         for (title, managed) in [("Nobody replaces:", false), ("Keywheel replaces in time:", true)]
         {
             let mut some = digest.expiring.iter().filter(|one| one.managed == managed).peekable();
@@ -52,7 +52,7 @@ pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Mail {
         }
         let left = digest.total.saturating_sub(digest.expiring.len());
         if left > 0 {
-            add(&format!("and {left} more"));
+            add(&left_out(left));
         }
     }
     add("");

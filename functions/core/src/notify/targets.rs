@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -13,7 +14,8 @@ use super::notifier::{Notifier, marker, overlap};
 use super::send::publish;
 use super::slack::{LISTED, Telling};
 use super::{Notice, NotifyError, NotifySecret, Outcome, What, slack, sns};
-use crate::manifest::{Manifest, Target};
+use crate::http::Retry;
+use crate::manifest::{Manifest, Notification, Target};
 
 impl Notifier {
     /// Tells all targets what concerns them and what they do not know yet.
@@ -23,12 +25,8 @@ impl Notifier {
         notices: &[&Notice],
         now: DateTime<Utc>,
     ) -> BTreeMap<Uuid, Outcome> {
-        let each = manifest.notifications().iter().map(async |one| {
-            let concerned = notices.iter().filter_map(|notice| {
-                let goes = overlap(manifest, notice).map(|overlap| notice.time + overlap);
-                Some(Telling { notice: notice.for_target(one)?, old_key_goes: goes })
-            });
-            Box::pin(self.tell_target(&one.target, concerned.collect(), now)).await
+        let each = by_target(manifest, notices).into_iter().map(async |(target, concerned)| {
+            Box::pin(self.tell_target(target, concerned, now)).await
         });
         let mut outcomes: BTreeMap<Uuid, Outcome> = BTreeMap::new();
         for (id, outcome) in join_all(each).await.into_iter().flatten() {
@@ -74,13 +72,11 @@ impl Notifier {
         let to = shown(target);
         match target {
             Target::Slack(name) => {
-                let secret = self.secret_with(|secret| secret.slack(name).is_some()).await?;
-                let url = secret.slack(name).ok_or_else(|| lacks("slack", name))?;
                 let message = match letter {
                     [one] => slack::render(&one.notice, one.old_key_goes),
                     several => slack::list(several),
                 };
-                self.sender.slack(&to, url, &message.to_json(), now).await?;
+                Box::pin(self.tell_slack(name, &to, &message.to_json(), now)).await?;
             }
             Target::Sns(topic) => {
                 for Telling { notice, old_key_goes } in letter {
@@ -98,6 +94,28 @@ impl Notifier {
             }
         }
         Ok(())
+    }
+
+    /// Posts to an incoming webhook. One that refuses for good may have been replaced since the secret was read: then
+    /// the message goes to the one that the secret holds by now.
+    async fn tell_slack(
+        &self,
+        name: &str,
+        to: &str,
+        message: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<(), NotifyError> {
+        let secret = self.secret_with(|secret| secret.slack(name).is_some()).await?;
+        let url = secret.slack(name).ok_or_else(|| lacks("slack", name))?;
+        let refused = match self.sender.slack(to, url, message, now).await {
+            Err(refused) if refused.retry() == Retry::Never => refused,
+            sent => return sent,
+        };
+        let by_now = self.secret_with(|secret| secret.slack_moved(name, url).is_some()).await?;
+        match by_now.slack_moved(name, url) {
+            Some(url) => self.sender.slack(to, url, message, now).await,
+            None => Err(refused),
+        }
     }
 
     /// Marks what was told; what was not is for the queue to bring again.
@@ -135,6 +153,25 @@ impl Notifier {
             ("KEYWHEEL_NOTIFY_SECRET", "name the secret with Slack's URLs and the webhooks' keys");
         self.secret.as_ref().ok_or(NotifyError::Unset { name, cure })?.with(has).await
     }
+}
+
+/// Each target and what it is to be told. One that the manifest lists twice is one: its marker is.
+fn by_target<'a>(manifest: &'a Manifest, notices: &[&Notice]) -> Vec<(&'a Target, Vec<Telling>)> {
+    let mut listed: Vec<(&Target, Vec<&Notification>)> = Vec::new();
+    for entry in manifest.notifications() {
+        match listed.iter_mut().find(|(target, _)| **target == entry.target) {
+            Some((_, entries)) => entries.push(entry),
+            None => listed.push((&entry.target, vec![entry])),
+        }
+    }
+    let concerned = |entries: &[&Notification]| -> Vec<Telling> {
+        let tellings = notices.iter().filter_map(|notice| {
+            let goes = overlap(manifest, notice).map(|overlap| notice.time + overlap);
+            Some(Telling { notice: notice.for_target(entries)?, old_key_goes: goes })
+        });
+        tellings.collect()
+    };
+    listed.into_iter().map(|(target, entries)| (target, concerned(&entries))).collect()
 }
 
 /// What goes out in one request. Slack takes about one a second: what came together is told together there, but a
@@ -177,4 +214,33 @@ fn shown(target: &Target) -> String {
 
 fn lacks(part: &str, name: &str) -> NotifyError {
     NotifyError::SecretShape(format!("it has no {part}.{name}, which the manifest names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_target_that_is_listed_twice_is_told_once() {
+        let text = format!(
+            "tenant: {0}\nnotifications:\n  - slack: ops\n    on: [failures]\n    credentials: [\"prod-*\"]\n  - slack: dev\n    on: [failures]\n  - slack: ops\n    on: [failures, rotations]\n",
+            Uuid::nil()
+        );
+        let manifest = Manifest::parse(&text, "m.yaml").unwrap();
+        let told = |kind: &str, credential: &str| -> Vec<usize> {
+            let data = json!({ "credential": credential, "application": Uuid::nil() });
+            let event = json!({
+                "id": Uuid::nil(), "type": kind, "time": "2026-11-21T09:00:00Z", "data": data,
+            });
+            let body = json!({ "source": "keywheel", "detail": event });
+            let notice = Notice::parse(&body.to_string()).unwrap();
+            by_target(&manifest, &[&notice]).iter().map(|(_, told)| told.len()).collect()
+        };
+        assert_eq!(told("keywheel.rotation.failed", "prod-a"), [1, 1], "both entries want it");
+        assert_eq!(told("keywheel.rotation.failed", "test-a"), [1, 1], "the second entry does");
+        assert_eq!(told("keywheel.rotation.promoted", "prod-a"), [1, 0]);
+        assert_eq!(told("keywheel.key.minted", "prod-a"), [0, 0]);
+    }
 }

@@ -20,9 +20,11 @@ pub struct Told {
 pub fn told(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Told {
     match &notice.what {
         What::Credential(data) => of_credential(notice, data, old_key_goes),
-        What::Expiring(digest) => {
-            Told { headline: headline_of(digest), text: String::new(), facts: Vec::new() }
-        }
+        What::Expiring { digest, cut_from } => Told {
+            headline: headline_of(digest, cut_from.is_some()),
+            text: cut_from.map(of_cut).unwrap_or_default(),
+            facts: Vec::new(),
+        },
     }
 }
 
@@ -96,11 +98,29 @@ pub(super) fn second(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn headline_of(digest: &Digest) -> String {
-    match digest.total {
-        1 => "One key or certificate expires within 60 days".to_owned(),
-        total => format!("{total} keys and certificates expire within 60 days"),
+fn headline_of(digest: &Digest, cut: bool) -> String {
+    match (digest.total, cut) {
+        (0, true) => {
+            "More keys and certificates expire within 60 days than a digest lists".to_owned()
+        }
+        (1, true) => "At least one key or certificate expires within 60 days".to_owned(),
+        (1, false) => "One key or certificate expires within 60 days".to_owned(),
+        (total, true) => format!("At least {total} keys and certificates expire within 60 days"),
+        (total, false) => format!("{total} keys and certificates expire within 60 days"),
     }
+}
+
+/// That more may concern a target than are known, of so many in all.
+fn of_cut(all: usize) -> String {
+    format!(
+        "The directory has {all}, more than this message can tell of: it is about those that expire \
+         first, and more of yours may be among the others."
+    )
+}
+
+/// What a message has no room for.
+pub(super) fn left_out(left: usize) -> String {
+    format!("and {left} more: too many for one message, but Entra has them all")
 }
 
 /// One line of a digest: when, what, whose.
