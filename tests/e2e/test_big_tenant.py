@@ -67,6 +67,35 @@ def test_a_sweep_short_of_time_goes_on_until_it_is_finished(world: World):
     assert listings == sorted(listings, key=LISTINGS.index) and set(listings) == set(LISTINGS), "each once, in order"
 
 
+def test_a_sweep_throttled_on_its_way_goes_on_where_it_was_refused(world: World):
+    """Graph refuses the second page for longer than the function may run: what was read before it is not lost."""
+    name = world.stack.env["KEYWHEEL_SWEEP_FUNCTION"]
+    world.client("lambda").update_function_configuration(FunctionName=name, Timeout=60)
+    # The budget of this minute may be used already: with the next one, Retry-After asks for a whole minute.
+    world.outlive(minutes=1)
+    before, told = len(world.invocations("sweep")), len(pages(world))
+    earlier = len(world.events("keywheel.sweep.continued"))
+    world.stack.admin("POST", "faults", {"throttle": {"key_credentials_per_minute": 1}})
+    try:
+        answer = world.stack.invoke("sweep", SCHEDULED)
+    finally:
+        world.stack.admin("POST", "faults", {})
+    assert not answer["error"] and not answer["result"]["finished"], answer
+    assert answer["result"]["objects"] >= 999, "what was read is told"
+    assert [call["status"] for call in pages(world)[told:][:2]] == [200, 429]
+
+    def finished() -> bool:
+        # The next function may have come before the fault was lifted; Lambda tries again then.
+        done = [call for call in world.invocations("sweep")[before:] if call["ended"] and not call["error"]]
+        return len(done) == 1 + len(world.events("keywheel.sweep.continued")) - earlier
+
+    until(finished, "the last part is swept", 150)
+    went_on = world.invocations("sweep")[before + 1]["event"]["detail"]
+    assert went_on["listing"] == "applications" and went_on["next"], "from the second page"
+    read = [call["path"] for call in pages(world)[told:] if call["status"] == 200]
+    assert len(read) >= 2 * (APPLICATIONS // 999) and len(read) == len(set(read)), "each page once"
+
+
 def test_any_of_all_its_secrets_would_be_found(world: World):
     """The search at the end of this module looks for each of them, not for some."""
     texts = leaks.every_secret(world)

@@ -14,8 +14,12 @@ use tracing::{error, warn};
 const COME_BACK: Duration = Duration::from_secs(30);
 /// The same where the manifest cannot be read: somebody has to mend it, and the queue counts to five.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
-/// By how much a failed message's pause grows, by how often it was received.
+/// Keywheel's own pause before a failed message's next try, where no service asks for a longer one.
+const PAUSE: Duration = Duration::from_secs(20);
+/// By how much that pause grows, by how often the message was received.
 const GROWTH: [u32; 4] = [1, 1, 3, 15];
+/// No failed message keeps those behind it waiting for longer than this.
+const LONGEST: Duration = Duration::from_hours(1);
 /// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: u32 = 5;
 
@@ -85,8 +89,7 @@ async fn settle(
             Ok(true)
         }
         Ended::Again { after, .. } => {
-            let times = GROWTH.get(receives(message).saturating_sub(1) as usize).unwrap_or(&1);
-            come_back(queue, message, after * *times).await
+            come_back(queue, message, pause(after, receives(message))).await
         }
         Ended::Failed(why) => bury(queue, message, &why).await,
     }
@@ -96,6 +99,12 @@ async fn settle(
 fn receives(message: &SqsMessage) -> u32 {
     let count = message.attributes.get("ApproximateReceiveCount");
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// As long as was asked for, or Keywheel's own pause, which grows, where that is longer.
+fn pause(asked: Duration, receives: u32) -> Duration {
+    let growth = GROWTH.get(receives.saturating_sub(1) as usize).unwrap_or(&1);
+    asked.max(PAUSE * *growth).min(LONGEST)
 }
 
 async fn come_back(
@@ -139,5 +148,23 @@ mod tests {
         assert_eq!(job.credential.0, "monk-deployment");
         let group = batch.records[0].attributes.get("MessageGroupId").unwrap();
         assert_eq!(&job.group_id(), group);
+    }
+
+    #[test]
+    fn only_our_own_pause_grows_by_how_often_a_message_was_received() {
+        for (receives, own) in [(0, 20), (1, 20), (2, 20), (3, 60), (4, 300), (5, 20)] {
+            let own = Duration::from_secs(own);
+            assert_eq!(pause(Duration::from_secs(1), receives), own, "received {receives} times");
+            assert_eq!(pause(PAUSE, receives), own, "received {receives} times");
+        }
+    }
+
+    #[test]
+    fn what_a_service_asks_for_is_neither_cut_short_nor_multiplied() {
+        let (asked, day) = (Duration::from_mins(10), Duration::from_hours(24));
+        for receives in 0..=MAX_RECEIVES {
+            assert_eq!(pause(asked, receives), asked, "received {receives} times");
+            assert_eq!(pause(day, receives), LONGEST, "received {receives} times");
+        }
     }
 }

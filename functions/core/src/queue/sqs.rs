@@ -16,8 +16,9 @@ use crate::http::{Backoff, Retry};
 const BATCH: usize = 10;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The longest that SQS keeps a message from sight.
-const MAX_VISIBILITY: Duration = Duration::from_hours(12);
+/// The longest that a message is kept from sight: SQS allows twelve hours from when it was received, and a function
+/// may have had it for five minutes by then.
+const MAX_VISIBILITY: Duration = Duration::from_mins(12 * 60 - 5);
 
 /// A client of the job queue and of its dead-letter queue.
 #[derive(Clone, Debug)]
@@ -185,17 +186,21 @@ impl Queue {
 
     /// Lets a received message be seen again after this long (`ChangeMessageVisibility`).
     pub async fn set_visibility(&self, receipt: &str, after: Duration) -> Result<(), QueueError> {
-        let seconds = i32::try_from(after.min(MAX_VISIBILITY).as_secs()).unwrap_or(i32::MAX);
         let request = self
             .client
             .change_message_visibility()
             .queue_url(&self.url)
             .receipt_handle(receipt)
-            .visibility_timeout(seconds);
+            .visibility_timeout(visibility(after));
         let set = request.send().await.map(drop);
         let operation = "ChangeMessageVisibility";
         set.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
     }
+}
+
+/// In seconds, and no more of them than SQS takes.
+fn visibility(after: Duration) -> i32 {
+    i32::try_from(after.min(MAX_VISIBILITY).as_secs()).unwrap_or(i32::MAX)
 }
 
 async fn sent(letter: SendMessageFluentBuilder) -> Result<(), QueueError> {
@@ -206,4 +211,19 @@ async fn sent(letter: SendMessageFluentBuilder) -> Result<(), QueueError> {
 
 fn local(message: &str) -> AwsFailure {
     AwsFailure { code: None, message: message.to_owned(), request_id: None, retry: Retry::Never }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_is_kept_from_sight_for_longer_than_sqs_allows_from_its_receipt() {
+        let twelve_hours = 12 * 60 * 60;
+        assert_eq!(visibility(Duration::from_mins(10)), 600);
+        for longer in [Duration::from_hours(12), Duration::from_hours(24), Duration::MAX] {
+            let at_the_end_of_a_function = visibility(longer) + 300;
+            assert!(at_the_end_of_a_function <= twelve_hours, "{longer:?}");
+        }
+    }
 }

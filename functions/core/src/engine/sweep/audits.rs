@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Cursor, Listing, RESERVE, Report, Seen};
+use super::{Cursor, Listing, Report, Seen, read_by};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, KeyOn, Kind, PageLink};
 use crate::ids::{AppId, KeyId, ObjectId};
@@ -72,7 +72,7 @@ impl Engine {
         let read_to = mark.read_to.map_or(until, |read_to| read_to.min(until));
         let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
         let patience = Instant::now() + PATIENCE;
-        let options = CallOptions::until(patience.min(deadline - RESERVE / 3));
+        let options = CallOptions::until(patience.min(read_by(deadline)));
         let from = read_to - LATEST;
         let page = self.graph.directory_audits(from, until, link.as_ref(), &options).await;
         let page = match page {
@@ -130,7 +130,7 @@ impl Engine {
         if audits.is_empty() {
             return Ok(Vec::new());
         }
-        let options = CallOptions::until(deadline);
+        let options = CallOptions::until(read_by(deadline));
         let objects = self.belonging(&audits, &options).await?;
         let ourselves = self.ourselves(&options).await?;
         let mut found = Vec::new();

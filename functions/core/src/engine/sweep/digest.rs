@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::{Cursor, Listing, Object, RESERVE};
+use super::{Cursor, Listing, Object, RESERVE, passes, read_by};
 use crate::audit::{Digest, DigestEvent, Expiring};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail, PageLink};
@@ -40,10 +40,16 @@ impl Engine {
         let mut cursor = Some(from);
         while let Some(at) = cursor {
             if Instant::now() + RESERVE >= deadline && objects > 0 {
-                let rest = Some(Cursor { digest: Some(digest.clone()), ..at });
-                return Ok(Digested { digest, objects, rest });
+                return Ok(unfinished(digest, objects, at));
             }
-            let (page, next) = self.digest_page(&at, deadline).await?;
+            let (page, next) = match self.digest_page(&at, deadline).await {
+                Ok(read) => read,
+                Err(failure) if objects > 0 && passes(&failure) => {
+                    warn!(%failure, objects, "this page is left to a further digest");
+                    return Ok(unfinished(digest, objects, at));
+                }
+                Err(failure) => return Err(failure),
+            };
             objects += page.len();
             for object in page {
                 self.expiring(&object, &mut digest);
@@ -64,7 +70,7 @@ impl Engine {
         at: &Cursor,
         deadline: Instant,
     ) -> Result<(Vec<Object>, Option<Cursor>), EngineError> {
-        let options = CallOptions::until(deadline);
+        let options = CallOptions::until(read_by(deadline));
         let detail = Detail::KeysAndCertificates;
         let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
         let on = |listing, next: Option<PageLink>| {
@@ -129,4 +135,10 @@ impl Engine {
         }
         credentials
     }
+}
+
+/// What was read so far, to be gone on with from here.
+fn unfinished(digest: Digest, objects: usize, at: Cursor) -> Digested {
+    let rest = Some(Cursor { digest: Some(digest.clone()), ..at });
+    Digested { digest, objects, rest }
 }

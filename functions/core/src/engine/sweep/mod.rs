@@ -2,10 +2,10 @@
 //!
 //! First the listed credentials, then page by page the whole directory for rules and for what nobody
 //! manages, then what others changed by Entra's directory audit. What a page gives is queued and reported
-//! before the next is read, so that a sweep which runs
-//! out of time loses nothing: it goes on at its [`Cursor`].
+//! before the next is read, so that a sweep which runs out of time, or is throttled for longer than it has,
+//! loses nothing: it goes on at its [`Cursor`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 mod audits;
@@ -13,27 +13,28 @@ mod cursor;
 mod digest;
 mod found;
 mod kept;
+mod report;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Engine, EngineError};
-use crate::audit::CloudEvent;
 use crate::graph::{CallOptions, Detail, PageLink};
+use crate::http::Retry;
 use crate::ids::{AppId, CredentialName};
 use crate::manifest::{Credential, KeyOn, Rule};
-use crate::metrics::{Document, Metrics};
-use crate::queue::{Job, Queue};
+use crate::queue::Queue;
 use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState};
 
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
-use found::{Object, SWEEP};
+use found::Object;
 pub use found::{Planned, Seen};
 use kept::{Kept, kept};
+pub use report::Report;
 
 /// What a page may need after it is read: it is not begun with less time left.
 const RESERVE: Duration = Duration::from_secs(45);
@@ -51,25 +52,6 @@ pub enum Mode<'a> {
     DryRun,
 }
 
-/// What a sweep came to.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// What was queued (or would be).
-    pub planned: Vec<Planned>,
-    /// What was reported (or would be).
-    pub findings: Vec<Seen>,
-    /// The credentials looked at, due or not.
-    pub credentials: usize,
-    /// Applications and service principals read.
-    pub objects: usize,
-    /// When the current key of each credential expires.
-    pub ends: BTreeMap<CredentialName, DateTime<Utc>>,
-    /// Pages of the directory audit read.
-    pub audit_pages: usize,
-    /// Where it goes on, if its time was not enough.
-    pub rest: Option<Cursor>,
-}
-
 /// What one credential's plan rests on.
 type Secrets = HashMap<String, SecretState>;
 
@@ -85,37 +67,60 @@ impl Engine {
         let mut report = Report::default();
         let mut cursor = Some(from);
         while let Some(at) = cursor {
-            if Instant::now() + RESERVE >= deadline && report.objects + report.audit_pages > 0 {
+            let begun = report.objects + report.audit_pages > 0;
+            if Instant::now() + RESERVE >= deadline && begun {
                 report.rest = Some(at);
                 break;
             }
-            let planned = report.planned.len();
-            let found = report.findings.len();
-            let mut mark = None;
-            cursor = if at.listing == Listing::DirectoryAudits {
-                self.sweep_audits(&at, &mut mark, &mut report, deadline).await?
-            } else {
-                self.sweep_part(&at, &secrets, &mut report, deadline).await?
-            };
-            if let Mode::Queue(queue) = mode {
-                self.queue_planned(queue, &report.planned[planned..]).await?;
-                self.report_findings(&report.findings[found..], deadline).await?;
-                // Only what was told counts as read.
-                self.leave_mark(mark).await?;
+            match self.sweep_part(&at, &secrets, mode, deadline).await {
+                Ok((part, next)) => {
+                    report.add(part);
+                    let planned = report.planned.len();
+                    info!(?at, objects = report.objects, planned, "swept a part");
+                    cursor = next;
+                }
+                Err(failure) if begun && passes(&failure) => {
+                    warn!(?at, %failure, "this part is left to a further sweep");
+                    report.rest = Some(at);
+                    break;
+                }
+                Err(failure) => return Err(failure),
             }
-            info!(?at, objects = report.objects, planned = report.planned.len(), "swept a part");
         }
         Ok(report)
     }
 
+    /// Reads a part, and queues and reports what it gave. One that fails is swept as a whole again.
     async fn sweep_part(
+        &self,
+        at: &Cursor,
+        secrets: &Secrets,
+        mode: Mode<'_>,
+        deadline: Instant,
+    ) -> Result<(Report, Option<Cursor>), EngineError> {
+        let (mut part, mut mark) = (Report::default(), None);
+        let next = if at.listing == Listing::DirectoryAudits {
+            self.sweep_audits(at, &mut mark, &mut part, deadline).await?
+        } else {
+            self.read_part(at, secrets, &mut part, deadline).await?
+        };
+        if let Mode::Queue(queue) = mode {
+            self.queue_planned(queue, &part.planned).await?;
+            self.report_findings(&part.findings, deadline).await?;
+            // Only what was told counts as read.
+            self.leave_mark(mark).await?;
+        }
+        Ok((part, next))
+    }
+
+    async fn read_part(
         &self,
         at: &Cursor,
         secrets: &Secrets,
         report: &mut Report,
         deadline: Instant,
     ) -> Result<Option<Cursor>, EngineError> {
-        let options = CallOptions::until(deadline);
+        let options = CallOptions::until(read_by(deadline));
         // A link of another Graph begins the listing again.
         let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
         let (listing, next) = match at.listing {
@@ -362,33 +367,16 @@ impl Engine {
             finding,
         }));
     }
+}
 
-    /// What a sweep measured, for `CloudWatch`.
-    pub fn measured(&self, report: &Report) -> Vec<Document> {
-        Metrics::of(self.bus.name()).days_to_expiry(&report.ends, self.graph.now())
-    }
+/// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.
+fn read_by(deadline: Instant) -> Instant {
+    deadline.checked_sub(RESERVE / 3).unwrap_or(deadline)
+}
 
-    async fn queue_planned(&self, queue: &Queue, planned: &[Planned]) -> Result<(), EngineError> {
-        let jobs: Vec<Job> =
-            planned.iter().map(|planned| planned.job(SWEEP, self.graph.now())).collect();
-        if !jobs.is_empty() {
-            queue.send_batch(&jobs).await?;
-        }
-        Ok(())
-    }
-
-    async fn report_findings(
-        &self,
-        findings: &[Seen],
-        deadline: Instant,
-    ) -> Result<(), EngineError> {
-        let events: Vec<CloudEvent> =
-            findings.iter().map(|seen| seen.event(self.graph.now())).collect();
-        if !events.is_empty() {
-            self.bus.put(&events, deadline).await?;
-        }
-        Ok(())
-    }
+/// Whether a failure may be over when a further sweep goes on.
+fn passes(failure: &EngineError) -> bool {
+    failure.retry() != Retry::Never
 }
 
 /// When the key of the current version expires, where both are known.
