@@ -12,10 +12,14 @@ import pytest
 from keywheel_local.fleet import STOPPED, Fleet
 from keywheel_local.world import World
 
+HAND_MADE = "hand-made"
+
 
 @pytest.fixture(scope="module")
 def world(start: Callable[..., World]) -> World:
-    return start(Fleet())
+    fleet = Fleet()
+    fleet.by_hand(HAND_MADE, "+100d", adopt=True)
+    return start(fleet)
 
 
 def keywheel(world: World, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +38,7 @@ def shape(done: subprocess.CompletedProcess[str], code: int = 0) -> dict:
 def test_plan_says_what_a_sweep_would_do_and_does_nothing(world: World):
     planned = shape(keywheel(world, "plan", "--json"))
     rotations = {one["credential"]: one["reason"] for one in planned["planned"] if one["work"] == "rotate"}
-    assert set(rotations) == {one.name for one in world.tenant.rotated.values()}
+    assert set(rotations) == {one.name for one in world.tenant.rotated.values()} | {HAND_MADE}
     assert rotations["expired"] == rotations["expiring"] == "expiring"
     assert (rotations["first"], rotations["adopted"]) == ("first", "adopt")
     others = {(one["work"], one["key"]) for one in planned["planned"] if one["work"] != "rotate"}
@@ -83,6 +87,24 @@ def test_rotate_revokes_the_old_secret_where_that_is_asked(world: World):
     assert (done["outcome"], done["revoke_old"]) == ("promoted", "now")
     world.rest()
     assert world.sign_in(one.app.app_id, one.current.key.secret) == 7000215 and world.signs_in(one)
+
+
+def test_rotate_does_not_call_an_old_secret_revoked_whose_key_it_does_not_know(world: World):
+    one = world.tenant.credentials[HAND_MADE]
+    arguments = ("rotate", HAND_MADE, "--now-revoke-old", "--yes", "--timeout", "60s", "--json")
+    done = keywheel(world, *arguments)
+    told = shape(done, 4)
+    version, key = world.current(one.secret)
+    assert (told["outcome"], told["old_key"], told["old_key_left"]) == ("not-revoked", None, "unknown")
+    assert (told["replaces"], told["version"], told["key"]) == (one.current.rotation, version, key)
+    assert [step["step"] for step in told["steps"]][-1] == "recorded" and "still works" in told["why"]
+    warning, error = f"warning: {HAND_MADE} can be rotated, but ", f"error: {HAND_MADE} is rotated, but "
+    assert warning in done.stderr and error in done.stderr and "still works until" in done.stderr, done.stderr
+    assert "cure: remove it in Entra by hand" in done.stderr, done.stderr
+    world.rest()
+    assert version != one.current.rotation and world.signs_in(one), "it is rotated all the same"
+    assert world.sign_in(one.app.app_id, one.current.key.secret) == 0, "and the old one still works"
+    assert set(world.keys(one)) == {one.current.key.key_id, key}
 
 
 def test_rotate_finds_a_rules_credential_by_its_application(world: World):

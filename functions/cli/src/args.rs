@@ -11,7 +11,8 @@ Exit codes:
   1    an error, or an invalid manifest
   2    a wrong command line; with `plan --detailed-exitcode`: something is due
   3    `rotate`: not current within --timeout; the rotation goes on
-  4    `rotate`, `status`, `audit`: refused, such as an unknown credential; `rotate`: failed for good
+  4    `rotate`, `status`, `audit`: refused, such as an unknown credential; `rotate`: failed for good,
+       or the old key that --now-revoke-old was to remove is left
   5    `audit verify`: a chain is not whole
   130  interrupted; what was queued goes on
 
@@ -111,7 +112,7 @@ Examples:
 The job is put on the queue; the rotate function does the work, and goes on whatever becomes of this
 program. A rotation under way is resumed instead of starting a rival.
 Exit codes: 0 the new secret is current (--no-wait: the job is queued), 3 not yet within --timeout,
-4 refused or failed, 130 interrupted.")]
+4 refused or failed, or --now-revoke-old could not remove the old key, 130 interrupted.")]
     Rotate(Rotate),
     /// Show how credentials stand: keys, rotations under way, overlaps, findings
     #[command(after_help = "\

@@ -8,6 +8,7 @@ use keywheel_core::rotation::plan::{Reason, Work};
 use keywheel_core::rotation::{SecretState, Stop};
 use uuid::Uuid;
 
+use super::left::Left;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -22,10 +23,16 @@ pub(super) struct Decision {
     pub(super) old_key: Option<KeyId>,
     /// The rotation was under way before.
     pub(super) resumed: bool,
+    /// The old key is wanted gone, and cannot be removed.
+    pub(super) left: Option<Left>,
 }
 
 /// Decides by a fresh look, as a sweep would: what stops a sweep stops a request too.
-pub(super) fn decide(credential: &Credential, look: &Look) -> Result<Decision, Failure> {
+pub(super) fn decide(
+    credential: &Credential,
+    look: &Look,
+    revoke_old: bool,
+) -> Result<Decision, Failure> {
     let planned = look.plan.work.iter().find_map(|work| match work {
         Work::Rotate { rotation, reason, .. } => Some((*rotation, *reason)),
         _ => None,
@@ -44,11 +51,14 @@ pub(super) fn decide(credential: &Credential, look: &Look) -> Result<Decision, F
         _ => None,
     };
     let current = view.and_then(|view| view.current());
+    let old_key = view.and_then(|view| view.key_of(current?));
+    let left = || Left::of(current, old_key, look.principal.as_ref());
     Ok(Decision {
         rotation: under_way.unwrap_or_else(|| RotationId(Uuid::new_v4())),
         replaces: current.cloned(),
-        old_key: view.and_then(|view| view.key_of(current?)),
+        old_key,
         resumed: under_way.is_some(),
+        left: revoke_old.then(left).flatten(),
     })
 }
 
@@ -71,20 +81,21 @@ fn refusal(credential: &Credential, stop: Stop) -> Failure {
     }
 }
 
+/// Says before anything is changed that the old key will be left.
+pub(super) fn warn(credential: &Credential, decision: &Decision, terminal: &Terminal) {
+    if let Some(left) = decision.left {
+        let name = &credential.name;
+        terminal.note(&format!("warning: {name} can be rotated, but {}", left.why()));
+    }
+}
+
 /// Asks before the old key is removed without an overlap.
 pub(super) fn confirm(
     credential: &Credential,
     decision: &Decision,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let key = decision.old_key.map(|key| format!(" {key}"));
-    let question = format!(
-        "{}: the old key{} is removed as soon as the new secret is current. Whoever has not read the new \
-         secret by then is locked out. Go on?",
-        credential.name,
-        key.unwrap_or_default()
-    );
-    match terminal.confirm(&question)? {
+    match terminal.confirm(&question(credential, decision))? {
         Some(true) => Ok(()),
         Some(false) => Err(Failure::new(
             Exit::Refused,
@@ -97,4 +108,19 @@ pub(super) fn confirm(
             "add --yes",
         )),
     }
+}
+
+fn question(credential: &Credential, decision: &Decision) -> String {
+    let name = &credential.name;
+    if decision.left.is_some() {
+        return format!(
+            "{name}: the secret is replaced all the same, and the old key stays unless it is found after all. Go on?"
+        );
+    }
+    let key = decision.old_key.map(|key| format!(" {key}"));
+    format!(
+        "{name}: the old key{} is removed as soon as the new secret is current. Whoever has not read the new \
+         secret by then is locked out. Go on?",
+        key.unwrap_or_default()
+    )
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::decide::Decision;
+use super::left::Left;
 use crate::args::Rotate;
 use crate::exit::Exit;
 use crate::terminal::Terminal;
@@ -31,6 +32,8 @@ const NOT_REVOKED: &str =
 pub(super) enum End {
     /// The new secret is current.
     Done,
+    /// A new secret is current, and the old key, which was to go, is left.
+    Left(Left),
     /// Another rotation's secret is.
     Superseded,
     /// Neither, within the time.
@@ -49,7 +52,7 @@ impl End {
         match self {
             Self::Done | Self::Superseded => Exit::Done,
             Self::TimedOut => Exit::TimedOut,
-            Self::Failed(_) => Exit::Refused,
+            Self::Failed(_) | Self::Left(_) => Exit::Refused,
             Self::Unreadable(_) => Exit::Failed,
             Self::Interrupted => Exit::Interrupted,
         }
@@ -70,6 +73,8 @@ pub(super) struct Follow<'a> {
     begun: Instant,
     timeout: Duration,
     pub(super) watch: Watch,
+    /// The old key is wanted gone, and cannot be removed: it is not waited for.
+    left: Option<Left>,
     /// The new version's key, once it is stored.
     pub(super) key: Option<KeyId>,
     pub(super) passed: Vec<Passed>,
@@ -84,7 +89,8 @@ impl<'a> Follow<'a> {
         args: &Rotate,
         terminal: &'a Terminal,
     ) -> Self {
-        let revoke = decision.old_key.filter(|_| args.now_revoke_old);
+        let removable = args.now_revoke_old && decision.left.is_none();
+        let revoke = decision.old_key.filter(|_| removable);
         let replaces = decision.replaces.clone();
         Self {
             terminal,
@@ -92,6 +98,7 @@ impl<'a> Follow<'a> {
             begun: Instant::now(),
             timeout: args.timeout,
             watch: Watch::new(decision.rotation.into(), replaces, revoke),
+            left: decision.left,
             key: None,
             passed: Vec::new(),
             progress: terminal.spinner("waiting for the rotate function"),
@@ -144,16 +151,19 @@ impl<'a> Follow<'a> {
         match seen {
             Seen::Step(step) => {
                 self.pass(step);
-                (step == self.watch.last()).then_some(End::Done)
+                let end = self.left.map_or(End::Done, End::Left);
+                (step == self.watch.last()).then_some(end)
             }
             Seen::Superseded(version) => {
                 self.key = None;
                 self.watch.version = version;
-                // The job was void then, and left the old key alone.
-                Some(if self.watch.last() == Step::Revoked {
-                    End::Failed(NOT_REVOKED.to_owned())
-                } else {
-                    End::Superseded
+                Some(match self.left {
+                    Some(left) => End::Left(left),
+                    // The job was void then, and left the old key alone.
+                    None if self.watch.last() == Step::Revoked => {
+                        End::Failed(NOT_REVOKED.to_owned())
+                    }
+                    None => End::Superseded,
                 })
             }
             Seen::Failed(why) => Some(End::Failed(why)),
@@ -183,6 +193,7 @@ impl<'a> Follow<'a> {
             Step::Claimed => "claimed   AWSPENDING; the new secret is being proved".to_owned(),
             Step::Promoted => format!("promoted  AWSCURRENT is version {version}{key}"),
             Step::Recorded if self.watch.is_first() => "recorded".to_owned(),
+            Step::Recorded if self.left.is_some() => "recorded  the old key is left".to_owned(),
             Step::Recorded => "recorded  the old key's overlap runs".to_owned(),
             Step::Revoked => "revoked   the old key is removed".to_owned(),
         }

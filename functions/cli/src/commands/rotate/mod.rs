@@ -2,6 +2,7 @@
 
 mod decide;
 mod follow;
+mod left;
 mod result;
 
 use chrono::Utc;
@@ -37,7 +38,8 @@ pub(crate) async fn run(
     queue.send_batch(std::slice::from_ref(&job)).await?;
     let mut shape = Shape::queued(&credential, &decision, &job, args);
     if args.no_wait && !args.wait {
-        return shape.tell(terminal, Exit::Done);
+        let exit = decision.left.map_or(Exit::Done, |_| Exit::Refused);
+        return shape.tell(terminal, exit);
     }
     let mut follow = Follow::new(&credential, &decision, args, terminal);
     let end = follow.run(session.engine.secrets()).await;
@@ -60,12 +62,18 @@ async fn prepare(
     let seen = look(global, args).await;
     progress.finish_and_clear();
     let (session, credential, look) = seen?;
-    let mut decision = decide::decide(&credential, &look)?;
-    if args.now_revoke_old && !args.yes {
+    let revoke_old = args.now_revoke_old;
+    let mut decision = decide::decide(&credential, &look, revoke_old)?;
+    decide::warn(&credential, &decision, terminal);
+    if revoke_old && !args.yes {
         decide::confirm(&credential, &decision, terminal)?;
         // It may have taken a while to answer.
         let look = session.engine.look(&credential, soon()).await?;
-        decision = decide::decide(&credential, &look)?;
+        let left = decision.left;
+        decision = decide::decide(&credential, &look, revoke_old)?;
+        if decision.left != left {
+            decide::warn(&credential, &decision, terminal);
+        }
     }
     Ok((session, credential, decision))
 }

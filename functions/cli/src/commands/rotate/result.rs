@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::decide::Decision;
 use super::follow::{End, Follow, Passed};
+use super::left::Left;
 use crate::args::Rotate;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -23,7 +24,8 @@ pub(super) struct Shape {
     credential: Option<String>,
     application: Option<AppId>,
     secret: Option<String>,
-    /// `refused`, `queued`, `promoted`, `superseded`, `timed-out`, `failed`, `unreadable`, `interrupted`.
+    /// `refused`, `queued`, `promoted`, `not-revoked`, `superseded`, `timed-out`, `failed`, `unreadable`,
+    /// `interrupted`.
     outcome: &'static str,
     /// Why it was refused, failed, or is not known.
     why: Option<String>,
@@ -35,6 +37,8 @@ pub(super) struct Shape {
     resumed: bool,
     replaces: Option<VersionId>,
     old_key: Option<KeyId>,
+    /// Why the old key, which was to go, is left: `unknown`, `not-found`.
+    old_key_left: Option<Left>,
     revoke_old: &'static str,
     /// When a sweep may remove the old key; `null`: not known, or it is gone.
     old_key_goes: Option<String>,
@@ -74,10 +78,12 @@ impl Shape {
             application: Some(credential.application),
             secret: Some(credential.secret.to_string()),
             outcome: "queued",
+            why: decision.left.map(Left::why),
             version: Some(decision.rotation.into()),
             resumed: decision.resumed,
             replaces: decision.replaces.clone(),
             old_key: decision.old_key,
+            old_key_left: decision.left,
             revoke_old: revoke_old(args),
             requested_by: Some(job.requested_by.clone()),
             ..Self::default()
@@ -91,6 +97,7 @@ impl Shape {
         self.steps.clone_from(&follow.passed);
         self.outcome = match end {
             End::Done => "promoted",
+            End::Left(_) => "not-revoked",
             End::Superseded => "superseded",
             End::TimedOut => "timed-out",
             End::Failed(_) => "failed",
@@ -99,6 +106,7 @@ impl Shape {
         };
         self.why = match end {
             End::Failed(why) | End::Unreadable(why) => Some(why.clone()),
+            End::Left(left) => Some(left.why()),
             End::TimedOut => Some(self.stuck().to_owned()),
             End::Done | End::Superseded | End::Interrupted => None,
         };
@@ -132,10 +140,15 @@ impl Shape {
     pub(super) fn tell(self, terminal: &Terminal, exit: Exit) -> Result<Exit, Failure> {
         if terminal.json {
             terminal.print_json(&self)?;
-        } else if matches!(self.outcome, "queued" | "promoted" | "superseded") {
+        } else if matches!(self.outcome, "queued" | "promoted" | "not-revoked" | "superseded") {
             terminal.print(&self.words())?;
         }
         let name = self.credential.unwrap_or_default();
+        match (self.old_key_left, self.outcome) {
+            (Some(left), "queued") => return Err(left.failure(&name, "queued")),
+            (Some(left), "not-revoked") => return Err(left.failure(&name, "rotated")),
+            _ => {}
+        }
         let Some(why) = self.why else {
             if exit == Exit::Interrupted {
                 terminal.note("interrupted; the job is on the queue and goes on");
@@ -169,14 +182,21 @@ impl Shape {
         if let Some(key) = self.key {
             lines.push(format!("  new key  {key}"));
         }
-        if let Some(key) = self.old_key {
-            let goes = match (self.outcome, self.revoke_old, self.goes) {
-                ("promoted", "now", _) => ", removed".to_owned(),
-                (_, _, Some((at, now))) => format!(", goes {} ({})", relative(at, now), stamp(at)),
-                _ => String::new(),
-            };
-            lines.push(format!("  old key  {key}{goes}"));
-        }
+        lines.extend(self.old_key_words());
         lines.join("\n")
+    }
+
+    fn old_key_words(&self) -> Option<String> {
+        if self.old_key_left.is_some() {
+            let key = self.old_key.map_or_else(|| "unknown".to_owned(), |key| key.to_string());
+            return Some(format!("  old key  {key}, not removed"));
+        }
+        let key = self.old_key?;
+        let goes = match (self.outcome, self.revoke_old, self.goes) {
+            ("promoted", "now", _) => ", removed".to_owned(),
+            (_, _, Some((at, now))) => format!(", goes {} ({})", relative(at, now), stamp(at)),
+            _ => String::new(),
+        };
+        Some(format!("  old key  {key}{goes}"))
     }
 }
