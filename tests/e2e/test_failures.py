@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from botocore.exceptions import ClientError
 from keywheel_local import names
 from keywheel_local.tenant import Credential, Tenant, new_id
 from keywheel_local.world import World, until
@@ -22,6 +23,8 @@ def world(start: Callable[..., World]) -> World:
     gone = tenant.managed("gone", "+10d", 170)
     gone.app.known = False
     tenant.credential("newcomer", tenant.app("newcomer", service_principal=False))
+    tenant.app("untagged")
+    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
     tenant.managed("wanted-gone", "+150d", 30)
@@ -93,6 +96,26 @@ def test_a_job_of_another_application_than_the_manifests_fails_for_good(world: W
 def test_a_job_of_an_application_that_is_gone_fails_for_good(world: World):
     check_dead(world, job_of(world.tenant.credentials["gone"]), "does not know the application")
     assert len(failed(world, "gone")) == 1
+
+
+def untagged(world: World) -> tuple[str, str]:
+    """An application that nobody tagged, and the secret that a rule would make of it."""
+    app = next(app for app in world.tenant.apps if app.name == "untagged")
+    return app.app_id, f"entra/{app.app_id}"
+
+
+def test_no_key_is_minted_for_an_application_that_nobody_tagged(world: World):
+    """A rule's pattern fits any application: who may send jobs must not have a key of each."""
+    app_id, secret = untagged(world)
+    check_dead(world, job(secret, app_id, new_id()), "no rule's tag is on the application")
+    # A tag that was just put on may be unknown to this replica: a first rotation is tried again.
+    before = len(world.invocations("rotate"))
+    send(world, job(secret, app_id))
+    until(lambda: [call for call in world.invocations("rotate")[before:] if call["ended"]], "it is tried")
+    world.client("sqs").purge_queue(QueueUrl=world.stack.env["KEYWHEEL_QUEUE_URL"])
+    assert world.keys_of(app_id) == {}
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        world.client("secretsmanager").describe_secret(SecretId=secret)
 
 
 def test_a_first_rotation_waits_for_an_application_that_is_not_known_everywhere_yet(world: World):

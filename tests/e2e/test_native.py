@@ -23,8 +23,11 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("swept", "+150d", 30)
     tenant.managed("beside", "+150d", 30)
     tenant.managed("disabled", "+150d", 30)
+    untagged = tenant.app("untagged")
+    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
     world = start(tenant)
     manager = world.client("secretsmanager")
+    manager.create_secret(Name=f"entra/{untagged.app_id}", SecretString="somebody's")
     manager.create_secret(Name="not/in/the/manifest", SecretString="somebody's")
     return world
 
@@ -129,6 +132,14 @@ def invoke(world: World, one: Credential, token: str, step: str = "createSecret"
     answer = world.stack.invoke("rotate", event)
     assert answer["error"], answer
     return answer["result"]["errorMessage"]
+
+
+def test_a_secret_named_by_a_rules_pattern_gets_no_key_of_an_application_that_nobody_tagged(world: World):
+    app = next(app for app in world.tenant.apps if app.name == "untagged")
+    token = rotate(world, f"entra/{app.app_id}")
+    [error] = until(lambda: errors(world, token), "it fails")
+    assert "its rule's tag is not on the application" in error
+    assert world.keys_of(app.app_id) == {}
 
 
 def test_the_contracts_checks_refuse_before_anything_is_minted(world: World):

@@ -33,6 +33,7 @@ def world(start: Callable[..., World], channel: StandIn) -> World:
         tenant.managed(name, "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
+    tenant.by_hand("adopted", "+100d", allow=ALLOW, adopt=True)
     world = start(tenant)
     world.client("secretsmanager").put_secret_value(
         SecretId=world.stack.env["KEYWHEEL_NOTIFY_SECRET"],
@@ -173,8 +174,25 @@ def test_the_old_key_goes_at_once_where_that_is_asked_for(world: World) -> None:
     assert answer.status == 202
     turned(world, one, answer.json["rotation"])
     assert one.current.key.key_id not in world.keys(one)
-    standing = ask.rotation(world.stack, one.name, answer.json["rotation"]).send(world.stack)
-    assert standing.json["state"] == "revoked"
+    standing = ask.rotation(world.stack, one.name, answer.json["rotation"])
+    until(lambda: standing.send(world.stack).json["state"] == "revoked", "it is told that the old key is gone")
+
+
+def test_a_key_that_nobody_knows_is_not_called_revoked(world: World) -> None:
+    """Of a secret that was stored by hand; its key stays, with a finding."""
+    one = world.tenant.credentials["adopted"]
+    answer = ask.rotate(world.stack, one.name, revoke_old="now").send(world.stack)
+    assert answer.status == 202
+    turned(world, one, answer.json["rotation"])
+    assert one.current.key.key_id in world.keys(one)
+    assert "replaced-key-unknown" in world.findings()[one.name]
+    standing = ask.rotation(world.stack, one.name, answer.json["rotation"])
+
+    def steps() -> set[str]:
+        return {step["type"] for step in standing.send(world.stack).json["steps"]}
+
+    until(lambda: "keywheel.rotation.promoted" in steps(), "its promotion is told")
+    assert standing.send(world.stack).json["state"] == "recorded"
 
 
 def test_what_is_sent_again_is_done_once(world: World) -> None:

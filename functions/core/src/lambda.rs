@@ -99,7 +99,7 @@ impl From<EngineError> for Failure {
             EngineError::Graph(_) => "keywheel.graph",
             EngineError::Secrets(_) => "keywheel.secrets",
             EngineError::Token(_) => "keywheel.token",
-            EngineError::Identity(_) => "keywheel.identity",
+            EngineError::Identity(_) | EngineError::OwnSecret { .. } => "keywheel.identity",
             EngineError::Audit(_) => "keywheel.audit",
             EngineError::Queue(_) => "keywheel.queue",
             EngineError::Mark(_) => "keywheel.marks",

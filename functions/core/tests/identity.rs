@@ -143,6 +143,25 @@ async fn a_stored_secret_is_read_anew_once_it_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_sign_in_could_not_read_is_known_before_it_is_stored() {
+    let world = world().await;
+    let stub = secrets(&[("v1", TEXT)]).await;
+    let identity = world.stored(&stub);
+    assert_eq!(identity.stored_in(), Some("own"));
+    let reads = |value: String| identity.reads(&SecretText::new(value));
+    reads(json!({ "client_id": APP, "client_secret": TEXT, "key_id": KEY }).to_string()).unwrap();
+    let of_another = json!({ "client_id": OFF, "client_secret": TEXT }).to_string();
+    for (value, why) in [
+        (format!("AZURE_CLIENT_SECRET={TEXT}"), "not of the format `json`"),
+        (TEXT.to_owned(), "not of the format `json`"),
+        (of_another, "of another application"),
+    ] {
+        let error = reads(value).unwrap_err().to_string();
+        assert!(error.contains(why) && !error.contains(TEXT), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_secret_without_a_successor_is_an_error_that_keeps_its_code() {
     let world = world().await;
     let stub = secrets(&[("v1", "old")]).await;

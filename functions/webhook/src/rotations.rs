@@ -126,7 +126,8 @@ impl Webhook {
     }
 }
 
-/// By the labels; that it failed for good is only told.
+/// By the labels; that it failed for good is only told, and that a key was removed: a label that is gone may be of a
+/// key that was not found, and a version that somebody stored by hand never had one.
 fn progress(asked: &Requested, state: &SecretState, told: &[CloudEvent]) -> (Progress, VersionId) {
     let mut watch = Watch::new(asked.request.into(), asked.replaces.clone(), None);
     let seen = watch.see(state);
@@ -134,7 +135,11 @@ fn progress(asked: &Requested, state: &SecretState, told: &[CloudEvent]) -> (Pro
         (SecretState::Present(view), Some(replaced)) => view.key_of(replaced).is_some(),
         _ => false,
     };
-    let revoked = asked.revoke_old == RevokeOld::Now && asked.replaces.is_some() && !old_key_named;
+    let reached = |kind: &EventType| told.iter().any(|event| event.kind == *kind);
+    let revoked = asked.revoke_old == RevokeOld::Now
+        && asked.replaces.is_some()
+        && !old_key_named
+        && reached(&EventType::KeyRemoved);
     let mut progress = match seen {
         Seen::Step(Step::Queued) => Progress::Queued,
         Seen::Step(Step::Stored) => Progress::Stored,
@@ -145,7 +150,6 @@ fn progress(asked: &Requested, state: &SecretState, told: &[CloudEvent]) -> (Pro
         Seen::Superseded(_) => Progress::Superseded,
         Seen::Failed(_) => Progress::Failed,
     };
-    let reached = |kind: &EventType| told.iter().any(|event| event.kind == *kind);
     let promoted = reached(&EventType::RotationPromoted);
     if progress == Progress::Superseded && promoted {
         // A later rotation took over from this one, in its turn.

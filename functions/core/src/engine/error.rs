@@ -43,6 +43,17 @@ pub enum EngineError {
         /// What is wrong with it.
         source: FormatError,
     },
+    /// Keywheel could not sign in with the value that its own secret would have.
+    #[error(
+        "credential {credential} is the secret that Keywheel signs in with, and could not be any more: {source}; \
+         give it `format: json` and the application of KEYWHEEL_CLIENT_ID"
+    )]
+    OwnSecret {
+        /// Whose.
+        credential: CredentialName,
+        /// What is wrong with the value.
+        source: IdentityError,
+    },
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] LoadError),
@@ -88,9 +99,11 @@ impl EngineError {
             | Self::Account(_)
             | Self::Identity(_)
             | Self::Manifest(_) => Retry::Soon,
-            Self::Format { .. } | Self::Source(_) | Self::Setup(_) | Self::Unset { .. } => {
-                Retry::Never
-            }
+            Self::Format { .. }
+            | Self::OwnSecret { .. }
+            | Self::Source(_)
+            | Self::Setup(_)
+            | Self::Unset { .. } => Retry::Never,
         }
     }
 }

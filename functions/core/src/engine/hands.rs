@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::native::secret_name;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
@@ -211,10 +212,19 @@ impl<'a> Hands<'a> {
         Ok(Reply::Added { key: added.key })
     }
 
-    /// Renders a value before there is a key: one that cannot be stored must not be minted for.
+    /// Renders a value before there is a key: one that cannot be stored must not be minted for, nor one that would
+    /// lock Keywheel itself out.
     fn rehearse(&self) -> Result<(), EngineError> {
         let longest = SecretText::new("x".repeat(*SECRET_TEXT.end()));
-        self.render(KeyId(Uuid::nil()), self.engine.graph.now(), &longest).map(drop)
+        let value = self.render(KeyId(Uuid::nil()), self.engine.graph.now(), &longest)?;
+        let own = self.engine.identity.stored_in().map(secret_name);
+        if own != Some(self.credential.secret.as_str()) {
+            return Ok(());
+        }
+        self.engine.identity.reads(&value).map_err(|source| EngineError::OwnSecret {
+            credential: self.credential.name.clone(),
+            source,
+        })
     }
 
     /// Where the tenant's policy refuses the life asked for, half of it is asked for, down to the shortest

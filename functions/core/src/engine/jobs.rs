@@ -15,7 +15,6 @@ use crate::ids::{RotationId, VersionId};
 use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
 use crate::rotation::finding::Finding;
-use crate::rotation::plan::Reason;
 use crate::rotation::retire::Target;
 use crate::rotation::{
     Replaces, Resolve, Retire, Rotate, SecretState, Stop, Terms, Until, resolve, retire, rotate,
@@ -30,6 +29,10 @@ const TRY_AGAIN: Duration = Duration::from_secs(20);
 /// What is recorded where a key that somebody wanted gone at once could not go.
 const UNREVOKED: &str = "the key is still there, for a rotation is under way on its version, or was given up just now; \
                          it goes once the rules of its removal allow it: remove it in Entra by hand if that is too late";
+
+/// What is recorded where a rule's pattern fits, and nobody tagged the application for it.
+const UNTAGGED: &str = "no rule's tag is on the application, and the manifest does not list the credential: \
+                        tag the application, or list the credential";
 
 /// What becomes of a job's message.
 #[derive(Debug)]
@@ -72,7 +75,20 @@ impl Engine {
             let why = format!("the manifest says application {} by now", credential.application);
             return self.failed(job, why, deadline).await;
         }
-        match self.carry_out(job, &credential, deadline).await {
+        // A key is minted only where somebody with the right to tag the application wants one; what was minted is
+        // removed wherever it is.
+        let entitled = match job.work {
+            Work::Rotate { .. } => self.is_managed(&credential, deadline).await,
+            Work::Retire { .. } | Work::Resolve { .. } => Ok(true),
+        };
+        let came = match entitled {
+            Ok(true) => self.carry_out(job, &credential, deadline).await,
+            Ok(false) => {
+                return self.give_up_after(job, UNTAGGED.into(), untagged(job), deadline).await;
+            }
+            Err(failure) => Err(failure),
+        };
+        match came {
             Ok(Came::Out(outcome)) => {
                 info!(credential = %job.credential, outcome, "done");
                 Ended::Done
@@ -270,10 +286,15 @@ impl Engine {
     }
 }
 
-/// An application that a sweep has just seen for the first time is unknown to some of Graph's replicas.
+/// An application that somebody has just made, or seen for the first time, is unknown to some of Graph's replicas.
 fn not_known_yet(job: &Job, stop: Stop) -> bool {
-    let first = matches!(job.work, Work::Rotate { reason: Reason::First, .. });
+    let first = matches!(job.work, Work::Rotate { replaces: None, .. });
     first && matches!(stop, Stop::ApplicationGone | Stop::NoServicePrincipal)
+}
+
+/// When to look again for a rule's tag: one that was just put on is unknown to some of Graph's replicas as well.
+fn untagged(job: &Job) -> Option<Duration> {
+    matches!(job.work, Work::Rotate { replaces: None, .. }).then_some(TRY_AGAIN)
 }
 
 /// The same request, for a rotation of its own.

@@ -102,6 +102,20 @@ impl Engine {
         Ok(found.iter().find_map(|application| self.credential_by_rule(application)))
     }
 
+    /// Whether the manifest lists the credential, or the tag of its rule is on its application. By a rule's pattern
+    /// alone, whoever may name a secret could have a key of any application minted and stored there.
+    pub(super) async fn is_managed(
+        &self,
+        credential: &Credential,
+        deadline: Instant,
+    ) -> Result<bool, EngineError> {
+        if self.manifest.credential(&credential.name, None).is_some() {
+            return Ok(true);
+        }
+        let ruled = self.ruled(credential.application, deadline).await?;
+        Ok(ruled.is_some_and(|ruled| ruled.name == credential.name))
+    }
+
     /// The credentials that rules make of the whole directory.
     pub async fn all_ruled(&self, deadline: Instant) -> Result<Vec<Credential>, EngineError> {
         let mut ruled = Vec::new();

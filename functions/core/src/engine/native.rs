@@ -52,7 +52,8 @@ impl Step {
 pub enum NativeError {
     /// Another secret's rotation was pointed at this function.
     #[error(
-        "no credential of the manifest keeps its secret in {0}; add one, or point the rotation elsewhere"
+        "no credential of the manifest keeps its secret in {0}, or its rule's tag is not on the application; \
+         add one, tag it, or point the rotation elsewhere"
     )]
     NotManaged(String),
     /// Not a rotation's token.
@@ -107,6 +108,9 @@ impl Engine {
             .manifest
             .credential_of_secret(name)
             .ok_or_else(|| NativeError::NotManaged(name.to_owned()))?;
+        if !self.is_managed(&credential, deadline).await? {
+            return Err(NativeError::NotManaged(name.to_owned()));
+        }
         let token = token.parse().map_err(|_| NativeError::Token(token.to_owned()))?;
         let described = self.secrets.describe(name).await.map_err(EngineError::from)?;
         let view = present(described.state)?;
@@ -171,7 +175,7 @@ fn is_current(view: &SecretView, secret: &str, token: RotationId) -> Result<bool
 }
 
 /// The name in a secret's ARN: Secrets Manager appends a hyphen and six characters.
-fn secret_name(secret_id: &str) -> &str {
+pub(super) fn secret_name(secret_id: &str) -> &str {
     let Some((_, resource)) =
         secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"))
     else {

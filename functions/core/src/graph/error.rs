@@ -202,7 +202,7 @@ impl GraphError {
         let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Said { code, message } = body.error;
         let kind = kind(operation, status, &code, &message);
-        let retry = retry(&kind, retry_after(&answer.headers, Utc::now()));
+        let retry = retry(operation, &kind, retry_after(&answer.headers, Utc::now()));
         let mut error = Self::new(operation, options, kind, retry);
         error.0.status = Some(status);
         error.0.code = Some(short(&code)).filter(|code| !code.is_empty());
@@ -254,8 +254,10 @@ fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
     }
 }
 
-fn retry(kind: &Kind, after: Option<Duration>) -> Retry {
+fn retry(operation: &Operation, kind: &Kind, after: Option<Duration>) -> Retry {
     match kind {
+        // The object was just read: another replica does not know it yet.
+        Kind::NotFound if operation.effect == Effect::Once => Retry::Soon,
         Kind::Throttled | Kind::Conflict | Kind::Unavailable | Kind::AnswerLost => {
             after.map_or(Retry::Soon, Retry::After)
         }
@@ -290,7 +292,7 @@ mod tests {
             (429, "TooManyRequests", Kind::Throttled, Retry::Soon),
         ] {
             let kind = kind(&read, status, code, "");
-            assert_eq!(retry(&kind, None), again, "{status} {code}");
+            assert_eq!(retry(&read, &kind, None), again, "{status} {code}");
             assert_eq!(kind, expected, "{status} {code}");
         }
     }
@@ -307,12 +309,13 @@ mod tests {
             (400, "CredentialTypeNotAllowedAsPerAppPolicy", Kind::PasswordsForbidden, Retry::Never),
             (400, lifetime, Kind::LifetimeExceedsPolicy, Retry::Never),
             (400, "Request_BadRequest", Kind::Refused, Retry::Never),
+            (404, "Request_ResourceNotFound", Kind::NotFound, Retry::Soon),
             (500, "InternalServerError", Kind::AnswerLost, Retry::Soon),
             (503, "serviceNotAvailable", Kind::AnswerLost, Retry::Soon),
             (504, "", Kind::AnswerLost, Retry::Soon),
         ] {
             let kind = kind(&add, status, code, "");
-            assert_eq!(retry(&kind, None), again, "{status} {code}");
+            assert_eq!(retry(&add, &kind, None), again, "{status} {code}");
             assert_eq!(kind, expected, "{status} {code}");
         }
         let said = "There are too many concurrent requests being made to the tenant.";
@@ -321,8 +324,9 @@ mod tests {
 
     #[test]
     fn what_the_service_asks_for_is_honoured() {
+        let add = Operation::once("addPassword", "applications/x".to_owned());
         let after = Duration::from_secs(7);
-        assert_eq!(retry(&Kind::Throttled, Some(after)), Retry::After(after));
-        assert_eq!(retry(&Kind::Refused, Some(after)), Retry::Never);
+        assert_eq!(retry(&add, &Kind::Throttled, Some(after)), Retry::After(after));
+        assert_eq!(retry(&add, &Kind::Refused, Some(after)), Retry::Never);
     }
 }

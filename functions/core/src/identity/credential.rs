@@ -22,6 +22,7 @@ use crate::http::aws::AwsFailure;
 use crate::http::{AzureTransport, Backoff, Http, Retry};
 use crate::ids::{AppId, TenantId};
 use crate::rotation::{OwnKey, SignedInAs};
+use crate::secret::SecretText;
 
 /// How long the STS token lives that is exchanged at once (`DurationSeconds`, 60 to 3600).
 const ASSERTION_SECONDS: i32 = 300;
@@ -89,6 +90,16 @@ impl Identity {
     /// What the clients of Graph and ARM ask for tokens.
     pub fn credential(&self) -> Arc<dyn TokenCredential> {
         Arc::clone(&self.credential)
+    }
+
+    /// The secret that Keywheel signs in with, by name or ARN, where it is kept in Secrets Manager.
+    pub fn stored_in(&self) -> Option<&str> {
+        self.stored.as_ref().map(|stored| stored.name())
+    }
+
+    /// Whether Keywheel could go on signing in if that secret had this value.
+    pub fn reads(&self, value: &SecretText) -> Result<(), IdentityError> {
+        self.stored.as_ref().map_or(Ok(()), |stored| stored.parse(value).map(drop))
     }
 
     /// The application that Keywheel is signed in as; `None` where a person is, or a machine.

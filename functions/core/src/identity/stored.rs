@@ -50,7 +50,7 @@ impl fmt::Debug for StoredSecret {
 
 /// The part of the format `json` that a sign-in needs.
 #[derive(Deserialize)]
-struct Value {
+pub(super) struct Value {
     client_id: Option<AppId>,
     client_secret: String,
     key_id: Option<KeyId>,
@@ -66,6 +66,22 @@ impl StoredSecret {
     ) -> Self {
         let secrets = aws_sdk_secretsmanager::Client::new(aws);
         Self { secrets, name, tenant, client, options, held: Mutex::new(None) }
+    }
+
+    /// Its name in Secrets Manager, or its ARN.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads a value as the sign-in does.
+    pub(super) fn parse(&self, text: &SecretText) -> Result<Value, IdentityError> {
+        let wrong = |problem| IdentityError::Value { name: self.name.clone(), problem };
+        let value: Value = serde_json::from_str(text.expose())
+            .map_err(|_| wrong("not of the format `json` with a client_secret"))?;
+        if value.client_id.is_some_and(|id| id != self.client) {
+            return Err(wrong("of another application than KEYWHEEL_CLIENT_ID"));
+        }
+        Ok(value)
     }
 
     /// The key that the held secret belongs to.
@@ -101,11 +117,7 @@ impl StoredSecret {
             // The credential is kept, and with it the tokens it holds.
             return Ok(Held { read, ..same.clone() });
         }
-        let value: Value = serde_json::from_str(text.expose())
-            .map_err(|_| wrong("not of the format `json` with a client_secret"))?;
-        if value.client_id.is_some_and(|id| id != self.client) {
-            return Err(wrong("of another application than KEYWHEEL_CLIENT_ID"));
-        }
+        let value = self.parse(&text)?;
         let key = value.key_id.map_or(OwnKey::Unknown, OwnKey::Known);
         let secret = value.client_secret.into();
         let credential = client_secret(self.tenant, self.client, secret, self.options.clone());

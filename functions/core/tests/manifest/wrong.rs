@@ -80,7 +80,11 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "    overlap: 31d\n",
-        "m.yaml:6:14: credentials.one: overlap (31d) is longer than rotate_before (30d)",
+        "m.yaml:6:14: credentials.one: overlap (31d) is not two hours shorter than rotate_before (30d)",
+    ),
+    (
+        "    rotate_before: 24h\n",
+        "m.yaml:6:20: credentials.one: overlap (24h) is not two hours shorter than rotate_before (24h)",
     ),
     (
         "    shortest_lifetime: 200d\n",

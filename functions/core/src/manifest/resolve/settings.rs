@@ -17,6 +17,10 @@ use crate::manifest::wire::{
 use crate::request::permission::Allow;
 use crate::rotation::policy::Policy;
 
+/// By how much `rotate_before` is longer than `overlap`, at least: a key is seen to be due up to a sweep's interval
+/// late, and its rotation takes its time too.
+const LEEWAY: TimeDelta = TimeDelta::hours(2);
+
 /// Something was wrong, and has been noted already.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Noted;
@@ -177,9 +181,9 @@ fn check_durations(
         return;
     }
     let Ok(over) = overlap.value else { return };
-    if over > before {
+    if over + LEEWAY > before {
         let what = format!(
-            "overlap ({}) is longer than rotate_before ({}): the old key would expire before its overlap is over",
+            "overlap ({}) is not two hours shorter than rotate_before ({}): sweeps are an hour apart, and the old key could expire before its overlap is over",
             words(over),
             words(before)
         );
