@@ -262,6 +262,20 @@ def log(world: World) -> list[str]:
     return world.stack.local("GET", "logs").get(world.stack.env["KEYWHEEL_NOTIFY_FUNCTION"], [])
 
 
+def test_what_each_sweep_fails_at_again_is_told_to_people_once_a_day(world: World, receiver: StandIn):
+    def failed() -> dict:
+        one = event("keywheel.rotation.failed", "lasting", requested_by="keywheel sweep", reason="consent is withdrawn")
+        one["time"] = "2026-11-21T09:00:00Z"
+        put(world, one)
+        at_rest(world)
+        return one
+
+    first, second = failed(), failed()
+    assert len(slack(receiver, first["id"])) == 1 and slack(receiver, second["id"]) == []
+    assert [len(webhooks(receiver, one["id"])) for one in (first, second)] == [1, 1], "machines are told of each"
+    assert len(mails(world, "lasting")) == 1
+
+
 def test_slack_says_no_and_the_others_are_told(world: World, receiver: StandIn):
     receiver.script(SLACK, Answer(404, "no_service"))
     failed = event("keywheel.rotation.failed", reason="Slack is gone")

@@ -11,6 +11,8 @@ use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, VersionId};
 
 /// Who tells: the events' `source`, and their entries' on the bus.
 pub const SOURCE: &str = "keywheel";
+/// Who asks for what a sweep queues: `requested_by`.
+pub const SWEEP: &str = "keywheel sweep";
 
 /// The namespace of event ids. It must never change: an event told twice would count as two.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b65_7977_6865_5c6c_a0d1_7000_6576_6e74);

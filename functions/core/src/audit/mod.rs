@@ -8,4 +8,4 @@ pub mod ledger;
 
 pub use bus::{AuditError, Bus};
 pub use digest::{Digest, DigestEvent, Expiring};
-pub use event::{CloudEvent, EventData, EventType, SOURCE, event_id};
+pub use event::{CloudEvent, EventData, EventType, SOURCE, SWEEP, event_id};

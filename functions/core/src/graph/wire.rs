@@ -121,6 +121,8 @@ pub struct Certificate {
     pub key_id: Option<KeyId>,
     /// `displayName`.
     pub display_name: Option<String>,
+    /// `customKeyIdentifier`: the same of both entries, private and public, of one signing certificate.
+    pub custom_key_identifier: Option<String>,
     /// `endDateTime`.
     #[serde(rename = "endDateTime", default, deserialize_with = "read_time")]
     pub end: Option<DateTime<Utc>>,

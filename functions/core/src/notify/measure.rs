@@ -27,7 +27,7 @@ impl Notifier {
             }
             _ => return Ok(()),
         };
-        self.once(&marker(notice, "metrics"), async {
+        self.once(&marker(notice.id, "metrics"), async {
             write(&documents);
             Ok(())
         })

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::NotifyError;
-use crate::audit::{Digest, DigestEvent, EventData, Expiring, SOURCE};
+use crate::audit::{Digest, DigestEvent, EventData, EventType, Expiring, SOURCE, SWEEP, event_id};
 use crate::ids::CredentialName;
 use crate::manifest::{Notification, Topic};
 
@@ -101,6 +101,19 @@ impl Notice {
         }
     }
 
+    /// What people are told of once: the event, or of what sweeps try again each hour the day's failures of one
+    /// credential. A fault that lasts would drown all others.
+    pub fn occasion(&self) -> Uuid {
+        let Some(data) = self.data().filter(|_| self.kind == EventType::RotationFailed.to_string())
+        else {
+            return self.id;
+        };
+        if data.request.is_some() || data.requested_by.as_deref() != Some(SWEEP) {
+            return self.id;
+        }
+        event_id(&format!("{} {}", data.credential, self.time.date_naive()), &self.kind, None)
+    }
+
     /// The finding's name, where it is one.
     pub fn finding(&self) -> Option<&str> {
         self.kind.strip_prefix(FINDING)
@@ -165,6 +178,30 @@ mod tests {
     fn notice(kind: &str, data: &Value) -> Notice {
         let event = json!({ "id": Uuid::nil(), "type": kind, "time": "2026-11-21T09:00:00Z", "data": data });
         Notice::parse(&json!({ "source": SOURCE, "detail": event }).to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_sweeps_failures_of_one_credential_are_one_occasion_a_day() {
+        let failed = |id: u128, credential: &str, by: &str, time: &str| {
+            let data =
+                json!({ "credential": credential, "application": Uuid::nil(), "requested_by": by });
+            let event = json!({
+                "id": Uuid::from_u128(id), "type": "keywheel.rotation.failed", "time": time, "data": data,
+            });
+            let body = json!({ "source": SOURCE, "detail": event }).to_string();
+            Notice::parse(&body).unwrap().occasion()
+        };
+        let (morning, noon, next) =
+            ("2026-11-21T09:00:00Z", "2026-11-21T12:00:00Z", "2026-11-22T09:00:00Z");
+        let first = failed(1, "a", SWEEP, morning);
+        assert_eq!(failed(2, "a", SWEEP, noon), first);
+        assert_ne!(failed(2, "a", SWEEP, next), first);
+        assert_ne!(failed(2, "b", SWEEP, noon), first);
+        assert_eq!(
+            failed(3, "a", "slack:T1/U1", noon),
+            Uuid::from_u128(3),
+            "somebody waits for it"
+        );
     }
 
     #[test]

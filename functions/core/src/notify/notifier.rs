@@ -108,9 +108,9 @@ impl Notifier {
     }
 }
 
-/// That this event was told there.
-pub(super) fn marker(notice: &Notice, to: &str) -> String {
-    format!("notified/{}/{to}", notice.id)
+/// That this event, or occasion, was told there.
+pub(super) fn marker(of: Uuid, to: &str) -> String {
+    format!("notified/{of}/{to}")
 }
 
 /// How long a replaced key works on.

@@ -44,7 +44,7 @@ impl Notifier {
     ) -> Vec<(Uuid, Outcome)> {
         let key = key_of(target);
         let looked = concerned.into_iter().map(async |telling| {
-            let known = self.state.has(&marker(&telling.notice, &key)).await;
+            let known = self.state.has(&marked(target, &telling.notice, &key)).await;
             (telling, known)
         });
         let (mut waiting, mut outcomes) = (Vec::new(), Vec::new());
@@ -132,7 +132,7 @@ impl Notifier {
             let outcome = match &sent {
                 Ok(()) => {
                     info!(event = %notice.id, kind = notice.kind, target = to, "told");
-                    let put = self.state.put(&marker(notice, key), &()).await;
+                    let put = self.state.put(&marked(target, notice, key), &()).await;
                     Outcome::from(put.map_err(NotifyError::from))
                 }
                 Err(failure) => {
@@ -152,6 +152,14 @@ impl Notifier {
         let (name, cure) =
             ("KEYWHEEL_NOTIFY_SECRET", "name the secret with Slack's URLs and the webhooks' keys");
         self.secret.as_ref().ok_or(NotifyError::Unset { name, cure })?.with(has).await
+    }
+}
+
+/// Where it is noted that a target was told: a machine of each event, people of each occasion.
+fn marked(target: &Target, notice: &Notice, key: &str) -> String {
+    match target {
+        Target::Webhook { .. } => marker(notice.id, key),
+        Target::Slack(_) | Target::Sns(_) => marker(notice.occasion(), key),
     }
 }
 

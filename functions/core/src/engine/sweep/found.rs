@@ -1,18 +1,17 @@
 //! What a sweep reads and what it finds: the objects of Graph, the jobs and the events made of them.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::audit::{CloudEvent, EventData, EventType, SWEEP, event_id};
 use crate::graph::{Application, ServicePrincipal};
-use crate::ids::{AppId, CredentialName, ObjectId, RotationId};
+use crate::ids::{AppId, CredentialName, KeyId, ObjectId, RotationId};
 use crate::queue::{Job, RevokeOld, SCHEMA};
 use crate::rotation::Key;
 use crate::rotation::finding::{Certificate, Finding};
 use crate::rotation::plan::Work;
-
-/// Who asks for what a sweep queues.
-pub(super) const SWEEP: &str = "keywheel sweep";
 
 /// A credential and what is to be done about it.
 #[derive(Clone, Debug)]
@@ -104,35 +103,96 @@ impl Seen {
     }
 }
 
-fn certificates(listed: Option<Vec<crate::graph::Certificate>>) -> Vec<Certificate> {
-    let known = |certificate: crate::graph::Certificate| {
-        Some(Certificate { key_id: certificate.key_id?, end: certificate.end })
-    };
-    listed.unwrap_or_default().into_iter().filter_map(known).collect()
+/// Of a signing certificate Graph lists the private key, the public key and the password that opens the file of both
+/// (`servicePrincipal: addTokenSigningCertificate`): they are one certificate, and no client secret.
+fn told_apart(
+    keys: Vec<Key>,
+    listed: Option<Vec<crate::graph::Certificate>>,
+) -> (Vec<Key>, Vec<Certificate>) {
+    let listed = listed.unwrap_or_default();
+    let of_files: BTreeSet<KeyId> = listed.iter().filter_map(|it| it.key_id).collect();
+    let keys = keys.into_iter().filter(|key| !of_files.contains(&key.key_id)).collect();
+    let mut seen = BTreeSet::new();
+    let mut certificates = Vec::new();
+    for certificate in listed {
+        let again = certificate.custom_key_identifier.is_some_and(|both| !seen.insert(both));
+        if let (false, Some(key_id)) = (again, certificate.key_id) {
+            certificates.push(Certificate { key_id, end: certificate.end });
+        }
+    }
+    (keys, certificates)
 }
 
 impl From<Application> for Object {
     fn from(application: Application) -> Self {
+        let (keys, certificates) = told_apart(application.keys, application.certificates);
         Self {
             id: application.object_id,
             application: application.app_id,
             display_name: application.display_name,
             tags: application.tags,
-            keys: application.keys,
-            certificates: certificates(application.certificates),
+            keys,
+            certificates,
         }
     }
 }
 
 impl From<ServicePrincipal> for Object {
     fn from(principal: ServicePrincipal) -> Self {
+        let (keys, mut certificates) = told_apart(principal.keys, principal.certificates);
+        // Azure renews them.
+        if principal.service_principal_type.as_deref() == Some("ManagedIdentity") {
+            certificates.clear();
+        }
         Self {
             id: principal.object_id,
             application: principal.app_id,
             display_name: principal.display_name,
             tags: principal.tags,
-            keys: principal.keys,
-            certificates: certificates(principal.certificates),
+            keys,
+            certificates,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn principal(kind: &str, more: &[Value]) -> Object {
+        let id = |number: u128| Uuid::from_u128(number);
+        let end = "2029-11-21T09:00:00Z";
+        let entry = |number, usage: &str, both: &str| json!({ "keyId": id(number), "usage": usage, "customKeyIdentifier": both, "endDateTime": end });
+        let mut certificates =
+            vec![entry(1, "Sign", "QQ=="), entry(2, "Verify", "QQ=="), entry(3, "Verify", "Qg==")];
+        certificates.extend_from_slice(more);
+        let password = |number| json!({ "keyId": id(number), "endDateTime": end });
+        let listed: ServicePrincipal = serde_json::from_value(json!({
+            "id": id(8), "appId": id(9), "tags": [], "servicePrincipalType": kind,
+            "keyCredentials": certificates, "passwordCredentials": [password(1), password(4)],
+        }))
+        .expect("as Graph lists it");
+        listed.into()
+    }
+
+    fn ids(certificates: &[Certificate]) -> Vec<u128> {
+        certificates.iter().map(|certificate| certificate.key_id.0.as_u128()).collect()
+    }
+
+    #[test]
+    fn a_signing_certificate_is_one_and_no_client_secret() {
+        let unnamed = json!({ "keyId": Uuid::from_u128(5), "customKeyIdentifier": null });
+        let object = principal("Application", &[unnamed.clone(), unnamed]);
+        assert_eq!(ids(&object.certificates), [1, 3, 5, 5]);
+        assert_eq!(object.keys.iter().map(|key| key.key_id.0.as_u128()).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn a_managed_identitys_certificates_are_azures_own() {
+        let object = principal("ManagedIdentity", &[]);
+        assert!(object.certificates.is_empty());
+        assert_eq!(object.keys.len(), 1, "a password on it is somebody's");
     }
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::found::SWEEP;
 use super::{Cursor, Planned, Seen};
-use crate::audit::CloudEvent;
+use crate::audit::{CloudEvent, SWEEP};
 use crate::engine::{Engine, EngineError};
 use crate::ids::CredentialName;
 use crate::metrics::{Document, Metrics};
