@@ -1,15 +1,20 @@
-"""The short form of ``make prove``: a small fleet, turned twice while everything fails."""
+"""``make prove``: its short form, a small fleet turned while everything fails, and what is made of a finding."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from keywheel_local.torture import torture
+import pytest
+from keywheel_local import prove
+from keywheel_local.torture import Result, torture
+
+CLEAN = ("refused sign-ins", "orphans after rest", "changes without a record", "events not in whole chains",
+         "current secrets that do not sign in", "places that hold a secret's text")
 
 
 def test_nothing_is_lost(tmp_path: Path):
     result = torture(rotations=16, applications=8, seed=2, home=tmp_path)
-    assert {where: found for where, found in result.violations.items() if found} == {}
+    assert result.violations == {where: [] for where in CLEAN}
     assert result.rotations >= 16
     assert result.sign_ins > result.rotations
     assert sum(result.struck.values()) > 20, "the days were too good"
@@ -17,3 +22,31 @@ def test_nothing_is_lost(tmp_path: Path):
     for service in ("secretsmanager", "s3"):
         assert sum(times for what, times in result.struck.items() if what.startswith(f"AWS: {service} ")) > 0, service
     assert sum(times for what, times in result.struck.items() if what.endswith("processes killed")) > 0
+
+
+def verdict(monkeypatch: pytest.MonkeyPatch, *, held: bool = True, survived: tuple[str, ...] = (),
+            checked: bool = True, found: str = "") -> int:
+    """The exit code of ``make prove`` where its parts came to this."""
+    violations = {where: ["planted"] if where == found else [] for where in CLEAN}
+    monkeypatch.setattr(prove, "rules", lambda faults: ([("scenario", 1)], held))
+    monkeypatch.setattr(prove, "mistakes", lambda: (1, list(survived), checked))
+    monkeypatch.setattr(prove, "torture", lambda *_: Result(1, 1, violations))
+    monkeypatch.setattr("sys.argv", ["prove"])
+    with pytest.raises(SystemExit) as ended:
+        prove.main()
+    return ended.value.code
+
+
+def test_only_a_run_without_any_violation_ends_with_0(monkeypatch: pytest.MonkeyPatch):
+    assert verdict(monkeypatch) == 0
+    assert verdict(monkeypatch, held=False) == 1
+    assert verdict(monkeypatch, survived=("promote before the proof",)) == 1
+    assert verdict(monkeypatch, checked=False) == 1
+
+
+@pytest.mark.parametrize("found", CLEAN)
+def test_each_violation_fails_a_promise(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, found: str):
+    assert verdict(monkeypatch, found=found) == 1
+    table = capsys.readouterr().out
+    assert f"{found}: planted" in table
+    assert any(line[0] in "123456" and line.endswith(" 1") for line in table.splitlines() if line), table
