@@ -43,6 +43,7 @@ BAD = {
     "an unknown answer": message(section("x"), response_type="public"),
     "a text that is too long": message(section("x" * 3001)),
     "a text too many": message(*[section("x")] * 51),
+    "texts too long in sum": message(*[section("x" * 2900)] * 4),
     "no action": message(actions()),
     "too many actions": message(actions(*[button(action_id=str(n)) for n in range(26)])),
     "two of one id": message(actions(button(), button())),

@@ -20,6 +20,7 @@ KEY = "whsec_" + base64.b64encode(os.urandom(32)).decode()
 SLACK = f"/services/T0/B0/{new_id()}"  # whoever has it may post there
 HOOK = f"/hooks/{new_id()}"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:keywheel-alerts"
+TOPIC_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 APP = new_id()
 DASHES = str.maketrans(".-_", "   ")
 
@@ -42,7 +43,8 @@ def world(start: Callable[..., World], receiver: StandIn) -> World:
         {"webhook": receiver.url + HOOK, "key": "siem", "on": everything},
         {"sns": TOPIC, "on": ["failures", "digest"]},
     ]
-    world = start(tenant, parameters={"NotifyTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:keywheel-*"})
+    world = start(tenant, parameters={"NotifyTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:keywheel-*",
+                                      "NotifyTopicKmsKeyArn": TOPIC_KEY})
     world.client("secretsmanager").put_secret_value(
         SecretId=world.stack.env["KEYWHEEL_NOTIFY_SECRET"], SecretString=json.dumps({
             "slack": {"platform": receiver.url + SLACK, "quiet": f"{receiver.url}/quiet"},
@@ -319,6 +321,18 @@ def test_a_webhook_of_slack_that_was_replaced_is_told_at_its_new_address(world: 
     until(told, "a process reads the secret anew")
     world.stack.put_manifest(world.tenant.manifest())
     assert set(buried) <= {"Slack moving answered 404 Not Found: no_service"}
+
+
+def test_the_key_of_an_encrypted_topic_may_be_used_for_publishing_and_for_nothing_else(world: World):
+    """SNS calls KMS in the publisher's name. The local AWS encrypts nothing: only the permission can be seen."""
+    iam, role = world.client("iam"), world.stack.env["KEYWHEEL_NOTIFY_ROLE_ARN"].rpartition("/")[2]
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    policies = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+    statements = [one for policy in policies for one in policy["Statement"] if TOPIC_KEY in json.dumps(one)]
+    [(effect, actions, resource, condition)] = [
+        (one["Effect"], set(one["Action"]), one["Resource"], one["Condition"]) for one in statements]
+    assert (effect, actions, resource) == ("Allow", {"kms:Decrypt", "kms:GenerateDataKey"}, TOPIC_KEY)
+    assert condition == {"StringEquals": {"kms:ViaService": f"sns.{REGION}.amazonaws.com"}}
 
 
 @pytest.mark.parametrize("body", ["PLANTED", '{"source": "keywheel", "detail": {"type": "PLANTED"}}'])

@@ -11,6 +11,7 @@ BUTTON, ACTION_ID, VALUE, URL, LABEL = 75, 255, 2000, 3000, 75
 CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 STYLES, RESPONSES = {"primary", "danger"}, {"ephemeral", "in_channel"}
 PLAIN = frozenset({"plain_text"})
+TEXTS = 9597  # characters of all blocks: so many were seen to be taken, 11,341 to be refused (msg_blocks_too_long)
 MESSAGE = 40_000  # characters of the text beside the blocks; Slack cuts longer ones
 # A character that must be an entity, and markup that is begun and not ended.
 ESCAPED = re.compile(r"&(?!(amp|lt|gt);)|<(?![@#!]|https?://|mailto:)|<[^>]*(?:<|$)")
@@ -33,9 +34,22 @@ def problems(message: dict[str, Any]) -> list[str]:
     ids = [block["block_id"] for block in blocks if "block_id" in block]
     if len(ids) != len(set(ids)) or any(not 1 <= len(one) <= BLOCK_ID for one in ids):
         found.append("block_ids are unique, and of 1 to 255 characters")
+    if (length := _length(blocks)) > TEXTS:
+        found.append(f"the texts of all blocks have {length} characters")
     for index, block in enumerate(blocks):
         found += [f"block {index}: {problem}" for problem in _block(block)]
     return found
+
+
+def _length(value: Any) -> int:
+    match value:
+        case list():
+            return sum(map(_length, value))
+        case {"text": str(text)}:
+            return len(text)
+        case dict():
+            return sum(map(_length, value.values()))
+    return 0
 
 
 def _block(block: dict[str, Any]) -> list[str]:

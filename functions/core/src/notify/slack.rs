@@ -6,12 +6,14 @@ use super::words::{left_out, line, second, told};
 use super::{Notice, What};
 use crate::audit::Digest;
 use crate::manifest::Topic;
-use crate::slack::blocks::{Message, Mrkdwn};
+use crate::slack::blocks::{Message, Mrkdwn, TEXTS};
 
-/// So many events fit into one message, whatever their texts are like: five lines a section at least.
-pub const LISTED: usize = 100;
 /// The longest line of a list.
 const LINE: usize = 500;
+/// The longest section of a list: Slack folds long ones away.
+const SECTION: usize = 1000;
+/// All lines of a list, so that titles and small print have room beside them.
+const LINES: usize = TEXTS - 1000;
 
 /// An event for one target.
 #[derive(Clone, Debug)]
@@ -38,7 +40,24 @@ pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Message {
     message.context(&Mrkdwn::section().plain(&small))
 }
 
-/// Writes out at most [`LISTED`] events in one message, a line each.
+/// Puts together what fits into one message each, whatever the texts are like.
+pub fn letters(tellings: Vec<Telling>) -> Vec<Vec<Telling>> {
+    let mut letters: Vec<Vec<Telling>> = Vec::new();
+    let mut room = 0;
+    for telling in tellings {
+        let length = item(&telling).length() + 1;
+        if let Some(letter) = letters.last_mut().filter(|_| length <= room) {
+            letter.push(telling);
+        } else {
+            letters.push(vec![telling]);
+            room = LINES;
+        }
+        room -= length;
+    }
+    letters
+}
+
+/// Writes out the events of a letter in one message, a line each.
 pub fn list(tellings: &[Telling]) -> Message {
     let of = |topic| tellings.iter().filter(move |one| one.notice.topic() == Some(topic));
     let topics = [
@@ -51,16 +70,17 @@ pub fn list(tellings: &[Telling]) -> Message {
     let counts: Vec<String> = counts.map(|(title, count)| format!("{title}: {count}")).collect();
     let mut message = Message::new(&counts.join(", "));
     for (topic, title) in topics {
-        let lines = of(topic).map(|Telling { notice, old_key_goes }| {
-            let told = told(notice, *old_key_goes);
-            Mrkdwn::new(LINE).plain("• ").bold(&told.headline).plain(" ").plain(&told.text)
-        });
-        for (section, _) in sections(title, lines) {
+        for (section, _) in sections(title, of(topic).map(item)) {
             message = message.section(&section);
         }
     }
     let small = "`keywheel audit show NAME` has the particulars of each";
     message.context(&Mrkdwn::section().plain(small))
+}
+
+fn item(Telling { notice, old_key_goes }: &Telling) -> Mrkdwn {
+    let told = told(notice, *old_key_goes);
+    Mrkdwn::new(LINE).plain("• ").bold(&told.headline).plain(" ").plain(&told.text)
 }
 
 /// Lines under a title, as many to a section as fit, and how many those are.
@@ -73,7 +93,7 @@ fn sections(title: &str, lines: impl Iterator<Item = Mrkdwn>) -> Vec<(Mrkdwn, us
             *count += 1;
             continue;
         }
-        let mut section = Mrkdwn::section();
+        let mut section = Mrkdwn::new(SECTION);
         if sections.is_empty() {
             section = section.bold(title).line();
         }
@@ -90,8 +110,7 @@ fn expiring(mut message: Message, digest: &Digest) -> Message {
         let some = digest.expiring.iter().filter(|one| one.managed == managed);
         let lines = some.map(|one| Mrkdwn::new(LINE).plain("• ").plain(&line(one)));
         for (section, count) in sections(title, lines) {
-            // One for what is left out, one for the small print.
-            if message.room() <= 2 {
+            if !message.fits(&section) {
                 break;
             }
             message = message.section(&section);

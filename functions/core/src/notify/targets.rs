@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::notifier::{Notifier, marker, overlap};
 use super::send::publish;
-use super::slack::{LISTED, Telling};
+use super::slack::Telling;
 use super::{Notice, NotifyError, NotifySecret, Outcome, What, slack, sns};
 use crate::http::Retry;
 use crate::manifest::{Manifest, Notification, Target};
@@ -188,13 +188,9 @@ fn letters(target: &Target, waiting: Vec<Telling>) -> Vec<Vec<Telling>> {
     let listed = |one: &Telling| {
         matches!((target, &one.notice.what), (Target::Slack(_), What::Credential(_)))
     };
-    let (mut together, alone): (Vec<_>, Vec<_>) = waiting.into_iter().partition(listed);
-    let mut letters: Vec<Vec<Telling>> = alone.into_iter().map(|one| vec![one]).collect();
-    while !together.is_empty() {
-        let rest = together.split_off(together.len().min(LISTED));
-        letters.push(std::mem::replace(&mut together, rest));
-    }
-    letters
+    let (together, alone): (Vec<_>, Vec<_>) = waiting.into_iter().partition(listed);
+    let alone = alone.into_iter().map(|one| vec![one]);
+    alone.chain(slack::letters(together)).collect()
 }
 
 /// A target in a marker: the same as long as it is the same target, whatever else the manifest says of it.

@@ -10,12 +10,18 @@ use serde_json::{Value, json};
 pub const HEADER: usize = 150;
 /// `section`: its `text`.
 pub const TEXT: usize = 3000;
-/// `section`: each of its `fields`.
-pub const FIELD: usize = 2000;
+/// `section`: each of its `fields`, of which Slack takes 2000: ten of them are to leave room for the rest.
+pub const FIELD: usize = 500;
 /// `section`: how many `fields`.
 pub const FIELDS: usize = 10;
 /// A message: how many blocks.
 pub const BLOCKS: usize = 50;
+/// A message: the texts of all its blocks. Slack publishes no such limit and has one (`msg_blocks_too_long`): it was
+/// seen to take 9,597 characters and to refuse 11,341 (github.com/slackapi/bolt-js/issues/2867).
+pub const TEXTS: usize = 9000;
+/// What a text that [`Message::fits`] leaves free: a last line, and the small print.
+const SPARE_BLOCKS: usize = 2;
+const SPARE_TEXTS: usize = 500;
 
 /// A text with Slack's markup, of at most `limit` characters.
 ///
@@ -84,6 +90,11 @@ impl Mrkdwn {
         fits
     }
 
+    /// How long it is.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     fn within(mut self, before: &str, text: &str, after: &str) -> Self {
         let marks = before.len() + after.len();
         let room = self.limit.saturating_sub(self.length);
@@ -150,6 +161,8 @@ fn cut(text: &str, room: usize, escape: impl Fn(char) -> Option<&'static str>) -
 pub struct Message {
     text: String,
     blocks: Vec<Value>,
+    /// The sum of the blocks' texts.
+    length: usize,
 }
 
 impl Message {
@@ -158,9 +171,9 @@ impl Message {
         let text = plain(headline, HEADER);
         let header = json!({
             "type": "header",
-            "text": { "type": "plain_text", "text": text, "emoji": false },
+            "text": { "type": "plain_text", "text": &text, "emoji": false },
         });
-        Self { text: escaped(headline, TEXT), blocks: vec![header] }
+        Self { text: escaped(headline, TEXT), blocks: vec![header], length: units(&text) }
     }
 
     /// Adds a text. An empty one is left out: Slack takes none.
@@ -169,15 +182,16 @@ impl Message {
         if text.text.trim().is_empty() {
             return self;
         }
-        self.block(json!({ "type": "section", "text": text.value() }))
+        self.block(json!({ "type": "section", "text": text.value() }), text.length)
     }
 
     /// Adds names and values in two columns, as many sections as it takes.
     #[must_use]
     pub fn fields(mut self, fields: &[Mrkdwn]) -> Self {
         for some in fields.chunks(FIELDS) {
+            let length = some.iter().map(Mrkdwn::length).sum();
             let some: Vec<Value> = some.iter().map(Mrkdwn::value).collect();
-            self = self.block(json!({ "type": "section", "fields": some }));
+            self = self.block(json!({ "type": "section", "fields": some }), length);
         }
         self
     }
@@ -188,17 +202,20 @@ impl Message {
         if text.text.trim().is_empty() {
             return self;
         }
-        self.block(json!({ "type": "context", "elements": [text.value()] }))
+        self.block(json!({ "type": "context", "elements": [text.value()] }), text.length)
     }
 
-    /// How many blocks it may still take.
-    pub fn room(&self) -> usize {
-        BLOCKS.saturating_sub(self.blocks.len())
+    /// Whether there is room for a text, and for a last line and the small print after it.
+    pub fn fits(&self, text: &Mrkdwn) -> bool {
+        self.blocks.len() + 1 + SPARE_BLOCKS <= BLOCKS
+            && self.length + text.length + SPARE_TEXTS <= TEXTS
     }
 
-    fn block(mut self, block: Value) -> Self {
-        if self.room() > 0 {
+    /// One block more, if Slack would take it.
+    fn block(mut self, block: Value, length: usize) -> Self {
+        if self.blocks.len() < BLOCKS && self.length + length <= TEXTS {
             self.blocks.push(block);
+            self.length += length;
         }
         self
     }
@@ -235,6 +252,27 @@ mod tests {
         assert_eq!(escaped("a&b", 7), "a&amp;b");
         assert_eq!(escaped("&&", 9), "&amp;…");
         assert_eq!(escaped("𝒳𝒳", 3), "𝒳…");
+    }
+
+    #[test]
+    fn the_texts_of_a_message_are_not_too_long_in_sum() {
+        let (long, last) =
+            (Mrkdwn::new(1000).plain(&"x".repeat(1000)), Mrkdwn::section().plain("y"));
+        let mut message = Message::new("a");
+        let mut shown = 0;
+        while message.fits(&long) {
+            message = message.section(&long);
+            shown += 1;
+        }
+        assert_eq!(shown, 8);
+        message = message.section(&last).section(&long).context(&last);
+        let json = message.to_json();
+        let blocks = json["blocks"].as_array().unwrap();
+        assert_eq!(
+            blocks.len(),
+            1 + shown + 2,
+            "the last line and the small print have room, no more has"
+        );
     }
 
     #[test]
