@@ -9,6 +9,7 @@
 //! A chain's last record is vouched for by its [`Head`], which is kept in another bucket; and there lies of each
 //! record the intent to write it ([`intent_key`]), so that nobody who can write to the records alone adds one.
 
+mod damage;
 mod event;
 mod key;
 mod verify;
@@ -22,9 +23,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use damage::{Break, Damage};
 pub use event::{Event, NotAnEvent};
 pub use key::{Folder, Place, head_key, intended, intent_key, marker_key, record_key};
-pub use verify::{Break, Damage, HeadSeen, Object, Stored, Version, verify};
+pub use verify::{HeadSeen, Object, Stored, Version, verify};
 
 use crate::ids::CredentialName;
 

@@ -2,6 +2,8 @@
 //!
 //! Here, and only here, are secrets' texts: by `keyId`, for as long as one try lives.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,17 +14,17 @@ use uuid::Uuid;
 
 use super::native::secret_name;
 use super::{Engine, EngineError};
-use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, SECRET_TEXT, ValueFacts};
-use crate::rotation::finding::Finding;
 use crate::rotation::names::display_name;
-use crate::rotation::{Call, Event, Label, LastUses, Next, Principal, Reply, Terms, Try};
+use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try};
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
+
+use told::{mint_request, removal_request};
 
 /// How much of its time a try leaves for handing on what is left.
 const RESERVE: Duration = Duration::from_secs(15);
@@ -353,58 +355,6 @@ impl<'a> Hands<'a> {
     fn format_error(&self, source: crate::manifest::FormatError) -> EngineError {
         EngineError::Format { credential: self.credential.name.clone(), source }
     }
-
-    fn cloud_event(&self, event: &Event) -> CloudEvent {
-        let (kind, version, key, client_request_id) = match event {
-            Event::Minted { rotation, key } => {
-                let request = mint_request(*rotation);
-                (EventType::KeyMinted, Some((*rotation).into()), *key, Some(request))
-            }
-            Event::Stored { rotation, key } => {
-                (EventType::RotationStored, Some((*rotation).into()), *key, None)
-            }
-            Event::Promoted { version, key } => {
-                (EventType::RotationPromoted, Some(version.clone()), *key, None)
-            }
-            Event::Abandoned { rotation, key } => {
-                (EventType::RotationAbandoned, Some((*rotation).into()), *key, None)
-            }
-            Event::Removed { version, key } => {
-                (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
-            }
-            Event::NotFound { version, key } => {
-                let name = Finding::KeyNotFound(*key).name().to_owned();
-                (EventType::Finding(name), version.clone(), *key, None)
-            }
-        };
-        let subject =
-            version.as_ref().map_or_else(|| self.terms.scope.to_string(), ToString::to_string);
-        let id = event_id(&subject, &kind.to_string(), Some(key));
-        let mut data = EventData::of(self.credential.name.clone(), self.credential.application);
-        data.tenant = Some(self.engine.manifest.tenant());
-        data.rotation = version.as_ref().and_then(VersionId::rotation);
-        data.version = version;
-        data.key = Some(key);
-        data.requested_by = Some(self.asked.by.to_owned());
-        data.request = self.asked.request;
-        if matches!(event, Event::NotFound { .. }) {
-            data.reason = Some(Finding::KeyNotFound(key).explanation());
-        }
-        data.graph_request_id =
-            client_request_id.and_then(|_| self.graph_requests.get(&key).cloned());
-        data.client_request_id = client_request_id;
-        CloudEvent::new(id, kind, self.engine.graph.now(), data)
-    }
-}
-
-/// `client-request-id` of a rotation's `addPassword`: it follows from the rotation, so that a key whose
-/// answer was lost can still be traced.
-fn mint_request(rotation: RotationId) -> Uuid {
-    event_id(&rotation.to_string(), "addPassword", None)
-}
-
-fn removal_request(key: KeyId) -> Uuid {
-    event_id(&key.to_string(), "removePassword", None)
 }
 
 pub(super) fn key_on(on: manifest::KeyOn) -> graph::KeyOn {

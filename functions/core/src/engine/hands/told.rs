@@ -1,0 +1,65 @@
+//! What a try tells: its events, and the request ids by which its calls can be traced at Graph.
+
+use uuid::Uuid;
+
+use super::Hands;
+use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::ids::{KeyId, RotationId, VersionId};
+use crate::rotation::Event;
+use crate::rotation::finding::Finding;
+
+impl Hands<'_> {
+    /// An event of this try, as it is told.
+    pub(super) fn cloud_event(&self, event: &Event) -> CloudEvent {
+        let (kind, version, key, client_request_id) = match event {
+            Event::Minted { rotation, key } => {
+                let request = mint_request(*rotation);
+                (EventType::KeyMinted, Some((*rotation).into()), *key, Some(request))
+            }
+            Event::Stored { rotation, key } => {
+                (EventType::RotationStored, Some((*rotation).into()), *key, None)
+            }
+            Event::Promoted { version, key } => {
+                (EventType::RotationPromoted, Some(version.clone()), *key, None)
+            }
+            Event::Abandoned { rotation, key } => {
+                (EventType::RotationAbandoned, Some((*rotation).into()), *key, None)
+            }
+            Event::Removed { version, key } => {
+                (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
+            }
+            Event::NotFound { version, key } => {
+                let name = Finding::KeyNotFound(*key).name().to_owned();
+                (EventType::Finding(name), version.clone(), *key, None)
+            }
+        };
+        let subject =
+            version.as_ref().map_or_else(|| self.terms.scope.to_string(), ToString::to_string);
+        let id = event_id(&subject, &kind.to_string(), Some(key));
+        let mut data = EventData::of(self.credential.name.clone(), self.credential.application);
+        data.tenant = Some(self.engine.manifest.tenant());
+        data.rotation = version.as_ref().and_then(VersionId::rotation);
+        data.version = version;
+        data.key = Some(key);
+        data.requested_by = Some(self.asked.by.to_owned());
+        data.request = self.asked.request;
+        if matches!(event, Event::NotFound { .. }) {
+            data.reason = Some(Finding::KeyNotFound(key).explanation());
+        }
+        data.graph_request_id =
+            client_request_id.and_then(|_| self.graph_requests.get(&key).cloned());
+        data.client_request_id = client_request_id;
+        CloudEvent::new(id, kind, self.engine.graph.now(), data)
+    }
+}
+
+/// `client-request-id` of a rotation's `addPassword`: it follows from the rotation, so that a key whose
+/// answer was lost can still be traced.
+pub(super) fn mint_request(rotation: RotationId) -> Uuid {
+    event_id(&rotation.to_string(), "addPassword", None)
+}
+
+/// `client-request-id` of the removal of a key.
+pub(super) fn removal_request(key: KeyId) -> Uuid {
+    event_id(&key.to_string(), "removePassword", None)
+}
