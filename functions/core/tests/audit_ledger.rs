@@ -230,7 +230,7 @@ async fn ten_writers_with_a_hundred_events_twice_make_a_chain_of_a_hundred() {
     events.sort();
     assert_eq!(events, ids(0..100));
     let store = world.store.lock().unwrap();
-    let markers = store.objects.keys().filter(|path| path.starts_with("/records/ids/")).count();
+    let markers = store.objects.keys().filter(|path| path.starts_with("/heads/ids/")).count();
     assert_eq!(markers, 100);
 }
 
@@ -248,17 +248,34 @@ async fn a_put_that_meets_another_is_put_again() {
 }
 
 #[tokio::test]
-async fn a_marker_is_not_believed() {
+async fn whoever_can_write_to_the_records_alone_keeps_no_event_out() {
     let world = World::new().await;
     world.append(&event("a", 1)).await.unwrap();
-    let marker = world.object(&format!("/records/{}", marker_key(Uuid::from_u128(1)))).unwrap();
+    let marker = world.object(&format!("/heads/{}", marker_key(Uuid::from_u128(1)))).unwrap();
     world.plant(format!("/records/{}", marker_key(Uuid::from_u128(2))), marker);
-    let refused = world.append(&event("a", 2)).await.unwrap_err();
-    assert!(matches!(refused, LedgerError::FalseMarker { sequence, .. } if sequence == at(1)));
-    assert_eq!(refused.retry(), Retry::Never);
     world.plant(format!("/records/{}", marker_key(Uuid::from_u128(3))), "{}".to_owned());
-    assert!(world.append(&event("a", 3)).await.is_err());
+    assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(2)));
+    assert_eq!(world.append(&event("a", 3)).await.unwrap(), Appended::Now(at(3)));
+    assert_eq!(world.chain("a"), (ids([1, 2, 3]), vec![]));
+}
+
+#[tokio::test]
+async fn a_marker_that_nobody_can_read_is_named() {
+    let world = World::new().await;
+    let key = marker_key(Uuid::from_u128(1));
+    world.plant(format!("/heads/{key}"), "{}".to_owned());
+    let refused = world.append(&event("a", 1)).await.unwrap_err();
+    assert_eq!(refused.retry(), Retry::Never);
+    assert!(refused.to_string().contains(&format!("s3://heads/{key} is no marker")), "{refused}");
+}
+
+#[tokio::test]
+async fn an_event_that_is_told_again_under_its_credentials_new_name_is_recorded_once() {
+    let world = World::new().await;
+    world.append(&event("a", 1)).await.unwrap();
+    assert_eq!(world.append(&event("b", 1)).await.unwrap(), Appended::Before(at(1)));
     assert_eq!(world.chain("a"), (ids([1]), vec![]));
+    assert_eq!(world.chain("b"), (ids([]), vec![]));
 }
 
 #[tokio::test]
@@ -330,15 +347,6 @@ async fn a_forged_record_takes_no_events_place() {
     let (events, breaks) = world.chain("a");
     assert_eq!(events, ids([1, 2, 2]));
     assert!(breaks.contains(&Break { place: Place::Record(at(2)), damage: Damage::Unintended }));
-    // Nor does a marker that names it.
-    let marker = format!("/records/{}", marker_key(Uuid::from_u128(1000)));
-    let world = with_a_forged_record(&event("a", 1000)).await;
-    let name = CredentialName("a".to_owned());
-    let forged = world.object(&format!("/records/{}", record_key(&name, at(2)))).unwrap();
-    let named = Head::of(name, at(2), Hash::of_record(forged.as_bytes())).bytes().unwrap();
-    world.plant(marker, String::from_utf8(named).unwrap());
-    let refused = world.append(&event("a", 1000)).await.unwrap_err();
-    assert!(matches!(refused, LedgerError::FalseMarker { .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@
 //! credential's name ([`Hash::beginning`]): no record of one chain fits into another.
 //!
 //! A chain's last record is vouched for by its [`Head`], which is kept in another bucket; and there lies of each
-//! record the intent to write it ([`intent_key`]), so that nobody who can write to the records alone adds one.
+//! record the intent to write it ([`intent_key`]), so that nobody who can write to the records alone adds one, and
+//! of each event the marker that it is recorded ([`marker_key`]), so that nobody else says so.
 
 mod damage;
 mod event;
@@ -243,13 +244,16 @@ impl Head {
         serde_json::to_vec(self)
     }
 
+    /// Reads one; `None`: it is none.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let head: Self = serde_json::from_slice(bytes).ok()?;
+        let valid = head.schema == SCHEMA && Sequence::new(head.sequence.0).is_some();
+        valid.then_some(head)
+    }
+
     /// Reads one of this credential; `None`: it is none.
     pub fn read(bytes: &[u8], credential: &CredentialName) -> Option<Self> {
-        let head: Self = serde_json::from_slice(bytes).ok()?;
-        let valid = head.schema == SCHEMA
-            && head.credential == *credential
-            && Sequence::new(head.sequence.0).is_some();
-        valid.then_some(head)
+        Self::parse(bytes).filter(|head| head.credential == *credential)
     }
 }
 

@@ -46,15 +46,15 @@ pub enum LedgerError {
         /// The key.
         key: String,
     },
-    /// A marker says that an event is recorded where it is not.
-    #[error("event {event} is marked as record {sequence} of {credential}, and is not there")]
-    FalseMarker {
-        /// The event.
-        event: Uuid,
-        /// The chain it is said to be in.
-        credential: CredentialName,
-        /// The place it is said to be at.
-        sequence: Sequence,
+    /// What lies in the place of an event's marker is none.
+    #[error(
+        "s3://{bucket}/{key} is no marker of an event that is recorded; bring back the version before"
+    )]
+    MarkerUnreadable {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
     },
     /// So many others wrote to the chain, or its head is so far behind, that this try ended first.
     #[error(
@@ -85,7 +85,7 @@ impl LedgerError {
             Self::CutOff { .. } | Self::TooFar { .. } | Self::OutOfTime(_) => Retry::Soon,
             Self::Endless { .. }
             | Self::HeadUnreadable { .. }
-            | Self::FalseMarker { .. }
+            | Self::MarkerUnreadable { .. }
             | Self::Full(_)
             | Self::Unwritable(..) => Retry::Never,
         }

@@ -1,7 +1,7 @@
 //! The record in S3: appends events to their credentials' chains, once each.
 //!
-//! An append is, in this order: the head is read, then the marker `ids/<event id>`; the intent is put beside the
-//! head, the record at the place after the head, then the marker, then the head is moved. Each put is conditional,
+//! An append is, in this order: the head is read, then the marker `ids/<event id>` beside it; the intent is put
+//! there too, the record at the place after the head, then the marker, then the head is moved. Each put is conditional,
 //! so that no object is ever written over. What holds, wherever it is cut off and however many do it at once:
 //!
 //! - **A record after another is put only once the other's event has its marker.** Who finds the place taken reads
@@ -10,7 +10,8 @@
 //!   record that was written by a try that was cut off is found, by its marker or by itself.
 //! - **The head moves after the marker is written, and only forward.** It may lag behind (the next append, or the
 //!   message's next try, mends that) and never leads.
-//! - **A marker is not believed**: the record that it names must hold the event.
+//! - **A marker is believed**: it is put after its record, and lies where only writers of the record can write. Whoever
+//!   can write to the records alone keeps no event out of them.
 //! - **A record is not believed that nobody intended**: who can write to the records and not to the heads can put
 //!   one in the next place that links, and even one of an event that is yet to come. The chain goes on after it,
 //!   and verification tells of it.
@@ -174,27 +175,14 @@ impl Ledger {
         Ok((at, found))
     }
 
-    /// The record that the event's marker names, if the event is in it.
+    /// Where the event is recorded, by its marker: in the chain of the name that its credential had then.
     async fn marker(&self, event: &Event) -> Result<Option<Head>, LedgerError> {
-        let credential = event.credential();
         let key = marker_key(event.id());
-        let Some(marker) = self.records.get(&key, None).await? else {
+        let Some(marker) = self.heads.get(&key, None).await? else {
             return Ok(None);
         };
-        let lies = |sequence| LedgerError::FalseMarker {
-            event: event.id(),
-            credential: credential.clone(),
-            sequence,
-        };
-        let marker = Head::read(&marker.bytes, credential).ok_or_else(|| lies(Sequence::FIRST))?;
-        let record = self.records.get(&record_key(credential, marker.sequence), None).await?;
-        let record = record.filter(|record| Hash::of_record(&record.bytes) == marker.hash);
-        let id = record.and_then(|record| Record::read(&record.bytes)?.event_id());
-        if id == Some(event.id()) && self.is_intended(&marker).await? {
-            Ok(Some(marker))
-        } else {
-            Err(lies(marker.sequence))
-        }
+        let bucket = self.heads.name.clone();
+        Head::parse(&marker.bytes).map(Some).ok_or(LedgerError::MarkerUnreadable { bucket, key })
     }
 
     /// Says, where only writers of the record can, that this record is to be written.
@@ -211,8 +199,8 @@ impl Ledger {
 
     async fn put_marker(&self, id: Uuid, at: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let bytes = at.bytes().map_err(|error| LedgerError::Unwritable(id, error))?;
-        // One that is there already says the same, or is found out when its event is told again.
-        self.records.put(&marker_key(id), &bytes, &Upon::Nothing, deadline).await?;
+        // One that is there already says the same: an event is recorded once.
+        self.heads.put(&marker_key(id), &bytes, &Upon::Nothing, deadline).await?;
         Ok(())
     }
 

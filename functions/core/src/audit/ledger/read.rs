@@ -101,7 +101,7 @@ impl Reader {
     /// The name that a folder of a hash is of, by its head or any of its records.
     async fn named_in(&self, folder: &Folder) -> Result<Option<CredentialName>, LedgerError> {
         let head = self.heads.get(&folder.head_key(), None).await?;
-        let head = head.and_then(|head| serde_json::from_slice::<Head>(&head.bytes).ok());
+        let head = head.and_then(|head| Head::parse(&head.bytes));
         let name = |bytes: &[u8]| Record::read(bytes).map(|record| record.credential);
         let contents = self.contents(&folder.prefix(), name).await?;
         let names = contents.into_iter().flat_map(|(_, versions)| versions).flatten().flatten();
