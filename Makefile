@@ -100,10 +100,13 @@ reproducible: ## Build keywheel-rotate twice in two folders and compare the byte
 	infra/reproducible.sh
 
 # ---- To AWS ------------------------------------------------------------------------------------------------------
+ARCHITECTURE ?= arm64
 .PHONY: deploy
-deploy: $(TOOLS)/stamp ## Build for Lambda and deploy to the AWS account you are signed in to
-	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam build --beta-features --template $(TEMPLATE)
-	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam deploy --guided --stack-name $(STACK) --capabilities CAPABILITY_IAM
+deploy: $(TOOLS)/stamp ## Build for Lambda (ARCHITECTURE) and deploy to the AWS account you are signed in to
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam build --beta-features --template $(TEMPLATE) \
+	  --parameter-overrides Architecture=$(ARCHITECTURE)
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam deploy --guided --stack-name $(STACK) --capabilities CAPABILITY_IAM \
+	  --parameter-overrides Architecture=$(ARCHITECTURE)
 
 # ---- Python ------------------------------------------------------------------------------------------------------
 REQUIREMENTS := $(wildcard tests/requirements.txt tests/*/requirements.txt tests/*/*/requirements.txt)

@@ -23,6 +23,7 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("swept", "+150d", 30)
     tenant.managed("beside", "+150d", 30)
     tenant.managed("disabled", "+150d", 30)
+    tenant.managed("tried", "+150d", 30)
     untagged = tenant.app("untagged")
     tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
     world = start(tenant)
@@ -36,7 +37,7 @@ def rotate(world: World, secret: str, **more: Any) -> str:
     answer = world.client("secretsmanager").rotate_secret(
         SecretId=secret, RotationLambdaARN=world.stack.env["KEYWHEEL_ROTATE_FUNCTION_ARN"],
         RotationRules={"AutomaticallyAfterDays": 30}, **more)
-    return answer["VersionId"]
+    return answer.get("VersionId", "")  # none of a trial
 
 
 def steps(world: World, token: str) -> list[str]:
@@ -63,6 +64,16 @@ def test_a_sweep_leaves_native_ones_to_secrets_manager(world: World):
     assert answer["queued"] == [], answer
     assert "native-rotation-late" in world.findings()["late"]
     assert "native-rotation-late" not in world.findings().get("native", set())
+
+
+def test_a_trial_of_the_configuration_mints_nothing(world: World):
+    one, token = world.tenant.credentials["tried"], new_id()
+    labels = world.labels(one.secret)
+    rotate(world, one.secret, ClientRequestToken=token, RotateImmediately=False)
+    until(lambda: not world.busy(), "the trial ends")
+    assert (steps(world, token), errors(world, token)) == (["testSecret"], [])
+    assert set(world.keys(one)) == {one.current.key.key_id} and world.labels(one.secret) == labels
+    assert [event for event in world.events() if event["subject"] == one.name] == []
 
 
 @pytest.mark.parametrize("name", ["native", "swept"])

@@ -115,6 +115,24 @@ const MISTAKES: &[Mistake] = &[
         scenarios: "resolving",
     },
     Mistake {
+        name: "resolve what may have been published beside a dead current key",
+        patches: &[(
+            "resolve.rs",
+            "Reply::Value) => Self::stop(stop),",
+            "Reply::Value) => { let _ = stop; self.intend(ObjectId(uuid::Uuid::nil())) }",
+        )],
+        scenarios: "refusals",
+    },
+    Mistake {
+        name: "mint no more because of keys minted in vain",
+        patches: &[(
+            "resolve.rs",
+            "self.view.current().is_some() && !of_this_life",
+            "self.view.current().is_some() || !of_this_life",
+        )],
+        scenarios: "lives",
+    },
+    Mistake {
         name: "skip the last look before promote",
         patches: &[("rotate/mod.rs", "if as_before {", "if as_before || true {")],
         scenarios: "refusals",

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Scope;
+use super::names::is_minted;
 use super::observed::Key;
 use super::stop::Stop;
 use crate::ids::KeyId;
@@ -14,6 +15,8 @@ pub enum Finding {
     Stopped(Stop),
     /// A key on a managed application that Keywheel did not mint.
     ForeignKey(KeyId),
+    /// A key that a Keywheel minted for another secret than those that the manifest lists here.
+    UnlistedKey(KeyId),
     /// A key that a credential names for removal, and that another one of the manifest minted.
     NamedKeyOfAnother(KeyId),
     /// A key without an end.
@@ -67,6 +70,7 @@ impl Finding {
         match self {
             Self::Stopped(stop) => stop.name(),
             Self::ForeignKey(_) => "foreign-key",
+            Self::UnlistedKey(_) => "unlisted-key",
             Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.name(),
             Self::EndlessKey(_) => "endless-key",
             Self::LifetimeOverPolicy(_) => "lifetime-over-policy",
@@ -94,6 +98,7 @@ impl Finding {
             | Self::AuditUnread(_) => None,
             Self::ForeignChange(change) => Some(change.key),
             Self::ForeignKey(key)
+            | Self::UnlistedKey(key)
             | Self::NamedKeyOfAnother(key)
             | Self::EndlessKey(key)
             | Self::LifetimeOverPolicy(key)
@@ -116,6 +121,10 @@ impl Finding {
                 "a key that Keywheel did not mint; name it under `retire_keys` to have it removed"
                     .into()
             }
+            Self::UnlistedKey(_) => "a key that a Keywheel minted for a secret that this manifest does not list: another region's or \
+                 account's, or one under its name of before; leave it to whoever publishes that secret, and name it \
+                 under `retire_keys` only once nobody reads that any more"
+                .into(),
             Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.explanation().to_owned(),
             Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
             Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
@@ -144,7 +153,7 @@ impl Finding {
                  lives where that pointed before: remove it there"
                 .into(),
             Self::RolledBack => "it is due, but somebody went back to this version by hand, so it is not replaced before half of \
-                 `rotate_before` is over; when its users can take a new secret, rotate it (keywheel rotate)"
+                 `rotate_before` is over, or no more than `overlap` is left; when its users can take a new secret, rotate it (keywheel rotate)"
                 .into(),
             Self::ReplacedKeyUnknown => "the secret that was replaced was to be revoked, but Keywheel did not mint it and \
                  does not know its key; remove the key in Entra by hand, unless it is gone already"
@@ -193,7 +202,9 @@ pub fn inspect(
     for key in keys {
         let ours = scopes.iter().any(|scope| key.minted_by(scope).is_some());
         if !ours && !scopes.is_empty() {
-            findings.push(Finding::ForeignKey(key.key_id));
+            let minted = key.display_name.as_deref().is_some_and(is_minted);
+            let finding = if minted { Finding::UnlistedKey } else { Finding::ForeignKey };
+            findings.push(finding(key.key_id));
         }
         match key.end {
             None => findings.push(Finding::EndlessKey(key.key_id)),

@@ -49,6 +49,9 @@ use crate::ids::{AppId, KeyId};
 
 /// How far apart the clocks of Lambda, Entra and the writer of a label may be.
 pub const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
+/// By how much a key outlives its overlap, at least, where its rotation begins in time: it is seen to be due up to a
+/// sweep's interval late, and the rotation takes its time too.
+pub const LEEWAY: TimeDelta = TimeDelta::hours(2);
 /// How long a key that no version names is left alone: the try that minted it may still store it.
 pub const UNNAMED_FOR: TimeDelta = TimeDelta::hours(1);
 /// How long a void version's key is kept at least: longer than any try lives that did not see the label.

@@ -51,6 +51,13 @@ pub fn display_name(scope: &Scope, rotation: RotationId) -> String {
     format!("{PREFIX}/{scope}/{rotation}")
 }
 
+/// Whether a key of this display name was minted by a Keywheel, whatever its scope.
+pub fn is_minted(display_name: &str) -> bool {
+    let scope_and_id = display_name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/'));
+    let Some((scope, _)) = scope_and_id.and_then(|rest| rest.split_once('/')) else { return false };
+    minted_by(&Scope(scope.to_owned()), display_name).is_some()
+}
+
 /// The rotation that minted the key of this display name, if it was one of this scope.
 ///
 /// `None` is a **foreign** key: it is never removed unless the manifest names it.

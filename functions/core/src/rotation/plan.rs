@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
-use super::resolve::unnamed_due;
+use super::resolve::{of_this_life, unnamed_due};
 use super::retire::{Standing, Target, ripe, standing};
 use super::stop::Stop;
-use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
+use super::{CLOCK_SLACK, LEEWAY, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, RotationId, VersionId};
 
 /// Who starts a credential's rotations.
@@ -223,12 +223,13 @@ fn native_late(
 }
 
 /// Somebody went back to the current version by hand: what came after it may have been broken. It is replaced all
-/// the same once half of `rotate_before` has passed.
+/// the same once half of `rotate_before` has passed, or no more than the overlap is left.
 fn held_back(terms: &Terms, view: &SecretView, principal: &Principal, now: DateTime<Utc>) -> bool {
+    let policy = &terms.policy;
+    let least = (policy.rotate_before / 2).max(policy.overlap + LEEWAY);
     view.current().is_some_and(|current| {
         let key = view.key_of(current).and_then(|key| principal.key(key));
-        gone_back_to(view, current)
-            && key.is_some_and(|key| key.valid_at(now + terms.policy.rotate_before / 2))
+        gone_back_to(view, current) && key.is_some_and(|key| key.valid_at(now + least))
     })
 }
 
@@ -264,10 +265,8 @@ fn plan_removals(
     now: DateTime<Utc>,
 ) -> Vec<Work> {
     let current = view.current();
-    if current.is_some_and(|current| view.key_of(current).is_none()) {
-        // Nothing is removed beside a current version whose key is unknown.
-        return Vec::new();
-    }
+    // Beside a current version whose key is unknown nothing is removed but what was never anybody's.
+    let known = current.is_none_or(|current| view.key_of(current).is_some());
     let since = current.and_then(|current| view.since(current));
     let resumed: BTreeSet<VersionId> = queued
         .iter()
@@ -279,7 +278,7 @@ fn plan_removals(
     let past = view
         .versions
         .keys()
-        .filter(|version| current.is_some() && !resumed.contains(*version))
+        .filter(|version| current.is_some() && known && !resumed.contains(*version))
         .filter_map(|version| retire_due(terms, view, version, principal, now))
         .map(Work::Retire);
     let named = view.named_keys();
@@ -288,6 +287,7 @@ fn plan_removals(
         if let Some(rotation) = key.minted_by(&terms.scope) {
             let due = unnamed_due(view, key, terms.policy.overlap);
             return due
+                .filter(|_| known || of_this_life(view, key))
                 .is_some_and(|due| now >= due)
                 .then_some(Work::Resolve { rotation, key: key.key_id });
         }

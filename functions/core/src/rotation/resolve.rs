@@ -61,7 +61,11 @@ enum State {
     Describe,
     ReadPrincipal,
     /// Is there a version of the rotation that minted the key, and was its label taken off by other hands?
-    ReadValue(ObjectId),
+    ReadValue {
+        object: ObjectId,
+        /// Why the key stays if there is.
+        published: Option<Stop>,
+    },
     /// Written before the key goes: whoever finds it gone would not know by whom.
     Intend(ObjectId),
     /// The last look before the key goes: have the labels changed since they were read?
@@ -89,12 +93,16 @@ impl Resolve {
         Self { terms, rotation, key, view: SecretView::default(), state: State::Describe }
     }
 
+    fn stop(stop: Stop) -> State {
+        State::Done(Outcome::Stopped(stop))
+    }
+
     fn on_secret(&mut self, secret: SecretState) -> State {
         let SecretState::Present(view) = secret else {
-            return State::Done(Outcome::Stopped(match secret {
+            return Self::stop(match secret {
                 SecretState::Missing => Stop::SecretMissing,
                 _ => Stop::SecretScheduledForDeletion,
-            }));
+            });
         };
         self.view = view;
         if self.view.named_keys().contains(&self.key) {
@@ -104,34 +112,40 @@ impl Resolve {
     }
 
     fn on_principal(&self, principal: Option<&Principal>, now: DateTime<Utc>) -> State {
-        let stop = |stop| State::Done(Outcome::Stopped(stop));
         let Some(principal) = principal else {
-            return stop(Stop::ApplicationGone);
+            return Self::stop(Stop::ApplicationGone);
         };
         let key = principal.key(self.key);
-        if let Some(why) = self.unsafe_beside(principal, key, now) {
-            return State::Done(why);
-        }
+        let published = match beside_current(&self.view, principal, now) {
+            Beside::Valid => None,
+            Beside::NotShownYet => return State::Done(Outcome::NotYet),
+            Beside::Unsafe(stop) => {
+                if let Some(stop) = key.and_then(|key| self.stays(key, stop, principal, now)) {
+                    return Self::stop(stop);
+                }
+                Some(stop)
+            }
+        };
         if self.terms.is_own_key(self.key) {
-            return stop(Stop::OwnKey);
+            return Self::stop(Stop::OwnKey);
         }
         let Some(key) = key else {
             return self.absent(principal.object_id);
         };
         if key.minted_by(&self.terms.scope) != Some(self.rotation) {
-            return stop(Stop::ForeignKey);
+            return Self::stop(Stop::ForeignKey);
         }
         match unnamed_due(&self.view, key, self.terms.policy.overlap) {
-            Some(due) if now >= due => self.unread(principal.object_id),
+            Some(due) if now >= due => self.unread(principal.object_id, published),
             _ => State::Done(Outcome::NotYet),
         }
     }
 
     /// A version that names another key came first; one without a key's label may have held this one.
-    fn unread(&self, object: ObjectId) -> State {
+    fn unread(&self, object: ObjectId, published: Option<Stop>) -> State {
         match self.view.key_of(&self.rotation.into()) {
             Some(_) => self.intend(object),
-            None => State::ReadValue(object),
+            None => State::ReadValue { object, published },
         }
     }
 
@@ -184,24 +198,21 @@ impl Resolve {
             .map_or(State::Done(Outcome::Removed), |label| State::TakeOff(label.clone()))
     }
 
-    /// Beside a current version its key must be there. Before the first one, nobody was given any key, but
-    /// the last valid one stays all the same.
-    fn unsafe_beside(
+    /// Why a key stays where the current one is absent, dead or unknown, or where there is none. Those that were minted
+    /// in vain since the secret was made were never anybody's: they go, or there would be ever more of them until
+    /// none is minted any more. But the last valid one stays.
+    fn stays(
         &self,
+        key: &Key,
+        stop: Stop,
         principal: &Principal,
-        key: Option<&Key>,
         now: DateTime<Utc>,
-    ) -> Option<Outcome> {
-        if self.view.current().is_some() {
-            return match beside_current(&self.view, principal, now) {
-                Beside::Valid => None,
-                Beside::NotShownYet => Some(Outcome::NotYet),
-                Beside::Unsafe(stop) => Some(Outcome::Stopped(stop)),
-            };
+    ) -> Option<Stop> {
+        if self.view.current().is_some() && !of_this_life(&self.view, key) {
+            return Some(stop);
         }
-        let other = |other: &&Key| Some(other.key_id) != key.map(|key| key.key_id);
-        let another = principal.keys.iter().filter(other).any(|other| other.valid_at(now));
-        (key.is_some() && !another).then_some(Outcome::Stopped(Stop::LastKey))
+        let mut others = principal.keys.iter().filter(|other| other.key_id != key.key_id);
+        (!others.any(|other| other.valid_at(now))).then_some(Stop::LastKey)
     }
 }
 
@@ -212,7 +223,7 @@ impl Try for Resolve {
         Next::Call(match &self.state {
             State::Describe | State::LookAgain | State::LookForIntent => Call::DescribeSecret,
             State::ReadPrincipal => Call::ReadPrincipal,
-            State::ReadValue(_) => Call::ReadValue { version: self.rotation.into(), key: None },
+            State::ReadValue { .. } => Call::ReadValue { version: self.rotation.into(), key: None },
             State::Intend(object) => Call::MoveLabel {
                 label: self.intent(*object),
                 to: self.view.current().cloned(),
@@ -242,8 +253,9 @@ impl Try for Resolve {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
-            (State::ReadValue(object), Reply::NoValue) => self.intend(object),
-            (State::ReadValue(object), Reply::Value) => self.published(object, now),
+            (State::ReadValue { object, .. }, Reply::NoValue) => self.intend(object),
+            (State::ReadValue { published: Some(stop), .. }, Reply::Value) => Self::stop(stop),
+            (State::ReadValue { object, .. }, Reply::Value) => self.published(object, now),
             (State::Intend(object), Reply::Moved) => self.intended(object),
             (State::LookAgain, Reply::Secret(SecretState::Present(view))) if view == self.view => {
                 State::EmitMinted(End::Remove)

@@ -190,15 +190,18 @@ impl Retire {
         let Some(principal) = principal else {
             return Self::stop(Stop::ApplicationGone);
         };
+        let key = principal.key(self.target.key);
         match beside_current(&self.view, principal, now) {
             Beside::Valid => {}
+            // Nobody was ever given its key, and there is none to remove: only labels, which take others' room.
+            Beside::Unsafe(_) if key.is_none() && self.is_void() => {}
             Beside::NotShownYet => return State::Done(Outcome::NotYet),
             Beside::Unsafe(stop) => return Self::stop(stop),
         }
         if self.terms.is_own_key(self.target.key) {
             return Self::stop(Stop::OwnKey);
         }
-        let Some(key) = principal.key(self.target.key) else {
+        let Some(key) = key else {
             let intent = self.intent(principal.object_id);
             // Removed by an earlier try that was cut off before it could say so.
             return match self.view.holder(&intent) {
@@ -224,9 +227,14 @@ impl Retire {
             return State::Since(now);
         }
         match self.over {
-            Some(_) => State::ReadLastUses(principal.object_id),
-            None => self.intend(principal.object_id),
+            Some(_) if key.valid_at(now) => State::ReadLastUses(principal.object_id),
+            // Nobody signs in with an expired key.
+            _ => self.intend(principal.object_id),
         }
+    }
+
+    fn is_void(&self) -> bool {
+        self.target.version.as_ref().is_some_and(|version| self.view.void(version).is_some())
     }
 
     fn on_last_uses(&self, uses: Option<&LastUses>, object: ObjectId, now: DateTime<Utc>) -> State {

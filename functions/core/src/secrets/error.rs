@@ -13,6 +13,8 @@ pub enum Kind {
     Missing,
     /// The secret's state forbids it: it is scheduled for deletion, or another service's.
     State,
+    /// It is a replica of another region's secret.
+    Replica,
     /// A permission is lacking, on the secret or on its KMS key.
     AccessDenied,
     /// The KMS key cannot be used.
@@ -100,6 +102,9 @@ fn words(failure: Option<&AwsFailure>, kind: Kind) -> String {
              KmsKeyArn names and whose key policy lets it"
         ),
         (Some(failure), _) => failure.to_string(),
+        (None, Kind::Replica) => "it is a replica of another region's secret: rotate it there, or, if that region is lost, promote it to \
+             a secret of its own (StopReplicationToReplica)"
+            .to_owned(),
         (None, Kind::Binary) => "the value is not a text".to_owned(),
         (None, Kind::TooLarge) => "the value exceeds 65,536 bytes".to_owned(),
         (None, Kind::Endless) => "a page of the listing leads to itself".to_owned(),

@@ -28,6 +28,7 @@ const MAX_VALUE: usize = 65_536;
 #[derive(Clone, Debug)]
 pub struct Secrets {
     client: Client,
+    region: Option<String>,
 }
 
 /// A secret as `DescribeSecret` shows it.
@@ -80,10 +81,11 @@ pub enum Move {
 impl Secrets {
     /// A client with the environment's credentials, over the shared HTTP client.
     pub fn new(aws: &SdkConfig) -> Self {
-        Self { client: Client::new(aws) }
+        Self { client: Client::new(aws), region: aws.region().map(ToString::to_string) }
     }
 
-    /// `DescribeSecret`: the labels of each version, never a value.
+    /// `DescribeSecret`: the labels of each version, never a value. A replica of another region's secret is an error:
+    /// it takes neither a value nor a label of its own.
     pub async fn describe(&self, name: &str) -> Result<Described, SecretsError> {
         let answer = match self.client.describe_secret().secret_id(name).send().await {
             Ok(answer) => answer,
@@ -95,6 +97,9 @@ impl Secrets {
                 };
             }
         };
+        if answer.primary_region.is_some() && answer.primary_region != self.region {
+            return Err(SecretsError::local("DescribeSecret", name, Kind::Replica));
+        }
         let state = state(
             answer.deleted_date.is_some(),
             answer.version_ids_to_stages,

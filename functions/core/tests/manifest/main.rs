@@ -80,7 +80,7 @@ fn a_rule_makes_a_credential_of_an_application() {
     let [rule] = manifest.rules() else { panic!("one rule") };
     assert_eq!(rule.tag(), "keywheel");
     let made = rule.credential_for(id(APP));
-    assert_eq!(made.secret.as_str(), format!("entra/{APP}"));
+    assert_eq!(made.secret.as_str(), format!("keywheel/entra/{APP}"));
     assert_eq!(made.name.0, made.secret.as_str());
     assert_eq!(made.tags.get("managed-by").map(String::as_str), Some("keywheel"));
     assert_eq!(manifest.credential(&made.name, Some(id(APP))), Some(made.clone()));

@@ -50,6 +50,25 @@ fn nothing_goes_beside_a_current_key_that_is_absent_or_expired() {
     refused(&mut expired, &retire(1, key_id(901)), Stop::CurrentKeyAbsent);
 }
 
+/// Beside a current key that is gone, only what was never anybody's is resolved.
+#[test]
+fn a_key_that_may_have_been_published_stays_beside_a_current_key_that_expired() {
+    let mut world = turned();
+    let version = VersionId::from(rotation(1));
+    let label = Label::Key(key_id(901));
+    assert!(world.secret.move_label(&label, None, Some(&version)), "taken off by somebody");
+    world.tick(TimeDelta::days(3));
+    world.keys.get_mut(&key_id(1)).unwrap().key.end = Some(world.now);
+    let resolve = Job::Resolve { rotation: rotation(1), key: key_id(901) };
+    let stopped = Outcome::Resolve(resolve::Outcome::Stopped(Stop::CurrentKeyAbsent));
+    assert_eq!(run(&mut world, &resolve).unwrap(), stopped);
+    // Nor one of the secret's past life, though no version of its rotation is left.
+    world.secret.versions.remove(&version);
+    world.secret.created = Some(world.now - TimeDelta::days(50));
+    assert_eq!(run(&mut world, &resolve).unwrap(), stopped);
+    assert!(world.alive(key_id(901)));
+}
+
 #[test]
 fn a_label_put_by_hand_lets_no_foreign_key_go() {
     let mut world = turned();
@@ -172,4 +191,26 @@ fn a_version_that_people_went_back_from_stops_no_rotation_though_it_is_pending()
     let outcome = run(&mut world, &rotate(9, Some(1))).unwrap();
     let promoted = rotation_rules::Outcome::Promoted(rotation(9));
     assert_eq!(outcome, Outcome::Rotate(promoted));
+}
+
+/// There was room for a rotation's labels when it began, and its own are no reason not to end it.
+#[test]
+fn a_rotation_that_had_room_for_its_labels_is_resumed() {
+    let mut world = World::new(terms(false)).with_current(true);
+    for n in 20..26 {
+        let (key, version) = (key_id(n), VersionId::from(rotation(n)));
+        world.secret.put(&version, key, &[Label::Key(key)]);
+        let since = Label::Since(world.now - TimeDelta::hours(i64::try_from(n).unwrap()));
+        assert!(world.secret.move_label(&since, Some(&version), None));
+    }
+    let added = world.carry_out(&Call::AddPassword { rotation: rotation(2) }, Replica::UpToDate);
+    let Some(Reply::Added { key }) = added else { panic!("not minted") };
+    let stored = Call::PutValue { rotation: rotation(2), key, pending: true };
+    world.carry_out(&stored, Replica::UpToDate).unwrap();
+    let outcome = run(&mut world, &rotate(2, Some(1))).unwrap();
+    assert_eq!(outcome, Outcome::Rotate(rotation_rules::Outcome::Promoted(rotation(2))));
+
+    let refused = run(&mut world, &rotate(3, Some(2))).unwrap();
+    let stopped = rotation_rules::Outcome::Stopped(Stop::TooManyLabels);
+    assert_eq!(refused, Outcome::Rotate(stopped), "there is none for another");
 }

@@ -70,6 +70,14 @@ fn a_report_that_cannot_be_read_or_lacks_our_own_sign_ins_proves_nothing() {
     }
 }
 
+/// Or where the report is never to be had its labels would stay, until there is no room for those of a rotation.
+#[test]
+fn a_key_that_has_expired_is_used_by_nobody() {
+    let mut world = turned(10 * 24 + 1);
+    world.last_uses = None;
+    assert_eq!(retired(&mut world), retire::Outcome::Removed);
+}
+
 #[test]
 fn revoke_now_asks_no_report() {
     let mut world = turned(1);

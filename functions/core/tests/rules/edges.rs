@@ -80,6 +80,17 @@ fn whoever_goes_back_by_hand_is_not_overruled_by_a_sweep() {
     }
 }
 
+/// Whoever cached the old secret may use it for the overlap after it is replaced.
+#[test]
+fn a_rollback_is_held_no_longer_than_leaves_room_for_the_overlap() {
+    let mut terms = terms();
+    terms.policy.overlap = TimeDelta::days(21);
+    let view = gone_back(&[Label::Since(days(0))], &[Label::Previous]);
+    let left = |left| [key(1, Some(1), days(-160), Some(days(left)))];
+    assert_eq!(rotations(&plan_of(&terms, &view, &left(22), now())), []);
+    assert_eq!(rotations(&plan_of(&terms, &view, &left(21), now())), [Reason::Expiring]);
+}
+
 #[test]
 fn two_labels_of_a_race_are_no_rollback() {
     let view = gone_back(&[Label::Since(days(-160) + TimeDelta::minutes(4))], &[Label::Previous]);

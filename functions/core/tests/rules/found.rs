@@ -10,6 +10,10 @@ fn keys_and_certificates_are_inspected() {
         key(2, None, days(-10), Some(days(5))),
         key(3, None, days(-10), None),
         key(4, None, days(-10), Some(days(3_640))),
+        Key {
+            display_name: Some(display_name(&Scope::of("1", "us-east-1", "same"), rotation(6))),
+            ..key(6, None, days(-10), Some(days(100)))
+        },
     ];
     let certificate = Certificate { key_id: key_id(5), end: Some(days(12)) };
     let soon = TimeDelta::days(30);
@@ -26,6 +30,12 @@ fn keys_and_certificates_are_inspected() {
         assert!(managed.contains(&expected), "{expected:?}");
     }
     assert!(managed.iter().all(|finding| finding.key() != Some(key_id(1))));
+    let of_another: Vec<_> = managed.iter().filter(|it| it.key() == Some(key_id(6))).collect();
+    assert_eq!(
+        of_another,
+        [&Finding::UnlistedKey(key_id(6))],
+        "in use elsewhere: nobody is told to name it"
+    );
     let unmanaged = inspect(&keys, &[], &[], soon, lifetime, now());
     assert!(!unmanaged.iter().any(|finding| matches!(finding, Finding::ForeignKey(_))));
 }

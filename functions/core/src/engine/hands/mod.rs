@@ -339,12 +339,15 @@ impl<'a> Hands<'a> {
         }
     }
 
-    /// `None` where the report is not to be had: then it proves nothing.
+    /// `None` where the report is not to be had: then it proves nothing. Graph rations it, and it is asked for again with
+    /// the next sweep: that is no failure.
     async fn last_uses(&self) -> Result<Option<LastUses>, EngineError> {
         let options = CallOptions::until(self.deadline);
         match self.engine.graph.last_uses(self.credential.application, &options).await {
             Ok(uses) => Ok(Some(uses)),
-            Err(failure) if failure.retry() == Retry::Never => {
+            Err(failure)
+                if failure.retry() == Retry::Never || *failure.kind() == Kind::Throttled =>
+            {
                 warn!(credential = %self.credential.name, %failure, "no report of last sign-ins");
                 Ok(None)
             }

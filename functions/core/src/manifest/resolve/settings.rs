@@ -15,11 +15,8 @@ use crate::manifest::wire::{
     FormatName, WireAllow, WireCredential, WireDecisions, WireOptions, WireRule,
 };
 use crate::request::permission::Allow;
+use crate::rotation::LEEWAY;
 use crate::rotation::policy::Policy;
-
-/// By how much `rotate_before` is longer than `overlap`, at least: a key is seen to be due up to a sweep's interval
-/// late, and its rotation takes its time too.
-const LEEWAY: TimeDelta = TimeDelta::hours(2);
 
 /// Something was wrong, and has been noted already.
 #[derive(Clone, Copy, Debug)]

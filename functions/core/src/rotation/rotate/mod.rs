@@ -160,7 +160,9 @@ impl Rotate {
         if let Some(stop) = self.join_pending(&own) {
             return Self::stop(stop);
         }
-        if self.view.label_count() > MAX_LABELS {
+        // One that is stored already needs no more than was reserved for it.
+        let is_stored = self.view.key_of(&self.version()).is_some();
+        if !is_stored && self.view.label_count() > MAX_LABELS {
             return Self::stop(Stop::TooManyLabels);
         }
         State::ReadPrincipal
