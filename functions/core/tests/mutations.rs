@@ -118,8 +118,8 @@ const MISTAKES: &[Mistake] = &[
         name: "resolve what may have been published beside a dead current key",
         patches: &[(
             "resolve.rs",
-            "Reply::Value) => Self::stop(stop),",
-            "Reply::Value) => { let _ = stop; self.intend(ObjectId(uuid::Uuid::nil())) }",
+            "                State::LookForLabel(why)\n",
+            "                { let _ = why; self.intend(ObjectId(uuid::Uuid::nil())) }\n",
         )],
         scenarios: "refusals",
     },

@@ -198,7 +198,7 @@ impl Engine {
                     resolve::Outcome::Removed => Came::Out("removed"),
                     resolve::Outcome::Gone => Came::Out("gone already, by another hand"),
                     resolve::Outcome::Named => Came::Out("a version names it"),
-                    resolve::Outcome::NotYet => Came::Out("too young"),
+                    resolve::Outcome::NotYet => Came::Out("too young, or the last valid key"),
                     resolve::Outcome::Stopped(stop) => Came::Stopped(stop),
                 })
             }

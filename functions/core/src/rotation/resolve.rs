@@ -20,7 +20,7 @@ pub enum Outcome {
     Gone,
     /// A version names it after all.
     Named,
-    /// It is too young: the try that minted it may still be alive.
+    /// It is too young: the try that minted it may still be alive. Or no other valid key is left.
     NotYet,
     /// It must not be removed, or not now.
     Stopped(Stop),
@@ -64,8 +64,10 @@ enum State {
     ReadValue {
         object: ObjectId,
         /// Why the key stays if there is.
-        published: Option<Stop>,
+        published: Option<Outcome>,
     },
+    /// There is one, so the key stays; unless it was stored since the labels were read, and names another key.
+    LookForLabel(Outcome),
     /// Written before the key goes: whoever finds it gone would not know by whom.
     Intend(ObjectId),
     /// The last look before the key goes: have the labels changed since they were read?
@@ -118,14 +120,14 @@ impl Resolve {
         let key = principal.key(self.key);
         let published = match beside_current(&self.view, principal, now) {
             Beside::Valid => None,
-            Beside::NotShownYet => return State::Done(Outcome::NotYet),
-            Beside::Unsafe(stop) => {
-                if let Some(stop) = key.and_then(|key| self.stays(key, stop, principal, now)) {
-                    return Self::stop(stop);
-                }
-                Some(stop)
-            }
+            Beside::NotShownYet => Some(Outcome::NotYet),
+            Beside::Unsafe(stop) => Some(Outcome::Stopped(stop)),
         };
+        if let (Some(key), Some(published)) = (key, published)
+            && let Some(why) = self.stays(key, published, principal, now)
+        {
+            return State::Done(why);
+        }
         if self.terms.is_own_key(self.key) {
             return Self::stop(Stop::OwnKey);
         }
@@ -142,7 +144,7 @@ impl Resolve {
     }
 
     /// A version that names another key came first; one without a key's label may have held this one.
-    fn unread(&self, object: ObjectId, published: Option<Stop>) -> State {
+    fn unread(&self, object: ObjectId, published: Option<Outcome>) -> State {
         match self.view.key_of(&self.rotation.into()) {
             Some(_) => self.intend(object),
             None => State::ReadValue { object, published },
@@ -198,21 +200,31 @@ impl Resolve {
             .map_or(State::Done(Outcome::Removed), |label| State::TakeOff(label.clone()))
     }
 
-    /// Why a key stays where the current one is absent, dead or unknown, or where there is none. Those that were minted
-    /// in vain since the secret was made were never anybody's: they go, or there would be ever more of them until
-    /// none is minted any more. But the last valid one stays.
+    /// Why a key stays where the current one is not shown, dead or unknown, or where there is none. Those that were
+    /// minted in vain since the secret was made were never anybody's: they go, or there would be ever more of them
+    /// until none is minted any more. But the last valid one stays: the youngest of them, if there is no other, so
+    /// that it is the same one whichever of those removed already a replica still shows.
     fn stays(
         &self,
         key: &Key,
-        stop: Stop,
+        published: Outcome,
         principal: &Principal,
         now: DateTime<Utc>,
-    ) -> Option<Stop> {
+    ) -> Option<Outcome> {
         if self.view.current().is_some() && !of_this_life(&self.view, key) {
-            return Some(stop);
+            return Some(published);
         }
-        let mut others = principal.keys.iter().filter(|other| other.key_id != key.key_id);
-        (!others.any(|other| other.valid_at(now))).then_some(Stop::LastKey)
+        if self.view.holder(&self.intent(principal.object_id)).is_some() {
+            // It may be going already: whoever stopped here would leave no record of it.
+            return None;
+        }
+        let named = self.view.named_keys();
+        let in_vain = |other: &Key| {
+            other.minted_by(&self.terms.scope).is_some() && !named.contains(&other.key_id)
+        };
+        let younger = |other: &Key| (other.start, other.key_id) > (key.start, key.key_id);
+        let survives = |other: &Key| other.valid_at(now) && (!in_vain(other) || younger(other));
+        (!principal.keys.iter().any(survives)).then_some(Outcome::NotYet)
     }
 }
 
@@ -221,7 +233,9 @@ impl Try for Resolve {
 
     fn next(&self) -> Next<Outcome> {
         Next::Call(match &self.state {
-            State::Describe | State::LookAgain | State::LookForIntent => Call::DescribeSecret,
+            State::Describe | State::LookForLabel(_) | State::LookAgain | State::LookForIntent => {
+                Call::DescribeSecret
+            }
             State::ReadPrincipal => Call::ReadPrincipal,
             State::ReadValue { .. } => Call::ReadValue { version: self.rotation.into(), key: None },
             State::Intend(object) => Call::MoveLabel {
@@ -254,9 +268,16 @@ impl Try for Resolve {
                 self.on_principal(principal.as_ref(), now)
             }
             (State::ReadValue { object, .. }, Reply::NoValue) => self.intend(object),
-            (State::ReadValue { published: Some(stop), .. }, Reply::Value) => Self::stop(stop),
+            (State::ReadValue { published: Some(why), .. }, Reply::Value) => {
+                State::LookForLabel(why)
+            }
             (State::ReadValue { object, .. }, Reply::Value) => self.published(object, now),
             (State::Intend(object), Reply::Moved) => self.intended(object),
+            (State::LookForLabel(why), Reply::Secret(SecretState::Present(view)))
+                if view == self.view =>
+            {
+                State::Done(why)
+            }
             (State::LookAgain, Reply::Secret(SecretState::Present(view))) if view == self.view => {
                 State::EmitMinted(End::Remove)
             }
@@ -267,7 +288,10 @@ impl Try for Resolve {
             }
             // Another try was faster, or the labels have changed since.
             (State::Intend(_), Reply::Refused)
-            | (State::LookAgain | State::LookForIntent, Reply::Secret(_)) => State::Describe,
+            | (
+                State::LookForLabel(_) | State::LookAgain | State::LookForIntent,
+                Reply::Secret(_),
+            ) => State::Describe,
             (State::EmitMinted(end), Reply::Emitted) => State::End(end),
             (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
             // Graph made it wait, and the labels may have changed meanwhile.

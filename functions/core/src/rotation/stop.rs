@@ -44,8 +44,6 @@ pub enum Stop {
     CurrentKeyAbsent,
     /// The key under `AWSCURRENT` is never removed.
     KeyIsCurrent,
-    /// The last valid key is never removed.
-    LastKey,
     /// Keywheel itself may be signed in with this key.
     OwnKey,
     /// Keywheel did not mint this key, and the manifest does not name it.
@@ -80,7 +78,6 @@ impl Stop {
             Self::KeyNotSeen => "key-not-seen",
             Self::CurrentKeyAbsent => "current-key-absent",
             Self::KeyIsCurrent => "key-is-current",
-            Self::LastKey => "last-key",
             Self::OwnKey => "own-key",
             Self::ForeignKey => "foreign-key",
             Self::KeyOfAnother => "key-of-another",
@@ -137,7 +134,6 @@ impl Stop {
                 "the key of the current version is not on the application or has expired, so no other key is removed; rotate the credential (keywheel rotate)"
             }
             Self::KeyIsCurrent => "the key under AWSCURRENT is never removed",
-            Self::LastKey => "the last valid key of an application is never removed",
             Self::OwnKey => {
                 "Keywheel may be signed in with this key; let it sign in federated, or rotate its own credential first"
             }

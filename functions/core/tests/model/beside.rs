@@ -67,6 +67,26 @@ fn resolving_beside_a_rotation() {
     explore("resolve beside rotate", Scenario::new(world, actors, faults(), faults()));
 }
 
+/// What was minted in vain goes beside a current key that is unknown, or dead, too: while a rotation runs, and its answers are lost.
+#[test]
+fn resolving_beside_an_adoption_and_beside_a_dead_current_key() {
+    let mut dead = settled();
+    dead.keys.get_mut(&key_id(901)).unwrap().key.end = Some(dead.now);
+    dead.keys.remove(&key_id(900));
+    let adopted = World::new(terms(true)).with_current(false);
+    for (name, mut world) in [("an adoption", adopted), ("a dead current key", dead)] {
+        for n in [2, 3] {
+            let name = display_name(&world.terms.scope, rotation(n));
+            world.seed_key(key_id(900 + n), Some(name), world.now + TimeDelta::days(180));
+        }
+        let resolve = |n| Job::Resolve { rotation: rotation(n), key: key_id(900 + n) };
+        let actors =
+            vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([resolve(2), resolve(3)])];
+        let scenario = Scenario::new(world, actors, faults(), faults());
+        explore(&format!("resolve beside {name}"), scenario);
+    }
+}
+
 #[test]
 fn resolving_what_a_version_names_after_all() {
     let (world, key) = unclaimed();
