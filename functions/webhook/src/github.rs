@@ -13,7 +13,7 @@ use keywheel_core::ids::{AppId, CredentialName, KeyId};
 use keywheel_core::manifest::{Credential, Manifest};
 use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
 use keywheel_core::request::delivery::{self, Delivery, Requested, Verdict};
-use keywheel_core::request::github::{Alert, Cure, Live, Sent, live, same};
+use keywheel_core::request::github::{Alert, Cure, Live, Sent, holds, live};
 use keywheel_core::request::signature::{Unsigned, verify_github};
 use keywheel_core::request::{find, request_id};
 use keywheel_core::rotation::SecretState;
@@ -34,6 +34,8 @@ const ALERT: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 8;
 /// The most pages of secrets that are listed for the rules.
 const PAGES: usize = 100;
+/// How many credentials a finding names that were not compared.
+const NAMED: usize = 5;
 /// Whom findings are about that no credential is known for.
 const SUBJECT: &str = "github";
 
@@ -59,6 +61,34 @@ struct Compared {
     hits: Vec<Hit>,
     /// Credentials that could not be read: nothing is known of them.
     unread: usize,
+    /// Credentials whose secret is scheduled for deletion: no value of it can be read, and its keys may work still.
+    deleted: Vec<CredentialName>,
+}
+
+/// What looking at one credential came to.
+enum Looked {
+    Compared(Vec<Hit>),
+    Deleted(CredentialName),
+}
+
+/// Why nothing was done about a leak. It does not claim more than was compared.
+fn unmatched(alert: &Alert, deleted: &[CredentialName]) -> String {
+    let mut names: Vec<&str> = deleted.iter().map(|name| name.0.as_str()).collect();
+    names.sort_unstable();
+    let rest = names.split_off(names.len().min(NAMED)).len();
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    match names.join(", ") {
+        none if none.is_empty() => {
+            format!(
+                "{alert}: the leaked text is none of the secrets that work now; nothing was done"
+            )
+        }
+        named => format!(
+            "{alert}: the leaked text is none of the secrets that can be read; nothing was done. Not compared: \
+             {named}{more}, scheduled for deletion, whose keys may work still: restore the secret and send the \
+             delivery again, or look at the alert and remove the key by hand"
+        ),
+    }
 }
 
 impl Webhook {
@@ -141,9 +171,7 @@ impl Webhook {
             return Err(ours(format!("{} secrets could not be read", compared.unread)));
         }
         if compared.hits.is_empty() {
-            let why = format!(
-                "{alert}: the leaked text is none of the secrets that work now; nothing was done"
-            );
+            let why = unmatched(alert, &compared.deleted);
             self.finding("leaked-secret-unmatched", None, &why, now).await?;
         }
         Ok(())
@@ -181,10 +209,11 @@ impl Webhook {
         let all = self.everyone(manifest).await?;
         let compare = async |one: Credential| self.compare_one(one, leaked).await;
         let compared: Vec<_> = stream::iter(all).map(compare).buffered(AT_ONCE).collect().await;
-        let mut whole = Compared { hits: Vec::new(), unread: 0 };
+        let mut whole = Compared { hits: Vec::new(), unread: 0, deleted: Vec::new() };
         for one in compared {
             match one {
-                Ok(hits) => whole.hits.extend(hits),
+                Ok(Looked::Compared(hits)) => whole.hits.extend(hits),
+                Ok(Looked::Deleted(name)) => whole.deleted.push(name),
                 Err(failure) => {
                     error!(failure, "a secret is not compared");
                     whole.unread += 1;
@@ -218,18 +247,19 @@ impl Webhook {
         Err(ours("there are more secrets than can be listed"))
     }
 
-    async fn compare_one(&self, one: Credential, leaked: &SecretText) -> Result<Vec<Hit>, String> {
+    async fn compare_one(&self, one: Credential, leaked: &SecretText) -> Result<Looked, String> {
         let name = one.secret.as_str();
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", one.name);
         let described = self.secrets.describe(name).await.map_err(|error| told(&error))?;
+        if described.state == SecretState::ScheduledForDeletion {
+            return Ok(Looked::Deleted(one.name));
+        }
         let mut hits = Vec::new();
         for live in live(&described.state, one.policy.overlap) {
             let value =
                 self.secrets.value(name, &live.version).await.map_err(|error| told(&error))?;
             let Some(value) = value else { continue };
-            // A value of another shape was put by hand: the secret and nothing else, as likely as not.
-            let found = one.format.client_secret(&value);
-            if same(found.as_ref().unwrap_or(&value), leaked) {
+            if holds(&value, &one.format, leaked) {
                 let key = match &described.state {
                     SecretState::Present(view) => view.key_of(&live.version),
                     _ => None,
@@ -237,7 +267,7 @@ impl Webhook {
                 hits.push(Hit { credential: one.clone(), live, key });
             }
         }
-        Ok(hits)
+        Ok(Looked::Compared(hits))
     }
 
     async fn act(
@@ -320,5 +350,26 @@ impl Webhook {
         data.requested_by = Some(SUBJECT.to_owned());
         data.reason = Some(why.to_owned());
         self.put_event(CloudEvent::new(id, kind, now, data)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_compared_is_not_said_to_be_no_match() {
+        let alert = Alert { owner: "octo".to_owned(), repository: "app".to_owned(), number: 7 };
+        assert!(unmatched(&alert, &[]).contains("none of the secrets that work now"));
+        let names = |count: usize| -> Vec<_> {
+            (1..=count).rev().map(|number| CredentialName(format!("c{number}"))).collect()
+        };
+        for (count, named) in
+            [(1, "c1, scheduled"), (5, "c1, c2, c3, c4, c5, s"), (7, "c5 and 2 more, s")]
+        {
+            let why = unmatched(&alert, &names(count));
+            assert!(why.contains(named) && why.contains("restore"), "{why}");
+            assert!(!why.contains("work now"), "{why}");
+        }
     }
 }
