@@ -149,6 +149,24 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
+def test_a_hit_is_acted_on_though_others_cannot_be_compared(world: World, github: GitHub) -> None:
+    """One secret's answer takes longer than the whole comparing may."""
+    one = world.tenant.credentials["stalled"]
+    github.leak(9, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(9))
+    # The manifest's first is described first.
+    world.stack.local("POST", "faults", [{
+        "kind": "stall", "service": "secretsmanager", "operation": "DescribeSecret", "seconds": 40, "count": 1}])
+    try:
+        assert event.send(world.stack).status == 503
+    finally:
+        world.stack.local("DELETE", "faults")
+    world.rest()
+    assert reasons(world, "leaked-secret", one.name) == ["leaked: octo-org/app alert 9"]
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    assert any("alert 9:" in reason for reason in reasons(world, "leaked-secret-not-compared", "github"))
+
+
 def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> None:
     text = world.tenant.credentials["near"].current.key.secret
     jobs, before = len(world.jobs()), len(findings(world, "leaked-secret-unmatched"))

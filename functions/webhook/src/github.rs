@@ -18,8 +18,9 @@ use keywheel_core::request::signature::{Unsigned, verify_github};
 use keywheel_core::request::{find, request_id};
 use keywheel_core::rotation::SecretState;
 use keywheel_core::secret::SecretText;
+use keywheel_core::secrets::SecretsError;
 use reqwest::Url;
-use tracing::{error, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::answer::{Refused, nothing};
@@ -30,6 +31,8 @@ use crate::{Webhook, header};
 const GITHUB: &str = "https://api.github.com";
 /// How long comparing may take: the function has a minute, and the rest is for saying that it failed.
 const ALERT: Duration = Duration::from_secs(30);
+/// How long one call to Secrets Manager may take.
+const ONE: Duration = Duration::from_secs(8);
 /// How many secrets are read side by side.
 const AT_ONCE: usize = 8;
 /// The most pages of secrets that are listed for the rules.
@@ -57,18 +60,24 @@ struct Hit {
 }
 
 /// What comparing came to.
+#[derive(Default)]
 struct Compared {
-    hits: Vec<Hit>,
-    /// Credentials that could not be read: nothing is known of them.
-    unread: usize,
+    /// How many live secrets are the leaked one; each is acted on.
+    hits: usize,
+    /// How many could not be read or acted on: nothing is known of them.
+    failed: usize,
     /// Credentials whose secret is scheduled for deletion: no value of it can be read, and its keys may work still.
     deleted: Vec<CredentialName>,
 }
 
-/// What looking at one credential came to.
-enum Looked {
-    Compared(Vec<Hit>),
-    Deleted(CredentialName),
+/// One call to Secrets Manager: none may use up the time of all others.
+async fn soon<T>(
+    of: &Credential,
+    call: impl Future<Output = Result<T, SecretsError>>,
+) -> Result<T, Refused> {
+    let answer = tokio::time::timeout(ONE, call).await;
+    let answer = answer.map_err(|_| ours(format!("{}: reading took too long", of.name)))?;
+    answer.map_err(|error| ours(format!("{}: {error}", of.name)))
 }
 
 /// Why nothing was done about a leak. It does not claim more than was compared.
@@ -162,15 +171,11 @@ impl Webhook {
             return self.finding("leaked-secret-unread", None, &why, now).await;
         };
         let manifest = self.manifest().await?;
-        let compared = self.compare(&manifest, &leaked).await?;
-        drop(leaked);
-        for hit in &compared.hits {
-            self.act(hit, alert, body, now).await?;
+        let compared = self.compare(&manifest, &leaked, alert, body, now).await?;
+        if compared.failed > 0 {
+            return Err(ours(format!("{} secrets could not be compared", compared.failed)));
         }
-        if compared.unread > 0 {
-            return Err(ours(format!("{} secrets could not be read", compared.unread)));
-        }
-        if compared.hits.is_empty() {
+        if compared.hits == 0 {
             let why = unmatched(alert, &compared.deleted);
             self.finding("leaked-secret-unmatched", None, &why, now).await?;
         }
@@ -204,21 +209,26 @@ impl Webhook {
         }
     }
 
-    /// Compares with every live version of every credential.
-    async fn compare(&self, manifest: &Manifest, leaked: &SecretText) -> Result<Compared, Refused> {
+    /// Compares with every live version of every credential. Each hit is acted on as it comes: what becomes of the
+    /// others, or that no time is left for them, takes nothing from it.
+    async fn compare(
+        &self,
+        manifest: &Manifest,
+        leaked: &SecretText,
+        alert: &Alert,
+        body: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Compared, Refused> {
         let all = self.everyone(manifest).await?;
-        let compare = async |one: Credential| self.compare_one(one, leaked).await;
-        let compared: Vec<_> = stream::iter(all).map(compare).buffered(AT_ONCE).collect().await;
-        let mut whole = Compared { hits: Vec::new(), unread: 0, deleted: Vec::new() };
-        for one in compared {
-            match one {
-                Ok(Looked::Compared(hits)) => whole.hits.extend(hits),
-                Ok(Looked::Deleted(name)) => whole.deleted.push(name),
-                Err(failure) => {
-                    error!(failure, "a secret is not compared");
-                    whole.unread += 1;
-                }
-            }
+        let compare = async |one: Credential| self.compare_one(one, leaked, alert, body, now).await;
+        let mut compared = stream::iter(all).map(compare).buffer_unordered(AT_ONCE);
+        let mut whole = Compared::default();
+        while let Some(one) = compared.next().await {
+            // Why it failed is in the log.
+            let one = one.unwrap_or(Compared { failed: 1, ..Compared::default() });
+            whole.hits += one.hits;
+            whole.failed += one.failed;
+            whole.deleted.extend(one.deleted);
         }
         Ok(whole)
     }
@@ -247,27 +257,40 @@ impl Webhook {
         Err(ours("there are more secrets than can be listed"))
     }
 
-    async fn compare_one(&self, one: Credential, leaked: &SecretText) -> Result<Looked, String> {
-        let name = one.secret.as_str();
-        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", one.name);
-        let described = self.secrets.describe(name).await.map_err(|error| told(&error))?;
-        if described.state == SecretState::ScheduledForDeletion {
-            return Ok(Looked::Deleted(one.name));
-        }
-        let mut hits = Vec::new();
+    async fn compare_one(
+        &self,
+        one: Credential,
+        leaked: &SecretText,
+        alert: &Alert,
+        body: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Compared, Refused> {
+        let mut compared = Compared::default();
+        let described = soon(&one, self.secrets.describe(one.secret.as_str())).await?;
+        let SecretState::Present(view) = &described.state else {
+            // One that is not there has no secret.
+            if described.state == SecretState::ScheduledForDeletion {
+                compared.deleted.push(one.name);
+            }
+            return Ok(compared);
+        };
         for live in live(&described.state, one.policy.overlap) {
-            let value =
-                self.secrets.value(name, &live.version).await.map_err(|error| told(&error))?;
-            let Some(value) = value else { continue };
-            if holds(&value, &one.format, leaked) {
-                let key = match &described.state {
-                    SecretState::Present(view) => view.key_of(&live.version),
-                    _ => None,
-                };
-                hits.push(Hit { credential: one.clone(), live, key });
+            let value = soon(&one, self.secrets.value(one.secret.as_str(), &live.version)).await;
+            let Ok(value) = value else {
+                compared.failed += 1;
+                continue;
+            };
+            if value.is_none_or(|value| !holds(&value, &one.format, leaked)) {
+                continue;
+            }
+            let key = view.key_of(&live.version);
+            let hit = Hit { credential: one.clone(), live, key };
+            match self.act(&hit, alert, body, now).await {
+                Ok(()) => compared.hits += 1,
+                Err(_) => compared.failed += 1,
             }
         }
-        Ok(Looked::Compared(hits))
+        Ok(compared)
     }
 
     async fn act(
