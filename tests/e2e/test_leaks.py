@@ -149,6 +149,22 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
+def test_a_leak_is_compared_however_many_rules_there_are(world: World, github: GitHub) -> None:
+    """Each has a prefix of its own: more than a listing is filtered by."""
+    one = world.tenant.credentials["late"]
+    world.tenant.rules = [{"match": {"tag": f"team-{number}"}, "secret": f"team-{number}/{{appId}}"}
+                          for number in range(11)]
+    world.stack.put_manifest(world.tenant.manifest())
+    github.leak(30, one.current.key.secret)
+    try:
+        assert ask.github(world.stack, ask.alert(30)).send(world.stack).status == 202
+    finally:
+        world.tenant.rules = []
+        world.stack.put_manifest(world.tenant.manifest())
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
 def test_a_hit_is_acted_on_though_others_cannot_be_compared(world: World, github: GitHub) -> None:
     """One secret's answer takes longer than the whole comparing may."""
     one = world.tenant.credentials["stalled"]

@@ -18,7 +18,7 @@ use keywheel_core::request::signature::{Unsigned, verify_github};
 use keywheel_core::request::{find, request_id};
 use keywheel_core::rotation::SecretState;
 use keywheel_core::secret::SecretText;
-use keywheel_core::secrets::SecretsError;
+use keywheel_core::secrets::{Prefixes, SecretsError};
 use reqwest::Url;
 use tracing::warn;
 use uuid::Uuid;
@@ -236,13 +236,11 @@ impl Webhook {
     /// Those listed, and those of the rules that have a secret.
     async fn everyone(&self, manifest: &Manifest) -> Result<Vec<Credential>, Refused> {
         let mut all: Vec<Credential> = manifest.credentials().cloned().collect();
-        let prefixes: Vec<String> =
-            manifest.rules().iter().map(|rule| rule.secret().prefix().to_owned()).collect();
-        if prefixes.is_empty() {
+        if manifest.rules().is_empty() {
             return Ok(all);
         }
-        // A pattern may begin with the id itself: then every secret is looked at.
-        let prefixes = if prefixes.iter().any(String::is_empty) { Vec::new() } else { prefixes };
+        let prefixes: Prefixes =
+            manifest.rules().iter().map(|rule| rule.secret().prefix()).collect();
         let mut next = None;
         for _ in 0..PAGES {
             let page = self.secrets.list(&prefixes, next.as_deref()).await.map_err(ours)?;
