@@ -26,7 +26,7 @@ def world(start: Callable[..., World], github: GitHub) -> World:
     tenant.managed("leaked", "+150d", 30, approval="required")
     past = tenant.managed("past", "+150d", 30, overlap="20d")
     tenant.turned(past, "+170d", 1)
-    for name in ("near", "spared", "told", "shaped", "stalled", "late", "closed"):
+    for name in ("near", "spared", "told", "untold", "shaped", "stalled", "late", "closed"):
         tenant.managed(name, "+150d", 30)
     tenant.by_hand("adopted", "+150d", adopt=True)
     world = start(tenant, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
@@ -117,6 +117,26 @@ def test_an_alert_that_could_not_be_compared_is_told_and_can_be_sent_again(world
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
+def test_an_alert_that_github_did_not_show_can_be_sent_again(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["untold"]
+    github.leak(31, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(31))
+    github.token = "another: ours has expired"
+    for _ in range(2):
+        assert event.send(world.stack).status == 202
+    github.token = TOKEN
+    told = [reason for reason in reasons(world, "leaked-secret-unread", "github") if "alert 31:" in reason]
+    assert len(told) == 2 and "send the delivery again" in told[0]
+
+    github.throttled = True
+    assert event.send(world.stack).status == 503, "that passes by itself"
+    github.throttled = False
+    assert event.send(world.stack).status == 202
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    assert event.send(world.stack).status == 409
+
+
 def test_a_live_secret_is_known_in_a_value_of_another_shape(world: World, github: GitHub) -> None:
     """The manifest's format has changed since the value was written."""
     one = world.tenant.credentials["shaped"]
@@ -195,8 +215,7 @@ def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> N
     assert len(findings(world, "leaked-secret-unmatched")) == before + len(near)
 
     assert ask.github(world.stack, ask.alert(99)).send(world.stack).status == 202
-    [unread] = findings(world, "leaked-secret-unread")
-    assert "octo-org/app alert 99" in unread["data"]["reason"]
+    assert "octo-org/app alert 99" in reasons(world, "leaked-secret-unread", "github")[-1]
     assert len(world.jobs()) == jobs
 
 

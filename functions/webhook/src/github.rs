@@ -12,7 +12,7 @@ use keywheel_core::audit::{CloudEvent, EventData, EventType, event_id};
 use keywheel_core::ids::{AppId, CredentialName, KeyId};
 use keywheel_core::manifest::{Credential, Manifest};
 use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
-use keywheel_core::request::delivery::{self, Delivery, Requested, Verdict};
+use keywheel_core::request::delivery::{self, Requested};
 use keywheel_core::request::github::{Alert, Cure, Live, Sent, holds, live};
 use keywheel_core::request::signature::{Unsigned, verify_github};
 use keywheel_core::request::{find, request_id};
@@ -112,10 +112,6 @@ impl Webhook {
         };
         self.keys.verify(verify).await?;
         let malformed = |detail: &str| Refused::Malformed(detail.to_owned());
-        let id = header(request, "x-github-delivery");
-        if id.is_empty() || id.len() > 128 {
-            return Err(malformed("X-GitHub-Delivery is missing"));
-        }
         let sent = Sent::parse(header(request, "x-github-event"), request.body());
         let alert = match sent.map_err(|error| malformed(&error.to_string()))? {
             Sent::Leak(alert) => alert,
@@ -123,7 +119,7 @@ impl Webhook {
         };
         let caller = format!("github:{}/{}", alert.owner, alert.repository);
         self.limiter.count(&caller, now).map_err(Refused::TooOften)?;
-        let done = tokio::time::timeout(ALERT, self.alerted(&alert, id, request.body(), now)).await;
+        let done = tokio::time::timeout(ALERT, self.alerted(&alert, request.body(), now)).await;
         let done = done.unwrap_or_else(|_| Err(ours("comparing took too long")));
         if matches!(done, Err(Refused::Unavailable)) {
             // GitHub sends nothing again by itself: somebody must be told.
@@ -136,39 +132,33 @@ impl Webhook {
         done
     }
 
-    /// Works on an alert, unless that was done before.
+    /// Works on an alert, unless that was done before. Whether it was, the body says: the delivery's id is not signed.
     async fn alerted(
         &self,
         alert: &Alert,
-        id: &str,
         body: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Response<String>, Refused> {
-        // The id is not signed, so the body counts as well: under another id it is the same delivery.
-        let delivery = Delivery::new(body, None, now);
-        let by_body = request_id("github body", &delivery.body);
-        for id in [request_id("github", id), by_body] {
-            // The mark is that of the body, whichever of the two was seen before.
-            match self.verdict_marked("github", id, by_body, &delivery).await? {
-                Verdict::GoOn => {}
-                Verdict::Conflict => {
-                    let detail = "another event with this X-GitHub-Delivery came before".to_owned();
-                    return Err(Refused::Conflict { detail, rotation: None });
-                }
-                Verdict::Repeated | Verdict::Replayed => return Err(replayed(None)),
-            }
+        let body = delivery::digest(body);
+        let id = request_id("github body", &body);
+        if self.is_queued(id).await? {
+            return Err(replayed(None));
         }
-        self.leak(alert, &delivery.body, now).await?;
-        self.mark(by_body, now).await?;
+        if self.leak(alert, &body, now).await? {
+            self.mark(id, now).await?;
+        }
         Ok(nothing(StatusCode::ACCEPTED))
     }
 
-    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<(), Refused> {
+    /// Whether there is nothing left to do: else the alert can be sent again, once somebody mended what was in the way.
+    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<bool, Refused> {
         let Some(leaked) = self.read_alert(alert).await? else {
             let why = format!(
-                "{alert}: the leaked text cannot be read; look at it, and rotate by hand if it is one of yours"
+                "{alert}: the leaked text cannot be read; look whether `github_token` may read it and send the \
+                 delivery again, or look at the alert and rotate by hand if the text is one of yours"
             );
-            return self.finding("leaked-secret-unread", None, &why, now).await;
+            self.finding("leaked-secret-unread", None, &why, now).await?;
+            return Ok(false);
         };
         let manifest = self.manifest().await?;
         let compared = self.compare(&manifest, &leaked, alert, body, now).await?;
@@ -179,10 +169,10 @@ impl Webhook {
             let why = unmatched(alert, &compared.deleted);
             self.finding("leaked-secret-unmatched", None, &why, now).await?;
         }
-        Ok(())
+        Ok(compared.hits > 0 || compared.deleted.is_empty())
     }
 
-    /// The leaked text; `None` where no token is configured, or GitHub does not show it.
+    /// The leaked text; `None` where no token is configured, or GitHub does not show it: trying again changes neither.
     async fn read_alert(&self, alert: &Alert) -> Result<Option<SecretText>, Refused> {
         let keys = self.keys.keys(Duration::from_mins(1)).await?;
         let (Some(token), Ok(url)) = (&keys.github_token, self.github.join(&alert.path())) else {
@@ -197,9 +187,14 @@ impl Webhook {
             .build();
         let request = request.map_err(|_| ours("GitHub's request cannot be built"))?;
         let answer = self.http.send(request).await.map_err(ours)?;
+        let header = |name| answer.headers.get(name).map(reqwest::header::HeaderValue::as_bytes);
+        // GitHub's rate limits come as 403 too.
+        let throttled = answer.status == StatusCode::FORBIDDEN
+            && (header("retry-after").is_some()
+                || header("x-ratelimit-remaining") == Some(b"0".as_slice()));
         match answer.status.as_u16() {
             200 => Ok(Alert::secret(&answer.body)),
-            status if status == 429 || status >= 500 => {
+            status if throttled || status == 429 || status >= 500 => {
                 Err(ours(format!("GitHub answered {status}")))
             }
             status => {
