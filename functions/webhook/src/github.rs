@@ -355,11 +355,12 @@ impl Webhook {
         let (credential, application) = hit.map_or((subject, AppId(Uuid::nil())), |hit| {
             (hit.credential.name.clone(), hit.credential.application)
         });
-        let id = event_id(
-            &format!("{credential} {why}"),
-            &kind.to_string(),
-            hit.and_then(|hit| hit.key),
-        );
+        let once = match hit {
+            Some(_) => format!("{credential} {why}"),
+            // That it failed again is news: of one id people are told once, and the record has it once.
+            None => format!("{credential} {why} {now}"),
+        };
+        let id = event_id(&once, &kind.to_string(), hit.and_then(|hit| hit.key));
         let mut data = EventData::of(credential, application);
         data.version = hit.map(|hit| hit.live.version.clone());
         data.key = hit.and_then(|hit| hit.key);
