@@ -138,8 +138,10 @@ impl Notice {
         }
         let concerns = |of: &CredentialName| wanting.iter().any(|entry| entry.concerns(of));
         match &self.what {
-            // Of no credential, such as a leak that could not be compared with any: no filter can mean it.
-            What::Credential(data) if data.application.0.is_nil() => Some(self.clone()),
+            // Of no credential, as a leak that could not be compared with any: no filter can mean it.
+            What::Credential(data) if self.finding().is_some() && data.application.0.is_nil() => {
+                Some(self.clone())
+            }
             What::Credential(data) => concerns(&data.credential).then(|| self.clone()),
             What::Expiring { digest, .. }
                 if wanting.iter().any(|entry| entry.credentials.is_empty()) =>
