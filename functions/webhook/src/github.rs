@@ -86,18 +86,17 @@ fn unmatched(alert: &Alert, deleted: &[CredentialName]) -> String {
     names.sort_unstable();
     let rest = names.split_off(names.len().min(NAMED)).len();
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    match names.join(", ") {
-        none if none.is_empty() => {
-            format!(
-                "{alert}: the leaked text is none of the secrets that work now; nothing was done"
-            )
-        }
-        named => format!(
-            "{alert}: the leaked text is none of the secrets that can be read; nothing was done. Not compared: \
-             {named}{more}, scheduled for deletion, whose keys may work still: restore the secret and send the \
-             delivery again, or look at the alert and remove the key by hand"
-        ),
+    if names.is_empty() {
+        return format!(
+            "{alert}: the leaked text is none of the secrets that work now; nothing was done"
+        );
     }
+    format!(
+        "{alert}: the leaked text is none of the secrets that can be read; nothing was done. Not compared: {}{more}, \
+         scheduled for deletion, whose keys may work still: restore the secret and send the delivery again, or look at \
+         the alert and remove the key by hand",
+        names.join(", ")
+    )
 }
 
 impl Webhook {
