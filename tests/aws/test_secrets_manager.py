@@ -72,6 +72,14 @@ def test_a_list_gives_100_a_page_with_labels_and_never_a_value(sm, name):
     assert [*pages[1]["SecretList"][0]["SecretVersionsToStages"].values()] == [["AWSCURRENT"]]
 
 
+def test_a_list_is_filtered_by_ten_values_at_most(sm, name):
+    sm.create_secret(Name=name, SecretString="a")
+    values = [name, *(f"{name}/{number}" for number in range(10))]
+    [listed] = sm.list_secrets(Filters=[{"Key": "name", "Values": values[:10]}])["SecretList"]
+    assert listed["Name"] == name
+    assert refused(sm.list_secrets, Filters=[{"Key": "name", "Values": values}]) == "ValidationException"
+
+
 def test_a_list_leaves_out_what_is_marked_for_deletion_unless_asked(sm, name):
     sm.create_secret(Name=f"{name}/stays", SecretString="a")
     sm.create_secret(Name=f"{name}/goes", SecretString="a")

@@ -26,7 +26,7 @@ def world(start: Callable[..., World], github: GitHub) -> World:
     tenant.managed("leaked", "+150d", 30, approval="required")
     past = tenant.managed("past", "+150d", 30, overlap="20d")
     tenant.turned(past, "+170d", 1)
-    for name in ("near", "spared", "told"):
+    for name in ("near", "spared", "told", "untold", "shaped", "stalled", "late", "closed"):
         tenant.managed(name, "+150d", 30)
     tenant.by_hand("adopted", "+150d", adopt=True)
     world = start(tenant, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
@@ -117,20 +117,105 @@ def test_an_alert_that_could_not_be_compared_is_told_and_can_be_sent_again(world
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
+def test_an_alert_that_github_did_not_show_can_be_sent_again(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["untold"]
+    github.leak(31, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(31))
+    github.token = "another: ours has expired"
+    for _ in range(2):
+        assert event.send(world.stack).status == 202
+    github.token = TOKEN
+    told = [reason for reason in reasons(world, "leaked-secret-unread", "github") if "alert 31:" in reason]
+    assert len(told) == 2 and "send the delivery again" in told[0]
+
+    github.throttled = True
+    assert event.send(world.stack).status == 503, "that passes by itself"
+    github.throttled = False
+    assert event.send(world.stack).status == 202
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    assert event.send(world.stack).status == 409
+
+
+def test_a_live_secret_is_known_in_a_value_of_another_shape(world: World, github: GitHub) -> None:
+    """The manifest's format has changed since the value was written."""
+    one = world.tenant.credentials["shaped"]
+    one.fields["format"] = "env"
+    world.stack.put_manifest(world.tenant.manifest())
+    github.leak(6, one.app.app_id)
+    assert ask.github(world.stack, ask.alert(6)).send(world.stack).status == 202
+    assert not reasons(world, "leaked-secret", one.name), "a client id is no secret"
+    github.leak(7, one.current.key.secret)
+    assert ask.github(world.stack, ask.alert(7)).send(world.stack).status == 202
+    world.rest()
+    assert reasons(world, "leaked-secret", one.name) == ["leaked: octo-org/app alert 7"]
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
+def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["closed"]
+    manager = world.client("secretsmanager")
+    github.leak(8, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(8))
+    manager.delete_secret(SecretId=one.secret, RecoveryWindowInDays=7)
+    try:
+        assert event.send(world.stack).status == 202
+    finally:
+        manager.restore_secret(SecretId=one.secret)
+    reason = reasons(world, "leaked-secret-unmatched", "github")[-1]
+    assert "octo-org/app alert 8" in reason and f"Not compared: {one.name}, scheduled for deletion" in reason
+    assert event.send(world.stack).status == 202, "it is compared, once that can be"
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
+def test_a_leak_is_compared_however_many_rules_there_are(world: World, github: GitHub) -> None:
+    """Each has a prefix of its own: more than a listing is filtered by."""
+    one = world.tenant.credentials["late"]
+    world.tenant.rules = [{"match": {"tag": f"team-{number}"}, "secret": f"team-{number}/{{appId}}"}
+                          for number in range(11)]
+    world.stack.put_manifest(world.tenant.manifest())
+    github.leak(30, one.current.key.secret)
+    try:
+        assert ask.github(world.stack, ask.alert(30)).send(world.stack).status == 202
+    finally:
+        world.tenant.rules = []
+        world.stack.put_manifest(world.tenant.manifest())
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
+def test_a_hit_is_acted_on_though_others_cannot_be_compared(world: World, github: GitHub) -> None:
+    """One secret's answer takes longer than the whole comparing may."""
+    one = world.tenant.credentials["stalled"]
+    github.leak(9, one.current.key.secret)
+    event = ask.github(world.stack, ask.alert(9))
+    # The manifest's first is described first.
+    world.stack.local("POST", "faults", [{
+        "kind": "stall", "service": "secretsmanager", "operation": "DescribeSecret", "seconds": 40, "count": 1}])
+    try:
+        assert event.send(world.stack).status == 503
+    finally:
+        world.stack.local("DELETE", "faults")
+    world.rest()
+    assert reasons(world, "leaked-secret", one.name) == ["leaked: octo-org/app alert 9"]
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    assert any("alert 9:" in reason for reason in reasons(world, "leaked-secret-not-compared", "github"))
+
+
 def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> None:
     text = world.tenant.credentials["near"].current.key.secret
-    jobs = len(world.jobs())
+    jobs, before = len(world.jobs()), len(findings(world, "leaked-secret-unmatched"))
     near = [text[:-1], text + "x", text + "\n", " " + text, text.swapcase(), text[:3], text[::-1], f'"{text}"']
     for number, leaked in enumerate(near, start=10):
         github.leak(number, leaked)
         assert ask.github(world.stack, ask.alert(number)).send(world.stack).status == 202, leaked[:3]
     world.rest()
     assert len(world.jobs()) == jobs
-    assert len(findings(world, "leaked-secret-unmatched")) == len(near)
+    assert len(findings(world, "leaked-secret-unmatched")) == before + len(near)
 
     assert ask.github(world.stack, ask.alert(99)).send(world.stack).status == 202
-    [unread] = findings(world, "leaked-secret-unread")
-    assert "octo-org/app alert 99" in unread["data"]["reason"]
+    assert "octo-org/app alert 99" in reasons(world, "leaked-secret-unread", "github")[-1]
     assert len(world.jobs()) == jobs
 
 

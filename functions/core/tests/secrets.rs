@@ -173,7 +173,7 @@ async fn secrets_are_made_once_and_listed_by_the_page() {
     let new = NewSecret { tags: [("k".to_owned(), "v".to_owned())].into(), ..NewSecret::default() };
     assert_eq!(secrets.create_empty("new", &new).await.unwrap().arn.as_deref(), Some("arn:new"));
     assert!(secrets.create_empty("old", &new).await.unwrap().existed);
-    let page = secrets.list(&["p/".to_owned()], None).await.unwrap();
+    let page = secrets.list(&["p/"].into_iter().collect(), None).await.unwrap();
     assert_eq!((page.items.len(), page.next.as_deref()), (2, Some("more")));
     let SecretState::Present(view) = &page.items[0].state else { panic!("{:?}", page.items[0]) };
     assert_eq!(view.current(), Some(&VersionId(V1.to_owned())));

@@ -12,14 +12,15 @@ use keywheel_core::audit::{CloudEvent, EventData, EventType, event_id};
 use keywheel_core::ids::{AppId, CredentialName, KeyId};
 use keywheel_core::manifest::{Credential, Manifest};
 use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
-use keywheel_core::request::delivery::{self, Delivery, Requested, Verdict};
-use keywheel_core::request::github::{Alert, Cure, Live, Sent, live, same};
+use keywheel_core::request::delivery::{self, Requested};
+use keywheel_core::request::github::{Alert, Cure, Live, Sent, holds, live};
 use keywheel_core::request::signature::{Unsigned, verify_github};
 use keywheel_core::request::{find, request_id};
 use keywheel_core::rotation::SecretState;
 use keywheel_core::secret::SecretText;
+use keywheel_core::secrets::{Prefixes, SecretsError};
 use reqwest::Url;
-use tracing::{error, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::answer::{Refused, nothing};
@@ -30,10 +31,14 @@ use crate::{Webhook, header};
 const GITHUB: &str = "https://api.github.com";
 /// How long comparing may take: the function has a minute, and the rest is for saying that it failed.
 const ALERT: Duration = Duration::from_secs(30);
+/// How long one call to Secrets Manager may take.
+const ONE: Duration = Duration::from_secs(8);
 /// How many secrets are read side by side.
 const AT_ONCE: usize = 8;
 /// The most pages of secrets that are listed for the rules.
 const PAGES: usize = 100;
+/// How many credentials a finding names that were not compared.
+const NAMED: usize = 5;
 /// Whom findings are about that no credential is known for.
 const SUBJECT: &str = "github";
 
@@ -55,10 +60,43 @@ struct Hit {
 }
 
 /// What comparing came to.
+#[derive(Default)]
 struct Compared {
-    hits: Vec<Hit>,
-    /// Credentials that could not be read: nothing is known of them.
-    unread: usize,
+    /// How many live secrets are the leaked one; each is acted on.
+    hits: usize,
+    /// How many could not be read or acted on: nothing is known of them.
+    failed: usize,
+    /// Credentials whose secret is scheduled for deletion: no value of it can be read, and its keys may work still.
+    deleted: Vec<CredentialName>,
+}
+
+/// One call to Secrets Manager: none may use up the time of all others.
+async fn soon<T>(
+    of: &Credential,
+    call: impl Future<Output = Result<T, SecretsError>>,
+) -> Result<T, Refused> {
+    let answer = tokio::time::timeout(ONE, call).await;
+    let answer = answer.map_err(|_| ours(format!("{}: reading took too long", of.name)))?;
+    answer.map_err(|error| ours(format!("{}: {error}", of.name)))
+}
+
+/// Why nothing was done about a leak. It does not claim more than was compared.
+fn unmatched(alert: &Alert, deleted: &[CredentialName]) -> String {
+    let mut names: Vec<&str> = deleted.iter().map(|name| name.0.as_str()).collect();
+    names.sort_unstable();
+    let rest = names.split_off(names.len().min(NAMED)).len();
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    if names.is_empty() {
+        return format!(
+            "{alert}: the leaked text is none of the secrets that work now; nothing was done"
+        );
+    }
+    format!(
+        "{alert}: the leaked text is none of the secrets that can be read; nothing was done. Not compared: {}{more}, \
+         scheduled for deletion, whose keys may work still: restore the secret and send the delivery again, or look at \
+         the alert and remove the key by hand",
+        names.join(", ")
+    )
 }
 
 impl Webhook {
@@ -73,18 +111,13 @@ impl Webhook {
         };
         self.keys.verify(verify).await?;
         let malformed = |detail: &str| Refused::Malformed(detail.to_owned());
-        let id = header(request, "x-github-delivery");
-        if id.is_empty() || id.len() > 128 {
-            return Err(malformed("X-GitHub-Delivery is missing"));
-        }
         let sent = Sent::parse(header(request, "x-github-event"), request.body());
         let alert = match sent.map_err(|error| malformed(&error.to_string()))? {
             Sent::Leak(alert) => alert,
             Sent::Other => return Ok(nothing(StatusCode::NO_CONTENT)),
         };
-        let caller = format!("github:{}/{}", alert.owner, alert.repository);
-        self.limiter.count(&caller, now).map_err(Refused::TooOften)?;
-        let done = tokio::time::timeout(ALERT, self.alerted(&alert, id, request.body(), now)).await;
+        // Counted against no rate: GitHub would not send it again, and nobody would hear of it.
+        let done = tokio::time::timeout(ALERT, self.alerted(&alert, request.body(), now)).await;
         let done = done.unwrap_or_else(|_| Err(ours("comparing took too long")));
         if matches!(done, Err(Refused::Unavailable)) {
             // GitHub sends nothing again by itself: somebody must be told.
@@ -97,59 +130,47 @@ impl Webhook {
         done
     }
 
-    /// Works on an alert, unless that was done before.
+    /// Works on an alert, unless that was done before. Whether it was, the body says: the delivery's id is not signed.
     async fn alerted(
         &self,
         alert: &Alert,
-        id: &str,
         body: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Response<String>, Refused> {
-        // The id is not signed, so the body counts as well: under another id it is the same delivery.
-        let delivery = Delivery::new(body, None, now);
-        let by_body = request_id("github body", &delivery.body);
-        for id in [request_id("github", id), by_body] {
-            // The mark is that of the body, whichever of the two was seen before.
-            match self.verdict_marked("github", id, by_body, &delivery).await? {
-                Verdict::GoOn => {}
-                Verdict::Conflict => {
-                    let detail = "another event with this X-GitHub-Delivery came before".to_owned();
-                    return Err(Refused::Conflict { detail, rotation: None });
-                }
-                Verdict::Repeated | Verdict::Replayed => return Err(replayed(None)),
-            }
+        let body = delivery::digest(body);
+        let id = request_id("github body", &body);
+        if self.is_queued(id).await? {
+            return Err(replayed(None));
         }
-        self.leak(alert, &delivery.body, now).await?;
-        self.mark(by_body, now).await?;
+        if self.leak(alert, &body, now).await? {
+            self.mark(id, now).await?;
+        }
         Ok(nothing(StatusCode::ACCEPTED))
     }
 
-    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<(), Refused> {
+    /// Whether there is nothing left to do: else the alert can be sent again, once somebody mended what was in the way.
+    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<bool, Refused> {
         let Some(leaked) = self.read_alert(alert).await? else {
             let why = format!(
-                "{alert}: the leaked text cannot be read; look at it, and rotate by hand if it is one of yours"
+                "{alert}: the leaked text cannot be read; look whether `github_token` may read it and send the \
+                 delivery again, or look at the alert and rotate by hand if the text is one of yours"
             );
-            return self.finding("leaked-secret-unread", None, &why, now).await;
+            self.finding("leaked-secret-unread", None, &why, now).await?;
+            return Ok(false);
         };
         let manifest = self.manifest().await?;
-        let compared = self.compare(&manifest, &leaked).await?;
-        drop(leaked);
-        for hit in &compared.hits {
-            self.act(hit, alert, body, now).await?;
+        let compared = self.compare(&manifest, &leaked, alert, body, now).await?;
+        if compared.failed > 0 {
+            return Err(ours(format!("{} secrets could not be compared", compared.failed)));
         }
-        if compared.unread > 0 {
-            return Err(ours(format!("{} secrets could not be read", compared.unread)));
-        }
-        if compared.hits.is_empty() {
-            let why = format!(
-                "{alert}: the leaked text is none of the secrets that work now; nothing was done"
-            );
+        if compared.hits == 0 {
+            let why = unmatched(alert, &compared.deleted);
             self.finding("leaked-secret-unmatched", None, &why, now).await?;
         }
-        Ok(())
+        Ok(compared.hits > 0 || compared.deleted.is_empty())
     }
 
-    /// The leaked text; `None` where no token is configured, or GitHub does not show it.
+    /// The leaked text; `None` where no token is configured, or GitHub does not show it: trying again changes neither.
     async fn read_alert(&self, alert: &Alert) -> Result<Option<SecretText>, Refused> {
         let keys = self.keys.keys(Duration::from_mins(1)).await?;
         let (Some(token), Ok(url)) = (&keys.github_token, self.github.join(&alert.path())) else {
@@ -164,9 +185,14 @@ impl Webhook {
             .build();
         let request = request.map_err(|_| ours("GitHub's request cannot be built"))?;
         let answer = self.http.send(request).await.map_err(ours)?;
+        let header = |name| answer.headers.get(name).map(reqwest::header::HeaderValue::as_bytes);
+        // GitHub's rate limits come as 403 too.
+        let throttled = answer.status == StatusCode::FORBIDDEN
+            && (header("retry-after").is_some()
+                || header("x-ratelimit-remaining") == Some(b"0".as_slice()));
         match answer.status.as_u16() {
             200 => Ok(Alert::secret(&answer.body)),
-            status if status == 429 || status >= 500 => {
+            status if throttled || status == 429 || status >= 500 => {
                 Err(ours(format!("GitHub answered {status}")))
             }
             status => {
@@ -176,20 +202,26 @@ impl Webhook {
         }
     }
 
-    /// Compares with every live version of every credential.
-    async fn compare(&self, manifest: &Manifest, leaked: &SecretText) -> Result<Compared, Refused> {
+    /// Compares with every live version of every credential. Each hit is acted on as it comes: what becomes of the
+    /// others, or that no time is left for them, takes nothing from it.
+    async fn compare(
+        &self,
+        manifest: &Manifest,
+        leaked: &SecretText,
+        alert: &Alert,
+        body: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Compared, Refused> {
         let all = self.everyone(manifest).await?;
-        let compare = async |one: Credential| self.compare_one(one, leaked).await;
-        let compared: Vec<_> = stream::iter(all).map(compare).buffered(AT_ONCE).collect().await;
-        let mut whole = Compared { hits: Vec::new(), unread: 0 };
-        for one in compared {
-            match one {
-                Ok(hits) => whole.hits.extend(hits),
-                Err(failure) => {
-                    error!(failure, "a secret is not compared");
-                    whole.unread += 1;
-                }
-            }
+        let compare = async |one: Credential| self.compare_one(one, leaked, alert, body, now).await;
+        let mut compared = stream::iter(all).map(compare).buffer_unordered(AT_ONCE);
+        let mut whole = Compared::default();
+        while let Some(one) = compared.next().await {
+            // Why it failed is in the log.
+            let one = one.unwrap_or(Compared { failed: 1, ..Compared::default() });
+            whole.hits += one.hits;
+            whole.failed += one.failed;
+            whole.deleted.extend(one.deleted);
         }
         Ok(whole)
     }
@@ -197,13 +229,11 @@ impl Webhook {
     /// Those listed, and those of the rules that have a secret.
     async fn everyone(&self, manifest: &Manifest) -> Result<Vec<Credential>, Refused> {
         let mut all: Vec<Credential> = manifest.credentials().cloned().collect();
-        let prefixes: Vec<String> =
-            manifest.rules().iter().map(|rule| rule.secret().prefix().to_owned()).collect();
-        if prefixes.is_empty() {
+        if manifest.rules().is_empty() {
             return Ok(all);
         }
-        // A pattern may begin with the id itself: then every secret is looked at.
-        let prefixes = if prefixes.iter().any(String::is_empty) { Vec::new() } else { prefixes };
+        let prefixes: Prefixes =
+            manifest.rules().iter().map(|rule| rule.secret().prefix()).collect();
         let mut next = None;
         for _ in 0..PAGES {
             let page = self.secrets.list(&prefixes, next.as_deref()).await.map_err(ours)?;
@@ -218,26 +248,40 @@ impl Webhook {
         Err(ours("there are more secrets than can be listed"))
     }
 
-    async fn compare_one(&self, one: Credential, leaked: &SecretText) -> Result<Vec<Hit>, String> {
-        let name = one.secret.as_str();
-        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", one.name);
-        let described = self.secrets.describe(name).await.map_err(|error| told(&error))?;
-        let mut hits = Vec::new();
+    async fn compare_one(
+        &self,
+        one: Credential,
+        leaked: &SecretText,
+        alert: &Alert,
+        body: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Compared, Refused> {
+        let mut compared = Compared::default();
+        let described = soon(&one, self.secrets.describe(one.secret.as_str())).await?;
+        let SecretState::Present(view) = &described.state else {
+            // One that is not there has no secret.
+            if described.state == SecretState::ScheduledForDeletion {
+                compared.deleted.push(one.name);
+            }
+            return Ok(compared);
+        };
         for live in live(&described.state, one.policy.overlap) {
-            let value =
-                self.secrets.value(name, &live.version).await.map_err(|error| told(&error))?;
-            let Some(value) = value else { continue };
-            // A value of another shape was put by hand: the secret and nothing else, as likely as not.
-            let found = one.format.client_secret(&value);
-            if same(found.as_ref().unwrap_or(&value), leaked) {
-                let key = match &described.state {
-                    SecretState::Present(view) => view.key_of(&live.version),
-                    _ => None,
-                };
-                hits.push(Hit { credential: one.clone(), live, key });
+            let value = soon(&one, self.secrets.value(one.secret.as_str(), &live.version)).await;
+            let Ok(value) = value else {
+                compared.failed += 1;
+                continue;
+            };
+            if value.is_none_or(|value| !holds(&value, &one.format, leaked)) {
+                continue;
+            }
+            let key = view.key_of(&live.version);
+            let hit = Hit { credential: one.clone(), live, key };
+            match self.act(&hit, alert, body, now).await {
+                Ok(()) => compared.hits += 1,
+                Err(_) => compared.failed += 1,
             }
         }
-        Ok(hits)
+        Ok(compared)
     }
 
     async fn act(
@@ -309,16 +353,38 @@ impl Webhook {
         let (credential, application) = hit.map_or((subject, AppId(Uuid::nil())), |hit| {
             (hit.credential.name.clone(), hit.credential.application)
         });
-        let id = event_id(
-            &format!("{credential} {why}"),
-            &kind.to_string(),
-            hit.and_then(|hit| hit.key),
-        );
+        let once = match hit {
+            Some(_) => format!("{credential} {why}"),
+            // That it failed again is news: of one id people are told once, and the record has it once.
+            None => format!("{credential} {why} {now}"),
+        };
+        let id = event_id(&once, &kind.to_string(), hit.and_then(|hit| hit.key));
         let mut data = EventData::of(credential, application);
         data.version = hit.map(|hit| hit.live.version.clone());
         data.key = hit.and_then(|hit| hit.key);
         data.requested_by = Some(SUBJECT.to_owned());
         data.reason = Some(why.to_owned());
         self.put_event(CloudEvent::new(id, kind, now, data)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_compared_is_not_said_to_be_no_match() {
+        let alert = Alert { owner: "octo".to_owned(), repository: "app".to_owned(), number: 7 };
+        assert!(unmatched(&alert, &[]).contains("none of the secrets that work now"));
+        let names = |count: usize| -> Vec<_> {
+            (1..=count).rev().map(|number| CredentialName(format!("c{number}"))).collect()
+        };
+        for (count, named) in
+            [(1, "c1, scheduled"), (5, "c1, c2, c3, c4, c5, s"), (7, "c5 and 2 more, s")]
+        {
+            let why = unmatched(&alert, &names(count));
+            assert!(why.contains(named) && why.contains("restore"), "{why}");
+            assert!(!why.contains("work now"), "{why}");
+        }
     }
 }

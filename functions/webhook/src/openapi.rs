@@ -161,7 +161,6 @@ mod tests {
                     "parameters": [
                         header("X-Hub-Signature-256", "GitHub's signature.", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
                         header("X-GitHub-Event", "The kind of event; all but `secret_scanning_alert` are taken and left alone.", "secret_scanning_alert"),
-                        header("X-GitHub-Delivery", "The delivery's id.", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
                     ],
                     "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object" } } } },
                     "responses": responses(&[

@@ -263,6 +263,21 @@ async fn callers_whose_signature_fails_are_held_to_a_rate() {
     assert!(aws.operations().is_empty(), "without a configured secret nobody is believed");
 }
 
+/// A leak that is turned away is lost: GitHub does not send it again by itself.
+#[tokio::test]
+async fn no_alert_of_githubs_is_turned_away_for_its_rate() {
+    let aws = Aws::default();
+    let webhook = limited(&aws, 1);
+    let alerts: Vec<Sample> =
+        samples().into_iter().filter(|sample| sample.path == "/github").collect();
+    assert!(!alerts.is_empty());
+    for alert in alerts.iter().cycle().take(5) {
+        let answer = webhook.answer(&alert.request().unwrap(), "10.0.0.1", now()).await;
+        // AWS fails at everything here.
+        assert_eq!(answer.status(), 503);
+    }
+}
+
 /// Slack and GitHub send for all their customers from the same addresses.
 #[tokio::test]
 async fn strangers_do_not_use_up_the_rate_of_an_address_for_those_who_sign() {

@@ -166,7 +166,10 @@ def list_secrets(data: dict) -> dict:
     known = [secret for _, secret in sorted(base._secrets.items())] if _frozen is None else _frozen
     chosen = [secret for secret in known
               if data.get("IncludePlannedDeletion") or not secret.get("DeletedDate")]
-    for condition in data.get("Filters") or []:
+    for number, condition in enumerate(data.get("Filters") or [], start=1):
+        if len(condition.get("Values", [])) > 10:
+            raise Refused("ValidationException", f"1 validation error detected: Value at 'filters.{number}.member."
+                          "values' failed to satisfy constraint: Member must have length less than or equal to 10")
         chosen = [secret for secret in chosen
                   if any(_matches(secret, condition["Key"], value) for value in condition.get("Values", []))]
     page, more = _page(data, chosen)

@@ -11,12 +11,14 @@ from types import TracebackType
 
 @dataclass
 class GitHub:
-    """``alerts``: the leaked texts by path. Whoever has not the token is told nothing; ``failing``: nobody is."""
+    """``alerts``: the leaked texts by path. Whoever has not the token is told nothing; ``failing``: nobody is;
+    ``throttled``: nobody is for now, as GitHub says it: with 403."""
 
     token: str
     alerts: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     failing: bool = False
+    throttled: bool = False
 
     def __enter__(self) -> GitHub:
         stand_in = self
@@ -26,11 +28,13 @@ class GitHub:
                 stand_in.asked.append(self.path)
                 known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
                 versioned = self.headers["X-GitHub-Api-Version"] and self.headers["User-Agent"]
-                told = known and versioned and not stand_in.failing
+                told = known and versioned and not stand_in.failing and not stand_in.throttled
                 secret = stand_in.alerts.get(self.path) if told else None
                 body = {"number": 1, "secret": secret} if secret else {"message": "Not Found"}
                 payload = json.dumps(body).encode()
-                self.send_response(500 if stand_in.failing else 200 if secret else 404)
+                self.send_response(500 if stand_in.failing else 403 if stand_in.throttled else 200 if secret else 404)
+                if stand_in.throttled:
+                    self.send_header("X-RateLimit-Remaining", "0")
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 self.wfile.write(payload)

@@ -138,6 +138,10 @@ impl Notice {
         }
         let concerns = |of: &CredentialName| wanting.iter().any(|entry| entry.concerns(of));
         match &self.what {
+            // Of no credential, as a leak that could not be compared with any: no filter can mean it.
+            What::Credential(data) if self.finding().is_some() && data.application.0.is_nil() => {
+                Some(self.clone())
+            }
             What::Credential(data) => concerns(&data.credential).then(|| self.clone()),
             What::Expiring { digest, .. }
                 if wanting.iter().any(|entry| entry.credentials.is_empty()) =>
@@ -201,6 +205,28 @@ mod tests {
             failed(3, "a", "slack:T1/U1", noon),
             Uuid::from_u128(3),
             "somebody waits for it"
+        );
+    }
+
+    #[test]
+    fn what_concerns_no_credential_concerns_whoever_wants_its_topic() {
+        let manifest = format!(
+            "tenant: {0}\nnotifications:\n  - slack: mine\n    credentials: [\"prod-*\"]\n  - slack: other\n    on: [digest]\n",
+            Uuid::nil()
+        );
+        let manifest = Manifest::parse(&manifest, "m.yaml").unwrap();
+        let [findings, digests] = manifest.notifications() else { panic!("two entries") };
+        let of = |application: Uuid| {
+            let data = json!({ "credential": "github", "application": application });
+            notice("keywheel.finding.leaked-secret-not-compared", &data)
+        };
+        let leak = of(Uuid::nil());
+        assert_eq!(leak.for_target(&[findings]), Some(leak.clone()));
+        assert_eq!(leak.for_target(&[digests]), None, "it wants no findings");
+        assert_eq!(
+            of(Uuid::from_u128(1)).for_target(&[findings]),
+            None,
+            "a credential of this name"
         );
     }
 

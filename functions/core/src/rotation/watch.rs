@@ -27,7 +27,7 @@ pub enum Step {
 pub enum Seen {
     /// It is this far.
     Step(Step),
-    /// Another version became current meanwhile.
+    /// Another version became current meanwhile, and nothing is left to be seen of this one.
     Superseded(VersionId),
     /// It will not be current.
     Failed(String),
@@ -36,7 +36,8 @@ pub enum Seen {
 /// The version that is watched.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    /// The version; another rotation's, where that one held the lock first and is resumed instead.
+    /// The version; another rotation's, where that one held the lock first and is resumed instead, or became current
+    /// first while the old key is still to be seen gone.
     pub version: VersionId,
     replaces: Option<VersionId>,
     /// The old key, where it is to be removed at once.
@@ -103,7 +104,14 @@ impl Watch {
             );
         }
         match current {
-            Some(other) if self.replaces.as_ref() != Some(other) => Seen::Superseded(other.clone()),
+            Some(other) if self.replaces.as_ref() != Some(other) => {
+                if self.revoke.is_none() {
+                    return Seen::Superseded(other.clone());
+                }
+                // The job removes the replaced key all the same: somebody wants it gone.
+                self.version = other.clone();
+                Seen::Step(self.after_promotion(view))
+            }
             _ if view.pending() == Some(&self.version) => Seen::Step(Step::Claimed),
             _ if view.key_of(&self.version).is_some() => Seen::Step(Step::Stored),
             _ => Seen::Step(Step::Queued),
@@ -111,11 +119,10 @@ impl Watch {
     }
 
     fn after_promotion(&self, view: &SecretView) -> Step {
-        if view.since(&self.version).is_none() {
-            return Step::Promoted;
-        }
         match self.revoke {
+            // Also where a person stored this version: nobody writes down since when it is current.
             Some(key) if !view.named_keys().contains(&key) => Step::Revoked,
+            _ if view.since(&self.version).is_none() => Step::Promoted,
             _ => Step::Recorded,
         }
     }
@@ -192,6 +199,22 @@ mod tests {
         let state = view(&[(OLD, &old), (RIVAL, &rival)]);
         assert_eq!(watch.see(&state), Seen::Step(Step::Claimed));
         assert_eq!(watch.version, id(RIVAL));
+    }
+
+    #[test]
+    fn the_old_key_is_watched_until_it_is_gone_whichever_rotation_replaced_it() {
+        let was = [Label::Key(key(1)), Label::Previous];
+        let rotated = [Label::Key(key(3)), Label::Current, Label::Since(now())];
+        let by_hand = [Label::Current];
+        for (rival, step) in [(&rotated[..], Step::Recorded), (&by_hand[..], Step::Promoted)] {
+            let mut watch = Watch::new(id(NEW), Some(id(OLD)), Some(key(1)));
+            let replaced = view(&[(OLD, &was), (RIVAL, rival)]);
+            assert_eq!(watch.see(&replaced), Seen::Step(step));
+            assert_eq!(watch.version, id(RIVAL));
+            assert_eq!(watch.see(&replaced), Seen::Step(step));
+            let removed = view(&[(OLD, &[Label::Previous]), (RIVAL, rival)]);
+            assert_eq!(watch.see(&removed), Seen::Step(watch.last()));
+        }
     }
 
     #[test]

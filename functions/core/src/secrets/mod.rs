@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::Tag;
 
 pub use error::{Kind, SecretsError};
-pub use listing::{Listed, Page};
+pub use listing::{Listed, Page, Prefixes};
 
 use chrono::DateTime;
 

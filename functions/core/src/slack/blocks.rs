@@ -1,8 +1,8 @@
 //! Block Kit (docs.slack.dev/reference/block-kit): blocks that are valid by construction.
 //!
 //! Whatever text goes in is shown as that text: `&`, `<` and `>` are escaped, so that nothing in an event can
-//! mention a channel or make a link, and line breaks are spaces, so that nothing can pretend to be a line of
-//! ours. What is too long ends in `…`, never within an escape.
+//! mention a channel or make a link, and line breaks and what turns the direction of writing are spaces, so that
+//! nothing can pretend to be a line or a word of ours. What is too long ends in `…`, never within an escape.
 
 use serde_json::{Value, json};
 
@@ -130,12 +130,18 @@ fn escaped(text: &str, room: usize) -> String {
     })
 }
 
+/// Whether a character changes how other text than its own is shown: line breaks, and what overrides or isolates
+/// the direction of writing.
+fn breaks_out(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn cut(text: &str, room: usize, escape: impl Fn(char) -> Option<&'static str>) -> String {
     let mut whole = String::new();
     // What fits beside an ellipsis.
     let (mut length, mut safe) = (0, 0);
     for c in text.chars() {
-        let c = if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c };
+        let c = if breaks_out(c) { ' ' } else { c };
         let piece = escape(c);
         length += piece.map_or(c.len_utf16(), str::len);
         if length > room {
@@ -241,6 +247,15 @@ mod tests {
         let text = Mrkdwn::section().plain("<!channel> a & b\n<https://x|y>").code("a`b").bold("*");
         assert_eq!(text.text, "&lt;!channel&gt; a &amp; b &lt;https://x|y&gt;`a'b`*∗*");
         assert_eq!(text.length, units(&text.text));
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_what_comes_after_it() {
+        for turn in ('\u{2028}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\n', '\0']) {
+            assert_eq!(Mrkdwn::section().plain(&format!("a{turn}b")).text, "a b", "{turn:?}");
+            assert_eq!(plain(&format!("a{turn}b"), HEADER), "a b", "{turn:?}");
+        }
+        assert_eq!(escaped("שלום é 𝒳", 100), "שלום é 𝒳");
     }
 
     #[test]

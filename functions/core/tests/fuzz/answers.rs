@@ -18,7 +18,7 @@ use keywheel_core::http::{AzureTransport, Backoff, Http, Retry, Unpooled, aws};
 use keywheel_core::identity::sign_in;
 use keywheel_core::ids::{AppId, ObjectId, TenantId, VersionId};
 use keywheel_core::secret::SecretText;
-use keywheel_core::secrets::Secrets;
+use keywheel_core::secrets::{Prefixes, Secrets};
 use proptest::prelude::*;
 use proptest::sample::select;
 use reqwest::Url;
@@ -340,7 +340,7 @@ proptest! {
             Ok(value) => tells_nothing(&value),
             Err(error) => error_tells_nothing(&error),
         }
-        match world.service.runtime.block_on(world.secrets.list(&[], None)) {
+        match world.service.runtime.block_on(world.secrets.list(&Prefixes::default(), None)) {
             Ok(page) => tells_nothing(&page),
             Err(error) => error_tells_nothing(&error),
         }

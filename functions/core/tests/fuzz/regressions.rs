@@ -34,7 +34,9 @@ fn a_page_that_leads_to_itself_ends_the_listing() {
     assert_eq!(*error.kind(), Kind::Malformed("its nextLink leads to itself"));
 
     let page = json!({ "SecretList": [], "NextToken": "x" });
-    let error = world.after(reply(200, "", &page), world.secrets.list(&[], Some("x"))).unwrap_err();
+    let error = world
+        .after(reply(200, "", &page), world.secrets.list(&secrets::Prefixes::default(), Some("x")))
+        .unwrap_err();
     assert_eq!(error.kind, secrets::Kind::Endless);
 }
 

@@ -24,9 +24,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_mins(3);
 
-const NOT_REVOKED: &str =
-    "another rotation replaced the secret first, and the old key stays for its overlap";
-
 /// How the following ended. The rotation is the functions' matter: it goes on whatever is said here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -142,7 +139,7 @@ impl<'a> Follow<'a> {
         if self.watch.version != followed {
             let version = &self.watch.version;
             self.say(&format!(
-                "another rotation holds AWSPENDING and is resumed instead: version {version}"
+                "another rotation came first and is followed instead: version {version}"
             ));
         }
         if let SecretState::Present(view) = secret {
@@ -157,14 +154,7 @@ impl<'a> Follow<'a> {
             Seen::Superseded(version) => {
                 self.key = None;
                 self.watch.version = version;
-                Some(match self.left {
-                    Some(left) => End::Left(left),
-                    // The job was void then, and left the old key alone.
-                    None if self.watch.last() == Step::Revoked => {
-                        End::Failed(NOT_REVOKED.to_owned())
-                    }
-                    None => End::Superseded,
-                })
+                Some(self.left.map_or(End::Superseded, End::Left))
             }
             Seen::Failed(why) => Some(End::Failed(why)),
         }

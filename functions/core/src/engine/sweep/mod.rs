@@ -28,6 +28,7 @@ use crate::queue::Queue;
 use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState};
+use crate::secrets::Prefixes;
 
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
@@ -40,8 +41,6 @@ pub use report::Report;
 const RESERVE: Duration = Duration::from_secs(45);
 /// How many credentials are looked at between two looks at the clock.
 const AT_ONCE: usize = 150;
-/// `ListSecrets` filters by at most this many prefixes.
-const MAX_PREFIXES: usize = 10;
 
 /// What a sweep is to do with what it finds.
 #[derive(Clone, Copy, Debug)]
@@ -150,14 +149,9 @@ impl Engine {
 
     /// The labels of all secrets that the manifest may speak of, without any value.
     async fn labels(&self) -> Result<Secrets, EngineError> {
-        let listed =
-            self.manifest.credentials().map(|credential| credential.secret.as_str().to_owned());
-        let ruled = self.manifest.rules().iter().map(|rule| rule.secret().prefix().to_owned());
-        let mut prefixes: BTreeSet<String> = listed.chain(ruled).collect();
-        if prefixes.len() > MAX_PREFIXES || prefixes.contains("") {
-            prefixes.clear();
-        }
-        let prefixes: Vec<String> = prefixes.into_iter().collect();
+        let listed = self.manifest.credentials().map(|credential| credential.secret.as_str());
+        let ruled = self.manifest.rules().iter().map(|rule| rule.secret().prefix());
+        let prefixes: Prefixes = listed.chain(ruled).collect();
         let mut secrets = Secrets::new();
         let mut next: Option<String> = None;
         loop {
