@@ -24,6 +24,7 @@ def world(start: Callable[..., World]) -> World:
     tenant = Tenant()
     for name in CASES:
         tenant.managed(name, "+10d", 170)
+    tenant.by_hand("adopted", "+10d", adopt=True)
     return start(tenant)
 
 
@@ -94,6 +95,26 @@ def test_the_secret_stays_and_is_rotated_once_the_key_is_mended(world: World, re
     minted, removed = ({event["data"]["key"] for event in told if event["type"].endswith(what)}
                        for what in ("minted", "removed"))
     assert removed == (minted | {one.current.key.key_id}) - {key}, "each key's end is on the record"
+
+
+def test_keys_minted_in_vain_do_not_pile_up_beside_a_secret_that_was_made_by_hand(world: World, refused: Callable):
+    """Its key is not known; the keys of tries that could not store are removed all the same, and one more is minted."""
+    one = world.tenant.credentials["adopted"]
+    with refused("PutSecretValue", "AccessDeniedException", FORBIDDEN):
+        for _ in range(3):
+            sweep_only(world, one.name)
+            assert len(world.dead_letters()) == 1
+            world.advance(minutes=65)
+    assert len(world.orphans_of(one)) == 1, "that of the last try"
+    assert world.current(one.secret)[0] == one.current.rotation and world.signs_in(one)
+
+    sweep_only(world, one.name)
+    assert world.dead_letters() == [] and world.orphans_of(one) == []
+    assert world.current(one.secret)[0] != one.current.rotation and world.signs_in(one)
+    told = [event for event in world.events("keywheel.key.") if event["subject"] == one.name]
+    minted, removed = ({event["data"]["key"] for event in told if event["type"].endswith(what)}
+                       for what in ("minted", "removed"))
+    assert len(minted) == 4 and minted - removed == {world.current(one.secret)[1]}
 
 
 @pytest.mark.parametrize("name", CASES)
