@@ -100,13 +100,15 @@ reproducible: ## Build keywheel-rotate twice in two folders and compare the byte
 	infra/reproducible.sh
 
 # ---- To AWS ------------------------------------------------------------------------------------------------------
-ARCHITECTURE ?= arm64
+# What was answered and saved at an earlier deployment holds; what stands in the command would take its place, all of it.
+SAVED := $(wildcard samconfig.toml)
+ARCHITECTURE ?= $(or $(shell sed -n 's/.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p' $(SAVED) /dev/null),arm64)
 .PHONY: deploy
 deploy: $(TOOLS)/stamp ## Build for Lambda (ARCHITECTURE) and deploy to the AWS account you are signed in to
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam build --beta-features --template $(TEMPLATE) \
 	  --parameter-overrides Architecture=$(ARCHITECTURE)
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam deploy --guided --stack-name $(STACK) --capabilities CAPABILITY_IAM \
-	  --parameter-overrides Architecture=$(ARCHITECTURE)
+	  $(if $(SAVED),,--parameter-overrides Architecture=$(ARCHITECTURE))
 
 # ---- Python ------------------------------------------------------------------------------------------------------
 REQUIREMENTS := $(wildcard tests/requirements.txt tests/*/requirements.txt tests/*/*/requirements.txt)

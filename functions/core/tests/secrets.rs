@@ -84,15 +84,16 @@ async fn a_secret_is_described_in_each_of_its_states() {
 
 /// Whoever minted for it could not store.
 #[tokio::test]
-async fn a_replica_of_another_regions_secret_is_refused_at_the_first_look() {
+async fn a_replica_of_another_regions_secret_can_be_read_and_is_not_changed() {
     let (_stub, secrets) = secrets(|request| {
         let name = request.json()["SecretId"].as_str()?.to_owned();
         ok(&json!({ "Name": name, "PrimaryRegion": name, "VersionIdsToStages": {} }))
     })
     .await;
-    let own = secrets.describe("eu-central-1").await.unwrap();
-    assert!(matches!(own.state, SecretState::Present(_)));
-    let error = secrets.describe("us-east-1").await.unwrap_err();
+    let own = secrets.describe_own("eu-central-1").await.unwrap();
+    assert!(matches!(own.state, SecretState::Present(_)) && !own.is_replica);
+    assert!(secrets.describe("us-east-1").await.unwrap().is_replica);
+    let error = secrets.describe_own("us-east-1").await.unwrap_err();
     assert_eq!((error.kind, error.retry()), (Kind::Replica, Retry::Never));
     assert!(error.to_string().contains("rotate it there"), "{error}");
 }

@@ -88,11 +88,12 @@ fn unmatched(alert: &Alert, deleted: &[CredentialName]) -> String {
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     if names.is_empty() {
         return format!(
-            "{alert}: the leaked text is none of the secrets that work now; nothing was done"
+            "{alert}: the leaked text is none of the secrets that work now; nothing was done about this delivery of it"
         );
     }
     format!(
-        "{alert}: the leaked text is none of the secrets that can be read; nothing was done. Not compared: {}{more}, \
+        "{alert}: the leaked text is none of the secrets that can be read; nothing was done about this delivery of it. \
+         Not compared: {}{more}, \
          scheduled for deletion, whose keys may work still: restore the secret and send the delivery again, or look at \
          the alert and remove the key by hand",
         names.join(", ")

@@ -112,7 +112,7 @@ impl Engine {
             return Err(NativeError::NotManaged(name.to_owned()));
         }
         let token = token.parse().map_err(|_| NativeError::Token(token.to_owned()))?;
-        let described = self.secrets.describe(name).await.map_err(EngineError::from)?;
+        let described = self.secrets.describe_own(name).await.map_err(EngineError::from)?;
         let view = present(described.state)?;
         if is_current(&view, name, token)? && step != Step::Finish {
             return Ok(());

@@ -287,16 +287,23 @@ fn plan_removals(
         if let Some(rotation) = key.minted_by(&terms.scope) {
             let due = unnamed_due(view, key, terms.policy.overlap);
             return due
-                .filter(|_| known || of_this_life(view, key))
+                .filter(|_| known || minted_in_vain(view, key, rotation))
                 .is_some_and(|due| now >= due)
                 .then_some(Work::Resolve { rotation, key: key.key_id });
         }
         let over = since.map(|at| ripe(at + terms.policy.overlap + CLOCK_SLACK, &terms.policy));
         let over = over.is_some_and(|due| now >= due);
-        (over && terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key))
+        (known && over && terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key))
             .then_some(Work::Retire(Target { version: None, key: key.key_id }))
     });
     past.chain(loose).collect()
+}
+
+/// A version of its rotation that names no key may hold this one.
+fn minted_in_vain(view: &SecretView, key: &Key, rotation: RotationId) -> bool {
+    let version = rotation.into();
+    let stored = view.versions.contains_key(&version) && view.key_of(&version).is_none();
+    of_this_life(view, key) && !stored
 }
 
 /// Whoever named such a key mistook it for nobody's.

@@ -33,6 +33,10 @@ pub enum Seen {
     Failed(String),
 }
 
+/// Nothing is removed beside a version whose key is not known.
+const BY_HAND: &str = "somebody stored another secret by hand first, and the old key still works: remove it in Entra \
+                       if it has to go";
+
 /// The version that is watched.
 #[derive(Clone, Debug)]
 pub struct Watch {
@@ -95,7 +99,7 @@ impl Watch {
             self.version = pending.clone();
         }
         if current == Some(&self.version) {
-            return Seen::Step(self.after_promotion(view));
+            return self.after_promotion(view);
         }
         if view.void(&self.version).is_some() {
             return Seen::Failed(
@@ -110,7 +114,7 @@ impl Watch {
                 }
                 // The job removes the replaced key all the same: somebody wants it gone.
                 self.version = other.clone();
-                Seen::Step(self.after_promotion(view))
+                self.after_promotion(view)
             }
             _ if view.pending() == Some(&self.version) => Seen::Step(Step::Claimed),
             _ if view.key_of(&self.version).is_some() => Seen::Step(Step::Stored),
@@ -118,12 +122,13 @@ impl Watch {
         }
     }
 
-    fn after_promotion(&self, view: &SecretView) -> Step {
+    fn after_promotion(&self, view: &SecretView) -> Seen {
         match self.revoke {
             // Also where a person stored this version: nobody writes down since when it is current.
-            Some(key) if !view.named_keys().contains(&key) => Step::Revoked,
-            _ if view.since(&self.version).is_none() => Step::Promoted,
-            _ => Step::Recorded,
+            Some(key) if !view.named_keys().contains(&key) => Seen::Step(Step::Revoked),
+            Some(_) if view.key_of(&self.version).is_none() => Seen::Failed(BY_HAND.to_owned()),
+            _ if view.since(&self.version).is_none() => Seen::Step(Step::Promoted),
+            _ => Seen::Step(Step::Recorded),
         }
     }
 }
@@ -206,12 +211,13 @@ mod tests {
         let was = [Label::Key(key(1)), Label::Previous];
         let rotated = [Label::Key(key(3)), Label::Current, Label::Since(now())];
         let by_hand = [Label::Current];
-        for (rival, step) in [(&rotated[..], Step::Recorded), (&by_hand[..], Step::Promoted)] {
+        let stays = Seen::Failed(BY_HAND.to_owned());
+        for (rival, seen) in [(&rotated[..], Seen::Step(Step::Recorded)), (&by_hand[..], stays)] {
             let mut watch = Watch::new(id(NEW), Some(id(OLD)), Some(key(1)));
             let replaced = view(&[(OLD, &was), (RIVAL, rival)]);
-            assert_eq!(watch.see(&replaced), Seen::Step(step));
+            assert_eq!(watch.see(&replaced), seen);
             assert_eq!(watch.version, id(RIVAL));
-            assert_eq!(watch.see(&replaced), Seen::Step(step));
+            assert_eq!(watch.see(&replaced), seen);
             let removed = view(&[(OLD, &[Label::Previous]), (RIVAL, rival)]);
             assert_eq!(watch.see(&removed), Seen::Step(watch.last()));
         }

@@ -38,6 +38,8 @@ pub struct Described {
     pub arn: Option<String>,
     /// What a rotation sees of it.
     pub state: SecretState,
+    /// It is a replica of another region's secret.
+    pub is_replica: bool,
 }
 
 /// What a secret is made with.
@@ -84,29 +86,37 @@ impl Secrets {
         Self { client: Client::new(aws), region: aws.region().map(ToString::to_string) }
     }
 
-    /// `DescribeSecret`: the labels of each version, never a value. A replica of another region's secret is an error:
-    /// it takes neither a value nor a label of its own.
+    /// `DescribeSecret`: the labels of each version, never a value.
     pub async fn describe(&self, name: &str) -> Result<Described, SecretsError> {
         let answer = match self.client.describe_secret().secret_id(name).send().await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = SecretsError::new("DescribeSecret", name, &error);
                 return match error.kind {
-                    Kind::Missing => Ok(Described { arn: None, state: SecretState::Missing }),
+                    Kind::Missing => {
+                        Ok(Described { arn: None, state: SecretState::Missing, is_replica: false })
+                    }
                     _ => Err(error),
                 };
             }
         };
-        if answer.primary_region.is_some() && answer.primary_region != self.region {
-            return Err(SecretsError::local("DescribeSecret", name, Kind::Replica));
-        }
+        let is_replica = answer.primary_region.is_some() && answer.primary_region != self.region;
         let state = state(
             answer.deleted_date.is_some(),
             answer.version_ids_to_stages,
             answer.rotation_enabled,
             answer.created_date,
         );
-        Ok(Described { arn: answer.arn, state })
+        Ok(Described { arn: answer.arn, state, is_replica })
+    }
+
+    /// The same of a secret that is to be changed: a replica takes neither a value nor a label of its own.
+    pub async fn describe_own(&self, name: &str) -> Result<Described, SecretsError> {
+        let described = self.describe(name).await?;
+        if described.is_replica {
+            return Err(SecretsError::local("DescribeSecret", name, Kind::Replica));
+        }
+        Ok(described)
     }
 
     /// `CreateSecret` without a value. One that is there already is left as it is.

@@ -80,6 +80,29 @@ fn whoever_goes_back_by_hand_is_not_overruled_by_a_sweep() {
     }
 }
 
+/// Nothing is planned that would stop each hour: the finding says what is the matter.
+#[test]
+fn beside_a_current_version_without_its_label_nothing_is_planned_but_what_was_minted_in_vain() {
+    let mut terms = terms();
+    terms.policy.retire_keys.insert(key_id(7));
+    let mut view = view(&[
+        (2, &[Label::Current, Label::Since(days(-9))]),
+        (1, &[Label::Previous, Label::Key(key_id(1)), Label::Since(days(-99))]),
+    ]);
+    view.created = Some(days(-99));
+    let keys = [
+        key(1, Some(1), days(-99), Some(days(81))),
+        key(2, Some(2), days(-9), Some(days(171))),
+        key(7, None, days(-99), Some(days(81))),
+    ];
+    let plan = plan_of(&terms, &view, &keys, now());
+    assert_eq!(plan.work, []);
+    assert!(plan.findings.contains(&Finding::Stopped(Stop::UnknownKey)), "{:?}", plan.findings);
+    let in_vain = key(3, Some(3), days(-1), Some(days(179)));
+    let plan = plan_of(&terms, &view, &[keys.to_vec(), vec![in_vain]].concat(), now());
+    assert_eq!(plan.work, [Work::Resolve { rotation: rotation(3), key: key_id(3) }]);
+}
+
 /// Whoever cached the old secret may use it for the overlap after it is replaced.
 #[test]
 fn a_rollback_is_held_no_longer_than_leaves_room_for_the_overlap() {

@@ -111,7 +111,7 @@ impl<'a> Hands<'a> {
         let secrets = &self.engine.secrets;
         let name = self.credential.secret.as_str();
         Ok(match call {
-            Call::DescribeSecret => Reply::Secret(secrets.describe(name).await?.state),
+            Call::DescribeSecret => Reply::Secret(secrets.describe_own(name).await?.state),
             Call::CreateSecret => {
                 secrets.create_empty(name, &self.new_secret()).await?;
                 Reply::Created
