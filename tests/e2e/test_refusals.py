@@ -165,7 +165,6 @@ REFUSED: dict[str, tuple[int, Callable[[Stack], ask.Request]]] = {
         400, lambda s: ask.command(s, "rotate open", response_url="http://169.254.169.254/latest")),
     "GitHub's garbage": (400, lambda s: ask.github(s, {"action": "created"})),
     "GitHub's repository that steps up": (400, lambda s: ask.github(s, ask.alert(1, repository="../../user"))),
-    "GitHub without an id": (400, lambda s: without(ask.github(s, ask.alert(1)), "X-GitHub-Delivery")),
     # before any signature is looked at
     "too large": (413, lambda s: signed(s, NEW | {"reason": "x" * 20_000})),
     "too large for Slack": (413, lambda s: ask.command(s, "rotate open " + "x" * 70_000)),
