@@ -44,11 +44,13 @@ class App:
     tags: list[str] = field(default_factory=list)
     service_principal: bool = True
     known: bool = True
+    audience: str = "AzureADMyOrg"
     app_id: str = field(default_factory=new_id)
 
     def seed(self) -> dict[str, Any]:
         return {
             "app_id": self.app_id, "display_name": self.name, "tags": self.tags, "created": "-300d",
+            "audience": self.audience,
             "service_principal": self.service_principal, "certificates": self.certificates,
             "passwords": [asdict(key) for key in self.keys],
             "service_principal_passwords": [asdict(key) for key in self.principal_keys],
@@ -128,12 +130,12 @@ class Tenant:
         credential.versions.append(version)
         return version
 
-    def by_hand(self, name: str, ends: str, **fields: Any) -> Credential:
-        """A credential whose secret somebody made and stored."""
+    def by_hand(self, name: str, ends: str, version: str | None = None, **fields: Any) -> Credential:
+        """A credential whose secret somebody made and stored, under this version's id or a new one."""
         credential = self.credential(name, **fields)
         key = Key("-100d", ends, "made by hand")
         credential.keys.append(key)
-        credential.versions.append(Version(key, None))
+        credential.versions.append(Version(key, None, version or new_id()))
         return credential
 
     def orphan(self, credential: Credential, age: str = "-3d") -> Key:
