@@ -15,7 +15,8 @@ from keywheel_local.world import World
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., World]]:
-    """Starts a world that lives as long as the module. In the end, no secret is found in anything it wrote."""
+    """Starts a world that lives as long as the module. In the end, no secret is found in anything it wrote, and no
+    function asked what AWS could not have read."""
     worlds: list[World] = []
     with ExitStack() as running:
         def begin(tenant: Tenant, **settings: Any) -> World:
@@ -26,6 +27,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Wo
         yield begin
         for world in worlds:
             leaks.check(world)
+            assert not (invalid := world.stack.local("GET", "invalid")), invalid
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def stack(settings: Settings) -> Iterator[Stack]:
     with Stack(settings) as running:
         yield running
+        assert not (invalid := running.local("GET", "invalid")), invalid
 
 
 @pytest.fixture

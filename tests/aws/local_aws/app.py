@@ -19,7 +19,10 @@ from . import (
     federation,
     function_urls,
     functions,
+    models,
     permissions,
+    queues,
+    quotas,
     rotation,
     s3,
     secrets_manager,
@@ -43,6 +46,7 @@ class App:
         self._theirs = theirs
         self.faults = faults.Faults()
         self.sent: list[dict] = []
+        self.invalid: list[str] = []  # what functions asked that the service could not have read
         self.started = asyncio.Event()
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
@@ -72,8 +76,13 @@ class App:
             return
         body = await _body(receive)
         operation = faults.operation(service, scope["method"], headers, body)
+        if by_function:
+            self.invalid += await asyncio.to_thread(models.problems, service, operation, scope, body)
         fault = self.faults.strike(service, operation, by_function)
         kind = fault.kind if fault else None
+        if kind not in ("cut", "error", "throttle") and service == "secretsmanager" and not quotas.may_write(operation):
+            await _respond(send, *quotas.exceeded())
+            return
         if kind == "cut":
             _connection.get().transport.abort()
             return
@@ -119,6 +128,10 @@ class App:
                 return []
             case ("GET", "sent"):
                 return self.sent
+            case ("GET", "invalid"):
+                return self.invalid
+            case ("POST", "quotas"):
+                return quotas.change(data)
             case ("GET", "logs"):
                 return functions.logs()
             case ("GET", "objects"):
@@ -205,5 +218,7 @@ def build(endpoint: str, home: Path) -> App:
     functions.install(home)
     function_urls.install()
     _remember_connections()
+    queues.install()
+    quotas.install()
     permissions.install(ministack)
     return App(ministack.app)

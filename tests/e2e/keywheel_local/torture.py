@@ -266,6 +266,7 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
             "events not in whole chains": untraced(world),
             "current secrets that do not sign in": [one.name for one in tenant.credentials.values()
                                                     if not world.signs_in(one)],
+            "requests that AWS could not read": world.stack.local("GET", "invalid"),
             "places that hold a secret's text": leaks.found(world, leaks.every_secret(world)),
         }
         return Result(done, witness.sign_ins.total(), violations, struck)
