@@ -20,5 +20,6 @@ pub mod request;
 pub mod rotation;
 pub mod secret;
 pub mod secrets;
+pub mod signing_key;
 pub mod slack;
 pub mod state;

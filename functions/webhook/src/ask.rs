@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use keywheel_core::audit::{CloudEvent, EventData, EventType, event_id};
-use keywheel_core::ids::RotationId;
+use keywheel_core::ids::{AppId, CredentialName, RotationId};
 use keywheel_core::manifest::{Credential, Manifest};
 use keywheel_core::queue::Job;
 use keywheel_core::request::delivery::{Delivery, Requested, Verdict};
@@ -14,9 +14,13 @@ use keywheel_core::rotation::Stop;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::error;
+use uuid::Uuid;
 
 use crate::answer::Refused;
 use crate::{PATIENCE, Webhook};
+
+/// Whom findings are about that concern the webhook itself.
+const SUBJECT: &str = "webhook";
 
 /// The mark of a request whose job is queued (`requests/{request}.queued`).
 #[derive(Serialize, Deserialize)]
@@ -145,6 +149,21 @@ impl Webhook {
         data.requested_by = Some(asked.requested_by.clone());
         data.approved_by.clone_from(&asked.approved_by);
         data.reason.clone_from(&asked.reason);
+        self.put_event(CloudEvent::new(id, kind, now, data)).await
+    }
+
+    /// A finding about the webhook itself, and no credential. Under the same `once` it counts once.
+    pub(crate) async fn settings_finding(
+        &self,
+        what: &str,
+        once: &str,
+        why: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refused> {
+        let kind = EventType::Finding(what.to_owned());
+        let id = event_id(once, &kind.to_string(), None);
+        let mut data = EventData::of(CredentialName(SUBJECT.to_owned()), AppId(Uuid::nil()));
+        data.reason = Some(why.to_owned());
         self.put_event(CloudEvent::new(id, kind, now, data)).await
     }
 

@@ -1,6 +1,6 @@
 //! The keys of signatures: read from Secrets Manager, kept for a while, and read again when one does not fit.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use keywheel_core::request::keys::Keys;
@@ -28,6 +28,8 @@ pub(crate) struct KeyRing {
     /// The secret's name; without one nothing is signed as it must be.
     name: Option<String>,
     kept: Mutex<Kept>,
+    /// Entries of the secret that cannot be used, and that nobody was told of yet.
+    untold: std::sync::Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +40,7 @@ struct Kept {
 
 impl KeyRing {
     pub(crate) fn new(secrets: Secrets, name: Option<String>) -> Self {
-        Self { secrets, name, kept: Mutex::default() }
+        Self { secrets, name, kept: Mutex::default(), untold: std::sync::Mutex::default() }
     }
 
     /// Verifies with the keys at hand and, should that fail, with those of this moment.
@@ -55,6 +57,19 @@ impl KeyRing {
             return Err(Refused::Unsigned);
         }
         verify(&again).map_err(|_| Refused::Unsigned)
+    }
+
+    fn tell_later(&self, refused: &[String]) {
+        if !refused.is_empty() {
+            error!(?refused, "entries of the webhook secret cannot be used");
+        }
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        *untold = refused.to_vec();
+    }
+
+    /// Takes the names of entries that cannot be used since the secret was last read.
+    pub(crate) fn take_untold(&self) -> Vec<String> {
+        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Keys that are not older than this, unless there are no others to be had.
@@ -75,6 +90,7 @@ impl KeyRing {
             Err(_) => "no answer in time".to_owned(),
             Ok(Ok(text)) => match Keys::parse(&text) {
                 Ok(keys) => {
+                    self.tell_later(&keys.refused);
                     let keys = Arc::new(keys);
                     kept.keys = Some((Arc::clone(&keys), Instant::now()));
                     return Ok(keys);

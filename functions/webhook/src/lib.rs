@@ -25,6 +25,7 @@ use keywheel_core::audit::Bus;
 use keywheel_core::http::{self as client, Http, SetupError};
 use keywheel_core::manifest::{ManifestSource, SourceError};
 use keywheel_core::queue::Queue;
+use keywheel_core::request::delivery;
 use keywheel_core::secrets::Secrets;
 use keywheel_core::state::State;
 use tracing::info;
@@ -41,7 +42,7 @@ const PER_MINUTE: u32 = 120;
 /// What a body may hold: a form of Slack's, our own JSON, GitHub's event with all it says of a repository.
 const SLACK_BODY: usize = 64 * 1024;
 const ROTATE_BODY: usize = 16 * 1024;
-const GITHUB_BODY: usize = 512 * 1024;
+const GITHUB_BODY: usize = 1024 * 1024;
 /// How long a start may take beforehand: whoever sent the first request is waiting, and Slack waits three seconds.
 const WARM: Duration = Duration::from_secs(1);
 /// How long anything may take that a caller waits for; GitHub's alert is worked on for longer.
@@ -212,7 +213,12 @@ impl Webhook {
         caller: &str,
         now: DateTime<Utc>,
     ) -> Response<String> {
-        let response = match self.route(request, caller, now).await {
+        let answered = match self.route(request, caller, now).await {
+            Err(Refused::Malformed(detail)) => Err(self.unreadable(request, detail, now).await),
+            answered => answered,
+        };
+        self.tell_of_keys(now).await;
+        let response = match answered {
             Ok(response) => response,
             // Slack and GitHub send for all their customers from the same addresses: what one of them had signed
             // with another key counts against strangers only.
@@ -225,6 +231,42 @@ impl Webhook {
         let (status, route) = (response.status().as_u16(), route_name(request.uri().path()));
         info!(route, status, caller, "answered");
         response
+    }
+
+    /// What is signed right and cannot be read is somebody's who may ask: whoever wants findings is told, for the sender
+    /// may not look at the answer. The same request counts once.
+    async fn unreadable(
+        &self,
+        request: &Request<Vec<u8>>,
+        detail: String,
+        now: DateTime<Utc>,
+    ) -> Refused {
+        let route = route_name(request.uri().path());
+        let why = format!(
+            "a request to /{route} was signed right and could not be read: {detail}; nothing was done about it. Mend what \
+             the sender sends, and send it again"
+        );
+        let once = format!("{route} {}", delivery::digest(request.body()));
+        match self.settings_finding("request-unreadable", &once, &why, now).await {
+            Ok(()) => Refused::Malformed(detail),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Tells, once a day, which entries of the webhook secret cannot be used. A failure is in the log, and told when the
+    /// secret is read again: it is no reason to refuse a request that another entry signed.
+    async fn tell_of_keys(&self, now: DateTime<Utc>) {
+        let names = self.keys.take_untold();
+        if names.is_empty() {
+            return;
+        }
+        let why = format!(
+            "the webhook secret's {} cannot be used, and what it signs is refused: a webhook's key is `whsec_` and base64 \
+             of 24 to 64 bytes, Slack's and GitHub's secrets have 16 characters or more; mend the secret",
+            names.join(", ")
+        );
+        let once = format!("{why} {}", now.date_naive());
+        let _logged = self.settings_finding("webhook-key-unusable", &once, &why, now).await;
     }
 
     /// The order matters: what costs nothing comes first, and nothing is read before its signature is verified.

@@ -15,7 +15,7 @@ use keywheel_core::request::delivery::{
 };
 use keywheel_core::request::permission::{Caller, Decision, approve, decide};
 use keywheel_core::request::signature::{Unsigned, verify_slack};
-use keywheel_core::request::slack::{Command, Pressed, Slash, response_url};
+use keywheel_core::request::slack::{Command, Pressed, Slash, is_ssl_check, response_url};
 use keywheel_core::request::{find, request_id};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -39,6 +39,9 @@ impl Webhook {
     ) -> Result<Response<String>, Refused> {
         let answered_at = Instant::now() + ANSWERED;
         let sent_at = self.slack_signed(request, now).await?;
+        if is_ssl_check(request.body()) {
+            return Ok(nothing(StatusCode::OK));
+        }
         let slash = Slash::parse(request.body())
             .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
         self.permitted(&slash.origin)?;
@@ -48,6 +51,7 @@ impl Webhook {
             match &slash.command {
                 Command::Help => Ok(tell::help()),
                 Command::Unknown => Ok(tell::unknown()),
+                Command::UnknownOption(option) => Ok(tell::unknown_option(option)),
                 Command::Plan => self.plan(&slash.origin, now).await,
                 Command::Status(name) => self.status(&slash.origin, name.as_ref()).await,
                 Command::Rotate { name, reason, revoke_old } => {

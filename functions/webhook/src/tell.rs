@@ -57,6 +57,11 @@ pub(crate) fn unknown() -> Value {
     whisper(&format!("Keywheel does not know that command.\n{HELP}"))
 }
 
+pub(crate) fn unknown_option(option: &str) -> Value {
+    let option = escaped(option);
+    whisper(&format!("Nothing was done: there is no option `{option}`, only `--now`.\n{HELP}"))
+}
+
 /// The same for a credential that is not there and one that is not theirs.
 pub(crate) fn not_yours(credential: &CredentialName) -> Value {
     let name = name(credential);

@@ -4,9 +4,9 @@
 
 mod stub;
 
-use keywheel_core::request::keys::SigningKey;
 use keywheel_core::request::signature::verify_slack;
 use keywheel_core::request::slack::Pressed;
+use keywheel_core::signing_key::SigningKey;
 use stub::{Aws, SLACK, now, webhook};
 
 fn sample(name: &str) -> String {

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::NotifyError;
-use super::webhook::SigningKey;
 use crate::http::aws::AwsFailure;
 use crate::secret::SecretText;
+use crate::signing_key::SigningKey;
 
 /// How long it is held before it is read anew: somebody may change it while a function's process lives.
 const HELD_FOR: Duration = Duration::from_mins(5);
 /// How soon it is read anew for the sake of a name that it does not have, or of an address that was refused.
 const LOOKED_AGAIN: Duration = Duration::from_secs(15);
 
-/// What the notify secret holds.
+/// What the notify secret holds, each entry on its own: one that cannot be used takes nothing from the others.
 #[derive(Debug, Default)]
 pub struct NotifySecret {
     slack: BTreeMap<String, SecretText>,
@@ -27,10 +28,9 @@ pub struct NotifySecret {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Wire {
     #[serde(default)]
-    slack: BTreeMap<String, Text>,
+    slack: BTreeMap<String, Texts>,
     #[serde(default)]
     webhooks: BTreeMap<String, Texts>,
 }
@@ -48,35 +48,34 @@ impl<'de> Deserialize<'de> for Text {
 enum Texts {
     One(Text),
     Several(Vec<Text>),
+    Other(IgnoredAny),
 }
 
 impl NotifySecret {
-    /// Reads `{"slack": {name: URL}, "webhooks": {name: "whsec_…" or a list of such}}`. An error names the
-    /// entry, and quotes nothing.
+    /// Reads `{"slack": {name: URL}, "webhooks": {name: "whsec_…" or a list of such}}`. An entry that cannot be used
+    /// is as if it were not there; an error quotes nothing.
     pub fn parse(text: &SecretText) -> Result<Self, NotifyError> {
-        let shape = |what: &str| NotifyError::SecretShape(what.to_owned());
         let Wire { slack, webhooks } = serde_json::from_str(text.expose()).map_err(|_| {
-            shape(
-                "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}",
-            )
+            let shape =
+                "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}";
+            NotifyError::SecretShape(shape.to_owned())
         })?;
-        let keys = |(name, texts): (String, Texts)| {
+        let slack = slack.into_iter().filter_map(|(name, texts)| match texts {
+            Texts::One(text) => Some((name, text.0)),
+            Texts::Several(_) | Texts::Other(_) => None,
+        });
+        let keys = webhooks.into_iter().filter_map(|(name, texts)| {
             let texts = match texts {
                 Texts::One(text) => vec![text],
                 Texts::Several(texts) => texts,
+                Texts::Other(_) => Vec::new(),
             };
-            let keys: Option<Vec<SigningKey>> =
-                texts.iter().map(|text| SigningKey::parse(&text.0)).collect();
-            // Names are the manifest's: short and plain. A key in place of a name is not repeated.
-            let shown = if name.len() <= 64 && !name.starts_with("whsec_") { &name } else { "…" };
-            let keys = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| {
-                shape(&format!("webhooks.{shown} is not `whsec_` and base64 of 24 to 64 bytes"))
-            })?;
-            Ok((name, keys))
-        };
-        let slack = slack.into_iter().map(|(name, text)| (name, text.0)).collect();
-        let webhooks = webhooks.into_iter().map(keys).collect::<Result<_, NotifyError>>()?;
-        Ok(Self { slack, webhooks })
+            // Of several, each that can be used signs: one mistyped key is no reason to tell nobody.
+            let keys: Vec<_> =
+                texts.iter().filter_map(|text| SigningKey::of_webhook(text.0.expose())).collect();
+            (!keys.is_empty()).then_some((name, keys))
+        });
+        Ok(Self { slack: slack.collect(), webhooks: keys.collect() })
     }
 
     /// The incoming webhook of this name.
@@ -177,17 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_cannot_be_used_takes_nothing_from_the_others() {
+        let secret = parse(&format!(
+            r#"{{"slack": {{"ops": "https://hooks.slack.com/services/x", "dev": ["PLANTED"], "none": 7}}, "other": {{}},
+                "webhooks": {{"siem": "v1,{KEY}", "both": ["v1,{KEY}", "{KEY}"], "empty": [], "ok": "{KEY}"}}}}"#
+        ))
+        .unwrap();
+        assert!(secret.slack("ops").is_some());
+        assert!(secret.slack("dev").is_none() && secret.slack("none").is_none());
+        assert!(secret.webhook("siem").is_none() && secret.webhook("empty").is_none());
+        assert_eq!(secret.webhook("both").unwrap().len(), 1);
+        assert_eq!(secret.webhook("ok").unwrap().len(), 1);
+    }
+
+    #[test]
     fn what_is_wrong_is_told_without_what_it_holds() {
-        for (text, told) in [
-            ("nonsense-PLANTED", "not as it should be"),
-            (r#"{"slack": {"ops": ["PLANTED"]}}"#, "not as it should be"),
-            (r#"{"PLANTED": {}}"#, "not as it should be"),
-            (r#"{"webhooks": {"siem": "PLANTED"}}"#, "webhooks.siem is not"),
-            (r#"{"webhooks": {"siem": []}}"#, "webhooks.siem is not"),
-            (r#"{"webhooks": {"whsec_PLANTED": ""}}"#, "webhooks.… is not"),
-        ] {
+        for text in ["nonsense-PLANTED", r#"{"slack": ["PLANTED"]}"#, r#""PLANTED""#] {
             let error = parse(text).unwrap_err();
-            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.to_string().contains("not as it should be"), "{error}");
             assert!(!format!("{error} {error:?}").contains("PLANTED"), "{error:?}");
         }
     }

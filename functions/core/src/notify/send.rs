@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::NotifyError;
 use super::sns::Mail;
-use super::webhook::{SigningKey, signatures};
+use super::webhook::signatures;
 use crate::http::aws::AwsFailure;
 use crate::http::{Answer, Http, Retry, SendError, is_loopback, retry_after};
 use crate::secret::SecretText;
+use crate::signing_key::SigningKey;
+use crate::slack;
 
-/// Where Slack takes incoming webhooks and answers to commands.
-const SLACK: &str = "hooks.slack.com";
 /// A receiver that takes longer is tried again later.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So much of an answer is read: Slack's reasons are a word or two.
@@ -62,12 +62,10 @@ impl Sender {
     fn slack_address(&self, target: &str, url: &SecretText) -> Result<Url, NotifyError> {
         let refused = |why| NotifyError::Address { target: target.to_owned(), why };
         let url: Url = url.expose().trim().parse().map_err(|_| refused("it is no URL"))?;
-        let slack =
-            url.scheme() == "https" && url.host_str() == Some(SLACK) && url.port().is_none();
-        if slack || (self.loopback && is_loopback(&url)) {
+        if slack::takes_messages(&url) || (self.loopback && is_loopback(&url)) {
             Ok(url)
         } else {
-            Err(refused("it is not at https://hooks.slack.com"))
+            Err(refused("it is not at https://hooks.slack.com, nor at https://hooks.slack-gov.com"))
         }
     }
 

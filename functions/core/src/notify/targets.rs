@@ -217,7 +217,10 @@ fn shown(target: &Target) -> String {
 }
 
 fn lacks(part: &str, name: &str) -> NotifyError {
-    NotifyError::SecretShape(format!("it has no {part}.{name}, which the manifest names"))
+    let wanted = if part == "slack" { "a URL" } else { "`whsec_` and base64 of 24 to 64 bytes" };
+    NotifyError::SecretShape(format!(
+        "it has no {part}.{name} that can be used, which the manifest names; it is to be {wanted}"
+    ))
 }
 
 #[cfg(test)]

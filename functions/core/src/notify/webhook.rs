@@ -4,35 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
-use crate::secret::SecretText;
-
-const PREFIX: &str = "whsec_";
-/// What the specification asks of a symmetric key, in bytes.
-const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
-
-/// A symmetric signing key.
-pub struct SigningKey(Zeroizing<Vec<u8>>);
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[signing key]")
-    }
-}
+use crate::signing_key::SigningKey;
 
 impl SigningKey {
-    /// Reads `whsec_` and base64 of 24 to 64 bytes.
-    pub fn parse(text: &SecretText) -> Option<Self> {
-        let text = text.expose().trim().strip_prefix(PREFIX)?;
-        let key = Zeroizing::new(STANDARD.decode(text).ok()?);
-        LENGTHS.contains(&key.len()).then_some(Self(key))
-    }
-
     /// The value of `webhook-signature` for a message with this id, of this time, with this body.
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         // HMAC takes a key of any length: this is never the empty signature, which nobody would accept.
-        let signature = Hmac::<Sha256>::new_from_slice(&self.0).map(|mut mac| {
+        let signature = Hmac::<Sha256>::new_from_slice(self.expose()).map(|mut mac| {
             mac.update(format!("{id}.{timestamp}.").as_bytes());
             mac.update(body.as_bytes());
             STANDARD.encode(mac.finalize().into_bytes())
@@ -52,7 +31,7 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> Option<SigningKey> {
-        SigningKey::parse(&SecretText::new(text.to_owned()))
+        SigningKey::of_webhook(text)
     }
 
     /// The vectors that the specification and its reference libraries publish.
@@ -76,17 +55,6 @@ mod tests {
         ] {
             assert_eq!(key(secret).unwrap().sign(id, timestamp, body), signature);
         }
-    }
-
-    #[test]
-    fn keys_are_checked_and_never_shown() {
-        for bad in
-            ["", "whsec_", "whsec_AAAA", "whsec_no base64", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]
-        {
-            assert!(key(bad).is_none(), "{bad}");
-        }
-        let key = key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
-        assert_eq!(format!("{key:?}"), "[signing key]");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
+use super::field;
 use crate::ids::{KeyId, VersionId};
 use crate::manifest::{Format, SECRET_TEXT};
 use crate::rotation::retire::{Standing, standing};
@@ -65,9 +66,14 @@ struct Owner {
 }
 
 impl Sent {
-    /// Reads an event; `kind` is `X-GitHub-Event`.
+    /// Reads an event; `kind` is `X-GitHub-Event`. The body is JSON or, as GitHub sends unless told otherwise, a form
+    /// whose field `payload` is that JSON.
     pub fn parse(kind: &str, body: &[u8]) -> Result<Self, NotGitHub> {
-        let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| NotGitHub)?;
+        let value = serde_json::from_slice(body).or_else(|_| {
+            let payload = field(body, "payload").ok_or(NotGitHub)?;
+            serde_json::from_str(&payload).map_err(|_| NotGitHub)
+        });
+        let value: serde_json::Value = value?;
         if !value.is_object() {
             return Err(NotGitHub);
         }

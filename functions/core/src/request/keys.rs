@@ -1,48 +1,16 @@
 //! What requests are signed with: one Secrets Manager secret, read as a whole.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use crate::secret::SecretText;
+use crate::signing_key::{SigningKey, shown};
 
-/// The shortest key of a webhook: Standard Webhooks asks for 24 to 64 bytes.
-const SHORTEST_WEBHOOK: usize = 24;
-/// The shortest other one: what is guessed offline against a captured request.
+/// The shortest text that Slack or GitHub sign with: a shorter one is guessed offline against a captured request.
 const SHORTEST_TEXT: usize = 16;
-/// What every key of Standard Webhooks begins with.
-const PREFIX: &str = "whsec_";
-
-/// A key to verify signatures with. It cannot be displayed, and is wiped when dropped.
-pub struct SigningKey(Zeroizing<Vec<u8>>);
-
-impl SigningKey {
-    /// A text's own bytes, as Slack and GitHub use theirs.
-    pub fn of_text(text: &str) -> Self {
-        Self(Zeroizing::new(text.as_bytes().to_vec()))
-    }
-
-    /// `whsec_` and base64, as Standard Webhooks writes them; `None` where it is not that.
-    pub fn of_webhook(text: &str) -> Option<Self> {
-        let bytes = Zeroizing::new(STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?);
-        (bytes.len() >= SHORTEST_WEBHOOK).then_some(Self(bytes))
-    }
-
-    /// The bytes: only for the code of a request.
-    pub(super) fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[key]")
-    }
-}
 
 /// All keys of a deployment. What is absent is off: nothing is signed as it must be there.
 #[derive(Debug, Default)]
@@ -55,34 +23,33 @@ pub struct Keys {
     pub github: Option<SigningKey>,
     /// The token that secret scanning alerts are read with.
     pub github_token: Option<SecretText>,
+    /// The names of entries that hold no key, or none that can be used: a webhook's is `whsec_` and base64 of 24 to 64
+    /// bytes, others have 16 characters or more.
+    pub refused: Vec<String>,
 }
 
-/// The secret is not as it must be. Nothing of its text is told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeysError {
-    /// Not the JSON of the keys.
-    #[error(
-        "not {{\"slack_signing_secret\", \"webhook_keys\": {{name: [\"whsec_…\"]}}, \"github_webhook_secret\", \"github_token\"}}"
-    )]
-    Shape,
-    /// A key that is too short, or written otherwise than it must be.
-    #[error(
-        "`{0}` is no key: a webhook's is `whsec_` and base64 of {SHORTEST_WEBHOOK} bytes or more, others have {SHORTEST_TEXT} characters or more"
-    )]
-    Key(&'static str),
+/// The secret holds no entries at all. Nothing of its text is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not {{\"slack_signing_secret\", \"webhook_keys\": {{name: [\"whsec_…\"]}}, \"github_webhook_secret\", \"github_token\"}}"
+)]
+pub struct NoKeys;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Absent(()),
+    Text(Wiped),
+    Keys(BTreeMap<String, Texts>),
+    Other(IgnoredAny),
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wire {
-    #[serde(default)]
-    slack_signing_secret: Option<Wiped>,
-    #[serde(default)]
-    webhook_keys: BTreeMap<String, Vec<Wiped>>,
-    #[serde(default)]
-    github_webhook_secret: Option<Wiped>,
-    #[serde(default)]
-    github_token: Option<Wiped>,
+#[serde(untagged)]
+enum Texts {
+    One(Wiped),
+    Several(Vec<Wiped>),
+    Other(IgnoredAny),
 }
 
 /// A text that is wiped when dropped.
@@ -95,33 +62,62 @@ impl<'de> Deserialize<'de> for Wiped {
 }
 
 impl Keys {
-    /// Reads the secret's text.
-    pub fn parse(text: &SecretText) -> Result<Self, KeysError> {
+    /// Reads the secret's text. An entry that cannot be used is refused by its name; the others are used.
+    pub fn parse(text: &SecretText) -> Result<Self, NoKeys> {
         // serde's error quotes what it did not like.
-        let wire: Wire = serde_json::from_str(text.expose()).map_err(|_| KeysError::Shape)?;
-        let mut webhooks = BTreeMap::new();
-        for (name, keys) in wire.webhook_keys {
-            let keys: Option<Vec<_>> =
-                keys.iter().map(|key| SigningKey::of_webhook(&key.0)).collect();
-            webhooks.insert(name, keys.ok_or(KeysError::Key("webhook_keys"))?);
+        let entries: BTreeMap<String, Entry> =
+            serde_json::from_str(text.expose()).map_err(|_| NoKeys)?;
+        let mut keys = Self::default();
+        for (name, entry) in entries {
+            match (name.as_str(), entry) {
+                (_, Entry::Absent(())) => {}
+                ("slack_signing_secret", Entry::Text(text)) => {
+                    keys.slack = keys.plain(&name, &text)
+                }
+                ("github_webhook_secret", Entry::Text(text)) => {
+                    keys.github = keys.plain(&name, &text);
+                }
+                ("github_token", Entry::Text(mut text)) => {
+                    let token = Some(std::mem::take(&mut *text.0)).filter(|text| !text.is_empty());
+                    keys.github_token = token.map(SecretText::new);
+                }
+                ("webhook_keys", Entry::Keys(named)) => {
+                    for (name, texts) in named {
+                        keys.webhook(name, texts);
+                    }
+                }
+                _ => keys.refused.push(shown(&name).to_owned()),
+            }
         }
-        Ok(Self {
-            slack: plain("slack_signing_secret", wire.slack_signing_secret)?,
-            webhooks,
-            github: plain("github_webhook_secret", wire.github_webhook_secret)?,
-            github_token: wire
-                .github_token
-                .filter(|token| !token.0.is_empty())
-                .map(|mut token| SecretText::new(std::mem::take(&mut *token.0))),
-        })
+        Ok(keys)
     }
-}
 
-/// An empty text counts as absent.
-fn plain(name: &'static str, text: Option<Wiped>) -> Result<Option<SigningKey>, KeysError> {
-    match text.filter(|text| !text.0.is_empty()) {
-        Some(text) if text.0.len() < SHORTEST_TEXT => Err(KeysError::Key(name)),
-        text => Ok(text.map(|text| SigningKey::of_text(&text.0))),
+    /// An empty text counts as absent.
+    fn plain(&mut self, name: &str, text: &Wiped) -> Option<SigningKey> {
+        match text.0.len() {
+            0 => None,
+            length if length < SHORTEST_TEXT => {
+                self.refused.push(name.to_owned());
+                None
+            }
+            _ => Some(SigningKey::of_text(&text.0)),
+        }
+    }
+
+    fn webhook(&mut self, name: String, texts: Texts) {
+        let texts = match texts {
+            Texts::One(text) => vec![text],
+            Texts::Several(texts) => texts,
+            Texts::Other(_) => Vec::new(),
+        };
+        let usable: Vec<_> =
+            texts.iter().filter_map(|key| SigningKey::of_webhook(&key.0)).collect();
+        if usable.len() < texts.len().max(1) {
+            self.refused.push(format!("webhook_keys.{}", shown(&name)));
+        }
+        if !usable.is_empty() {
+            self.webhooks.insert(name, usable);
+        }
     }
 }
 
@@ -129,7 +125,7 @@ fn plain(name: &'static str, text: Option<Wiped>) -> Result<Option<SigningKey>, 
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Keys, KeysError> {
+    fn parse(text: &str) -> Result<Keys, NoKeys> {
         Keys::parse(&SecretText::new(text.to_owned()))
     }
 
@@ -156,19 +152,36 @@ mod tests {
     }
 
     #[test]
-    fn weak_and_misspelt_keys_are_refused_without_a_word_of_them() {
-        for (text, error) in [
-            ("not json", KeysError::Shape),
-            (r#"{"slack":"x"}"#, KeysError::Shape),
-            (r#"{"webhook_keys":{"ci":"whsec_hush"}}"#, KeysError::Shape),
-            (r#"{"webhook_keys":{"ci":["hush"]}}"#, KeysError::Key("webhook_keys")),
-            (r#"{"webhook_keys":{"ci":["whsec_aHVzaA=="]}}"#, KeysError::Key("webhook_keys")),
-            (r#"{"slack_signing_secret":"hush"}"#, KeysError::Key("slack_signing_secret")),
-            (r#"{"github_webhook_secret":"hush"}"#, KeysError::Key("github_webhook_secret")),
+    fn an_entry_that_is_no_key_takes_nothing_from_the_others() {
+        const GOOD: &str = r#""webhook_keys":{"ci":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","v1,whsec_hush"],
+            "cd":"v1,whsec_hush","whsec_hush":[],"ok":"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"},
+            "github_webhook_secret":"It's a Secret to Everybody""#;
+        for (more, refused) in [
+            ("", None),
+            (r#","slack_signing_secret":"hush""#, Some("slack_signing_secret")),
+            (r#","slack_signing_secret":["hush"]"#, Some("slack_signing_secret")),
+            (r#","github_token":7"#, Some("github_token")),
+            (r#","slack":"hush""#, Some("slack")),
+            (r#","whsec_hush":"hush""#, Some("…")),
+            (r#","github_token":null"#, None),
         ] {
-            let found = parse(text).unwrap_err();
-            assert_eq!(found, error);
-            assert!(!found.to_string().contains("hush"));
+            let keys = parse(&format!("{{{GOOD}{more}}}")).unwrap();
+            assert_eq!(keys.webhooks.keys().collect::<Vec<_>>(), ["ci", "ok"], "{more}");
+            assert!(keys.github.is_some() && keys.slack.is_none() && keys.github_token.is_none());
+            let mut expected = vec!["webhook_keys.cd", "webhook_keys.ci", "webhook_keys.…"];
+            expected.extend(refused);
+            expected.sort_unstable();
+            let mut found = keys.refused.clone();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{more}");
+            assert!(!format!("{keys:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn what_holds_no_entries_is_refused_as_a_whole() {
+        for text in ["not json", "[]", "\"hush\"", "{\"webhook_keys\":"] {
+            assert!(!parse(text).unwrap_err().to_string().contains("hush"));
         }
     }
 }

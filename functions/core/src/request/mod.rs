@@ -25,6 +25,12 @@ pub fn request_id(source: &str, delivery: &str) -> RotationId {
     RotationId(Uuid::new_v5(&NAMESPACE, format!("{source}\n{delivery}").as_bytes()))
 }
 
+/// A form's field; the first of that name.
+fn field(body: &[u8], name: &str) -> Option<String> {
+    let mut fields = form_urlencoded::parse(body);
+    fields.find_map(|(found, value)| (found == name).then(|| value.into_owned()))
+}
+
 /// The credential of this name, and whether a rule makes it.
 ///
 /// A rule's is named like its secret, for any application: see [`replaces`].

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::keys::SigningKey;
+use crate::signing_key::SigningKey;
 
 /// How far a request's own time may be from ours, in both directions.
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(5);

@@ -4,18 +4,20 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::delivery::SlackOrigin;
+use super::field;
 use super::permission::Caller;
 use crate::ids::{CredentialName, RotationId};
 use crate::queue::RevokeOld;
+use crate::slack::takes_messages;
 
 /// The longest reason that is kept.
 pub const LONGEST_REASON: usize = 500;
+/// The most that is repeated of an option that there is none of.
+const LONGEST_OPTION: usize = 40;
 /// The longest name that a credential can have: a secret's, where a rule made it.
 pub const LONGEST_NAME: usize = 512;
 /// The button's `action_id`.
 pub const APPROVE: &str = "keywheel_approve";
-/// Where Slack lets an app answer later.
-const RESPONSE_HOST: &str = "hooks.slack.com";
 
 /// Not what Slack sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +51,8 @@ pub enum Command {
     Plan,
     /// `help`, or nothing.
     Help,
+    /// An option that there is none of: nothing is done, for it may have meant what leaving it out does not.
+    UnknownOption(String),
     /// Anything else.
     Unknown,
 }
@@ -67,6 +71,11 @@ impl SlackOrigin {
     pub fn caller(&self) -> Caller {
         Caller::Slack { team: self.team.clone(), user: self.user.clone() }
     }
+}
+
+/// Whether Slack only looks whether the address answers over TLS (`ssl_check=1`): it wants 200, and nothing done.
+pub fn is_ssl_check(body: &[u8]) -> bool {
+    field(body, "ssl_check").as_deref() == Some("1")
 }
 
 impl Slash {
@@ -92,13 +101,19 @@ impl Command {
         let verb = words.next().unwrap_or("help").to_lowercase();
         let command = match verb.as_str() {
             "rotate" => {
-                let Some(name) = words.next().and_then(name) else { return Self::Unknown };
-                let (now, rest): (Vec<_>, Vec<_>) = words.partition(|word| *word == "--now");
-                let reason = plain(&rest.join(" "), LONGEST_REASON);
+                let (options, rest): (Vec<_>, Vec<_>) =
+                    words.partition(|word| option(word).is_some());
+                let mut rest = rest.into_iter();
+                let Some(name) = rest.next().and_then(name) else { return Self::Unknown };
+                let is_now = |word: &&str| option(word).is_some_and(|option| option == "now");
+                if let Some(other) = options.iter().find(|word| !is_now(word)) {
+                    return Self::UnknownOption(plain(other, LONGEST_OPTION));
+                }
+                let reason = plain(&rest.collect::<Vec<_>>().join(" "), LONGEST_REASON);
                 return Self::Rotate {
                     name,
                     reason: Some(reason).filter(|reason| !reason.is_empty()),
-                    revoke_old: if now.is_empty() {
+                    revoke_old: if options.is_empty() {
                         RevokeOld::AfterOverlap
                     } else {
                         RevokeOld::Now
@@ -120,8 +135,47 @@ impl Command {
 
 /// A credential's name. An option is none: `rotate --now` names nothing; nor is what would have to be cut or cleaned.
 fn name(word: &str) -> Option<CredentialName> {
-    let fits = !word.starts_with("--") && plain(word, LONGEST_NAME) == word;
+    let word = unlinked(word);
+    let fits = option(word).is_none() && plain(word, LONGEST_NAME) == word;
     fits.then(|| CredentialName(word.to_owned()))
+}
+
+/// A name with dots as it was typed: Slack makes a link of one that could be a host (`<http://a.io|a.io>`).
+fn unlinked(word: &str) -> &str {
+    let link = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
+    let shown = link.and_then(|link| link.split_once('|')).filter(|(address, shown)| {
+        let address = address.strip_prefix("mailto:").unwrap_or(address);
+        let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+        address.trim_end_matches('/') == shown.trim_end_matches('/')
+    });
+    shown.map_or(word, |(_, shown)| shown)
+}
+
+/// What keyboards make of `-` and `--`: hyphens, dashes, the minus, and their wide and small forms.
+fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '\u{ad}' | '\u{2010}'
+            ..='\u{2015}'
+                | '\u{2043}'
+                | '\u{2212}'
+                | '\u{2e3a}'
+                | '\u{2e3b}'
+                | '\u{fe58}'
+                | '\u{fe63}'
+                | '\u{ff0d}'
+    )
+}
+
+/// The option that a word is, without its dashes and in small letters: `--now` however a keyboard wrote it. A dash
+/// alone is none, nor is a single hyphen before a word (`-5`): that may be part of a reason.
+fn option(word: &str) -> Option<String> {
+    let bare = word.trim_start_matches(is_dash);
+    let dashes = &word[..word.len() - bare.len()];
+    // One long dash stands for two hyphens.
+    let long = dashes.chars().count() > 1 || dashes.chars().any(|c| c != '-');
+    let is_word = bare.starts_with(|c: char| c.is_alphabetic());
+    (is_word && (long || bare.eq_ignore_ascii_case("now"))).then(|| bare.to_lowercase())
 }
 
 #[derive(Deserialize)]
@@ -178,12 +232,6 @@ impl Pressed {
     }
 }
 
-/// A form's field; the first of that name.
-fn field(body: &[u8], name: &str) -> Option<String> {
-    let mut fields = form_urlencoded::parse(body);
-    fields.find_map(|(found, value)| (found == name).then(|| value.into_owned()))
-}
-
 /// An id of Slack's: a letter that says of what, then letters and digits.
 pub fn is_id(text: &str) -> bool {
     (2..=32).contains(&text.len())
@@ -208,12 +256,10 @@ pub fn escaped(text: &str) -> String {
 pub fn response_url(text: &str, loopback: bool) -> Option<Url> {
     let url: Url = text.parse().ok()?;
     let plain = url.username().is_empty() && url.password().is_none();
-    let slack =
-        url.scheme() == "https" && url.host_str() == Some(RESPONSE_HOST) && url.port().is_none();
     let local = loopback
         && url.scheme() == "http"
         && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    (plain && (slack || local)).then_some(url)
+    (takes_messages(&url) || (plain && local)).then_some(url)
 }
 
 #[cfg(test)]
@@ -234,6 +280,31 @@ mod tests {
             ("rotate monk --now", rotate("monk", None, Now)),
             ("rotate monk --now it leaked", rotate("monk", Some("it leaked"), Now)),
             ("rotate monk it --now leaked", rotate("monk", Some("it leaked"), Now)),
+            ("rotate monk —now it leaked", rotate("monk", Some("it leaked"), Now)),
+            ("rotate monk –Now", rotate("monk", None, Now)),
+            ("rotate monk −−NOW", rotate("monk", None, Now)),
+            ("rotate monk -now", rotate("monk", None, Now)),
+            ("rotate monk \u{2011}\u{2011}now", rotate("monk", None, Now)),
+            ("ROTATE —now monk", rotate("monk", None, Now)),
+            (
+                "rotate monk it leaked — badly",
+                rotate("monk", Some("it leaked — badly"), AfterOverlap),
+            ),
+            ("rotate monk -5 days", rotate("monk", Some("-5 days"), AfterOverlap)),
+            ("rotate monk —nwo it leaked", Command::UnknownOption("—nwo".to_owned())),
+            ("rotate monk --force", Command::UnknownOption("--force".to_owned())),
+            ("rotate <http://monk.io|monk.io>", rotate("monk.io", None, AfterOverlap)),
+            ("rotate <mailto:ci@monk.io|ci@monk.io>", rotate("ci@monk.io", None, AfterOverlap)),
+            (
+                "status <http://monk.io/|monk.io>",
+                Command::Status(Some(CredentialName("monk.io".to_owned()))),
+            ),
+            (
+                "rotate <http://evil.io|monk.io>",
+                rotate("<http://evil.io|monk.io>", None, AfterOverlap),
+            ),
+            ("rotate —now", Command::Unknown),
+            ("status —now", Command::Unknown),
             ("rotate", Command::Unknown),
             ("rotate --now", Command::Unknown),
             ("rotate \u{e}", Command::Unknown),
@@ -312,6 +383,9 @@ mod tests {
     fn answers_go_to_slack_and_nowhere_else() {
         for (url, real, test) in [
             ("https://hooks.slack.com/commands/T1/1/x", true, true),
+            ("https://hooks.slack-gov.com/commands/T1/1/x", true, true),
+            ("https://hooks.slack-gov.com.evil.example/x", false, false),
+            ("https://slack-gov.com/x", false, false),
             ("https://hooks.slack.com:8443/x", false, false),
             ("https://hooks.slack.com@evil.example/x", false, false),
             ("https://user@hooks.slack.com/x", false, false),

@@ -1,11 +1,14 @@
 //! What a system sends: the JSON of `POST /rotate`, and the path that tells how a rotation stands.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::slack::{LONGEST_NAME, LONGEST_REASON, plain};
 use crate::ids::{CredentialName, RotationId};
 use crate::queue::RevokeOld;
+
+/// What some systems write before UTF-8; RFC 8259 lets a reader ignore it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What is to be rotated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,8 +22,16 @@ pub struct Rotate {
     #[schemars(length(max = 500))]
     pub reason: Option<String>,
     /// When the old key goes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schemars(with = "Option<RevokeOld>")]
     pub revoke_old: RevokeOld,
+}
+
+/// Reads a field that some systems send as null where nothing was said.
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 /// Not the JSON of a request to rotate. It tells nothing of the text.
@@ -40,6 +51,7 @@ impl Rotate {
     /// Reads the body.
     pub fn parse(body: &[u8]) -> Result<Self, NotRotate> {
         // serde would read a list as well, by the order of the fields.
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let value: serde_json::Value =
             serde_json::from_slice(body).map_err(|_| NotRotate::Shape)?;
         if !value.is_object() {
@@ -96,6 +108,9 @@ mod tests {
         assert_eq!(read.reason.as_deref(), Some(" it leaked"));
         let least = Rotate::parse(br#"{"credential":"monk"}"#).unwrap();
         assert_eq!((least.reason, least.revoke_old), (None, RevokeOld::AfterOverlap));
+        let nulls = "\u{feff}{\"credential\":\"monk\",\"reason\":null,\"revoke_old\":null}";
+        let nulls = Rotate::parse(nulls.as_bytes()).unwrap();
+        assert_eq!((nulls.reason, nulls.revoke_old), (None, RevokeOld::AfterOverlap));
         for (body, error) in [
             ("", NotRotate::Shape),
             ("[\"monk\"]", NotRotate::Shape),

@@ -3,11 +3,12 @@
 use keywheel_core::request::delivery::{Delivery, Requested};
 use keywheel_core::request::github::{Alert, Sent};
 use keywheel_core::request::keys::Keys;
+use keywheel_core::request::request_id;
 use keywheel_core::request::signature::{verify_github, verify_slack, verify_webhook};
 use keywheel_core::request::slack::{Command, Pressed, Slash, escaped, response_url};
 use keywheel_core::request::webhook::{Rotate, RotationPath};
-use keywheel_core::request::{keys::SigningKey, request_id};
 use keywheel_core::secret::SecretText;
+use keywheel_core::signing_key::SigningKey;
 use proptest::prelude::*;
 use serde_json::json;
 

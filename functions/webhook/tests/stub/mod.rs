@@ -62,6 +62,8 @@ impl HttpConnector for Aws {
                 "webhook_keys": { "ci": [format!("whsec_{KEY}")] },
             });
             (200, json!({ "SecretString": keys.to_string() }).to_string())
+        } else if operation.ends_with("PutEvents") {
+            (200, json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "1" }] }).to_string())
         } else if operation.ends_with("/manifest.yaml") {
             (200, MANIFEST.to_owned())
         } else {

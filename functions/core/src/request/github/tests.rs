@@ -18,6 +18,19 @@ fn event(action: &str, owner: &str, name: &str) -> String {
 }
 
 #[test]
+fn a_form_holds_the_same_event_as_json() {
+    let json = event("created", "octo-org", "app.js");
+    let form =
+        form_urlencoded::Serializer::new(String::new()).append_pair("payload", &json).finish();
+    let read = |body: &str| Sent::parse("secret_scanning_alert", body.as_bytes());
+    assert_eq!(read(&form), read(&json));
+    assert!(matches!(read(&form), Ok(Sent::Leak(_))));
+    for bad in ["payload=", "payload=%7B", "other=%7B%7D", "payload=%5B%5D"] {
+        assert_eq!(read(bad), Err(NotGitHub), "{bad}");
+    }
+}
+
+#[test]
 fn only_a_leak_is_a_leak() {
     let read = |action| {
         Sent::parse("secret_scanning_alert", event(action, "octo-org", "app.js").as_bytes())
