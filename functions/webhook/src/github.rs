@@ -13,12 +13,12 @@ use keywheel_core::ids::{AppId, CredentialName, KeyId};
 use keywheel_core::manifest::{Credential, Manifest};
 use keywheel_core::queue::{Job, RevokeOld, SCHEMA, Work};
 use keywheel_core::request::delivery::{self, Requested};
-use keywheel_core::request::github::{Alert, Cure, Live, Sent, holds, live};
+use keywheel_core::request::github::{Alert, Cure, Leaked, Live, Sent, live};
 use keywheel_core::request::signature::{Unsigned, verify_github};
 use keywheel_core::request::{find, request_id};
 use keywheel_core::rotation::SecretState;
 use keywheel_core::secret::SecretText;
-use keywheel_core::secrets::{Prefixes, SecretsError};
+use keywheel_core::secrets::{Kind, Prefixes, SecretsError};
 use reqwest::Url;
 use tracing::warn;
 use uuid::Uuid;
@@ -66,37 +66,51 @@ struct Compared {
     hits: usize,
     /// How many could not be read or acted on: nothing is known of them.
     failed: usize,
-    /// Credentials whose secret is scheduled for deletion: no value of it can be read, and its keys may work still.
-    deleted: Vec<CredentialName>,
+    /// Credentials of which a value cannot be read, whose keys may work still; each with the cause.
+    unreadable: Vec<(CredentialName, String)>,
+}
+
+/// Why nothing was read.
+enum Unread {
+    /// Trying again changes nothing: somebody has to mend the cause.
+    ForGood(String),
+    /// Our own failure.
+    Now(Refused),
 }
 
 /// One call to Secrets Manager: none may use up the time of all others.
 async fn soon<T>(
     of: &Credential,
     call: impl Future<Output = Result<T, SecretsError>>,
-) -> Result<T, Refused> {
+) -> Result<T, Unread> {
     let answer = tokio::time::timeout(ONE, call).await;
-    let answer = answer.map_err(|_| ours(format!("{}: reading took too long", of.name)))?;
-    answer.map_err(|error| ours(format!("{}: {error}", of.name)))
+    let answer = answer
+        .map_err(|_| Unread::Now(ours(format!("{}: reading took too long", of.name))))?;
+    answer.map_err(|error| match error.kind {
+        Kind::AccessDenied => Unread::ForGood(format!("denied: {error}")),
+        Kind::Encryption => Unread::ForGood(format!("its KMS key cannot be used: {error}")),
+        Kind::State => Unread::ForGood(format!("its state forbids reading: {error}")),
+        _ => Unread::Now(ours(format!("{}: {error}", of.name))),
+    })
 }
 
 /// Why nothing was done about a leak. It does not claim more than was compared.
-fn unmatched(alert: &Alert, deleted: &[CredentialName]) -> String {
-    let mut names: Vec<&str> = deleted.iter().map(|name| name.0.as_str()).collect();
-    names.sort_unstable();
-    let rest = names.split_off(names.len().min(NAMED)).len();
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    if names.is_empty() {
+fn unmatched(alert: &Alert, unreadable: &[(CredentialName, String)]) -> String {
+    if unreadable.is_empty() {
         return format!(
             "{alert}: the leaked text is none of the secrets that work now; nothing was done about this delivery of it"
         );
     }
+    let mut causes: Vec<String> =
+        unreadable.iter().map(|(name, cause)| format!("{name} ({cause})")).collect();
+    causes.sort_unstable();
+    let rest = causes.split_off(causes.len().min(NAMED)).len();
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!(
         "{alert}: the leaked text is none of the secrets that can be read; nothing was done about this delivery of it. \
-         Not compared: {}{more}, \
-         scheduled for deletion, whose keys may work still: restore the secret and send the delivery again, or look at \
+         Not compared, though the keys may work still: {}{more}. Mend the cause and send the delivery again, or look at \
          the alert and remove the key by hand",
-        names.join(", ")
+        causes.join(", ")
     )
 }
 
@@ -160,15 +174,16 @@ impl Webhook {
             return Ok(false);
         };
         let manifest = self.manifest().await?;
+        let leaked = Leaked::new(&leaked);
         let compared = self.compare(&manifest, &leaked, alert, body, now).await?;
         if compared.failed > 0 {
             return Err(ours(format!("{} secrets could not be compared", compared.failed)));
         }
         if compared.hits == 0 {
-            let why = unmatched(alert, &compared.deleted);
+            let why = unmatched(alert, &compared.unreadable);
             self.finding("leaked-secret-unmatched", None, &why, now).await?;
         }
-        Ok(compared.hits > 0 || compared.deleted.is_empty())
+        Ok(compared.hits > 0 || compared.unreadable.is_empty())
     }
 
     /// The leaked text; `None` where no token is configured, or GitHub does not show it: trying again changes neither.
@@ -208,7 +223,7 @@ impl Webhook {
     async fn compare(
         &self,
         manifest: &Manifest,
-        leaked: &SecretText,
+        leaked: &Leaked,
         alert: &Alert,
         body: &str,
         now: DateTime<Utc>,
@@ -222,7 +237,7 @@ impl Webhook {
             let one = one.unwrap_or(Compared { failed: 1, ..Compared::default() });
             whole.hits += one.hits;
             whole.failed += one.failed;
-            whole.deleted.extend(one.deleted);
+            whole.unreadable.extend(one.unreadable);
         }
         Ok(whole)
     }
@@ -252,27 +267,42 @@ impl Webhook {
     async fn compare_one(
         &self,
         one: Credential,
-        leaked: &SecretText,
+        leaked: &Leaked,
         alert: &Alert,
         body: &str,
         now: DateTime<Utc>,
     ) -> Result<Compared, Refused> {
         let mut compared = Compared::default();
-        let described = soon(&one, self.secrets.describe(one.secret.as_str())).await?;
+        let described = match soon(&one, self.secrets.describe(one.secret.as_str())).await {
+            Ok(described) => described,
+            Err(Unread::Now(refused)) => return Err(refused),
+            Err(Unread::ForGood(cause)) => {
+                compared.unreadable.push((one.name, cause));
+                return Ok(compared);
+            }
+        };
         let SecretState::Present(view) = &described.state else {
             // One that is not there has no secret.
             if described.state == SecretState::ScheduledForDeletion {
-                compared.deleted.push(one.name);
+                let cause = "scheduled for deletion: restore the secret".to_owned();
+                compared.unreadable.push((one.name, cause));
             }
             return Ok(compared);
         };
         for live in live(&described.state, one.policy.overlap) {
-            let value = soon(&one, self.secrets.value(one.secret.as_str(), &live.version)).await;
-            let Ok(value) = value else {
-                compared.failed += 1;
-                continue;
+            let read = self.secrets.searchable(one.secret.as_str(), &live.version);
+            let value = match soon(&one, read).await {
+                Ok(value) => value,
+                Err(Unread::Now(_)) => {
+                    compared.failed += 1;
+                    continue;
+                }
+                Err(Unread::ForGood(cause)) => {
+                    compared.unreadable.push((one.name.clone(), cause));
+                    continue;
+                }
             };
-            if value.is_none_or(|value| !holds(&value, &one.format, leaked)) {
+            if value.is_none_or(|value| !leaked.is_in(&value, &one.format)) {
                 continue;
             }
             let key = view.key_of(&live.version);
@@ -377,14 +407,14 @@ mod tests {
     fn what_was_not_compared_is_not_said_to_be_no_match() {
         let alert = Alert { owner: "octo".to_owned(), repository: "app".to_owned(), number: 7 };
         assert!(unmatched(&alert, &[]).contains("none of the secrets that work now"));
-        let names = |count: usize| -> Vec<_> {
-            (1..=count).rev().map(|number| CredentialName(format!("c{number}"))).collect()
+        let causes = |count: usize| -> Vec<_> {
+            let name = |number| CredentialName(format!("c{number}"));
+            (1..=count).rev().map(|number| (name(number), "denied".to_owned())).collect()
         };
-        for (count, named) in
-            [(1, "c1, scheduled"), (5, "c1, c2, c3, c4, c5, s"), (7, "c5 and 2 more, s")]
+        for (count, named) in [(1, ": c1 (denied). "), (5, "c5 (denied). "), (7, "c5 (denied) and 2 more. ")]
         {
-            let why = unmatched(&alert, &names(count));
-            assert!(why.contains(named) && why.contains("restore"), "{why}");
+            let why = unmatched(&alert, &causes(count));
+            assert!(why.contains(named) && why.contains("Mend"), "{why}");
             assert!(!why.contains("work now"), "{why}");
         }
     }

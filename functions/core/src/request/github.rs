@@ -1,8 +1,11 @@
 //! GitHub's secret scanning alerts: what the webhook says, and what the leaked text is compared with.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::field;
 use crate::ids::{KeyId, VersionId};
@@ -117,13 +120,71 @@ impl Alert {
     }
 }
 
-/// Whether a secret's value holds the leaked text: as what the format reads in it, as the whole of it, or as a word
-/// in it. The last finds a secret in a value of another shape: made for an earlier format or template, or by hand.
-pub fn holds(value: &SecretText, format: &Format, leaked: &SecretText) -> bool {
-    let (whole, leaked) = (value.expose(), leaked.expose());
-    format.client_secret(value).is_ok_and(|read| same(read.expose(), leaked))
-        || same(whole, leaked)
-        || (minted(leaked) && any_word(whole, leaked))
+/// A leaked text, and what else it may be: scanners report a line of a file, or what a client sent, as they found it.
+pub struct Leaked {
+    /// The text without blanks around it, and what follows a name in `NAME=secret` or `id:secret`.
+    parts: Vec<Zeroizing<String>>,
+    /// The words in it, or in what it is base64 of, that look like secrets of Graph's.
+    minted: Vec<Zeroizing<String>>,
+}
+
+impl Leaked {
+    /// Takes the leaked text apart.
+    pub fn new(text: &SecretText) -> Self {
+        let whole = text.expose().trim();
+        let after = |c| whole.split_once(c).map(|(_, rest)| rest.trim());
+        let parts = [Some(whole), after('='), after(':')].into_iter().flatten();
+        let parts = parts.chain(words(whole)).filter(|part| !part.is_empty());
+        let parts = parts.map(|part| Zeroizing::new(part.to_owned())).collect();
+        Self { parts, minted: minted_words(whole) }
+    }
+
+    /// Whether a secret's value holds the leaked text: as what the format reads in it, as the whole of it, or as a word
+    /// in it or in what a part of it is base64 of. The last find a secret in a value of another shape: made for an
+    /// earlier format or template, or by hand.
+    pub fn is_in(&self, value: &SecretText, format: &Format) -> bool {
+        let whole = value.expose().trim();
+        let read = format.client_secret(value).ok();
+        let read = read.as_ref().map(|read| read.expose().trim());
+        let is_part = |text: &str| any(&self.parts, text);
+        let is_read = read.is_some_and(is_part);
+        // All are compared: the time does not say which one it was.
+        let words = minted_words(whole);
+        let is_word = words.iter().fold(false, |found, word| found | any(&self.minted, word));
+        is_read | any(&self.parts[..1.min(self.parts.len())], whole) | is_word
+    }
+}
+
+/// Whether a text is one of these, in a time that says nothing of which.
+fn any(texts: &[Zeroizing<String>], text: &str) -> bool {
+    texts.iter().fold(false, |found, one| found | same(one, text))
+}
+
+/// The words of a text, and of what its parts are base64 of, that look like secrets of Graph's.
+fn minted_words(text: &str) -> Vec<Zeroizing<String>> {
+    let decoded = text.split(|c: char| !in_base64(c)).filter_map(decode);
+    let decoded: Vec<Zeroizing<String>> = decoded.collect();
+    let texts = std::iter::once(text).chain(decoded.iter().map(|text| text.as_str()));
+    let minted = texts.flat_map(words).filter(|word| minted(word));
+    minted.map(|word| Zeroizing::new(word.to_owned())).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| !in_word(c))
+}
+
+/// What base64 is made of, and base64url.
+fn in_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_')
+}
+
+/// What a text is base64 of, in either alphabet and however it is padded, if that is a text.
+fn decode(text: &str) -> Option<Zeroizing<String>> {
+    if text.len() < SECRET_TEXT.start() * 4 / 3 {
+        return None;
+    }
+    let bytes = [URL_SAFE_NO_PAD, STANDARD_NO_PAD].iter().find_map(|way| way.decode(text).ok())?;
+    String::from_utf8(bytes).ok().map(Zeroizing::new)
 }
 
 /// Whether a text looks like one that Graph made. What else stands in a value (ids, addresses, dates) does not, and is
@@ -135,12 +196,6 @@ fn minted(text: &str) -> bool {
 /// What Graph's secrets are made of.
 fn in_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '~' | '.' | '_' | '-')
-}
-
-/// All words are compared: the time does not say which one it was.
-fn any_word(value: &str, leaked: &str) -> bool {
-    let words = value.split(|c| !in_word(c));
-    words.fold(false, |found, word| found | same(word, leaked))
 }
 
 /// Whether two texts are the same, in a time that says nothing of where they differ.

@@ -15,6 +15,7 @@ pub use error::{Kind, SecretsError};
 pub use listing::{Listed, Page, Prefixes};
 
 use chrono::DateTime;
+use zeroize::Zeroizing;
 
 use crate::ids::{RotationId, VersionId};
 use crate::rotation::names::Label;
@@ -147,12 +148,39 @@ impl Secrets {
         name: &str,
         version: &VersionId,
     ) -> Result<Option<SecretText>, SecretsError> {
+        match self.stored(name, version).await? {
+            None => Ok(None),
+            Some(Stored::Text(text)) => Ok(Some(text)),
+            Some(Stored::Binary(_)) => {
+                Err(SecretsError::local("GetSecretValue", name, Kind::Binary))
+            }
+        }
+    }
+
+    /// The same to look for a text in it: of a binary value the text in its bytes, with a mark for what is none.
+    pub async fn searchable(
+        &self,
+        name: &str,
+        version: &VersionId,
+    ) -> Result<Option<SecretText>, SecretsError> {
+        Ok(self.stored(name, version).await?.map(|stored| match stored {
+            Stored::Text(text) => text,
+            Stored::Binary(bytes) => SecretText::new(String::from_utf8_lossy(&bytes).into_owned()),
+        }))
+    }
+
+    async fn stored(
+        &self,
+        name: &str,
+        version: &VersionId,
+    ) -> Result<Option<Stored>, SecretsError> {
         let request = self.client.get_secret_value().secret_id(name).version_id(&version.0);
         let error = match request.send().await {
-            Ok(answer) => match answer.secret_string {
-                Some(text) => return Ok(Some(SecretText::new(text))),
-                None => return Err(SecretsError::local("GetSecretValue", name, Kind::Binary)),
-            },
+            Ok(answer) => {
+                let text = answer.secret_string.map(SecretText::new).map(Stored::Text);
+                let bytes = answer.secret_binary.map(|blob| Zeroizing::new(blob.into_inner()));
+                return Ok(text.or(bytes.map(Stored::Binary)));
+            }
             Err(error) => SecretsError::new("GetSecretValue", name, &error),
         };
         if error.kind != Kind::Missing {
@@ -233,6 +261,12 @@ impl Secrets {
             SecretState::Missing | SecretState::ScheduledForDeletion => Err(error),
         }
     }
+}
+
+/// A version's value: `SecretString` or `SecretBinary`.
+enum Stored {
+    Text(SecretText),
+    Binary(Zeroizing<Vec<u8>>),
 }
 
 /// What `DescribeSecret` and `ListSecrets` both tell.

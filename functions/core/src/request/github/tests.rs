@@ -1,3 +1,4 @@
+use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -97,6 +98,22 @@ fn text(text: &str) -> SecretText {
     SecretText::new(text.to_owned())
 }
 
+fn holds(value: &SecretText, format: &Format, leaked: &SecretText) -> bool {
+    Leaked::new(leaked).is_in(value, format)
+}
+
+/// A secret that was made by hand looks like nothing of Graph's: the whole of it counts, or what follows its name.
+#[test]
+fn a_secret_of_any_look_is_found_whole_or_after_its_name() {
+    let raw = |leaked: &str| holds(&text("p?ss[w0rd=]@1\n"), &Format::Raw, &text(leaked));
+    for leaked in ["p?ss[w0rd=]@1", "SECRET=p?ss[w0rd=]@1", "id: p?ss[w0rd=]@1\n"] {
+        assert!(raw(leaked), "{leaked}");
+    }
+    for other in ["", "=", "p?ss", "1", "SECRET=", "p?ss[w0rd=]@2"] {
+        assert!(!raw(other), "{other}");
+    }
+}
+
 fn formats() -> Vec<Format> {
     let template = |text: &str| Format::Template(text.parse().unwrap());
     vec![
@@ -145,12 +162,26 @@ proptest! {
             secret[..secret.len() - cut].to_owned(),
             format!("{more}{secret}"),
             format!("{secret}{more}"),
+        ];
+        let id = "408bf248-dd4e-4be5-919a-7f6207a307ab";
+        let reported = [
+            secret.clone(),
             format!("{secret}\n"),
             format!("\"{secret}\""),
+            format!("ARM_CLIENT_SECRET={secret}"),
+            format!("{id}:{secret}"),
+            format!("  client_secret: '{secret}', # prod"),
+            STANDARD.encode(&secret),
+            URL_SAFE_NO_PAD.encode(&secret),
+            format!("Authorization: Basic {}", STANDARD.encode(format!("{id}:{secret}"))),
         ];
         let (values, beside) = values(&secret);
         for (value, format) in values.iter().flat_map(|value| formats().into_iter().map(move |format| (value, format))) {
-            prop_assert!(holds(value, &format, &text(&secret)), "{} as {}", value.expose(), format);
+            for leaked in &reported {
+                prop_assert!(holds(value, &format, &text(leaked)), "{} in {} as {}", leaked, value.expose(), format);
+            }
+            let wrapped = format!("{{\"data\": {{\"value\": \"{}\"}}}}", STANDARD.encode(value.expose()));
+            prop_assert!(holds(&text(&wrapped), &format, &text(&secret)), "{} as {}", wrapped, format);
             for other in less.iter().chain(&beside) {
                 prop_assert!(!holds(value, &format, &text(other)), "{} in {} as {}", other, value.expose(), format);
             }
