@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -26,7 +28,7 @@ def world(start: Callable[..., World], github: GitHub) -> World:
     tenant.managed("leaked", "+150d", 30, approval="required")
     past = tenant.managed("past", "+150d", 30, overlap="20d")
     tenant.turned(past, "+170d", 1)
-    for name in ("near", "spared", "told", "untold", "shaped", "stalled", "late", "closed"):
+    for name in ("near", "spared", "told", "untold", "shaped", "stalled", "late", "closed", "form", "line", "beside"):
         tenant.managed(name, "+150d", 30)
     tenant.by_hand("adopted", "+150d", adopt=True)
     world = start(tenant, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
@@ -96,6 +98,49 @@ def test_a_leaked_secret_that_was_made_by_hand_is_replaced_and_its_key_left_to_a
     assert len(world.jobs()) == jobs
 
 
+def test_an_alert_comes_as_a_form_unless_github_is_told_otherwise(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["form"]
+    github.leak(40, one.current.key.secret)
+    assert ask.github(world.stack, ask.alert(40), form=True).send(world.stack).status == 202
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
+def test_an_event_that_is_signed_and_cannot_be_read_is_told(world: World) -> None:
+    for number, event in enumerate(({"action": "created"}, "nonsense", [1]), start=1):
+        assert ask.github(world.stack, event).send(world.stack).status == 400
+        told = reasons(world, "request-unreadable", "webhook")
+        assert len(told) == number and told[-1].startswith("a request to /github was signed right")
+    assert ask.github(world.stack, "unsigned", secret="x" * 20).send(world.stack).status == 401
+    assert len(findings(world, "request-unreadable")) == 3, "nobody is told of what strangers send"
+
+
+def test_a_secret_is_found_in_the_line_that_was_reported_though_another_value_is_binary_or_denied(
+        world: World, github: GitHub) -> None:
+    one, other = (world.tenant.credentials[name] for name in ("line", "beside"))
+    manager = world.client("secretsmanager")
+    manager.put_secret_value(SecretId=other.secret, SecretBinary=b"\x00\xff no text", VersionStages=["mine"])
+    github.leak(41, f"export ARM_CLIENT_SECRET={one.current.key.secret}\n")
+    assert ask.github(world.stack, ask.alert(41)).send(world.stack).status == 202
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+    manager.put_resource_policy(SecretId=other.secret, ResourcePolicy=json.dumps({
+        "Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Resource": "*",
+                                                "Action": "secretsmanager:GetSecretValue"}]}))
+    try:
+        github.leak(42, "nobody's")
+        event = ask.github(world.stack, ask.alert(42))
+        assert event.send(world.stack).status == 202, "it would be denied each time"
+        assert f"{other.name} (denied: " in reasons(world, "leaked-secret-unmatched", "github")[-1]
+    finally:
+        manager.delete_resource_policy(SecretId=other.secret)
+    github.leak(43, base64.b64encode(f"\x00 {other.current.key.secret} \x00".encode()).decode())
+    assert ask.github(world.stack, ask.alert(43)).send(world.stack).status == 202
+    world.rest()
+    assert other.current.key.key_id not in world.keys(other) and world.signs_in(other)
+
+
 def test_an_alert_that_could_not_be_compared_is_told_and_can_be_sent_again(world: World, github: GitHub):
     one = world.tenant.credentials["told"]
     github.leak(5, one.current.key.secret)
@@ -163,7 +208,8 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
     finally:
         manager.restore_secret(SecretId=one.secret)
     reason = reasons(world, "leaked-secret-unmatched", "github")[-1]
-    assert "octo-org/app alert 8" in reason and f"Not compared: {one.name}, scheduled for deletion" in reason
+    assert "octo-org/app alert 8" in reason
+    assert f"still: {one.name} (scheduled for deletion: restore the secret)" in reason
     assert event.send(world.stack).status == 202, "it is compared, once that can be"
     world.rest()
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
@@ -206,7 +252,7 @@ def test_a_hit_is_acted_on_though_others_cannot_be_compared(world: World, github
 def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> None:
     text = world.tenant.credentials["near"].current.key.secret
     jobs, before = len(world.jobs()), len(findings(world, "leaked-secret-unmatched"))
-    near = [text[:-1], text + "x", text + "\n", " " + text, text.swapcase(), text[:3], text[::-1], f'"{text}"']
+    near = [text[:-1], text + "x", text.swapcase(), text[:3], text[::-1], f"{text[:20]} {text[20:]}"]
     for number, leaked in enumerate(near, start=10):
         github.leak(number, leaked)
         assert ask.github(world.stack, ask.alert(number)).send(world.stack).status == 202, leaked[:3]

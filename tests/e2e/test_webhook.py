@@ -27,7 +27,7 @@ def channel() -> Iterator[StandIn]:
 def world(start: Callable[..., World], channel: StandIn) -> World:
     tenant = Tenant()
     tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
-    for name in ("slack", "told", "system", "now", "retried", "status", "reasoned", "late"):
+    for name in ("slack", "told", "system", "now", "retried", "status", "reasoned", "late", "dashed"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
     for name in ("approved", "approved-late"):
         tenant.managed(name, "+150d", 30, allow=ALLOW, approval="required")
@@ -176,6 +176,22 @@ def test_the_old_key_goes_at_once_where_that_is_asked_for(world: World) -> None:
     assert one.current.key.key_id not in world.keys(one)
     standing = ask.rotation(world.stack, one.name, answer.json["rotation"])
     until(lambda: standing.send(world.stack).json["state"] == "revoked", "it is told that the old key is gone")
+
+
+def test_a_keyboard_that_makes_dashes_of_hyphens_revokes_all_the_same(world: World) -> None:
+    one = world.tenant.credentials["dashed"]
+    shown = ask.shown(world.stack, f"rotate {one.name} —nwo it leaked")
+    assert "Nothing was done" in shown["text"] and "`--now`" in shown["text"]
+    assert not jobs_of(world, one)
+    assert ask.command(world.stack, f"Rotate {one.name} —now it leaked").send(world.stack).status == 200
+    [job] = jobs_of(world, one)
+    turned(world, one, job["work"]["rotation"])
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one), "the leaked one"
+
+
+def test_slack_may_look_whether_anybody_is_there(world: World) -> None:
+    assert ask.slack(world.stack, "/slack/commands", {"ssl_check": "1"}).send(world.stack).status == 200
 
 
 def test_a_key_that_nobody_knows_is_not_called_revoked(world: World) -> None:
@@ -360,3 +376,17 @@ def test_keys_are_turned_without_a_deployment(world: World) -> None:
     request = ask.rotate(stack, "others", key=new)
     until(lambda: request.send(stack).status == 403, "the new key is known", 30, pause=1)
     assert ask.rotate(stack, "others").send(stack).status == 403, "signed by the old key, and refused by the manifest"
+
+
+def test_a_mistyped_key_takes_nothing_from_the_others(world: World) -> None:
+    env, one = world.stack.env, world.tenant.credentials["others"]
+    key = env["KEYWHEEL_LOCAL_WEBHOOK_KEY"]
+    world.stack.put_webhook_keys({
+        "slack_signing_secret": env["KEYWHEEL_LOCAL_SLACK_SIGNING_SECRET"], "github_webhook_secret": "short",
+        "webhook_keys": {"local": [key], "typo": ["v1," + key]}})
+    world.stack.local("POST", "functions/kill", {"function": env["KEYWHEEL_WEBHOOK_FUNCTION"]})
+    assert ask.command(world.stack, "help").send(world.stack).status == 200
+    assert ask.rotate(world.stack, one.name).send(world.stack).status == 403, "signed right; it is not theirs"
+    [told] = world.events("keywheel.finding.webhook-key-unusable")
+    assert "webhook_keys.typo" in told["data"]["reason"] and "github_webhook_secret" in told["data"]["reason"]
+    assert "webhook_keys.local" not in told["data"]["reason"]

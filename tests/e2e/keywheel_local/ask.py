@@ -123,12 +123,15 @@ def rotation(stack: Stack, credential: str, rotation: str, **how) -> Request:
 
 # ---- GitHub ----------------------------------------------------------------------------------------------------------
 def github(stack: Stack, event: object, *, kind: str = "secret_scanning_alert", secret: str | None = None,
-           delivery: str | None = None) -> Request:
+           delivery: str | None = None, form: bool = False) -> Request:
+    """``form``: as GitHub sends unless the webhook says ``application/json``."""
     body = json.dumps(event).encode()
+    if form:
+        body = urllib.parse.urlencode({"payload": body.decode()}).encode()
     key = (secret or stack.env["KEYWHEEL_LOCAL_GITHUB_SECRET"]).encode()
     signature = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
     return Request("POST", "/github", body, {
-        "Content-Type": "application/json", "X-GitHub-Event": kind,
+        "Content-Type": FORM if form else "application/json", "X-GitHub-Event": kind,
         "X-GitHub-Delivery": delivery or str(uuid.uuid4()), "X-Hub-Signature-256": signature})
 
 
