@@ -2,11 +2,12 @@
 
 mod graph_world;
 
-use azure_emulator::{Emulator, Faults, Operation};
+use azure_emulator::{Emulator, Faults, Operation, Seed, SeedApplication};
 use chrono::{TimeDelta, Utc};
 use graph_world::{ALONE, APP, options, start, world};
 use keywheel_core::graph::{Detail, KeyOn, Kind, Object, PageLink};
 use keywheel_core::ids::{AppId, KeyId, ObjectId};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -95,10 +96,49 @@ async fn a_directory_of_many_pages_is_listed_whole() {
     assert!(found.iter().all(|app| app.certificates.is_none()));
     let apps: Vec<AppId> = found.iter().take(40).map(|app| app.app_id).collect();
     let named = world.graph.applications_by_app_id(&apps, Detail::Keys, &options()).await.unwrap();
-    assert_eq!(named.len(), 40);
+    assert_eq!(named.items.len(), 40);
     let principals =
         world.graph.service_principals_by_app_id(&apps, Detail::Keys, &options()).await;
-    assert!(principals.unwrap().iter().all(|principal| apps.contains(&principal.app_id)));
+    assert!(principals.unwrap().items.iter().all(|principal| apps.contains(&principal.app_id)));
+}
+
+/// One fails the listing of nobody else, and none passes for an application without keys.
+#[tokio::test]
+async fn an_object_that_is_not_as_documented_is_left_out_and_named() {
+    let odd = |name: &str, property: &str, value: Value| SeedApplication {
+        properties: [(property.to_owned(), value)].into(),
+        ..SeedApplication::named(name)
+    };
+    let applications = vec![
+        SeedApplication::named("good"),
+        odd("no tags", "tags", Value::Null),
+        odd("no id", "appId", Value::Null),
+        odd("no list", "passwordCredentials", Value::Null),
+        odd(
+            "bad date",
+            "passwordCredentials",
+            json!([{"keyId": Uuid::nil(), "endDateTime": "soon"}]),
+        ),
+    ];
+    let world = start(Emulator::builder().seed(Seed { applications, ..Seed::default() })).await;
+    let page =
+        world.graph.applications(Detail::KeysAndCertificates, None, &options()).await.unwrap();
+    let mut names: Vec<_> =
+        page.items.iter().filter_map(|app| app.display_name.as_deref()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["good", "no tags"]);
+    let mut unreadable: Vec<_> = page.unreadable.iter().collect();
+    unreadable.sort_by(|one, other| one.why.cmp(&other.why));
+    assert_eq!(unreadable.len(), 3);
+    for name in ["(no id)", "(no list)", "(bad date)"] {
+        assert!(unreadable.iter().any(|object| object.object.ends_with(name)), "{unreadable:?}");
+    }
+    let named =
+        |name: &str| unreadable.iter().find(|object| object.object.ends_with(name)).unwrap();
+    assert_eq!(named("(no id)").app_id, None);
+    let app = named("(no list)").app_id.unwrap();
+    let read = world.graph.applications_by_app_id(&[app], Detail::Keys, &options()).await.unwrap();
+    assert_eq!((read.items.len(), read.unreadable.len()), (0, 1));
 }
 
 #[tokio::test]
@@ -106,6 +146,7 @@ async fn certificates_come_where_they_are_asked_for() {
     let world = world().await;
     let detail = Detail::KeysAndCertificates;
     let apps = world.graph.applications_by_app_id(&[AppId(APP)], detail, &options()).await.unwrap();
+    let apps = apps.items;
     let certificates = apps[0].certificates.as_ref().unwrap();
     assert_eq!(certificates[0].display_name.as_deref(), Some("mTLS"));
     assert!(certificates[0].end.is_some());

@@ -84,8 +84,8 @@ async fn soon<T>(
     call: impl Future<Output = Result<T, SecretsError>>,
 ) -> Result<T, Unread> {
     let answer = tokio::time::timeout(ONE, call).await;
-    let answer = answer
-        .map_err(|_| Unread::Now(ours(format!("{}: reading took too long", of.name))))?;
+    let answer =
+        answer.map_err(|_| Unread::Now(ours(format!("{}: reading took too long", of.name))))?;
     answer.map_err(|error| match error.kind {
         Kind::AccessDenied => Unread::ForGood(format!("denied: {error}")),
         Kind::Encryption => Unread::ForGood(format!("its KMS key cannot be used: {error}")),
@@ -411,7 +411,8 @@ mod tests {
             let name = |number| CredentialName(format!("c{number}"));
             (1..=count).rev().map(|number| (name(number), "denied".to_owned())).collect()
         };
-        for (count, named) in [(1, ": c1 (denied). "), (5, "c5 (denied). "), (7, "c5 (denied) and 2 more. ")]
+        for (count, named) in
+            [(1, ": c1 (denied). "), (5, "c5 (denied). "), (7, "c5 (denied) and 2 more. ")]
         {
             let why = unmatched(&alert, &causes(count));
             assert!(why.contains(named) && why.contains("Mend"), "{why}");

@@ -99,7 +99,7 @@ impl Engine {
         let options = CallOptions::until(deadline);
         let found =
             self.graph.applications_by_app_id(&[application], Detail::Keys, &options).await?;
-        Ok(found.iter().find_map(|application| self.credential_by_rule(application)))
+        Ok(found.items.iter().find_map(|application| self.credential_by_rule(application)))
     }
 
     /// Whether the manifest lists the credential, or the tag of its rule is on its application. By a rule's pattern

@@ -272,7 +272,7 @@ pub(super) fn request_id(answer: &Answer) -> Option<String> {
 }
 
 /// A service's own words, cut to what belongs in a log line.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 

@@ -1,11 +1,13 @@
 //! Applications and service principals, by the page.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::error::short;
 use super::exchange::Operation;
 use super::{Application, Belonging, CallOptions, Graph, GraphError, KeyOn, ServicePrincipal};
 use crate::ids::{AppId, ObjectId};
@@ -56,13 +58,38 @@ impl fmt::Display for PageLink {
 pub struct Page<T> {
     /// Its items.
     pub items: Vec<T>,
+    /// What is no such item: it is left out, and takes nothing from the others.
+    pub unreadable: Vec<Unreadable>,
     /// Where it goes on, if it does.
     pub next: Option<PageLink>,
 }
 
+/// An object of a listing that is not as Graph documents it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The listing, and the object's id and name as far as it has them.
+    pub object: String,
+    /// Its client id, if it has one.
+    pub app_id: Option<AppId>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Unreadable {
+    fn new(listing: &str, object: &Value, why: &serde_json::Error) -> Self {
+        let text = |name: &str| object.get(name).and_then(Value::as_str).map(short);
+        let mut shown = format!("{listing} {}", text("id").as_deref().unwrap_or("without an id"));
+        if let Some(name) = text("displayName") {
+            let _ = write!(shown, " ({name})");
+        }
+        let app_id = text("appId").and_then(|id| id.parse().ok());
+        Self { object: shown, app_id, why: short(&why.to_string()) }
+    }
+}
+
 #[derive(Deserialize)]
-struct Wire<T> {
-    value: Vec<T>,
+struct Wire {
+    value: Vec<Value>,
     #[serde(rename = "@odata.nextLink")]
     next: Option<String>,
 }
@@ -94,7 +121,7 @@ impl Graph {
         apps: &[AppId],
         detail: Detail,
         options: &CallOptions,
-    ) -> Result<Vec<Application>, GraphError> {
+    ) -> Result<Page<Application>, GraphError> {
         self.by_app_ids(KeyOn::Application, apps, detail, options).await
     }
 
@@ -104,7 +131,7 @@ impl Graph {
         apps: &[AppId],
         detail: Detail,
         options: &CallOptions,
-    ) -> Result<Vec<ServicePrincipal>, GraphError> {
+    ) -> Result<Page<ServicePrincipal>, GraphError> {
         self.by_app_ids(KeyOn::ServicePrincipal, apps, detail, options).await
     }
 
@@ -161,10 +188,10 @@ impl Graph {
         apps: &[AppId],
         detail: Detail,
         options: &CallOptions,
-    ) -> Result<Vec<T>, GraphError> {
+    ) -> Result<Page<T>, GraphError> {
         let select = detail.select(on);
         let operation = Operation::read("list", on.collection().to_owned());
-        let mut found = Vec::new();
+        let mut found = Page { items: Vec::new(), unreadable: Vec::new(), next: None };
         for some in apps.chunks(IN) {
             let ids: Vec<String> = some.iter().map(|app| format!("'{app}'")).collect();
             let filter = format!("appId in ({})", ids.join(","));
@@ -174,7 +201,8 @@ impl Graph {
             ));
             while let Some(PageLink(url)) = next {
                 let page = self.page(&operation, url, &options).await?;
-                found.extend(page.items);
+                found.items.extend(page.items);
+                found.unreadable.extend(page.unreadable);
                 next = page.next;
                 options = options.further("next");
             }
@@ -188,7 +216,7 @@ impl Graph {
         url: Url,
         options: &CallOptions,
     ) -> Result<Page<T>, GraphError> {
-        let wire: Wire<T> = self.read(operation, url.clone(), options).await?;
+        let wire: Wire = self.read(operation, url.clone(), options).await?;
         let malformed = |why| Err(GraphError::malformed(operation, options, why));
         let next = match wire.next.map(|link| self.page_link(&link)) {
             None => None,
@@ -199,6 +227,13 @@ impl Graph {
             }
             Some(link) => link,
         };
-        Ok(Page { items: wire.value, next })
+        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+        for object in wire.value {
+            match T::deserialize(&object) {
+                Ok(item) => items.push(item),
+                Err(why) => unreadable.push(Unreadable::new(&operation.object, &object, &why)),
+            }
+        }
+        Ok(Page { items, unreadable, next })
     }
 }

@@ -27,7 +27,7 @@ use crate::ids::{AppId, ObjectId};
 use crate::rotation::observed::Principal;
 
 pub use error::{GraphError, Kind};
-pub use listing::{Detail, Page, PageLink};
+pub use listing::{Detail, Page, PageLink, Unreadable};
 pub use passwords::{Added, Removed};
 pub use reports::DirectoryAudit;
 pub use wire::{Application, Belonging, Certificate, ServicePrincipal};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::exchange::Operation;
-use super::{CallOptions, Graph, GraphError, Page, PageLink, wire};
+use super::wire::{self, or_default};
+use super::{CallOptions, Graph, GraphError, Page, PageLink};
 use crate::ids::{AppId, KeyId, ObjectId};
 use crate::rotation::LastUses;
 use crate::rotation::foreign_change::{Actor, Change, ChangedKey};
@@ -97,13 +98,6 @@ struct Modified {
     new_value: Option<String>,
 }
 
-/// Graph writes null where there is nothing.
-fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
-
 impl Graph {
     /// The last sign-in with each key of an application, as far as Entra has it by now
     /// (`GET /beta/reports/appCredentialSignInActivities`).
@@ -120,6 +114,12 @@ impl Graph {
             let Some(PageLink(url)) = next else { return Ok(uses) };
             let options = options.further(&page.to_string());
             let page: Page<Activity> = self.page(&operation, url, &options).await?;
+            if let Some(odd) = page.unreadable.first() {
+                tracing::warn!(odd.object, odd.why, "an entry of the report cannot be read");
+                // It may be of a sign-in with the very key that is asked for.
+                let why = "an entry of it cannot be read";
+                return Err(GraphError::malformed(&operation, &options, why));
+            }
             for activity in page.items {
                 let last = activity.sign_in_activity.and_then(|used| used.last_sign_in_date_time);
                 if let (Some(key), Some(last)) = (activity.key_id, last) {
@@ -158,7 +158,7 @@ impl Graph {
         };
         let page: Page<Entry> = self.page(&operation, url, options).await?;
         let items = page.items.into_iter().flat_map(changes).collect();
-        Ok(Page { items, next: page.next })
+        Ok(Page { items, unreadable: page.unreadable, next: page.next })
     }
 }
 

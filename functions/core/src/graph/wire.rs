@@ -55,6 +55,7 @@ pub struct Belonging {
     /// `displayName`.
     pub display_name: Option<String>,
     /// `tags`.
+    #[serde(deserialize_with = "or_default")]
     pub tags: Vec<String>,
 }
 
@@ -109,6 +110,13 @@ pub(super) fn read_time<'de, D: Deserializer<'de>>(
     Ok(Option::<DateTime<Utc>>::deserialize(from)?.and_then(within))
 }
 
+/// Graph writes null where there is nothing.
+pub(super) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 fn read_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Key>, D::Error> {
     Vec::deserialize(from).map(keys)
 }
@@ -140,6 +148,7 @@ pub struct Application {
     /// `displayName`.
     pub display_name: Option<String>,
     /// `tags`.
+    #[serde(deserialize_with = "or_default")]
     pub tags: Vec<String>,
     /// `createdDateTime`.
     #[serde(rename = "createdDateTime", default, deserialize_with = "read_time")]
@@ -166,6 +175,7 @@ pub struct ServicePrincipal {
     /// `displayName`.
     pub display_name: Option<String>,
     /// `tags`.
+    #[serde(deserialize_with = "or_default")]
     pub tags: Vec<String>,
     /// `accountEnabled`: whether it may sign in.
     pub account_enabled: Option<bool>,

@@ -72,7 +72,7 @@ impl Keys {
             match (name.as_str(), entry) {
                 (_, Entry::Absent(())) => {}
                 ("slack_signing_secret", Entry::Text(text)) => {
-                    keys.slack = keys.plain(&name, &text)
+                    keys.slack = keys.plain(&name, &text);
                 }
                 ("github_webhook_secret", Entry::Text(text)) => {
                     keys.github = keys.plain(&name, &text);

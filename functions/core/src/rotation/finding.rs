@@ -45,6 +45,13 @@ pub enum Finding {
     AuditNotPermitted,
     /// Entra's directory audit could not be read since this time.
     AuditUnread(DateTime<Utc>),
+    /// An object of Graph's is not as Graph documents it, and is left out.
+    UnreadableObject {
+        /// Its listing, id and name.
+        object: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// A key that somebody else added or removed, as Entra's directory audit tells it.
@@ -85,6 +92,7 @@ impl Finding {
             Self::ForeignChange(_) => "foreign_change",
             Self::AuditNotPermitted => "audit-not-permitted",
             Self::AuditUnread(_) => "audit_unread",
+            Self::UnreadableObject { .. } => "unreadable-object",
         }
     }
 
@@ -95,7 +103,8 @@ impl Finding {
             | Self::RolledBack
             | Self::ReplacedKeyUnknown
             | Self::AuditNotPermitted
-            | Self::AuditUnread(_) => None,
+            | Self::AuditUnread(_)
+            | Self::UnreadableObject { .. } => None,
             Self::ForeignChange(change) => Some(change.key),
             Self::ForeignKey(key)
             | Self::UnlistedKey(key)
@@ -172,6 +181,10 @@ impl Finding {
             Self::AuditUnread(since) => format!(
                 "Entra's directory audit could not be read since {since}: changes that others make to keys go unseen; \
                  the sweep's log says why"
+            ),
+            Self::UnreadableObject { object, why } => format!(
+                "Graph lists {object} otherwise than it documents ({why}), so it is left out, and its keys are not watched; \
+                 look at the object in Entra, and ask Microsoft's support if nothing is wrong with it there"
             ),
         }
     }

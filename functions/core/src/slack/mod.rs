@@ -4,7 +4,7 @@ pub mod blocks;
 
 use reqwest::Url;
 
-/// Where Slack, and GovSlack, take messages: incoming webhooks, and the `response_url` of what somebody did.
+/// Where Slack takes messages, and its service for governments: incoming webhooks, and the `response_url` of what somebody did.
 const HOSTS: [&str; 2] = ["hooks.slack.com", "hooks.slack-gov.com"];
 
 /// Whether an address is one of Slack's own for messages.

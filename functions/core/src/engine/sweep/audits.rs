@@ -89,6 +89,7 @@ impl Engine {
                 return Ok(None);
             }
         };
+        report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
         let fresh: Vec<DirectoryAudit> =
             page.items.into_iter().filter(|audit| !mark.told.contains_key(&audit.id)).collect();
         for (audit, seen) in self.foreign_changes(fresh, deadline).await? {
@@ -203,7 +204,7 @@ impl Engine {
         let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
         let apps: Vec<AppId> = apps.into_iter().collect();
         let read = self.graph.applications_by_app_id(&apps, Detail::Keys, options).await?;
-        let ruled = read.iter().filter_map(|application| {
+        let ruled = read.items.iter().filter_map(|application| {
             let tagged = |tag: &str| application.tags.iter().any(|other| other == tag);
             let rule = self.manifest.rules().iter().find(|rule| tagged(rule.tag()))?;
             Some((application.app_id, rule.credential_for(application.app_id)))
@@ -215,7 +216,7 @@ impl Engine {
         let app = self.identity.app();
         let apps: Vec<AppId> = app.into_iter().collect();
         let own = self.graph.service_principals_by_app_id(&apps, Detail::Keys, options).await?;
-        Ok(Ourselves { app, service_principal: own.first().map(|own| own.object_id) })
+        Ok(Ourselves { app, service_principal: own.items.first().map(|own| own.object_id) })
     }
 }
 

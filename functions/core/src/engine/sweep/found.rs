@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::audit::{CloudEvent, EventData, EventType, SWEEP, event_id};
-use crate::graph::{Application, ServicePrincipal};
+use crate::graph::{Application, ServicePrincipal, Unreadable};
 use crate::ids::{AppId, CredentialName, KeyId, ObjectId, RotationId};
 use crate::queue::{Job, RevokeOld, SCHEMA};
 use crate::rotation::Key;
@@ -79,6 +79,16 @@ impl Planned {
 }
 
 impl Seen {
+    /// An object of a listing that was left out.
+    pub(super) fn unreadable(object: Unreadable) -> Self {
+        Self {
+            credential: None,
+            application: object.app_id.unwrap_or(AppId(Uuid::nil())),
+            display_name: None,
+            finding: Finding::UnreadableObject { object: object.object, why: object.why },
+        }
+    }
+
     /// The finding as an event. Its id is the same all day, so that hourly sweeps do not repeat it.
     pub(in crate::engine) fn event(&self, now: DateTime<Utc>) -> CloudEvent {
         let kind = EventType::Finding(self.finding.name().to_owned());
@@ -87,6 +97,8 @@ impl Seen {
         let once = match &self.finding {
             // It happened once, however often it is read of.
             Finding::ForeignChange(change) => change.audit.clone(),
+            // Several may have no client id.
+            Finding::UnreadableObject { object, .. } => format!("{object} {}", now.date_naive()),
             _ => format!("{subject} {} {}", self.application, now.date_naive()),
         };
         let id = event_id(&once, &kind.to_string(), self.finding.key());

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, EngineError};
-use crate::graph::{CallOptions, Detail, PageLink};
+use crate::graph::{CallOptions, Detail, PageLink, Unreadable};
 use crate::http::Retry;
 use crate::ids::{AppId, CredentialName};
 use crate::manifest::{Credential, KeyOn, Rule};
@@ -129,6 +129,7 @@ impl Engine {
             Listing::Applications => {
                 let detail = Detail::KeysAndCertificates;
                 let page = self.graph.applications(detail, link.as_ref(), &options).await?;
+                report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
                 let objects = page.items.into_iter().map(Object::from).collect();
                 self.sweep_applications(objects, secrets, report, &options).await?;
                 (Listing::ServicePrincipals, page.next)
@@ -136,6 +137,7 @@ impl Engine {
             Listing::ServicePrincipals => {
                 let detail = Detail::KeysAndCertificates;
                 let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
+                report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
                 let objects = page.items.into_iter().map(Object::from).collect();
                 self.sweep_service_principals(objects, report);
                 (Listing::DirectoryAudits, page.next)
@@ -188,15 +190,19 @@ impl Engine {
         let all: Vec<Credential> = self.manifest.credentials().filter(beside).cloned().collect();
         let ids: Vec<AppId> = on.into_iter().collect();
         // Their certificates come with the page of all applications: Graph rations those.
-        let applications = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
-        let applications = by_app_id(applications.into_iter().map(Object::from));
-        report.objects += applications.len();
-        self.sweep_credentials(&some, &all, &applications, secrets, report, options).await?;
         let last = some.last().filter(|_| some.len() == AT_ONCE);
-        Ok(Some(match last {
+        let next = match last {
             Some(last) => Cursor::at(Listing::Credentials, Some(last.name.0.clone())),
             None => Cursor::at(Listing::Applications, None),
-        }))
+        };
+        let applications = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
+        // One that cannot be read is told with its page; it does not count as gone.
+        let readable = |one: &Credential| !is_among(&applications.unreadable, one.application);
+        let some: Vec<Credential> = some.into_iter().filter(readable).collect();
+        let applications = by_app_id(applications.items.into_iter().map(Object::from));
+        report.objects += applications.len();
+        self.sweep_credentials(&some, &all, &applications, secrets, report, options).await?;
+        Ok(Some(next))
     }
 
     /// `all` are the credentials on the same applications, those swept before or after among them.
@@ -214,9 +220,11 @@ impl Engine {
         let ids: Vec<AppId> = ids.into_iter().collect();
         let principals =
             self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
-        let principals = by_app_id(principals.into_iter().map(Object::from));
+        let unreadable = principals.unreadable;
+        let principals = by_app_id(principals.items.into_iter().map(Object::from));
         report.objects += principals.len();
-        for credential in credentials {
+        let readable = |one: &&Credential| !is_among(&unreadable, one.application);
+        for credential in credentials.iter().filter(readable) {
             let id = &credential.application;
             let holder = match credential.key_on {
                 KeyOn::Application => applications.get(id),
@@ -361,6 +369,10 @@ impl Engine {
             finding,
         }));
     }
+}
+
+fn is_among(unreadable: &[Unreadable], application: AppId) -> bool {
+    unreadable.iter().any(|object| object.app_id == Some(application))
 }
 
 /// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.
