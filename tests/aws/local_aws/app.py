@@ -20,6 +20,7 @@ from . import (
     function_urls,
     functions,
     permissions,
+    queues,
     rotation,
     s3,
     secrets_manager,
@@ -202,6 +203,7 @@ def build(endpoint: str, home: Path) -> App:
     cloudformation.install()
     s3.install()
     delivery.install()
+    queues.install()
     functions.install(home)
     function_urls.install()
     _remember_connections()
