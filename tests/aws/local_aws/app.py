@@ -15,6 +15,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from . import (
     cloudformation,
     delivery,
+    events,
     faults,
     federation,
     function_urls,
@@ -204,6 +205,7 @@ def build(endpoint: str, home: Path) -> App:
     s3.install()
     delivery.install()
     queues.install()
+    events.install()
     functions.install(home)
     function_urls.install()
     _remember_connections()

@@ -23,7 +23,8 @@ _lock = threading.Lock()
 def _check_function(secret: dict, arn: str | None) -> str:
     if not arn:
         raise Refused("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
-    if functions.find(arn) is None or not functions.may_invoke(arn, "secretsmanager.amazonaws.com", source_arn=secret["ARN"]):
+    if functions.find(arn) is None or not functions.may_invoke(
+            arn, "secretsmanager.amazonaws.com", source_arn=secret["ARN"]):
         raise Refused("AccessDeniedException", "Secrets Manager cannot invoke the specified Lambda function. Ensure "
                       "that the function policy grants access to the principal secretsmanager.amazonaws.com.")
     return arn

@@ -65,7 +65,8 @@ class Story:
             answer = getattr(self.client, operation)(**sent)
         except ClientError as error:
             assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-            return Error((error.response["Error"]["Code"], error.response["Error"]["Message"].replace(self.name, "NAME")))
+            told = error.response["Error"]
+            return Error((told["Code"], told["Message"].replace(self.name, "NAME")))
         del answer["ResponseMetadata"]
         if "VersionId" in answer:
             self.known.setdefault(answer["VersionId"], f"v{len(self.known) + 1}")

@@ -250,7 +250,8 @@ def test_a_receipt_holds_as_long_as_its_visibility_was_extended(aws, sqs, name):
 
 def test_a_queue_for_which_nothing_waits(sqs, name):
     url = make(sqs, name)
-    assert [received(sqs, url), received(sqs, url, WaitTimeSeconds=0), received(sqs, url, WaitTimeSeconds=1)] == [[]] * 3
+    for more in ({}, {"WaitTimeSeconds": 0}, {"WaitTimeSeconds": 1}):
+        assert received(sqs, url, **more) == []
 
 
 def test_a_scope_of_groups_needs_no_limit_by_groups(sqs, name):

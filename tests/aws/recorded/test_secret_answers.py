@@ -11,8 +11,8 @@ CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 MARKED = Error(("InvalidRequestException",
                 "You can't perform this operation on the secret because it was marked for deletion."))
 MISSING = Error(("ResourceNotFoundException", "Secrets Manager can't find the specified secret."))
-BAD_NAME = Error(("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, or any "
-                  "of the following: -/_+=.@!"))
+BAD_NAME = Error(("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, or "
+                  "any of the following: -/_+=.@!"))
 
 
 def no_value(which: str) -> Error:
@@ -182,7 +182,8 @@ STORIES = {
         create(b"initial"), read(value("v1", b"initial", CURRENT)), ("put_secret_value", {"SecretBinary": first}, None),
         read(value("v2", first, CURRENT)), ("update_secret", {"SecretBinary": second}, None),
         read(value("v3", second, CURRENT))]
-       for first, second in ((b"footest", b"updated1"), (b"tops3cret", b"updated2"), (b"\x00\x01\x02\xff", b"\xfe\xfd"))},
+       for first, second in (
+           (b"footest", b"updated1"), (b"tops3cret", b"updated2"), (b"\x00\x01\x02\xff", b"\xfe\xfd"))},
 }
 
 

@@ -104,8 +104,9 @@ def test_a_list_shows_several_secrets(sm, name):
 
 
 FILTERS = [
-    ([("name", "/")], "24"), ([("name", "!/")], "13"), ([("name", "testing1 one")], ""), ([("description", "a")], "123"),
-    ([("description", "!a")], "4"), ([("description", "a secret")], "12"), ([("description", "!c")], "1234"),
+    ([("name", "/")], "24"), ([("name", "!/")], "13"), ([("name", "testing1 one")], ""),
+    ([("description", "a")], "123"), ([("description", "!a")], "4"), ([("description", "a secret")], "12"),
+    ([("description", "!c")], "1234"),
     ([("description", "a"), ("name", "secret")], ""), ([("description", "a"), ("name", "an")], ""),
 ]
 
