@@ -22,6 +22,7 @@ from . import (
     functions,
     permissions,
     queues,
+    requests,
     rotation,
     s3,
     secrets_manager,
@@ -206,6 +207,7 @@ def build(endpoint: str, home: Path) -> App:
     delivery.install()
     queues.install()
     events.install()
+    requests.install()
     functions.install(home)
     function_urls.install()
     _remember_connections()

@@ -9,6 +9,7 @@ from ministack.services import sqs
 from ministack.services.sqs import _Err as Refused
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
+_MOST_BYTES = 1_048_576
 _FIFO_ONLY = {
     "FifoQueue": "Unknown Attribute FifoQueue.",
     "ContentBasedDeduplication": "Unknown Attribute ContentBasedDeduplication.",
@@ -29,6 +30,14 @@ def _check_attributes(given: dict, fifo: bool) -> None:
                       "can either enable KMS SSE or SQS SSE.")
 
 
+def _size(message: dict) -> int:
+    """What counts towards a limit: the body, and of each attribute its name, its type and its value."""
+    attributes = (message.get("MessageAttributes") or {}).items()
+    return len((message.get("MessageBody") or "").encode()) + sum(
+        len(name.encode()) + len(value.get("DataType", "").encode()) + len((value.get("StringValue") or "").encode())
+        for name, value in attributes)
+
+
 def _check_message(queue: dict, message: dict, *, batch: bool) -> None:
     for parameter in ("MessageGroupId", "MessageDeduplicationId"):
         given = message.get(parameter)
@@ -39,6 +48,10 @@ def _check_message(queue: dict, message: dict, *, batch: bool) -> None:
         if value.get("DataType", "").startswith("String") and not value.get("StringValue"):
             raise Refused("InvalidParameterValue", f"Message (user) attribute '{attribute}' must contain a non-empty "
                           "value of type 'String'.")
+    most = int(queue["attributes"].get("MaximumMessageSize", _MOST_BYTES))
+    if not batch and _size(message) > most:
+        raise Refused("InvalidParameterValue",
+                      f"One or more parameters are invalid. Reason: Message must be shorter than {most} bytes.")
     if not queue["is_fifo"]:
         return
     if message.get("MessageGroupId") is None:
@@ -71,6 +84,9 @@ def _check(action: str, data: dict, url: str) -> None:
         case "SendMessage":
             _check_message(sqs._get_q(url), data, batch=False)
         case "SendMessageBatch":
+            if (sent := sum(_size(entry) for entry in entries)) > _MOST_BYTES:
+                raise Refused("BatchRequestTooLong", f"Batch requests cannot be longer than {_MOST_BYTES} bytes. You "
+                              f"have sent {sent} bytes.")
             for entry in entries:
                 _check_message(sqs._get_q(url), entry, batch=True)
         case "DeleteMessage":

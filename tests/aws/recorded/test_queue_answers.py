@@ -37,14 +37,16 @@ def handles(count: int, **more: object) -> dict:
     return {"Entries": [{"Id": f"n{number}", "ReceiptHandle": "h", **more} for number in range(count)]}
 
 
+K = {"k": {"DataType": "String", "StringValue": "x"}}  # eight bytes
 REFUSALS = {  # what: attributes of the queue, operation, parameters, code and message
     "eleven messages asked for": ({}, "receive_message", {"MaxNumberOfMessages": 11}, (
         BAD, "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.")),
-    "a message over 1 MiB": ({}, "send_message", {"MessageBody": "a" * 1_048_577}, too_long(1_048_576)),
+    "a message over 1 MiB": ({}, "send_message", {
+        "MessageBody": "a" * 1_048_569, "MessageAttributes": K}, too_long(1_048_576)),
     "a message over the queue's own limit": ({"MaximumMessageSize": "1024"}, "send_message", {
-        "MessageBody": "a" * 1025}, too_long(1024)),
+        "MessageBody": "a" * 1017, "MessageAttributes": K}, too_long(1024)),
     "a batch over 1 MiB": ({}, "send_message_batch", {"Entries": [
-        {"Id": "a", "MessageBody": "a" * 1_048_576}, {"Id": "b", "MessageBody": "a"}]}, (
+        {"Id": "a", "MessageBody": "a" * 1_048_568, "MessageAttributes": K}, {"Id": "b", "MessageBody": "a"}]}, (
         "AWS.SimpleQueueService.BatchRequestTooLong",
         "Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.")),
     "a delay of one message of a FIFO queue": (FIFO, "send_message", {
