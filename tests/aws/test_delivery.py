@@ -103,7 +103,7 @@ def test_a_visibility_the_consumer_set_is_kept(aws, name, queue):
 def test_a_duplicate_within_the_window_is_dropped(aws, name, queue):
     for _ in range(2):
         aws.client("sqs").send_message(QueueUrl=queue[0], MessageBody='{"name": "once"}', MessageGroupId="a",
-                                       MessageDeduplicationId="the same")
+                                       MessageDeduplicationId="the-same")
     send(aws, queue[0], "a", name="last")
     done(aws, name, 2)
     assert len(calls(aws, name)) == 2

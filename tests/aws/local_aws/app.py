@@ -15,14 +15,17 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from . import (
     cloudformation,
     delivery,
+    events,
     faults,
     federation,
     function_urls,
     functions,
     models,
     permissions,
+    queue_policies,
     queues,
     quotas,
+    requests,
     rotation,
     s3,
     secrets_manager,
@@ -215,10 +218,13 @@ def build(endpoint: str, home: Path) -> App:
     cloudformation.install()
     s3.install()
     delivery.install()
+    queues.install()
+    events.install()
+    requests.install()
     functions.install(home)
     function_urls.install()
     _remember_connections()
-    queues.install()
+    queue_policies.install()
     quotas.install()
     permissions.install(ministack)
     return App(ministack.app)

@@ -19,7 +19,7 @@ def _secret_create(logical_id: str, props: dict, stack: str) -> tuple[str, dict]
         name, Description=props.get("Description", ""), Tags=list(props.get("Tags", [])),
         KmsKeyId=props.get("KmsKeyId"))
     if props.get("SecretString") or props.get("GenerateSecretString"):
-        rules.put(secret, rules.check_token(None), provisioners._sm_secret_string(props), None, None)
+        rules.put(secret, rules.new_token(), provisioners._sm_secret_string(props), None, None)
     return secret["ARN"], {"Id": secret["ARN"]}
 
 
@@ -38,7 +38,7 @@ def _secret_delete(arn: str, props: dict) -> None:
 def _schedule_create(logical_id: str, props: dict, stack: str) -> tuple[str, dict]:
     secret = secrets_manager.find(props["SecretId"])
     try:
-        rotation.rotate(secret, rules.check_token(None), {
+        rotation.rotate(secret, rules.new_token(), {
             "RotationLambdaARN": props.get("RotationLambdaARN"),
             "RotationRules": {key: int(value) if key == "AutomaticallyAfterDays" else value
                               for key, value in props.get("RotationRules", {}).items()},

@@ -22,11 +22,9 @@ _lock = threading.Lock()
 
 def _check_function(secret: dict, arn: str | None) -> str:
     if not arn:
-        raise Refused("InvalidRequestException",
-                      "You can't enable rotation without specifying a valid Lambda function ARN.")
-    if functions.find(arn) is None:
-        raise Refused("InvalidRequestException", f"The Lambda function {arn} doesn't exist.")
-    if not functions.may_invoke(arn, "secretsmanager.amazonaws.com", source_arn=secret["ARN"]):
+        raise Refused("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+    if functions.find(arn) is None or not functions.may_invoke(
+            arn, "secretsmanager.amazonaws.com", source_arn=secret["ARN"]):
         raise Refused("AccessDeniedException", "Secrets Manager cannot invoke the specified Lambda function. Ensure "
                       "that the function policy grants access to the principal secretsmanager.amazonaws.com.")
     return arn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ministack.core import iam_actions
@@ -10,6 +11,7 @@ from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as
 
 _CONDITIONS = "if-none-match", "if-match"
 _LOCK = "x-amz-object-lock-"
+_BYPASS = "x-amz-bypass-governance-retention"
 
 
 def _is_checked(headers: dict[str, str]) -> bool:
@@ -41,12 +43,72 @@ def texts() -> dict[str, str]:
     return found
 
 
+def _unoffered(headers: dict[str, str]) -> tuple | None:
+    """What a put was recorded to refuse of conditions: two at once, and other values than each knows."""
+    none_match, match = (headers.get(name) for name in _CONDITIONS)
+    if (none_match and match) or none_match not in (None, "*") or match == "*":
+        return s3._error("NotImplemented", "A header you provided implies functionality that is not implemented", 501)
+    return None
+
+
+def _bypasses(bucket: str, headers: dict | None) -> tuple | None:
+    if _BYPASS in (headers or {}) and not (s3._bucket_object_lock.get(bucket) or {}).get("enabled"):
+        return s3._error("InvalidArgument", f"{_BYPASS} is only applicable to Object Lock enabled buckets.", 400)
+    return None
+
+
+def _is_no_policy(body: bytes) -> tuple | None:
+    try:
+        policy = json.loads(body)
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict):
+        return s3._error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", 400)
+    if "Statement" not in policy:
+        return s3._error("MalformedPolicy", "Missing required field Statement", 400)
+    return None
+
+
+def _refuse_as_recorded() -> None:
+    """Requests that MiniStack takes and AWS was recorded to refuse."""
+    put_policy, put_versioning = s3._put_bucket_policy, s3._put_bucket_versioning
+    get_object, delete_object, delete_objects = s3._get_object, s3._delete_object, s3._delete_objects
+
+    def policy(bucket: str, body: bytes) -> tuple:
+        return _is_no_policy(body) or put_policy(bucket, body)
+
+    def versioning(bucket: str, body: bytes) -> tuple:
+        if (s3._bucket_object_lock.get(bucket) or {}).get("enabled") and b"<Status>Suspended" in body:
+            return s3._error("InvalidBucketState", "An Object Lock configuration is present on this bucket, so the "
+                             "versioning state cannot be changed.", 409)
+        return put_versioning(bucket, body)
+
+    def read(bucket: str, key: str, headers: dict, query: dict | None = None) -> tuple:
+        version = s3._qp(query or {}, "versionId", "")
+        if version not in ("", "null") and bucket in s3._buckets and not s3._bucket_versioning.get(bucket):
+            return s3._error("InvalidArgument", "Invalid version id specified", 400)
+        return get_object(bucket, key, headers, query)
+
+    def delete(bucket: str, key: str, headers: dict | None = None, query: dict | None = None) -> tuple:
+        status, more, body = _bypasses(bucket, headers) or delete_object(bucket, key, headers, query)
+        return status, more, body.replace(b"the preconditions you specified did not hold.",
+                                          b"the pre-conditions you specified did not hold")
+
+    def delete_many(bucket: str, body: bytes, headers: dict | None = None) -> tuple:
+        return _bypasses(bucket, headers) or delete_objects(bucket, body, headers)
+
+    s3._put_bucket_policy, s3._put_bucket_versioning, s3._get_object = policy, versioning, read
+    s3._delete_object, s3._delete_objects = delete, delete_many
+
+
 def install() -> None:
     put_object, context = s3._put_object, iam_actions.s3_service_context
     create, update = handlers["AWS::S3::Bucket"]["create"], handlers["AWS::S3::Bucket"]["update"]
 
     def checked_put(bucket: str, key: str, body: bytes, headers: dict) -> tuple:
         """A put that is to be retained must carry a checksum."""
+        if refused := _unoffered(headers):
+            return refused
         by_default = (s3._bucket_object_lock.get(bucket) or {}).get("default_retention")
         if (by_default or any(name.startswith(_LOCK) for name in headers)) and not _is_checked(headers):
             return s3._error("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for "
@@ -72,6 +134,7 @@ def install() -> None:
         _lock(name, new)
         return name, attributes
 
+    _refuse_as_recorded()
     s3._put_object = checked_put
     iam_actions.s3_service_context = with_conditions
     handlers["AWS::S3::Bucket"] |= {"create": created, "update": updated}

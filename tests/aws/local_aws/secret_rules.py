@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import secrets
 import threading
 import time
 import uuid
@@ -17,7 +18,8 @@ MOST_LABELS = 20  # over all the versions of a secret
 MOST_VERSIONS = 100
 MOST_BYTES = 65_536
 _changing = threading.RLock()
-_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
 class Refused(Exception):
@@ -31,14 +33,34 @@ class Refused(Exception):
 
 def check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise Refused("ValidationException",
-                      "Invalid name. Must be a valid name containing alphanumeric characters, or any of: -/_+=.@")
+        raise Refused("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, "
+                      "or any of the following: -/_+=.@!")
 
 
-def check_token(token: str | None) -> str:
-    """The version id a request's token stands for; a request without one gets what an SDK would send."""
+def check_id(secret_id: str) -> None:
+    """A request names a secret by its ARN or by a name; a name is checked before it is looked for."""
+    if not secret_id.startswith("arn:"):
+        check_name(secret_id)
+
+
+def names(secret_id: str, arn: str) -> bool:
+    """Whether an ARN, whole or without its suffix, names the secret with this one.
+
+    An ARN that ends as if it had its suffix is taken for whole: so a secret whose name ends in a hyphen and six
+    characters is not found by its ARN without the suffix.
+    """
+    return secret_id == arn or (secret_id == _SUFFIX.sub("", arn) and not _SUFFIX.search(secret_id))
+
+
+def new_token() -> str:
+    """A version id as CloudFormation makes it: it looks like a UUID, and is of no version of UUIDs."""
+    return str(uuid.UUID(bytes=secrets.token_bytes(16)))
+
+
+def check_token(token: str | None, missing: str = "InvalidRequestException") -> str:
+    """The version id a request's token stands for. The SDKs add one; a request without one is refused."""
     if token is None:
-        return str(uuid.uuid4())
+        raise Refused(missing, "You must provide a ClientRequestToken value. We recommend a UUID-type value.")
     if not 32 <= len(token) <= 64:
         raise Refused("ValidationException", "1 validation error detected: Value at 'clientRequestToken' failed to "
                       "satisfy constraint: Member must have length between 32 and 64")
@@ -73,6 +95,29 @@ def check_label(label: str) -> None:
     if not 1 <= len(label) <= 256:
         raise Refused("ValidationException", "1 validation error detected: Value at 'versionStage' failed to satisfy "
                       "constraint: Member must have length between 1 and 256")
+
+
+def matches(secret: dict, key: str, value: str) -> bool:
+    """One value of a ListSecrets filter: a prefix; ``!`` at its front turns it round.
+
+    A name and a tag begin with the value as it is. A description, and everything under ``all``, is compared word by
+    word without regard to case: each word of the value begins some word of it.
+    """
+    negated, value = value.startswith("!"), value.removeprefix("!")
+    tags = secret.get("Tags", [])
+    texts = {
+        "name": [secret["Name"]],
+        "description": [secret.get("Description") or ""],
+        "tag-key": [tag["Key"] for tag in tags],
+        "tag-value": [tag["Value"] for tag in tags],
+    }
+    if key in ("description", "all"):
+        chosen = texts[key] if key in texts else [text for group in texts.values() for text in group]
+        words = [word for text in chosen for word in text.lower().split()]
+        found = all(any(word.startswith(part) for word in words) for part in value.lower().split())
+    else:
+        found = any(text.startswith(value) for text in texts.get(key, []))
+    return found != negated
 
 
 def has_value(version: dict) -> bool:
@@ -150,7 +195,11 @@ def put(secret: dict, token: str, text: str | None, binary: str | None, stages: 
         if version is None:
             _new_version(versions, token)
         versions[token].update(SecretString=text, SecretBinary=binary)
-        for label in stages if stages is not None else [CURRENT]:
+        asked = stages if stages is not None else [CURRENT]
+        current = holder(versions, CURRENT)
+        if CURRENT in asked and current not in (None, token) and PENDING in versions[current]["Stages"]:
+            versions[current]["Stages"].remove(PENDING)  # no document says so: it was recorded from AWS
+        for label in asked:
             _attach(versions, label, token)
         if holder(versions, CURRENT) is None:
             _attach(versions, CURRENT, token)  # the first version with a value, whatever was asked for

@@ -23,9 +23,23 @@ _lock = threading.RLock()
 _frozen: list[dict] | None = None
 
 
+def resolve(secret_id: str | None, *, use_arn_scope: bool = False) -> tuple[str | None, dict | None]:
+    """In place of MiniStack's, which takes any beginning of an ARN for the whole: ``(key, secret)`` or two None."""
+    if not (secret_id or "").startswith("arn:"):
+        return (secret_id, base._secrets[secret_id]) if secret_id in base._secrets else (None, None)
+    scope = base._secret_scope_from_arn(secret_id)
+    if not scope or scope[0].account_id != get_account_id():
+        return None, None
+    if not use_arn_scope and scope[0].region != get_region():
+        return None, None
+    candidates = base._secrets.items_scoped(scope[0].account_id, scope[0].region) if use_arn_scope \
+        else base._secrets.items()
+    return next(((key, secret) for key, secret in candidates if rules.names(secret_id, secret["ARN"])), (None, None))
+
+
 def find(secret_id: str | None, *, deleted: bool = False) -> dict:
     """The secret a request names, by name or (partial) ARN."""
-    _, secret = base._resolve(secret_id or "")
+    _, secret = base._resolve(secret_id)
     if secret is None:
         raise Refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     if secret.get("DeletedDate") and not deleted:
@@ -40,10 +54,12 @@ def new_secret(name: str, **fields: object) -> dict:
     now = time.time()
     secret = {
         "ARN": f"arn:aws:secretsmanager:{get_region()}:{get_account_id()}:secret:{name}-{suffix}",
-        "Name": name, "Description": "", "Tags": [], "CreatedDate": now, "LastChangedDate": now,
+        "Name": name, "Description": "", "CreatedDate": now, "LastChangedDate": now,
         "LastAccessedDate": None, "DeletedDate": None, "RotationEnabled": False, "RotationLambdaARN": None,
         "RotationRules": None, "LastRotatedDate": None, "KmsKeyId": None, "ReplicationStatus": [], "Versions": {},
     } | fields
+    if not secret.get("Tags"):
+        secret.pop("Tags", None)  # a secret that never had tags shows none; one that lost them shows an empty list
     base._secrets[name] = secret
     return secret
 
@@ -105,7 +121,7 @@ def update_secret_version_stage(data: dict) -> dict:
 def get_secret_value(data: dict) -> dict:
     secret = find(data.get("SecretId"))
     vid, version = rules.read(secret, data.get("VersionId"), data.get("VersionStage"))
-    secret["LastAccessedDate"] = int(time.time()) // 86400 * 86400
+    secret["LastAccessedDate"] = version["LastAccessedDate"] = int(time.time()) // 86400 * 86400
     value = {key: version[key] for key in ("SecretString", "SecretBinary") if version.get(key) is not None}
     return _named(secret, VersionId=vid, VersionStages=list(version["Stages"]),
                   CreatedDate=version["CreatedDate"], **value)
@@ -117,7 +133,7 @@ _SHOWN = ("Description", "KmsKeyId", "RotationLambdaARN", "RotationRules", "Last
 
 def _shown(secret: dict) -> dict:
     """What Describe and List have in common: nothing of a value."""
-    entry = _named(secret, Tags=secret.get("Tags", []))
+    entry = _named(secret) | ({"Tags": secret["Tags"]} if "Tags" in secret else {})
     entry |= {key: secret[key] for key in _SHOWN if secret.get(key) not in (None, "")}
     if secret.get("DeletedDate"):
         entry["DeletedDate"] = secret["DeletedDate"]
@@ -147,21 +163,6 @@ def _page(data: dict, items: list, most: int = 100) -> tuple[list, dict]:
     return items[start:start + size], more
 
 
-def _matches(secret: dict, key: str, value: str) -> bool:
-    """One value of a ListSecrets filter: a prefix; ``!`` at its front turns it round."""
-    negated, value = value.startswith("!"), value.removeprefix("!")
-    tags = secret.get("Tags", [])
-    candidates = {
-        "name": [secret["Name"]],
-        "description": (secret.get("Description") or "").split(),
-        "tag-key": [tag["Key"] for tag in tags],
-        "tag-value": [tag["Value"] for tag in tags],
-    }
-    everything = [entry for entries in candidates.values() for entry in entries]
-    found = any(entry.startswith(value) for entry in (everything if key == "all" else candidates.get(key, [])))
-    return found != negated
-
-
 def list_secrets(data: dict) -> dict:
     known = [secret for _, secret in sorted(base._secrets.items())] if _frozen is None else _frozen
     chosen = [secret for secret in known
@@ -171,7 +172,7 @@ def list_secrets(data: dict) -> dict:
             raise Refused("ValidationException", f"1 validation error detected: Value at 'filters.{number}.member."
                           "values' failed to satisfy constraint: Member must have length less than or equal to 10")
         chosen = [secret for secret in chosen
-                  if any(_matches(secret, condition["Key"], value) for value in condition.get("Values", []))]
+                  if any(rules.matches(secret, condition["Key"], value) for value in condition.get("Values", []))]
     page, more = _page(data, chosen)
     entries = [_shown(secret) | {"SecretVersionsToStages": rules.labels(secret["Versions"])} for secret in page]
     return {"SecretList": entries} | more
@@ -185,7 +186,9 @@ def freeze_list(frozen: bool) -> None:
 
 def list_secret_version_ids(data: dict) -> dict:
     secret = find(data.get("SecretId"))
-    versions = [{"VersionId": vid, "CreatedDate": version["CreatedDate"]}
+    versions = [{"VersionId": vid, "CreatedDate": version["CreatedDate"],
+                 "KmsKeyIds": [secret.get("KmsKeyId") or "DefaultEncryptionKey"]}
+                | ({"LastAccessedDate": version["LastAccessedDate"]} if "LastAccessedDate" in version else {})
                 | ({"VersionStages": list(version["Stages"])} if version["Stages"] else {})
                 for vid, version in secret["Versions"].items()
                 if version["Stages"] or data.get("IncludeDeprecated")]
@@ -194,7 +197,7 @@ def list_secret_version_ids(data: dict) -> dict:
 
 
 def rotate_secret(data: dict) -> dict:
-    token = rules.check_token(data.get("ClientRequestToken"))
+    token = rules.check_token(data.get("ClientRequestToken"), missing="InvalidParameterException")
     return rotation.rotate(find(data.get("SecretId")), token, data)
 
 
@@ -221,12 +224,29 @@ HANDLERS: dict[str, Callable[[dict], dict]] = {
 }
 
 
+_UNMODELLED = {"ValidationException", "AccessDeniedException"}  # these say ``message``, all others ``Message``
+
+
+def _error(refused: Refused) -> tuple:
+    key = "message" if refused.code in _UNMODELLED else "Message"
+    return error_response_json(refused.code, refused.message, 400, message_key=key)
+
+
+def _as_modelled(answered: tuple) -> tuple:
+    """An error of MiniStack's own handlers, with its message under the key that the service uses."""
+    status, _, body = answered
+    if status < 400:
+        return answered
+    error = json.loads(body)
+    return _error(Refused(error["__type"].rpartition("#")[2], error.get("message", "")))
+
+
 def answer(operation: str, data: dict) -> tuple:
     try:
         with _lock:
             return json_response(HANDLERS[operation](data))
     except Refused as refused:
-        return error_response_json(refused.code, refused.message, 400)
+        return _error(refused)
 
 
 def _store_new_secret(name: str, secret_string: str | None = None, secret_binary: str | None = None,
@@ -234,7 +254,7 @@ def _store_new_secret(name: str, secret_string: str | None = None, secret_binary
                       rotation_lambda_arn: str | None = None, rotation_rules: dict | None = None) -> tuple[str, str]:
     """MiniStack's own way in, for other services that make a secret."""
     secret = new_secret(name, Description=description, Tags=list(tags or []), KmsKeyId=kms_key_id)
-    return secret["ARN"], rules.put(secret, rules.check_token(None), secret_string, secret_binary, None)
+    return secret["ARN"], rules.put(secret, rules.new_token(), secret_string, secret_binary, None)
 
 
 def install() -> None:
@@ -242,11 +262,19 @@ def install() -> None:
 
     async def handle_request(method: str, path: str, headers: dict, body: bytes, query: dict) -> tuple:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        data = json.loads(body or b"{}")
+        try:
+            if data.get("SecretId"):
+                rules.check_id(data["SecretId"])
+        except Refused as refused:
+            return _error(refused)
         if operation not in HANDLERS:
-            return await theirs(method, path, headers, body, query)
-        return answer(operation, json.loads(body or b"{}"))
+            return _as_modelled(await theirs(method, path, headers, body, query))
+        return answer(operation, data)
 
+    base._resolve = resolve
     base.handle_request = handle_request
     base._store_new_secret = _store_new_secret
     base._get_secret_value = lambda data: answer("GetSecretValue", data)  # BatchGetSecretValue reads through it
-    base._update_secret = lambda data: answer("UpdateSecret", data)  # CloudFormation updates through it
+    # CloudFormation updates through it, and asks with no token
+    base._update_secret = lambda data: answer("UpdateSecret", {"ClientRequestToken": rules.new_token()} | data)
