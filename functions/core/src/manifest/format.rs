@@ -200,7 +200,7 @@ impl Format {
             Self::Json => json::plain(facts, secret),
             Self::Dstack => json::dstack(facts, secret),
             Self::SdkAuth => json::sdk_auth(facts, self.subscription(facts)?, cloud, secret),
-            Self::Env => env::render(facts, cloud, secret),
+            Self::Env => env::render(facts, cloud, secret, env::Tilde::Bare),
             Self::Raw => Buffer::of(secret),
             Self::Template(template) => {
                 let subscription = template.needs_subscription().then(|| self.subscription(facts));
@@ -228,7 +228,8 @@ impl Format {
             return mismatch("what stands in the client secret's place is none");
         }
         let again = self.render(facts, cloud, &secret)?;
-        if !same_but_for_time(again.expose(), value.expose(), &facts.expiry()) {
+        let is_of_today = same_but_for_time(again.expose(), value.expose(), &facts.expiry());
+        if !is_of_today && !self.was_written_once(value, facts, cloud, &secret) {
             return mismatch("it is not what the manifest asks for now");
         }
         Ok(secret)
@@ -250,6 +251,18 @@ impl Format {
         found
             .map(Buffer::into_secret)
             .map_err(|why| FormatError::Mismatch { format: self.name(), why })
+    }
+
+    /// Whether a value says the same in the spelling of an earlier Keywheel.
+    fn was_written_once(
+        &self,
+        value: &SecretText,
+        facts: &ValueFacts,
+        cloud: &CloudFacts,
+        secret: &SecretText,
+    ) -> bool {
+        let spelling = || env::render(facts, cloud, secret.expose(), env::Tilde::Quoted);
+        matches!(self, Self::Env) && spelling().into_secret().expose() == value.expose()
     }
 
     fn subscription(&self, facts: &ValueFacts) -> Result<SubscriptionId, FormatError> {

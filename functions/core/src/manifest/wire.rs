@@ -5,12 +5,12 @@ use schemars::JsonSchema;
 use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use crate::request::permission::Approval;
 
-use super::decode::{Decode, Named, parsed, text, text_schema, wire};
+use super::decode::{Decode, Named, parsed, parsed_like, text, text_schema, wire};
 use super::format::Template;
 use super::lasting::Lasting;
 use super::names::{self, NameError, SecretName, SecretPattern};
 use super::notifications::WireNotification;
-use super::problem::{Problems, stranger, suggest};
+use super::problem::{Problems, list, stranger, suggest};
 use super::tree::Node;
 use super::{KeyOn, Trigger};
 use crate::rotation::RetireWhen;
@@ -186,7 +186,8 @@ macro_rules! decode_words {
         impl Decode for $type {
             fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
                 const WORDS: &[&str] = &[$($word),*];
-                parsed(node, problems, |text| match text {
+                let like = format!("write one of {}", list(WORDS));
+                parsed_like(node, problems, Some(&like), |text| match text {
                     $($word => Ok($value),)*
                     other => Err((format!("unknown {} {}", $what, stranger(other)), suggest(other, WORDS))),
                 })
@@ -209,7 +210,8 @@ macro_rules! decode_uuid {
     ($($type:ty),*) => {$(
         impl Decode for $type {
             fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-                parsed(node, problems, |text| {
+                let like = Some("write it like `408bf248-dd4e-4be5-919a-7f6207a307ab`");
+                parsed_like(node, problems, like, |text| {
                     // Only the form with hyphens: it is what Azure shows, and what can be searched for.
                     (text.len() == 36).then(|| text.parse().ok()).flatten().ok_or_else(|| (
                         "this is not a UUID".to_owned(),
@@ -242,9 +244,13 @@ impl Decode for Template {
 /// Decodes and describes a text that is checked by a function of [`names`].
 macro_rules! checked_text {
     ($type:ty, $check:expr, $cure:expr, $schema:tt) => {
+        checked_text!($type, $check, $cure, None, $schema);
+    };
+    // With how it is written, where no number in quotes would do.
+    ($type:ty, $check:expr, $cure:expr, $like:expr, $schema:tt) => {
         impl Decode for $type {
             fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-                parsed(node, problems, |text| {
+                parsed_like(node, problems, $like, |text| {
                     $check(text)
                         .map_err(|error: NameError| (error.to_string(), $cure(&error).to_owned()))
                 })
@@ -278,12 +284,14 @@ checked_text!(
     SlackTeam,
     |text: &str| names::check_slack(text, &['T', 'E']).map(|()| SlackTeam(text.to_owned())),
     |_: &NameError| "give the workspace's id, such as `T0123ABCD` (not its name)",
+    Some("give the workspace's id, such as `T0123ABCD` (not its name)"),
     { "type": "string", "pattern": "^[TE][A-Z0-9]{1,31}$" }
 );
 checked_text!(
     SlackUser,
     |text: &str| names::check_slack(text, &['U', 'W']).map(|()| SlackUser(text.to_owned())),
     |_: &NameError| "give the user's id, such as `U0123ABCD` (in Slack: profile, Copy member ID)",
+    Some("give the user's id, such as `U0123ABCD` (in Slack: profile, Copy member ID)"),
     { "type": "string", "pattern": "^[UW][A-Z0-9]{1,31}$" }
 );
 checked_text!(

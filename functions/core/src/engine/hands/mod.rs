@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::native::secret_name;
+use super::native::is_of_secret;
 use super::{Engine, EngineError};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
@@ -219,8 +219,8 @@ impl<'a> Hands<'a> {
     fn rehearse(&self) -> Result<(), EngineError> {
         let longest = SecretText::new("x".repeat(*SECRET_TEXT.end()));
         let value = self.render(KeyId(Uuid::nil()), self.engine.graph.now(), &longest)?;
-        let own = self.engine.identity.stored_in().map(secret_name);
-        if own != Some(self.credential.secret.as_str()) {
+        let name = self.credential.secret.as_str();
+        if !self.engine.identity.stored_in().is_some_and(|own| is_of_secret(own, name)) {
             return Ok(());
         }
         self.engine.identity.reads(&value).map_err(|source| EngineError::OwnSecret {

@@ -132,6 +132,29 @@ proptest! {
         }
     }
 
+    /// `docker --env-file` takes all that stands behind the `=` for the value.
+    #[test]
+    fn env_quotes_nothing_that_graph_mints(secret in "~?[A-Za-z0-9~._-]{39}") {
+        let value = render(&Format::Env, &secret);
+        for prefix in ["AZURE", "ARM"] {
+            let name = format!("{prefix}_CLIENT_SECRET");
+            let line = value.lines().find_map(|line| line.split_once('=').filter(|(found, _)| *found == name));
+            prop_assert_eq!(line.map(|(_, text)| text), Some(secret.as_str()));
+        }
+    }
+
+    /// Versions of an earlier Keywheel, which quoted a `~` at the beginning.
+    #[test]
+    fn env_reads_a_quoted_tilde_back(secret in "~[A-Za-z0-9~._-]{39}") {
+        let bare = render(&Format::Env, &secret);
+        let quoted = bare.replace(&format!("SECRET={secret}\n"), &format!("SECRET='{secret}'\n"));
+        prop_assert_ne!(&quoted, &bare);
+        prop_assert_eq!(read(&Format::Env, &quoted), Ok(secret.clone()));
+        prop_assert_eq!(read_back(&Format::Env, &quoted, &facts()), Ok(secret.clone()));
+        let other = ValueFacts { subscription: None, ..facts() };
+        prop_assert!(read_back(&Format::Env, &quoted, &other).is_err());
+    }
+
     #[test]
     fn dstack_reads_its_creds_as_yaml(secret in secrets()) {
         let value: std::collections::BTreeMap<String, String> =
@@ -266,12 +289,27 @@ fn env_names_the_cloud_where_it_is_not_the_public_one() {
 /// What a shell makes of the lines is what the program in it gets.
 #[test]
 fn a_shell_reads_env_as_it_was_written() {
-    for secret in
-        ["plain~8Q", "~home", "it's", "a\"b", "$HOME `id` \\ \\\\", "two\nlines", "${x}'", "tail\\"]
-    {
-        let script = format!("{}printf %s \"$AZURE_CLIENT_SECRET\"", render(&Format::Env, secret));
-        let output = std::process::Command::new("sh").arg("-c").arg(script).output().expect("sh");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), secret);
+    let texts = [
+        "plain~8Q",
+        "~home",
+        "it's",
+        "a\"b",
+        "$HOME `id` \\ \\\\",
+        "two\nlines",
+        "${x}'",
+        "tail\\",
+    ];
+    // What Graph may mint, and what a shell would do most with it: home directories, `~+`, `~-`, entries of its stack.
+    let minted = ["~", "~~", "~+", "~-", "~-1", "~0", "~root", "~.", "-~", ".~"];
+    let minted = minted.map(|begin| format!("{begin:x<40}"));
+    for secret in texts.into_iter().chain(minted.iter().map(String::as_str)) {
+        for shell in ["sh", "bash"] {
+            let script =
+                format!("{}printf %s \"$AZURE_CLIENT_SECRET\"", render(&Format::Env, secret));
+            let output =
+                std::process::Command::new(shell).arg("-c").arg(script).output().expect(shell);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), secret, "{shell}");
+        }
     }
 }
 
