@@ -170,6 +170,11 @@ pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NameError> {
 /// What to do about a tag.
 pub(super) const TAG_CURE: &str = "use letters, digits, spaces and _.:/=+-@, at most 128 for the key and 256 for the value; `aws:` and `keywheel:` are taken";
 
+/// Checks the name of a field of a JSON value.
+pub(super) fn check_field(text: &str) -> Result<(), NameError> {
+    check(text, 128, |c| !c.is_control())
+}
+
 /// Checks the id, alias or ARN of a KMS key.
 pub(super) fn check_kms_key(text: &str) -> Result<(), NameError> {
     check(text, 2048, |c| c.is_ascii_alphanumeric() || ":/_-".contains(c))

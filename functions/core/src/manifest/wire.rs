@@ -85,6 +85,8 @@ wire! {
         optional key_on: KeyOn,
         /// What the secret's value looks like (default: json).
         optional format: FormatName,
+        /// Other names for Keywheel's own fields of `format: json` (default: their own). All other fields of the value stay as they are.
+        optional fields: WireFields,
         /// The value's text for `format: template`, with `{client_secret}` once, and `{tenant_id}`, `{client_id}`, `{key_id}`, `{expires_on}` and `{subscription_id}` where wanted; `{{` and `}}` are braces.
         optional template: Template,
         /// Who starts a rotation: Keywheel's sweep, or Secrets Manager's own rotation (default: sweep).
@@ -111,6 +113,23 @@ wire! {
         optional kms_key: KmsKey,
         /// Tags of a secret that the first rotation creates; a credential's own are added to the defaults'.
         optional tags: Named<String>,
+    }
+}
+
+wire! {
+    /// What Keywheel's own fields are called in a value of `format: json`.
+    #[schemars(rename = "Fields")]
+    WireFields {
+        /// The name for the tenant's id.
+        optional tenant_id: FieldName,
+        /// The name for the application's client id.
+        optional client_id: FieldName,
+        /// The name for the client secret.
+        optional client_secret: FieldName,
+        /// The name for the key's id.
+        optional key_id: FieldName,
+        /// The name for the time at which the key expires.
+        optional expires_on: FieldName,
     }
 }
 
@@ -163,6 +182,10 @@ pub(super) enum FormatName {
 /// A KMS key's id, alias or ARN.
 #[derive(Clone, Debug)]
 pub(super) struct KmsKey(pub(super) String);
+
+/// The name of a field of a JSON value.
+#[derive(Clone, Debug)]
+pub(super) struct FieldName(pub(super) String);
 
 /// A tag of an application in Graph.
 #[derive(Clone, Debug)]
@@ -272,6 +295,12 @@ checked_text!(
     |text: &str| names::check_kms_key(text).map(|()| KmsKey(text.to_owned())),
     |_: &NameError| "give the id, the alias (`alias/…`) or the ARN of a KMS key",
     { "type": "string", "minLength": 1, "maxLength": 2048, "pattern": "^[A-Za-z0-9:/_-]+$" }
+);
+checked_text!(
+    FieldName,
+    |text: &str| names::check_field(text).map(|()| FieldName(text.to_owned())),
+    |_: &NameError| "give the name of a key of the JSON value: 1 to 128 characters on one line",
+    { "type": "string", "minLength": 1, "maxLength": 128 }
 );
 checked_text!(
     MatchTag,

@@ -218,6 +218,23 @@ fn a_key_that_is_no_text_hides_nothing() {
     assert_eq!(lines, [1, 2, 4, 6, 7, 8, 9, 13, 15, 18, 19], "{error}");
 }
 
+#[test]
+fn fields_may_be_named_otherwise() {
+    let format = |more: &str| {
+        let manifest = parse(&with(more)).unwrap_or_else(|error| panic!("{error}"));
+        manifest.credentials().next().expect("one").format.clone()
+    };
+    let named = format("    fields: { client_secret: password, key_id: id }\n");
+    assert_eq!(named.name(), "json");
+    let names = ["tenant_id", "client_id", "password", "id", "expires_on"];
+    assert_eq!(named.field_names(), Some(names));
+    let defaults = "defaults: { fields: { client_secret: password, key_id: id } }\n";
+    assert_eq!(format(defaults), named);
+    assert_eq!(format(&format!("    format: env\n{defaults}")), Format::Env);
+    assert_eq!(format("    fields: { client_secret: client_secret }\n"), Format::Json);
+    assert_eq!(format("    fields: {}\n"), Format::Json);
+}
+
 /// AWS takes such a name, and by name it is never taken for an ARN.
 #[test]
 fn a_secret_may_be_named_as_an_arn_ends() {

@@ -209,6 +209,22 @@ const WRONG: &[(&str, &str)] = &[
         "notifications:\n  - slack: ops\n    on: [true]\n",
         "m.yaml:8:10: notifications.0.on.0: expected a text, found true or false; write one of `failures`",
     ),
+    (
+        "    fields: { client_secret: key_id }\n",
+        "m.yaml:6:13: credentials.one: two of the fields have the same name; give each field a name of its own",
+    ),
+    (
+        "    fields: { client_secrt: password }\n",
+        "m.yaml:6:15: credentials.one.fields: unknown field `client_secrt`; did you mean `client_secret`?",
+    ),
+    (
+        "    fields: { client_secret: \"\" }\n",
+        "m.yaml:6:30: credentials.one.fields.client_secret: the name is empty; give the name of a key",
+    ),
+    (
+        "    format: env\n    fields: { client_secret: password }\n",
+        "m.yaml:7:13: credentials.one: `fields` is given, but the format is not `json`; write `format: json`",
+    ),
     ("---\n", "m.yaml:6:4: a second YAML document begins"),
 ];
 

@@ -19,6 +19,8 @@ fn template(text: &str) -> Format {
 fn formats() -> Vec<Format> {
     vec![
         Format::Json,
+        json_as([None, Some("a\"b"), Some("password"), None, None]),
+        json_as([None, None, Some("key_id"), Some("client_secret"), None]),
         Format::SdkAuth,
         Format::Env,
         Format::Dstack,
@@ -28,6 +30,10 @@ fn formats() -> Vec<Format> {
             "{{{tenant_id}}}:{client_id}\n{client_secret}é{key_id}{expires_on}{subscription_id}}}",
         ),
     ]
+}
+
+fn json_as(names: [Option<&str>; 5]) -> Format {
+    Format::JsonAs(FieldNames::new(names.map(|name| name.map(ToOwned::to_owned))).expect("names"))
 }
 
 fn render(format: &Format, secret: &str) -> String {
@@ -239,6 +245,49 @@ fn json_has_its_five_fields() {
          \"client_id\":\"408bf248-dd4e-4be5-919a-7f6207a307ab\",\"client_secret\":\"s3~\",\
          \"key_id\":\"0f5a3c1e-7f0b-4b1d-a1de-6f3a9f4c2b77\",\"expires_on\":\"2026-11-21T09:30:00Z\"}"
     );
+}
+
+/// What others keep in the value stays, and a version is only published beside what it was made beside.
+#[test]
+fn json_keeps_the_keys_of_others() {
+    let renamed = json_as([None, None, Some("password"), None, None]);
+    let secret = SecretText::new("abc8Q~".to_owned() + &"x".repeat(34));
+    let of = |format: &Format, value: &str| format.foreign(&SecretText::new(value.to_owned()));
+    let before = r#"{"host":"db","client_secret":"old","password":"other","expires_on":"x"}"#;
+    for (format, kept) in [
+        (&Format::Json, r#","host":"db","password":"other"}"#),
+        (&renamed, r#","host":"db","client_secret":"old"}"#),
+    ] {
+        let foreign = of(format, before);
+        let value =
+            format.render_beside(&facts(), &CloudFacts::PUBLIC, &secret, &foreign).expect("value");
+        assert!(value.expose().ends_with(kept), "{format:?}");
+        let read = |foreign: &Foreign| {
+            let read = format.read_back_beside(&value, &facts(), &CloudFacts::PUBLIC, foreign);
+            read.map(|text| text.expose().to_owned())
+        };
+        assert_eq!(read(&foreign).as_deref(), Ok(secret.expose()));
+        // Its own value carries the same over once more: nothing grows.
+        assert_eq!(read(&format.foreign(&value)).as_deref(), Ok(secret.expose()));
+        for changed in ["{}", "x", r#"{"host":"db2","client_secret":"old","password":"other"}"#] {
+            assert!(read(&of(format, changed)).is_err(), "{changed}");
+        }
+    }
+    for format in [Format::Env, Format::Dstack, Format::Raw, Format::SdkAuth] {
+        assert_eq!(of(&format, before).text(), None, "{format}");
+    }
+    let large = of(&Format::Json, &format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_VALUE_BYTES - 100)));
+    let error = Format::Json.render_beside(&facts(), &CloudFacts::PUBLIC, &secret, &large);
+    assert!(matches!(error.err(), Some(FormatError::TooLarge { format: "json", .. })));
+}
+
+#[test]
+fn fields_have_names_of_their_own() {
+    let names =
+        |names: [Option<&str>; 5]| FieldNames::new(names.map(|name| name.map(ToOwned::to_owned)));
+    assert!(names([None, None, Some("password"), None, None]).is_some());
+    assert!(names([None, None, Some("key_id"), None, None]).is_none(), "taken by another");
+    assert!(names([Some("x"), None, Some("x"), None, None]).is_none());
 }
 
 #[test]
