@@ -224,12 +224,12 @@ fn fields_may_be_named_otherwise() {
         let manifest = parse(&with(more)).unwrap_or_else(|error| panic!("{error}"));
         manifest.credentials().next().expect("one").format.clone()
     };
-    let named = format("    fields: { client_secret: password, key_id: id }\n");
-    assert_eq!(named.name(), "json");
+    let own = format("    fields: { client_secret: password, key_id: id }\n");
+    assert_eq!(own.name(), "json");
     let names = ["tenant_id", "client_id", "password", "id", "expires_on"];
-    assert_eq!(named.field_names(), Some(names));
+    assert_eq!(own.field_names(), Some(names));
     let defaults = "defaults: { fields: { client_secret: password, key_id: id } }\n";
-    assert_eq!(format(defaults), named);
+    assert_eq!(format(defaults), own);
     assert_eq!(format(&format!("    format: env\n{defaults}")), Format::Env);
     assert_eq!(format("    fields: { client_secret: client_secret }\n"), Format::Json);
     assert_eq!(format("    fields: {}\n"), Format::Json);
