@@ -27,6 +27,8 @@ WRONG = {  # what is changed, and where and how that is told
     "bad UUID": ((f"application: {OTHER}", "application: 11111111-not-a-uuid"), 8, "write it like `408bf248"),
     "two credentials on one secret": (("prod/azure/two", "prod/azure/due"), 9, "prod/azure/due"),
     "rotate_before longer than lifetime": (("rotate_before: 30d", "rotate_before: 200d"), 2, "shorten rotate_before"),
+    "a lifetime without a unit": (("lifetime: 180d", "lifetime: 180"), 2, "give it a unit, like `180d`"),
+    "a key that is a number": (("  two:", "  2:"), 7, "put it in quotes"),
     "no YAML": (("credentials:", "credentials: ["), None, ""),
 }
 

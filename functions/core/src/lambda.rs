@@ -108,7 +108,7 @@ impl From<EngineError> for Failure {
             EngineError::Setup(_) | EngineError::Unset { .. } | EngineError::Account(_) => {
                 "keywheel.setup"
             }
-            EngineError::TextNotAtHand(_) => "keywheel.engine",
+            EngineError::TextNotAtHand(_) | EngineError::CurrentNotFound(_) => "keywheel.engine",
         };
         Self::new(kind, error)
     }

@@ -6,8 +6,9 @@ use indicatif::ProgressBar;
 use keywheel_core::engine::Engine;
 use keywheel_core::engine::sweep::{Cursor, Mode, Planned, Report, Seen};
 use keywheel_core::ids::{AppId, CredentialName};
+use keywheel_core::manifest::Manifest;
 use keywheel_core::rotation::finding::Finding;
-use keywheel_core::rotation::plan::Work;
+use keywheel_core::rotation::plan::{Reason, Work};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -38,6 +39,18 @@ struct PlannedShape {
     #[serde(flatten)]
     work: WorkShape,
     why: &'static str,
+    /// Of an adoption.
+    writes: Option<WritesShape>,
+}
+
+/// What an adoption will write: names, never values.
+#[derive(Debug, Serialize)]
+struct WritesShape {
+    format: &'static str,
+    /// The names of the keys that Keywheel writes, where the value is an object of keys that may be others'.
+    keys: Option<Vec<String>>,
+    /// Whether all other keys of the value that is replaced stay in it.
+    keeps_other_keys: bool,
 }
 
 /// Sweeps without doing anything, and prints what would have been done.
@@ -47,30 +60,38 @@ pub(crate) async fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let progress = terminal.spinner("signing in");
-    let report = read(global, &progress).await;
+    let read = read(global, &progress).await;
     progress.finish_and_clear();
-    let report = report.map_err(|failure| match failure.exit {
+    let read = read.map_err(|failure| match failure.exit {
         // 2 would say that something is due.
         Exit::Usage if args.detailed_exitcode => Failure { exit: Exit::Failed, ..failure },
         _ => failure,
     })?;
-    let due = !report.planned.is_empty();
+    let Read { report, manifest } = read;
     if terminal.json {
-        terminal.print_json(&shape(&report))?;
+        terminal.print_json(&shape(&report, &manifest))?;
     } else {
-        print(&report, terminal)?;
+        print(&report, &manifest, terminal)?;
     }
+    let due = !report.planned.is_empty();
     Ok(if due && args.detailed_exitcode { Exit::Due } else { Exit::Done })
 }
 
-async fn read(global: &Global, progress: &ProgressBar) -> Result<Report, Failure> {
+/// What was read.
+struct Read {
+    report: Report,
+    manifest: Manifest,
+}
+
+async fn read(global: &Global, progress: &ProgressBar) -> Result<Read, Failure> {
     let session = Session::open(global).await?;
     progress.set_message("reading the directory");
     let show = |report: &Report| {
         let objects = count(report.objects, "directory object");
         progress.set_message(format!("read {objects}, {} due", report.planned.len()));
     };
-    sweep(&session.engine, show).await
+    let report = sweep(&session.engine, show).await?;
+    Ok(Read { report, manifest: session.engine.manifest().clone() })
 }
 
 /// All parts of a sweep, put together.
@@ -89,12 +110,41 @@ async fn sweep(engine: &Engine, show: impl Fn(&Report)) -> Result<Report, Failur
     Ok(whole)
 }
 
-fn shape(report: &Report) -> Shape {
+/// What carrying out a plan will write, where that replaces a value that Keywheel did not make.
+fn writes(planned: &Planned, manifest: &Manifest) -> Option<WritesShape> {
+    let Work::Rotate { reason: Reason::Adopt, .. } = &planned.work else { return None };
+    let credential = manifest.credential(&planned.credential, Some(planned.application))?;
+    let names = credential.format.field_names();
+    Some(WritesShape {
+        format: credential.format.name(),
+        keys: names.map(|names| names.map(ToOwned::to_owned).to_vec()),
+        keeps_other_keys: names.is_some(),
+    })
+}
+
+/// The same in words.
+fn writes_line(planned: &Planned, manifest: &Manifest) -> Option<String> {
+    let WritesShape { format, keys, .. } = writes(planned, manifest)?;
+    let credential = &planned.credential;
+    Some(match keys {
+        Some(keys) => format!(
+            "{credential}: its adoption writes the keys {} (format {format}); all other keys of a JSON object stay, and \
+             any other value is replaced as a whole",
+            plain(&keys.join(", "))
+        ),
+        None => format!(
+            "{credential}: its adoption replaces the value as a whole (format {format}); no key of it stays"
+        ),
+    })
+}
+
+fn shape(report: &Report, manifest: &Manifest) -> Shape {
     let planned = report.planned.iter().map(|planned| PlannedShape {
         credential: planned.credential.clone(),
         application: planned.application,
         work: WorkShape::from(&planned.work),
         why: why(&planned.work),
+        writes: writes(planned, manifest),
     });
     let findings = report.findings.iter().map(|seen| {
         let name = seen.display_name.clone();
@@ -108,11 +158,19 @@ fn shape(report: &Report) -> Shape {
     }
 }
 
-fn print(report: &Report, terminal: &Terminal) -> Result<(), Failure> {
+fn print(report: &Report, manifest: &Manifest, terminal: &Terminal) -> Result<(), Failure> {
     if !report.planned.is_empty() {
         let rows = report.planned.iter().map(planned_row).collect();
         terminal.print_table(&["CREDENTIAL", "WORK", "WHY", "KEY"], 3, rows)?;
         terminal.print("")?;
+        let lines: Vec<_> =
+            report.planned.iter().filter_map(|planned| writes_line(planned, manifest)).collect();
+        for line in &lines {
+            terminal.print(line)?;
+        }
+        if !lines.is_empty() {
+            terminal.print("")?;
+        }
     }
     if !report.findings.is_empty() {
         let rows = report.findings.iter().map(finding_row).collect();

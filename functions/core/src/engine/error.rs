@@ -77,6 +77,12 @@ pub enum EngineError {
     /// AWS does not say who we are.
     #[error("cannot learn the AWS account and region: {0}")]
     Account(String),
+    /// The value whose foreign keys are to be carried over is not to be had.
+    #[error(
+        "credential {0}: its current version is listed and cannot be read yet; the keys that others keep in it are carried \
+         over, so nothing is minted before: it is tried again, and if the version has no value, put one"
+    )]
+    CurrentNotFound(CredentialName),
     /// The rules asked for a text that this try does not hold.
     #[error("the secret of key {0} is not at hand")]
     TextNotAtHand(KeyId),
@@ -96,6 +102,7 @@ impl EngineError {
             // Somebody may be mending it; the queue counts the tries.
             Self::OutOfTime
             | Self::TextNotAtHand(_)
+            | Self::CurrentNotFound(_)
             | Self::Account(_)
             | Self::Identity(_)
             | Self::Manifest(_) => Retry::Soon,

@@ -192,9 +192,28 @@ pub(super) fn secret_name(secret_id: &str) -> &str {
     }
 }
 
+/// Whether an id, which may be a name, an ARN or the beginning of one, is of the secret of this name. A name may itself
+/// end in a hyphen and six characters, so it is held against the id, and not cut out of it.
+pub(super) fn is_of_secret(secret_id: &str, name: &str) -> bool {
+    let arn = secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"));
+    arn.map_or(secret_id, |(_, resource)| resource) == name || secret_name(secret_id) == name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_may_end_as_an_arn_does() {
+        let arn = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:prod/client-secret";
+        let full = format!("{arn}-a1B2c3");
+        assert_eq!(secret_name(&full), "prod/client-secret");
+        for id in [arn, &full, "prod/client-secret"] {
+            assert!(is_of_secret(id, "prod/client-secret"), "{id}");
+            assert!(!is_of_secret(id, "prod/other-secret"), "{id}");
+        }
+        assert!(!is_of_secret("prod/client-secret", "prod/client"), "a name is no ARN");
+    }
 
     #[test]
     fn a_secrets_name_is_read_from_its_arn() {

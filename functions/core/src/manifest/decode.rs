@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::problem::{Place, Problems, stranger, suggest};
-use super::tree::{Entry, Node, Value};
+use super::problem::{Place, Problems, list, stranger, suggest};
+use super::tree::{Entry, Key, Node, Value};
 
 /// A type that a node can be read as. `None` means that the problem has been noted.
 pub(super) trait Decode: Sized {
@@ -90,7 +90,7 @@ impl Fields {
         name: &str,
         problems: &mut Problems,
     ) -> Option<At<T>> {
-        let index = self.entries.iter().position(|entry| entry.key == name)?;
+        let index = self.entries.iter().position(|entry| entry.key.is(name))?;
         let entry = self.entries.swap_remove(index);
         Some(problems.within(name, |problems| match entry.node.value {
             Value::Nothing => {
@@ -113,6 +113,11 @@ impl Fields {
     fn close(mut self, known: &[&str], problems: &mut Problems) {
         self.entries.sort_by_key(|entry| entry.place);
         for Entry { key, place, .. } in self.entries {
+            let Key::Text(key) = key else {
+                let what = format!("a field has a name, and this is {}", key.kind());
+                problems.add(place, what, cure_of_field(&key, known));
+                continue;
+            };
             match not_here(&key) {
                 Some(why) => problems.add(place, format!("`{key}` is not possible here"), why),
                 None => problems.add(
@@ -122,6 +127,22 @@ impl Fields {
                 ),
             }
         }
+    }
+}
+
+/// What a key that is no text was probably meant to be. YAML 1.1 reads `on`, `yes` and `y` as `true`: whatever wrote
+/// the file anew may have replaced the word.
+fn cure_of_field(key: &Key, known: &[&str]) -> String {
+    let words: &[&str] = match key {
+        Key::Bool(true) => &["on", "yes", "y"],
+        Key::Bool(false) => &["off", "no", "n"],
+        Key::Text(_) | Key::Other(_) => &[],
+    };
+    match words.iter().find(|word| known.contains(*word)) {
+        Some(word) => {
+            format!("write `{word}:`, which tools that read YAML 1.1 replace by {}", key.kind())
+        }
+        None => format!("remove it, or write one of {}", list(known)),
     }
 }
 
@@ -137,6 +158,16 @@ fn not_here(field: &str) -> Option<&'static str> {
             Some("it belongs at the top, not indented")
         }
         _ => None,
+    }
+}
+
+/// How a key that is no text becomes a name.
+fn cure_of_name(key: &Key) -> &'static str {
+    match key {
+        Key::Bool(_) => {
+            "put the word that was meant in quotes: tools that read YAML 1.1 replace `on`, `off`, `yes` and `no`"
+        }
+        _ => "put it in quotes",
     }
 }
 
@@ -156,13 +187,18 @@ pub(super) fn text(node: Node, problems: &mut Problems) -> Option<String> {
     match node.value {
         Value::Text(text) => Some(text),
         other => {
-            let cure = match other {
-                Value::Bool(_) | Value::Number => "put it in quotes",
-                _ => "write it on the field's own line",
-            };
-            wrong_kind("a text", node.place, &other, cure, problems);
+            wrong_kind("a text", node.place, &other, cure_of_text(&other, None), problems);
             None
         }
+    }
+}
+
+/// How a value that is no text becomes one. Quotes help only where every text would do.
+fn cure_of_text<'a>(found: &Value, written_like: Option<&'a str>) -> &'a str {
+    match (found, written_like) {
+        (Value::Bool(_) | Value::Number, Some(like)) => like,
+        (Value::Bool(_) | Value::Number, None) => "put it in quotes",
+        _ => "write it on the field's own line",
     }
 }
 
@@ -172,9 +208,26 @@ pub(super) fn parsed<T>(
     problems: &mut Problems,
     parse: impl FnOnce(&str) -> Result<T, (String, String)>,
 ) -> Option<T> {
+    parsed_like(node, problems, None, parse)
+}
+
+/// The same of a text that no number in quotes could be: `like` says how it is written.
+pub(super) fn parsed_like<T>(
+    node: Node,
+    problems: &mut Problems,
+    like: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, (String, String)>,
+) -> Option<T> {
     let place = node.place;
-    let text = text(node, problems)?;
-    parse(&text).map_err(|(what, cure)| problems.add(place, what, cure)).ok()
+    match node.value {
+        Value::Text(text) => {
+            parse(&text).map_err(|(what, cure)| problems.add(place, what, cure)).ok()
+        }
+        other => {
+            wrong_kind("a text", place, &other, cure_of_text(&other, like), problems);
+            None
+        }
+    }
 }
 
 impl Decode for bool {
@@ -215,6 +268,9 @@ impl<T: Decode> Decode for Vec<At<T>> {
     }
 }
 
+/// What stands in a path for a name that is none.
+pub(super) const NAMELESS: &str = "…";
+
 /// A mapping from names to values of one type, in the file's order.
 #[derive(Clone, Debug)]
 pub(super) struct Named<T>(pub(super) Vec<(At<String>, At<T>)>);
@@ -223,8 +279,18 @@ impl<T: Decode> Decode for Named<T> {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
         let Fields { entries, .. } = Fields::open(node, problems)?;
         let read = |Entry { key, place, node }: Entry| {
-            let value = problems.within(&key, |problems| At::decode(node, problems));
-            (At { place, value: Some(key) }, value)
+            let name = match key {
+                Key::Text(name) => Some(name),
+                other => {
+                    let what = format!("a name is a text, and this is {}", other.kind());
+                    problems.add(place, what, cure_of_name(&other));
+                    None
+                }
+            };
+            // What stands under a name that is none is read all the same: its problems are told too.
+            let step = name.as_deref().unwrap_or(NAMELESS);
+            let value = problems.within(step, |problems| At::decode(node, problems));
+            (At { place, value: name }, value)
         };
         Some(Self(entries.into_iter().map(read).collect()))
     }

@@ -4,6 +4,8 @@
 //! resumes with the client secret that it finds stored.
 
 mod env;
+mod fields;
+mod foreign;
 mod json;
 mod template;
 mod text;
@@ -19,6 +21,9 @@ use crate::secret::SecretText;
 
 use text::Buffer;
 
+pub use fields::FieldNames;
+pub(super) use fields::OWN;
+pub use foreign::Foreign;
 pub use template::{Template, TemplateError};
 
 /// The most that Secrets Manager stores in one version.
@@ -32,6 +37,8 @@ pub enum Format {
     /// An object of `tenant_id`, `client_id`, `client_secret`, `key_id` and `expires_on`.
     #[default]
     Json,
+    /// The same object, in which these fields have other names.
+    JsonAs(FieldNames),
     /// The SDK auth file that `az ad sp create-for-rbac --sdk-auth` writes.
     SdkAuth,
     /// Lines of `AZURE_*` and `ARM_*` variables.
@@ -143,7 +150,7 @@ pub enum FormatError {
     },
     /// Secrets Manager would refuse it.
     #[error(
-        "a value of {bytes} bytes in format {format} is more than Secrets Manager stores ({MAX_VALUE_BYTES})"
+        "a value of {bytes} bytes in format {format} is more than Secrets Manager stores ({MAX_VALUE_BYTES}); where it is json, keys that others added are part of it: remove some of them"
     )]
     TooLarge {
         /// The format's name.
@@ -165,7 +172,7 @@ impl Format {
     /// The format's name in the manifest.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Json => "json",
+            Self::Json | Self::JsonAs(_) => "json",
             Self::SdkAuth => "sdk-auth",
             Self::Env => "env",
             Self::Dstack => "dstack",
@@ -183,12 +190,38 @@ impl Format {
         }
     }
 
-    /// The value to store for a client secret.
+    /// The names of Keywheel's own fields, where those of others are kept beside them.
+    pub fn field_names(&self) -> Option<[&str; 5]> {
+        match self {
+            Self::Json => Some(OWN),
+            Self::JsonAs(fields) => Some(fields.names()),
+            _ => None,
+        }
+    }
+
+    /// What is carried over from the value that is replaced: the fields that are not Keywheel's. Only `json` carries any,
+    /// and only from a JSON object.
+    pub fn foreign(&self, replaced: &SecretText) -> Foreign {
+        self.field_names().map_or_else(Foreign::default, |own| Foreign::of(replaced.expose(), &own))
+    }
+
+    /// The value to store for a client secret, where nothing is carried over.
     pub fn render(
         &self,
         facts: &ValueFacts,
         cloud: &CloudFacts,
         secret: &SecretText,
+    ) -> Result<SecretText, FormatError> {
+        self.render_beside(facts, cloud, secret, &Foreign::default())
+    }
+
+    /// The value to store for a client secret, with what is carried over.
+    pub fn render_beside(
+        &self,
+        facts: &ValueFacts,
+        cloud: &CloudFacts,
+        secret: &SecretText,
+        foreign: &Foreign,
     ) -> Result<SecretText, FormatError> {
         let secret = secret.expose();
         if secret.is_empty() {
@@ -197,10 +230,11 @@ impl Format {
         // Refused before anything of its size is written.
         self.fits(secret.len())?;
         let value = match self {
-            Self::Json => json::plain(facts, secret),
+            Self::Json => json::plain(OWN, facts, secret, foreign),
+            Self::JsonAs(fields) => json::plain(fields.names(), facts, secret, foreign),
             Self::Dstack => json::dstack(facts, secret),
             Self::SdkAuth => json::sdk_auth(facts, self.subscription(facts)?, cloud, secret),
-            Self::Env => env::render(facts, cloud, secret),
+            Self::Env => env::render(facts, cloud, secret, env::Tilde::Bare),
             Self::Raw => Buffer::of(secret),
             Self::Template(template) => {
                 let subscription = template.needs_subscription().then(|| self.subscription(facts));
@@ -221,14 +255,27 @@ impl Format {
         facts: &ValueFacts,
         cloud: &CloudFacts,
     ) -> Result<SecretText, FormatError> {
+        self.read_back_beside(value, facts, cloud, &Foreign::default())
+    }
+
+    /// The same of a value with what was carried over. Where that has changed since in the version it is taken from,
+    /// publishing the value would undo the change: it is not what these facts make.
+    pub fn read_back_beside(
+        &self,
+        value: &SecretText,
+        facts: &ValueFacts,
+        cloud: &CloudFacts,
+        foreign: &Foreign,
+    ) -> Result<SecretText, FormatError> {
         let mismatch = |why| Err(FormatError::Mismatch { format: self.name(), why });
         let secret = self.client_secret(value)?;
         // Nothing but its own shape tells where a bare text ends: any other format's value would do.
         if matches!(self, Self::Raw | Self::Template(_)) && !is_secret_text(secret.expose()) {
             return mismatch("what stands in the client secret's place is none");
         }
-        let again = self.render(facts, cloud, &secret)?;
-        if !same_but_for_time(again.expose(), value.expose(), &facts.expiry()) {
+        let again = self.render_beside(facts, cloud, &secret, foreign)?;
+        let is_of_today = same_but_for_time(again.expose(), value.expose(), &facts.expiry());
+        if !is_of_today && !self.was_written_once(value, facts, cloud, &secret) {
             return mismatch("it is not what the manifest asks for now");
         }
         Ok(secret)
@@ -239,6 +286,7 @@ impl Format {
         let value = value.expose();
         let found = match self {
             Self::Json | Self::Dstack => json::snake_case_secret(value),
+            Self::JsonAs(fields) => json::named_secret(value, fields.client_secret()),
             Self::SdkAuth => json::camel_case_secret(value),
             Self::Env => env::client_secret(value),
             Self::Raw => Ok(Buffer::of(value)),
@@ -250,6 +298,18 @@ impl Format {
         found
             .map(Buffer::into_secret)
             .map_err(|why| FormatError::Mismatch { format: self.name(), why })
+    }
+
+    /// Whether a value says the same in the spelling of an earlier Keywheel.
+    fn was_written_once(
+        &self,
+        value: &SecretText,
+        facts: &ValueFacts,
+        cloud: &CloudFacts,
+        secret: &SecretText,
+    ) -> bool {
+        let spelling = || env::render(facts, cloud, secret.expose(), env::Tilde::Quoted);
+        matches!(self, Self::Env) && spelling().into_secret().expose() == value.expose()
     }
 
     fn subscription(&self, facts: &ValueFacts) -> Result<SubscriptionId, FormatError> {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::decode::{Decode, parsed, text_schema};
+use super::decode::{Decode, parsed_like, text_schema};
 use super::problem::Problems;
 use super::tree::Node;
 
@@ -12,7 +12,8 @@ pub(super) struct Lasting<const LIMIT: i64>(pub(super) TimeDelta);
 
 impl<const LIMIT: i64> Decode for Lasting<LIMIT> {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| duration(text, LIMIT).map(Self))
+        let like = Some("give it a unit, like `180d`, `24h` or `60s`");
+        parsed_like(node, problems, like, |text| duration(text, LIMIT).map(Self))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::ids::{AppId, CredentialName, SubscriptionId, TenantId};
 use crate::request::permission::{Allow, Approval};
 use crate::rotation::policy::Policy;
 
-pub use format::{CloudFacts, Format, FormatError, SECRET_TEXT, ValueFacts};
+pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TEXT, ValueFacts};
 pub use names::{NameError, SecretName, SecretPattern};
 pub use notifications::{Notification, Pattern, Target, Topic};
 pub use problem::{ManifestError, Place, Problem};

@@ -105,9 +105,6 @@ pub enum NameError {
         /// Its position, from one.
         position: usize,
     },
-    /// A hyphen and six characters at the end look like an ARN's suffix.
-    #[error("the name ends in a hyphen and six characters, as the ARNs of secrets do")]
-    LooksLikeArn,
     /// A rule's pattern that would give all its applications one secret.
     #[error("the pattern lacks {{appId}}: all applications of the rule would share one secret")]
     NoAppId,
@@ -121,9 +118,6 @@ impl NameError {
     pub(super) fn secret_cure(&self) -> &'static str {
         match self {
             Self::NoAppId => "write it like `entra/{appId}`",
-            Self::LooksLikeArn => {
-                "end it otherwise: Secrets Manager could take it for another secret's ARN"
-            }
             Self::Character { character: ':', .. } => "give the secret's name, not its ARN",
             _ => {
                 "name the Secrets Manager secret (not the client secret's text) with 1 to 512 letters, digits and /_+=.@-"
@@ -135,15 +129,8 @@ impl NameError {
 const SECRET_LIMIT: usize = 512;
 
 fn check_secret(text: &str) -> Result<(), NameError> {
-    check(text, SECRET_LIMIT, |c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))?;
-    // All characters are ASCII now.
-    let suffix = text.len().checked_sub(7).and_then(|start| text.as_bytes().get(start..));
-    match suffix {
-        Some([b'-', rest @ ..]) if rest.iter().all(u8::is_ascii_alphanumeric) => {
-            Err(NameError::LooksLikeArn)
-        }
-        _ => Ok(()),
-    }
+    // A name that ends as an ARN does is one: Secrets Manager only ever completes an ARN, and Keywheel asks by name.
+    check(text, SECRET_LIMIT, |c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
 }
 
 const CREDENTIAL_LIMIT: usize = 64;
@@ -182,6 +169,11 @@ pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NameError> {
 
 /// What to do about a tag.
 pub(super) const TAG_CURE: &str = "use letters, digits, spaces and _.:/=+-@, at most 128 for the key and 256 for the value; `aws:` and `keywheel:` are taken";
+
+/// Checks the name of a field of a JSON value.
+pub(super) fn check_field(text: &str) -> Result<(), NameError> {
+    check(text, 128, |c| !c.is_control())
+}
 
 /// Checks the id, alias or ARN of a KMS key.
 pub(super) fn check_kms_key(text: &str) -> Result<(), NameError> {
@@ -231,11 +223,13 @@ mod tests {
             "x-1234567",
             "x-12345",
             "a-b/c.de",
+            "prod/client-secret",
+            "prod-AbC123",
+            "prod-AbC123-dEf456",
         ] {
             assert!(good.parse::<SecretName>().is_ok(), "{good}");
         }
         assert_eq!("".parse::<SecretName>(), Err(NameError::Empty));
-        assert_eq!("prod-AbC123".parse::<SecretName>(), Err(NameError::LooksLikeArn));
         assert_eq!(
             "a~b".parse::<SecretName>(),
             Err(NameError::Character { character: '~', position: 2 })

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use schemars::JsonSchema;
 
-use super::decode::{At, Decode, parsed, text_schema, wire};
+use super::decode::{At, Decode, parsed, parsed_like, text_schema, wire};
 use super::names::check_entry;
-use super::problem::{Place, Problems, stranger, suggest};
+use super::problem::{Place, Problems, list, stranger, suggest};
 use super::tree::Node;
 use crate::ids::CredentialName;
 
@@ -208,15 +208,14 @@ fn some<T>(list: Vec<At<T>>) -> Option<Vec<T>> {
 
 impl Decode for Topic {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| match text {
+        const WORDS: &[&str] = &["failures", "findings", "rotations", "digest"];
+        let like = format!("write one of {}", list(WORDS));
+        parsed_like(node, problems, Some(&like), |text| match text {
             "failures" => Ok(Self::Failures),
             "findings" => Ok(Self::Findings),
             "rotations" => Ok(Self::Rotations),
             "digest" => Ok(Self::Digest),
-            other => Err((
-                format!("unknown topic {}", stranger(other)),
-                suggest(other, &["failures", "findings", "rotations", "digest"]),
-            )),
+            other => Err((format!("unknown topic {}", stranger(other)), suggest(other, WORDS))),
         })
     }
 }
@@ -233,8 +232,9 @@ impl Decode for Name {
 
 impl Decode for TopicArn {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| {
-            let cure = || "write it like `arn:aws:sns:eu-central-1:111122223333:alerts`".to_owned();
+        const LIKE: &str = "write it like `arn:aws:sns:eu-central-1:111122223333:alerts`";
+        parsed_like(node, problems, Some(LIKE), |text| {
+            let cure = || LIKE.to_owned();
             if text.strip_suffix(".fifo").is_some() {
                 let what = "a FIFO topic only takes messages in groups".to_owned();
                 return Err((what, "name a standard topic".to_owned()));
@@ -263,9 +263,9 @@ fn named(text: &str, longest: usize, besides: &str) -> bool {
 
 impl Decode for Address {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| {
-            let cure = "write it like `https://siem.example.com/keywheel`";
-            address(text).map(Self).map_err(|what| (what.to_owned(), cure.to_owned()))
+        const LIKE: &str = "write it like `https://siem.example.com/keywheel`";
+        parsed_like(node, problems, Some(LIKE), |text| {
+            address(text).map(Self).map_err(|what| (what.to_owned(), LIKE.to_owned()))
         })
     }
 }

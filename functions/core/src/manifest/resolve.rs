@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::CredentialName;
 
-use super::decode::{At, Decode, Named};
+use super::decode::{At, Decode, NAMELESS, Named};
 use super::names::{CREDENTIAL_CURE, SecretPattern, check_credential};
 use super::notifications;
 use super::problem::{Place, Problems, quoted};
@@ -50,15 +50,16 @@ fn listed(
     problems: &mut Problems,
 ) -> BTreeMap<CredentialName, Credential> {
     let resolve = |(name, credential): (At<String>, At<WireCredential>)| {
-        let text = name.value?;
         let wire = credential.value?;
+        // What is wrong below a name that is none is told all the same.
+        let step = name.value.as_deref().unwrap_or(NAMELESS);
         let settings = problems.within("credentials", |problems| {
-            problems.within(&text, |problems| {
+            problems.within(step, |problems| {
                 settings::resolve(&wire.only, defaults, name.place, problems)
             })
         });
         let settings = settings.ok()?;
-        let name = CredentialName(text);
+        let name = CredentialName(name.value?);
         let credential =
             settings.credential(name.clone(), wire.application.value?, wire.secret.value?);
         Some((name, credential))
@@ -106,9 +107,7 @@ fn check_secrets(
     let patterns = patterns(rules, problems);
     let mut owners: BTreeMap<&str, (&str, Place)> = BTreeMap::new();
     for (name, credential) in &credentials.0 {
-        let Some(name_text) = &name.value else {
-            continue;
-        };
+        let name_text = name.value.as_deref().unwrap_or(NAMELESS);
         if let Some((_, line)) =
             patterns.iter().find(|(pattern, _)| pattern.application(name_text).is_some())
         {

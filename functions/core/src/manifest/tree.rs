@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{
     DuplicateKeyPolicy, Error, Location, MessageFormatter, Spanned, UserMessageFormatter,
 };
@@ -33,12 +33,39 @@ pub(super) enum Value {
     Map(Vec<Entry>),
 }
 
+/// What stands before a colon. Only a text is a name; what else it was is said once, and the rest is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    Text(String),
+    /// `true` and `false`: often what a YAML 1.1 tool made of `on` and `off`.
+    Bool(bool),
+    /// Another kind of value, in an error's words.
+    Other(&'static str),
+}
+
 /// One `key: value` of a mapping.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) key: String,
+    pub(super) key: Key,
     pub(super) place: Place,
     pub(super) node: Node,
+}
+
+impl Key {
+    /// Whether it is this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Text(text) if text == name)
+    }
+
+    /// What it is, where it is no text.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::Bool(true) => "`true`",
+            Self::Bool(false) => "`false`",
+            Self::Other(kind) => kind,
+        }
+    }
 }
 
 impl Value {
@@ -226,13 +253,13 @@ impl<'de> Visitor<'de> for AnyValue {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Node>()? {
-            let Value::Text(text) = key.value else {
-                let (kind, place) = (key.value.kind(), key.place);
-                return Err(A::Error::custom(format!(
-                    "the key at {place} is {kind}: put it in quotes"
-                )));
+            let place = key.place;
+            let key = match key.value {
+                Value::Text(text) => Key::Text(text),
+                Value::Bool(value) => Key::Bool(value),
+                other => Key::Other(other.kind()),
             };
-            entries.push(Entry { key: text, place: key.place, node: map.next_value()? });
+            entries.push(Entry { key, place, node: map.next_value()? });
         }
         Ok(Value::Map(entries))
     }

@@ -5,12 +5,12 @@ use schemars::JsonSchema;
 use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use crate::request::permission::Approval;
 
-use super::decode::{Decode, Named, parsed, text, text_schema, wire};
+use super::decode::{Decode, Named, parsed, parsed_like, text, text_schema, wire};
 use super::format::Template;
 use super::lasting::Lasting;
 use super::names::{self, NameError, SecretName, SecretPattern};
 use super::notifications::WireNotification;
-use super::problem::{Problems, stranger, suggest};
+use super::problem::{Problems, list, stranger, suggest};
 use super::tree::Node;
 use super::{KeyOn, Trigger};
 use crate::rotation::RetireWhen;
@@ -85,6 +85,8 @@ wire! {
         optional key_on: KeyOn,
         /// What the secret's value looks like (default: json).
         optional format: FormatName,
+        /// Other names for Keywheel's own fields of `format: json` (default: their own). All other fields of the value stay as they are.
+        optional fields: WireFields,
         /// The value's text for `format: template`, with `{client_secret}` once, and `{tenant_id}`, `{client_id}`, `{key_id}`, `{expires_on}` and `{subscription_id}` where wanted; `{{` and `}}` are braces.
         optional template: Template,
         /// Who starts a rotation: Keywheel's sweep, or Secrets Manager's own rotation (default: sweep).
@@ -111,6 +113,23 @@ wire! {
         optional kms_key: KmsKey,
         /// Tags of a secret that the first rotation creates; a credential's own are added to the defaults'.
         optional tags: Named<String>,
+    }
+}
+
+wire! {
+    /// What Keywheel's own fields are called in a value of `format: json`.
+    #[schemars(rename = "Fields")]
+    WireFields {
+        /// The name for the tenant's id.
+        optional tenant_id: FieldName,
+        /// The name for the application's client id.
+        optional client_id: FieldName,
+        /// The name for the client secret.
+        optional client_secret: FieldName,
+        /// The name for the key's id.
+        optional key_id: FieldName,
+        /// The name for the time at which the key expires.
+        optional expires_on: FieldName,
     }
 }
 
@@ -164,6 +183,10 @@ pub(super) enum FormatName {
 #[derive(Clone, Debug)]
 pub(super) struct KmsKey(pub(super) String);
 
+/// The name of a field of a JSON value.
+#[derive(Clone, Debug)]
+pub(super) struct FieldName(pub(super) String);
+
 /// A tag of an application in Graph.
 #[derive(Clone, Debug)]
 pub(super) struct MatchTag(pub(super) String);
@@ -186,7 +209,8 @@ macro_rules! decode_words {
         impl Decode for $type {
             fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
                 const WORDS: &[&str] = &[$($word),*];
-                parsed(node, problems, |text| match text {
+                let like = format!("write one of {}", list(WORDS));
+                parsed_like(node, problems, Some(&like), |text| match text {
                     $($word => Ok($value),)*
                     other => Err((format!("unknown {} {}", $what, stranger(other)), suggest(other, WORDS))),
                 })
@@ -209,7 +233,8 @@ macro_rules! decode_uuid {
     ($($type:ty),*) => {$(
         impl Decode for $type {
             fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-                parsed(node, problems, |text| {
+                let like = Some("write it like `408bf248-dd4e-4be5-919a-7f6207a307ab`");
+                parsed_like(node, problems, like, |text| {
                     // Only the form with hyphens: it is what Azure shows, and what can be searched for.
                     (text.len() == 36).then(|| text.parse().ok()).flatten().ok_or_else(|| (
                         "this is not a UUID".to_owned(),
@@ -242,9 +267,13 @@ impl Decode for Template {
 /// Decodes and describes a text that is checked by a function of [`names`].
 macro_rules! checked_text {
     ($type:ty, $check:expr, $cure:expr, $schema:tt) => {
+        checked_text!($type, $check, $cure, None, $schema);
+    };
+    // With how it is written, where no number in quotes would do.
+    ($type:ty, $check:expr, $cure:expr, $like:expr, $schema:tt) => {
         impl Decode for $type {
             fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-                parsed(node, problems, |text| {
+                parsed_like(node, problems, $like, |text| {
                     $check(text)
                         .map_err(|error: NameError| (error.to_string(), $cure(&error).to_owned()))
                 })
@@ -268,6 +297,12 @@ checked_text!(
     { "type": "string", "minLength": 1, "maxLength": 2048, "pattern": "^[A-Za-z0-9:/_-]+$" }
 );
 checked_text!(
+    FieldName,
+    |text: &str| names::check_field(text).map(|()| FieldName(text.to_owned())),
+    |_: &NameError| "give the name of a key of the JSON value: 1 to 128 characters on one line",
+    { "type": "string", "minLength": 1, "maxLength": 128 }
+);
+checked_text!(
     MatchTag,
     |text: &str| names::check_match(text).map(|()| MatchTag(text.to_owned())),
     |_: &NameError| "give the tag as Graph shows it, at most 256 characters",
@@ -278,12 +313,14 @@ checked_text!(
     SlackTeam,
     |text: &str| names::check_slack(text, &['T', 'E']).map(|()| SlackTeam(text.to_owned())),
     |_: &NameError| "give the workspace's id, such as `T0123ABCD` (not its name)",
+    Some("give the workspace's id, such as `T0123ABCD` (not its name)"),
     { "type": "string", "pattern": "^[TE][A-Z0-9]{1,31}$" }
 );
 checked_text!(
     SlackUser,
     |text: &str| names::check_slack(text, &['U', 'W']).map(|()| SlackUser(text.to_owned())),
     |_: &NameError| "give the user's id, such as `U0123ABCD` (in Slack: profile, Copy member ID)",
+    Some("give the user's id, such as `U0123ABCD` (in Slack: profile, Copy member ID)"),
     { "type": "string", "pattern": "^[UW][A-Z0-9]{1,31}$" }
 );
 checked_text!(

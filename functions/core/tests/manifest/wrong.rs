@@ -68,7 +68,7 @@ const WRONG: &[(&str, &str)] = &[
     ("    lifetime: 99999999999y\n", "m.yaml:6:15: credentials.one.lifetime:"),
     (
         "    lifetime: 180\n",
-        "m.yaml:6:15: credentials.one.lifetime: expected a text, found a number; put it in quotes",
+        "m.yaml:6:15: credentials.one.lifetime: expected a text, found a number; give it a unit, like `180d`",
     ),
     (
         "    lifetime: 30d\n",
@@ -164,6 +164,66 @@ const WRONG: &[(&str, &str)] = &[
     (
         "defaults: { adopt: true }\n",
         "m.yaml:6:13: defaults: `adopt` is not possible here; it is a decision on one credential",
+    ),
+    (
+        "    settle: true\n",
+        "m.yaml:6:13: credentials.one.settle: expected a text, found true or false; give it a unit",
+    ),
+    (
+        "    retire: false\n",
+        "m.yaml:6:13: credentials.one.retire: expected a text, found true or false; write one of `after-overlap`, `when-unused`",
+    ),
+    (
+        "    subscription: 7\n",
+        "m.yaml:6:19: credentials.one.subscription: expected a text, found a number; write it like `408bf248",
+    ),
+    (
+        "    allow:\n      slack: [{ team: 1, users: [U1] }]\n",
+        "m.yaml:7:23: credentials.one.allow.slack.0.team: expected a text, found a number; give the workspace's id",
+    ),
+    (
+        "    true: x\n",
+        "m.yaml:6:5: credentials.one: a field has a name, and this is `true`; remove it, or write one of `application`",
+    ),
+    (
+        "    7: x\n",
+        "m.yaml:6:5: credentials.one: a field has a name, and this is a number; remove it",
+    ),
+    (
+        "    tags: { 7: x }\n",
+        "m.yaml:6:13: credentials.one.tags: a name is a text, and this is a number; put it in quotes",
+    ),
+    (
+        "    tags: { true: x }\n",
+        "m.yaml:6:13: credentials.one.tags: a name is a text, and this is `true`; put the word that was meant in quotes",
+    ),
+    (
+        "    [a]: x\n",
+        "m.yaml:6:5: credentials.one: a field has a name, and this is a list; remove it",
+    ),
+    (
+        "notifications:\n  - slack: ops\n    true: [failures]\n",
+        "m.yaml:8:5: notifications.0: a field has a name, and this is `true`; write `on:`, which tools that read YAML 1.1 replace",
+    ),
+    (
+        "notifications:\n  - slack: ops\n    on: [true]\n",
+        "m.yaml:8:10: notifications.0.on.0: expected a text, found true or false; write one of `failures`",
+    ),
+    (
+        "    fields: { client_secret: key_id }\n",
+        "m.yaml:6:13: credentials.one: two of the fields have the same name; give each field a name of its own",
+    ),
+    (
+        "    fields: { client_secrt: password }\n",
+        "m.yaml:6:15: credentials.one.fields: unknown field `client_secrt`; did you mean `client_secret`?",
+    ),
+    (
+        "    fields: { client_secret: \"\" }\n",
+        "m.yaml:6:30: credentials.one.fields.client_secret: the name is empty; give the name of a key",
+    ),
+    (
+        "    format: env\n    fields: { client_secret: password }\n",
+        "m.yaml:7:13: credentials.one: `fields` is given, but the format is not `json`; write `format: json`",
     ),
     ("---\n", "m.yaml:6:4: a second YAML document begins"),
 ];

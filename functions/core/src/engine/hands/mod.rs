@@ -2,6 +2,7 @@
 //!
 //! Here, and only here, are secrets' texts: by `keyId`, for as long as one try lives.
 
+mod carried;
 mod told;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::native::secret_name;
+use super::native::is_of_secret;
 use super::{Engine, EngineError};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
@@ -24,6 +25,7 @@ use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try}
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
 
+use carried::Carried;
 use told::{mint_request, removal_request};
 
 /// How much of its time a try leaves for handing on what is left.
@@ -60,6 +62,7 @@ pub(super) struct Hands<'a> {
     removal: Backoff,
     object: Option<Object>,
     held: BTreeMap<KeyId, Held>,
+    carried: Carried,
     /// Graph's request ids, for the audit trail.
     graph_requests: BTreeMap<KeyId, String>,
 }
@@ -81,6 +84,7 @@ impl<'a> Hands<'a> {
             removal: Backoff::new(REMOVALS, deadline - RESERVE),
             object: None,
             held: BTreeMap::new(),
+            carried: Carried::default(),
             graph_requests: BTreeMap::new(),
         }
     }
@@ -111,7 +115,11 @@ impl<'a> Hands<'a> {
         let secrets = &self.engine.secrets;
         let name = self.credential.secret.as_str();
         Ok(match call {
-            Call::DescribeSecret => Reply::Secret(secrets.describe_own(name).await?.state),
+            Call::DescribeSecret => {
+                let state = secrets.describe_own(name).await?.state;
+                self.carried.see(&state);
+                Reply::Secret(state)
+            }
             Call::CreateSecret => {
                 secrets.create_empty(name, &self.new_secret()).await?;
                 Reply::Created
@@ -187,8 +195,12 @@ impl<'a> Hands<'a> {
             return Ok(Reply::NoValue);
         };
         if let Some(key) = key {
+            self.read_carried().await?;
             let facts = self.facts(key, self.engine.graph.now());
-            let text = match self.credential.format.read_back(&value, &facts, &self.cloud()) {
+            let format = &self.credential.format;
+            let read =
+                format.read_back_beside(&value, &facts, &self.cloud(), self.carried.foreign());
+            let text = match read {
                 Ok(text) => text,
                 Err(unreadable) => {
                     warn!(credential = %self.credential.name, %version, %unreadable);
@@ -204,6 +216,7 @@ impl<'a> Hands<'a> {
         let Some(object) = self.object().await? else {
             return Ok(Reply::Principal(None));
         };
+        self.read_carried().await?;
         self.rehearse()?;
         let (added, end) = self.add_password_of_allowed_life(object, rotation).await?;
         if let Some(id) = added.request_id {
@@ -219,8 +232,8 @@ impl<'a> Hands<'a> {
     fn rehearse(&self) -> Result<(), EngineError> {
         let longest = SecretText::new("x".repeat(*SECRET_TEXT.end()));
         let value = self.render(KeyId(Uuid::nil()), self.engine.graph.now(), &longest)?;
-        let own = self.engine.identity.stored_in().map(secret_name);
-        if own != Some(self.credential.secret.as_str()) {
+        let name = self.credential.secret.as_str();
+        if !self.engine.identity.stored_in().is_some_and(|own| is_of_secret(own, name)) {
             return Ok(());
         }
         self.engine.identity.reads(&value).map_err(|source| EngineError::OwnSecret {
@@ -260,7 +273,8 @@ impl<'a> Hands<'a> {
         text: &SecretText,
     ) -> Result<SecretText, EngineError> {
         let facts = self.facts(key, expires_on);
-        let value = self.credential.format.render(&facts, &self.cloud(), text);
+        let format = &self.credential.format;
+        let value = format.render_beside(&facts, &self.cloud(), text, self.carried.foreign());
         value.map_err(|source| self.format_error(source))
     }
 
@@ -304,6 +318,7 @@ impl<'a> Hands<'a> {
         key: KeyId,
         pending: bool,
     ) -> Result<Reply, EngineError> {
+        self.read_carried().await?;
         let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
         let expires_on = held.expires_on.ok_or(EngineError::TextNotAtHand(key))?;
         let value = self.render(key, expires_on, &held.text)?;

@@ -6,24 +6,31 @@ use serde::Deserialize;
 
 use crate::ids::SubscriptionId;
 
+use super::foreign::{self, Foreign};
 use super::text::Buffer;
 use super::{CloudFacts, ValueFacts};
 
 /// Room for everything but the client secret: ids, field names and URLs.
 const ROOM: usize = 1024;
 
-/// `json`.
-pub(super) fn plain(facts: &ValueFacts, secret: &str) -> Buffer {
+/// `json`: Keywheel's own fields by these names, and after them those of others.
+pub(super) fn plain(
+    names: [&str; 5],
+    facts: &ValueFacts,
+    secret: &str,
+    foreign: &Foreign,
+) -> Buffer {
+    let (tenant, client) = (facts.tenant.to_string(), facts.application.to_string());
+    let (key, expiry) = (facts.key_id.to_string(), facts.expiry());
+    let [tenant_name, client_name, secret_name, key_name, expiry_name] = names;
     let fields = [
-        ("tenant_id", facts.tenant.to_string()),
-        ("client_id", facts.application.to_string()),
-        ("key_id", facts.key_id.to_string()),
-        ("expires_on", facts.expiry()),
+        (tenant_name, tenant.as_str()),
+        (client_name, client.as_str()),
+        (secret_name, secret),
+        (key_name, key.as_str()),
+        (expiry_name, expiry.as_str()),
     ];
-    let [tenant, client, key, expiry] = &fields;
-    let fields =
-        [borrow(tenant), borrow(client), ("client_secret", secret), borrow(key), borrow(expiry)];
-    object(&fields, Layout::Line)
+    object(&fields, Layout::Line, foreign.text())
 }
 
 /// `dstack`: one line of JSON, which is YAML too, so that it can be pasted under `creds:`.
@@ -35,7 +42,7 @@ pub(super) fn dstack(facts: &ValueFacts, secret: &str) -> Buffer {
         ("client_secret", secret),
         ("tenant_id", tenant.as_str()),
     ];
-    object(&fields, Layout::Line)
+    object(&fields, Layout::Line, None)
 }
 
 /// `sdk-auth`: the fields in the order and the layout of the Azure CLI.
@@ -59,11 +66,7 @@ pub(super) fn sdk_auth(
         ("galleryEndpointUrl", cloud.gallery),
         ("managementEndpointUrl", cloud.management),
     ];
-    object(&fields, Layout::Indented)
-}
-
-fn borrow<'a>(field: &'a (&'a str, String)) -> (&'a str, &'a str) {
-    (field.0, &field.1)
+    object(&fields, Layout::Indented, None)
 }
 
 #[derive(Clone, Copy)]
@@ -73,10 +76,10 @@ enum Layout {
 }
 
 /// Writes an object of texts. By hand, since a serialiser's buffer grows and leaves copies behind.
-fn object(fields: &[(&str, &str)], layout: Layout) -> Buffer {
+fn object(fields: &[(&str, &str)], layout: Layout, foreign: Option<&str>) -> Buffer {
     // No character takes more than six times its bytes: `\u0000` for one of one byte.
-    let texts: usize = fields.iter().map(|(_, text)| text.len()).sum();
-    let mut buffer = Buffer::with_room(ROOM + texts * 6);
+    let texts: usize = fields.iter().map(|(name, text)| name.len() + text.len()).sum();
+    let mut buffer = Buffer::with_room(ROOM + texts * 6 + foreign.map_or(0, str::len));
     let (begin, between, end) = match layout {
         Layout::Line => ("{", ",", "}"),
         Layout::Indented => ("{\n  ", ",\n  ", "\n}"),
@@ -90,6 +93,10 @@ fn object(fields: &[(&str, &str)], layout: Layout) -> Buffer {
         string(&mut buffer, name);
         buffer.push(colon);
         string(&mut buffer, text);
+    }
+    if let Some(foreign) = foreign {
+        buffer.push(between);
+        buffer.push(foreign);
     }
     buffer.push(end);
     buffer
@@ -139,6 +146,13 @@ pub(super) fn snake_case_secret(value: &str) -> Result<Buffer, &'static str> {
     serde_json::from_str::<SnakeCase<'_>>(value)
         .map(|object| buffer_of(object.client_secret))
         .map_err(|_| "it is not a JSON object with a text `client_secret`")
+}
+
+/// The secret in a value of `json` whose fields have other names.
+pub(super) fn named_secret(value: &str, name: &str) -> Result<Buffer, &'static str> {
+    foreign::text_of(value, name).ok_or(
+        "it is not a JSON object with a text by the name that `fields` gives `client_secret`",
+    )
 }
 
 /// The secret in a value of `sdk-auth`.

@@ -19,6 +19,8 @@ fn template(text: &str) -> Format {
 fn formats() -> Vec<Format> {
     vec![
         Format::Json,
+        json_as([None, Some("a\"b"), Some("password"), None, None]),
+        json_as([None, None, Some("key_id"), Some("client_secret"), None]),
         Format::SdkAuth,
         Format::Env,
         Format::Dstack,
@@ -28,6 +30,10 @@ fn formats() -> Vec<Format> {
             "{{{tenant_id}}}:{client_id}\n{client_secret}é{key_id}{expires_on}{subscription_id}}}",
         ),
     ]
+}
+
+fn json_as(names: [Option<&str>; 5]) -> Format {
+    Format::JsonAs(FieldNames::new(names.map(|name| name.map(ToOwned::to_owned))).expect("names"))
 }
 
 fn render(format: &Format, secret: &str) -> String {
@@ -132,6 +138,29 @@ proptest! {
         }
     }
 
+    /// `docker --env-file` takes all that stands behind the `=` for the value.
+    #[test]
+    fn env_quotes_nothing_that_graph_mints(secret in "~?[A-Za-z0-9~._-]{39}") {
+        let value = render(&Format::Env, &secret);
+        for prefix in ["AZURE", "ARM"] {
+            let name = format!("{prefix}_CLIENT_SECRET");
+            let line = value.lines().find_map(|line| line.split_once('=').filter(|(found, _)| *found == name));
+            prop_assert_eq!(line.map(|(_, text)| text), Some(secret.as_str()));
+        }
+    }
+
+    /// Versions of an earlier Keywheel, which quoted a `~` at the beginning.
+    #[test]
+    fn env_reads_a_quoted_tilde_back(secret in "~[A-Za-z0-9~._-]{39}") {
+        let bare = render(&Format::Env, &secret);
+        let quoted = bare.replace(&format!("SECRET={secret}\n"), &format!("SECRET='{secret}'\n"));
+        prop_assert_ne!(&quoted, &bare);
+        prop_assert_eq!(read(&Format::Env, &quoted), Ok(secret.clone()));
+        prop_assert_eq!(read_back(&Format::Env, &quoted, &facts()), Ok(secret.clone()));
+        let other = ValueFacts { subscription: None, ..facts() };
+        prop_assert!(read_back(&Format::Env, &quoted, &other).is_err());
+    }
+
     #[test]
     fn dstack_reads_its_creds_as_yaml(secret in secrets()) {
         let value: std::collections::BTreeMap<String, String> =
@@ -218,6 +247,49 @@ fn json_has_its_five_fields() {
     );
 }
 
+/// What others keep in the value stays, and a version is only published beside what it was made beside.
+#[test]
+fn json_keeps_the_keys_of_others() {
+    let renamed = json_as([None, None, Some("password"), None, None]);
+    let secret = SecretText::new("abc8Q~".to_owned() + &"x".repeat(34));
+    let of = |format: &Format, value: &str| format.foreign(&SecretText::new(value.to_owned()));
+    let before = r#"{"host":"db","client_secret":"old","password":"other","expires_on":"x"}"#;
+    for (format, kept) in [
+        (&Format::Json, r#","host":"db","password":"other"}"#),
+        (&renamed, r#","host":"db","client_secret":"old"}"#),
+    ] {
+        let foreign = of(format, before);
+        let value =
+            format.render_beside(&facts(), &CloudFacts::PUBLIC, &secret, &foreign).expect("value");
+        assert!(value.expose().ends_with(kept), "{format:?}");
+        let read = |foreign: &Foreign| {
+            let read = format.read_back_beside(&value, &facts(), &CloudFacts::PUBLIC, foreign);
+            read.map(|text| text.expose().to_owned())
+        };
+        assert_eq!(read(&foreign).as_deref(), Ok(secret.expose()));
+        // Its own value carries the same over once more: nothing grows.
+        assert_eq!(read(&format.foreign(&value)).as_deref(), Ok(secret.expose()));
+        for changed in ["{}", "x", r#"{"host":"db2","client_secret":"old","password":"other"}"#] {
+            assert!(read(&of(format, changed)).is_err(), "{changed}");
+        }
+    }
+    for format in [Format::Env, Format::Dstack, Format::Raw, Format::SdkAuth] {
+        assert_eq!(of(&format, before).text(), None, "{format}");
+    }
+    let large = of(&Format::Json, &format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_VALUE_BYTES - 100)));
+    let error = Format::Json.render_beside(&facts(), &CloudFacts::PUBLIC, &secret, &large);
+    assert!(matches!(error.err(), Some(FormatError::TooLarge { format: "json", .. })));
+}
+
+#[test]
+fn fields_have_names_of_their_own() {
+    let names =
+        |names: [Option<&str>; 5]| FieldNames::new(names.map(|name| name.map(ToOwned::to_owned)));
+    assert!(names([None, None, Some("password"), None, None]).is_some());
+    assert!(names([None, None, Some("key_id"), None, None]).is_none(), "taken by another");
+    assert!(names([Some("x"), None, Some("x"), None, None]).is_none());
+}
+
 #[test]
 fn sdk_auth_is_the_file_of_the_azure_cli() {
     let expected = r#"{
@@ -266,12 +338,27 @@ fn env_names_the_cloud_where_it_is_not_the_public_one() {
 /// What a shell makes of the lines is what the program in it gets.
 #[test]
 fn a_shell_reads_env_as_it_was_written() {
-    for secret in
-        ["plain~8Q", "~home", "it's", "a\"b", "$HOME `id` \\ \\\\", "two\nlines", "${x}'", "tail\\"]
-    {
-        let script = format!("{}printf %s \"$AZURE_CLIENT_SECRET\"", render(&Format::Env, secret));
-        let output = std::process::Command::new("sh").arg("-c").arg(script).output().expect("sh");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), secret);
+    let texts = [
+        "plain~8Q",
+        "~home",
+        "it's",
+        "a\"b",
+        "$HOME `id` \\ \\\\",
+        "two\nlines",
+        "${x}'",
+        "tail\\",
+    ];
+    // What Graph may mint, and what a shell would do most with it: home directories, `~+`, `~-`, entries of its stack.
+    let minted = ["~", "~~", "~+", "~-", "~-1", "~0", "~root", "~.", "-~", ".~"];
+    let minted = minted.map(|begin| format!("{begin:x<40}"));
+    for secret in texts.into_iter().chain(minted.iter().map(String::as_str)) {
+        for shell in ["sh", "bash"] {
+            let script =
+                format!("{}printf %s \"$AZURE_CLIENT_SECRET\"", render(&Format::Env, secret));
+            let output =
+                std::process::Command::new(shell).arg("-c").arg(script).output().expect(shell);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), secret, "{shell}");
+        }
     }
 }
 

@@ -7,12 +7,12 @@ use chrono::TimeDelta;
 use crate::ids::KeyId;
 use crate::manifest::Settings;
 use crate::manifest::decode::{At, Named};
-use crate::manifest::format::Format;
+use crate::manifest::format::{FieldNames, Format, OWN};
 use crate::manifest::lasting::words;
 use crate::manifest::names::{TAG_CURE, check_tag};
 use crate::manifest::problem::{Place, Problems};
 use crate::manifest::wire::{
-    FormatName, WireAllow, WireCredential, WireDecisions, WireOptions, WireRule,
+    FormatName, WireAllow, WireCredential, WireDecisions, WireFields, WireOptions, WireRule,
 };
 use crate::request::permission::Allow;
 use crate::rotation::LEEWAY;
@@ -217,8 +217,13 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
         let what = "`template` is given, but the format is not `template`";
         problems.add(template.place, what, "write `format: template`, or remove the template");
     }
+    let fields = layers.pick(|options| &options.fields);
+    if chosen != FormatName::Json && fields.layer == 0 {
+        let what = "`fields` is given, but the format is not `json`";
+        problems.add(fields.place, what, "write `format: json`, or remove `fields`");
+    }
     let format = match (chosen, template.value) {
-        (FormatName::Json, _) => Format::Json,
+        (FormatName::Json, _) => json(fields, problems)?,
         (FormatName::SdkAuth, _) => Format::SdkAuth,
         (FormatName::Env, _) => Format::Env,
         (FormatName::Dstack, _) => Format::Dstack,
@@ -243,6 +248,24 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
         problems.add(place, what, "add `subscription:`");
     }
     Ok(format)
+}
+
+/// `format: json`, with the fields' names.
+fn json(fields: Picked<WireFields>, problems: &mut Problems) -> Result<Format, Noted> {
+    let Some(wire) = fields.value? else { return Ok(Format::Json) };
+    let given = [wire.tenant_id, wire.client_id, wire.client_secret, wire.key_id, wire.expires_on];
+    let mut names = [const { None }; 5];
+    for (name, at) in names.iter_mut().zip(&given) {
+        *name = value_of(at.as_ref())?.map(|name| name.0);
+    }
+    if names.iter().zip(OWN).all(|(name, own)| name.as_deref().is_none_or(|name| name == own)) {
+        return Ok(Format::Json);
+    }
+    FieldNames::new(names).map(Format::JsonAs).ok_or_else(|| {
+        let cure = "give each field a name of its own; one that is left out keeps its name";
+        problems.add(fields.place, "two of the fields have the same name", cure);
+        Noted
+    })
 }
 
 /// Who may ask. A list that names nobody was hardly meant: nobody is named by leaving it out.

@@ -1,0 +1,71 @@
+//! What is carried over from the version that is replaced: the keys of a JSON value that are not Keywheel's.
+//!
+//! They are read of the version that the rules saw as current, by its id: a rotation is promoted in that one's place or
+//! not at all, so what people change meanwhile is never undone.
+
+use tracing::warn;
+
+use super::Hands;
+use crate::engine::EngineError;
+use crate::ids::VersionId;
+use crate::manifest::Foreign;
+use crate::rotation::observed::SecretState;
+use crate::secrets::Kind;
+
+/// What one try knows of it.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    /// The version that was current when the secret was last looked at.
+    current: Option<VersionId>,
+    /// The version whose value was read.
+    read: Option<VersionId>,
+    foreign: Foreign,
+}
+
+impl Carried {
+    /// Takes in which version is current.
+    pub(super) fn see(&mut self, secret: &SecretState) {
+        self.current = match secret {
+            SecretState::Present(view) => view.current().cloned(),
+            SecretState::Missing | SecretState::ScheduledForDeletion => None,
+        };
+    }
+
+    /// What is carried over, as it was last read.
+    pub(super) fn foreign(&self) -> &Foreign {
+        &self.foreign
+    }
+}
+
+impl Hands<'_> {
+    /// Reads what is carried over, where another version is current than it was last read of. A value that cannot be read
+    /// ends the try, before anything is minted; one that is binary or no JSON object has nothing to carry.
+    pub(super) async fn read_carried(&mut self) -> Result<(), EngineError> {
+        if self.carried.read == self.carried.current {
+            return Ok(());
+        }
+        let format = &self.credential.format;
+        let current = self.carried.current.clone();
+        let foreign = match &current {
+            Some(version) if format.field_names().is_some() => {
+                let name = self.credential.secret.as_str();
+                match self.engine.secrets.value(name, version).await {
+                    Ok(Some(value)) => format.foreign(&value),
+                    // A replica that lags: to carry nothing over would drop what others keep there.
+                    Ok(None) => {
+                        return Err(EngineError::CurrentNotFound(self.credential.name.clone()));
+                    }
+                    Err(error) if error.kind == Kind::Binary => {
+                        warn!(credential = %self.credential.name, %version, "a binary value has no keys to carry over");
+                        Foreign::default()
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            _ => Foreign::default(),
+        };
+        self.carried.foreign = foreign;
+        self.carried.read = current;
+        Ok(())
+    }
+}
