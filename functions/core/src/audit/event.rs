@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, VersionId};
+use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, Token, VersionId};
 
 /// Who tells: the events' `source`, and their entries' on the bus.
 pub const SOURCE: &str = "keywheel";
@@ -185,7 +185,7 @@ pub struct EventData {
     pub tenant: Option<TenantId>,
     /// The rotation that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotation: Option<RotationId>,
+    pub rotation: Option<Token>,
     /// The version of the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionId>,

@@ -169,7 +169,7 @@ impl Engine {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
                 let terms = self.terms(credential, None);
                 let replaces_version = Replaces::Version(replaces.clone());
-                let this = Rotate::new(terms.clone(), *rotation, replaces_version, Until::Promoted);
+                let this = Rotate::new(terms.clone(), rotation.clone(), replaces_version, Until::Promoted);
                 let hands = Hands::new(self, credential, &terms, by, deadline);
                 let outcome = hands.carry_out(this).await?;
                 match outcome {
@@ -191,7 +191,7 @@ impl Engine {
             }
             Work::Resolve { rotation, key } => {
                 let terms = self.removal_terms(credential).await?;
-                let this = Resolve::new(terms.clone(), *rotation, *key);
+                let this = Resolve::new(terms.clone(), rotation.clone(), *key);
                 let outcome =
                     Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
                 Ok(match outcome {
@@ -301,7 +301,7 @@ fn untagged(job: &Job) -> Option<Duration> {
 fn afresh(job: &Job) -> Job {
     let mut afresh = job.clone();
     if let Work::Rotate { rotation, .. } = &mut afresh.work {
-        *rotation = RotationId(Uuid::new_v4());
+        *rotation = RotationId(Uuid::new_v4()).into();
     }
     afresh
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::names::{self, Label, Scope};
-use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
+use crate::ids::{KeyId, ObjectId, Token, VersionId};
 
 /// What `DescribeSecret` tells of a secret: the labels of each version, never a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,13 @@ impl SecretView {
             Label::Key(key) => Some(*key),
             _ => None,
         })
+    }
+
+    /// The rotation that a version is of, where Keywheel made it or is to make it: its id is as Keywheel writes one, or
+    /// the version holds a key by a label that only Keywheel puts on (one of `RotateSecret` with another's token).
+    pub fn rotation_of(&self, version: &VersionId) -> Option<Token> {
+        let ours = version.rotation().is_some() || self.key_of(version).is_some();
+        version.token().filter(|_| ours)
     }
 
     /// Since when a version is (or was) current. Where a race left two labels, the later one holds.
@@ -109,7 +116,7 @@ pub struct Key {
 
 impl Key {
     /// The rotation that minted it, if that was one of this scope; else the key is foreign.
-    pub fn minted_by(&self, scope: &Scope) -> Option<RotationId> {
+    pub fn minted_by(&self, scope: &Scope) -> Option<Token> {
         names::minted_by(scope, self.display_name.as_deref()?)
     }
 

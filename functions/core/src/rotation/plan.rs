@@ -13,7 +13,7 @@ use super::resolve::{of_this_life, unnamed_due};
 use super::retire::{Standing, Target, ripe, standing};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, LEEWAY, Terms, UNNAMED_FOR};
-use crate::ids::{KeyId, RotationId, VersionId};
+use crate::ids::{KeyId, Token, VersionId};
 
 /// Who starts a credential's rotations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ pub enum Work {
     /// Replace the secret.
     Rotate {
         /// The rotation to resume; a new one gets its id when it is queued.
-        rotation: Option<RotationId>,
+        rotation: Option<Token>,
         /// The version that it replaces.
         replaces: Option<VersionId>,
         /// Why.
@@ -63,7 +63,7 @@ pub enum Work {
     /// Remove a key that no version names.
     Resolve {
         /// The rotation that minted it.
-        rotation: RotationId,
+        rotation: Token,
         /// The key.
         key: KeyId,
     },
@@ -140,7 +140,7 @@ pub fn plan(
     }
 }
 
-fn rotate(reason: Reason, rotation: Option<RotationId>, replaces: Option<&VersionId>) -> Work {
+fn rotate(reason: Reason, rotation: Option<Token>, replaces: Option<&VersionId>) -> Work {
     Work::Rotate { rotation, replaces: replaces.cloned(), reason }
 }
 
@@ -159,7 +159,7 @@ fn plan_rotation(
         return plan;
     }
     if let Some(pending) = view.pending().filter(|pending| view.void(pending).is_none()) {
-        match pending.rotation() {
+        match view.rotation_of(pending) {
             Some(id) => plan.work.push(rotate(Reason::Resume, Some(id), current)),
             None => plan.findings.push(Finding::Stopped(Stop::ForeignPending)),
         }
@@ -173,7 +173,7 @@ fn plan_rotation(
     match reason {
         None => {}
         Some(Reason::Record) => {
-            let id = current.and_then(VersionId::rotation);
+            let id = current.and_then(VersionId::token);
             plan.work.extend(id.map(|id| rotate(Reason::Record, Some(id), current)));
         }
         Some(Reason::Expiring) if trigger == Trigger::Native => {
@@ -248,12 +248,12 @@ fn unclaimed(
     view: &SecretView,
     principal: &Principal,
     now: DateTime<Utc>,
-) -> Option<RotationId> {
+) -> Option<Token> {
     view.versions.keys().find_map(|version| {
         let key = principal.key(view.key_of(version)?)?;
         let usable = standing(view, version, terms.policy.overlap) == Standing::Unclaimed
             && key.valid_at(now + terms.policy.rotate_before);
-        version.rotation().filter(|_| usable)
+        version.token().filter(|_| usable)
     })
 }
 
@@ -271,7 +271,7 @@ fn plan_removals(
     let resumed: BTreeSet<VersionId> = queued
         .iter()
         .filter_map(|work| match work {
-            Work::Rotate { rotation: Some(id), .. } => Some((*id).into()),
+            Work::Rotate { rotation: Some(id), .. } => Some(id.clone().into()),
             _ => None,
         })
         .collect();
@@ -287,7 +287,7 @@ fn plan_removals(
         if let Some(rotation) = key.minted_by(&terms.scope) {
             let due = unnamed_due(view, key, terms.policy.overlap);
             return due
-                .filter(|_| known || minted_in_vain(view, key, rotation))
+                .filter(|_| known || minted_in_vain(view, key, &rotation))
                 .is_some_and(|due| now >= due)
                 .then_some(Work::Resolve { rotation, key: key.key_id });
         }
@@ -300,8 +300,8 @@ fn plan_removals(
 }
 
 /// A version of its rotation that names no key may hold this one.
-fn minted_in_vain(view: &SecretView, key: &Key, rotation: RotationId) -> bool {
-    let version = rotation.into();
+fn minted_in_vain(view: &SecretView, key: &Key, rotation: &Token) -> bool {
+    let version = rotation.clone().into();
     let stored = view.versions.contains_key(&version) && view.key_of(&version).is_none();
     of_this_life(view, key) && !stored
 }

@@ -11,7 +11,7 @@ fn keys_and_certificates_are_inspected() {
         key(3, None, days(-10), None),
         key(4, None, days(-10), Some(days(3_640))),
         Key {
-            display_name: Some(display_name(&Scope::of("1", "us-east-1", "same"), rotation(6))),
+            display_name: Some(display_name(&Scope::of("1", "us-east-1", "same"), &rotation(6))),
             ..key(6, None, days(-10), Some(days(100)))
         },
     ];
@@ -86,7 +86,7 @@ proptest! {
         let changed = |keys: &[(u128, bool)]| -> Vec<ChangedKey> {
             keys.iter().map(|(id, ours)| ChangedKey {
                 id: key_id(*id),
-                display_name: ours.then(|| display_name(&terms().scope, rotation(*id))),
+                display_name: ours.then(|| display_name(&terms().scope, &rotation(*id))),
             }).collect()
         };
         let change = Change { object: ObjectId(Uuid::nil()), actor, added: changed(&added), removed: changed(&removed) };

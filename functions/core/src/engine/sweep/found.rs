@@ -53,7 +53,7 @@ impl Planned {
         use crate::queue::Work as Queued;
         let work = match self.work.clone() {
             Work::Rotate { rotation, replaces, reason } => Queued::Rotate {
-                rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4())),
+                rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4()).into()),
                 replaces,
                 reason,
                 revoke_old: RevokeOld::AfterOverlap,
