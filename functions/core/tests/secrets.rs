@@ -138,7 +138,10 @@ async fn a_put_is_stored_or_taken_and_never_quoted() {
     let error = secrets.put("wrong", &rotation, &text, &labels).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(TEXT));
     let large = SecretText::new("x".repeat(65_537));
-    assert_eq!(secrets.put("a", &rotation, &large, &labels).await.unwrap_err().kind, Kind::TooLarge);
+    assert_eq!(
+        secrets.put("a", &rotation, &large, &labels).await.unwrap_err().kind,
+        Kind::TooLarge
+    );
 }
 
 #[tokio::test]

@@ -44,12 +44,13 @@ class App:
     tags: list[str] = field(default_factory=list)
     service_principal: bool = True
     known: bool = True
+    audience: str = "AzureADMyOrg"
     app_id: str = field(default_factory=new_id)
 
     def seed(self) -> dict[str, Any]:
         return {
             "app_id": self.app_id, "display_name": self.name, "tags": self.tags, "created": "-300d",
-            "service_principal": self.service_principal, "certificates": self.certificates,
+            "audience": self.audience, "service_principal": self.service_principal, "certificates": self.certificates,
             "passwords": [asdict(key) for key in self.keys],
             "service_principal_passwords": [asdict(key) for key in self.principal_keys],
         }

@@ -192,9 +192,6 @@ pub struct EventData {
     /// The key that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// The key that this one takes over from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced_key: Option<KeyId>,
     /// The request that it answers, whichever rotation does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RotationId>,
@@ -231,7 +228,6 @@ impl EventData {
             rotation: None,
             version: None,
             key: None,
-            replaced_key: None,
             request: None,
             requested_by: None,
             approved_by: None,

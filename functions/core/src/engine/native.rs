@@ -171,7 +171,10 @@ fn is_current(view: &SecretView, secret: &str, token: &Token) -> Result<bool, Na
         return Ok(true);
     }
     if !view.versions.contains_key(&version) {
-        return Err(NativeError::UnknownVersion { secret: secret.to_owned(), token: token.clone() });
+        return Err(NativeError::UnknownVersion {
+            secret: secret.to_owned(),
+            token: token.clone(),
+        });
     }
     if view.pending() != Some(&version) {
         return Err(NativeError::NotPending { secret: secret.to_owned(), token: token.clone() });

@@ -100,6 +100,7 @@ impl Reply {
             Self::Unreadable => "unreadable",
             Self::NoValue => "no value",
             Self::Added { .. } => "added",
+            Self::Full => "full",
             Self::Removed => "removed",
             Self::NotRemoved => "not removed yet",
             Self::Stored => "stored",
@@ -135,6 +136,8 @@ pub enum Reply {
         /// The new key.
         key: KeyId,
     },
+    /// To `AddPassword`: the object holds as many keys as it may; nothing was minted.
+    Full,
     /// To `RemovePassword`: the key is gone, by this call or before it.
     Removed,
     /// To `RemovePassword`: it is to be asked again, and some time has passed. The key may be gone.

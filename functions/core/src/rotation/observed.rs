@@ -135,13 +135,28 @@ pub struct Principal {
     pub object_id: ObjectId,
     /// Whether the application has a service principal in this tenant; without one nobody can sign in.
     pub has_service_principal: bool,
+    /// How many keys it may hold, where that is few and known beforehand.
+    pub most_keys: Option<usize>,
     /// `passwordCredentials`.
     pub keys: Vec<Key>,
+}
+
+/// How many keys an application may hold, by its `signInAudience`: two, where personal accounts may sign in to it.
+pub fn most_keys(sign_in_audience: Option<&str>) -> Option<usize> {
+    match sign_in_audience {
+        Some("AzureADandPersonalMicrosoftAccount" | "PersonalMicrosoftAccount") => Some(2),
+        _ => None,
+    }
 }
 
 impl Principal {
     /// The key of that id, if this read shows it.
     pub fn key(&self, id: KeyId) -> Option<&Key> {
         self.keys.iter().find(|key| key.key_id == id)
+    }
+
+    /// Whether it holds as many keys as it may, or these of them are as many.
+    pub(super) fn is_full(&self, keys: usize) -> bool {
+        self.most_keys.is_some_and(|most| keys >= most)
     }
 }

@@ -11,6 +11,7 @@ use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::resolve::{of_this_life, unnamed_due};
 use super::retire::{Standing, Target, ripe, standing};
+use super::room::make_room;
 use super::stop::Stop;
 use super::{CLOCK_SLACK, LEEWAY, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, Token, VersionId};
@@ -135,6 +136,7 @@ pub fn plan(
             let mut plan = plan_rotation(terms, trigger, view, principal, now);
             plan.work.extend(plan_removals(terms, view, principal, &plan.work, now));
             plan.findings.extend(named_of_another(terms, principal));
+            mind_the_room(&mut plan, terms, view, principal, now);
             plan
         }
     }
@@ -257,6 +259,16 @@ fn unclaimed(
     })
 }
 
+/// The keys that may go by now, beside no rotation.
+pub(super) fn removals(
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Vec<Work> {
+    plan_removals(terms, view, principal, &[], now)
+}
+
 fn plan_removals(
     terms: &Terms,
     view: &SecretView,
@@ -304,6 +316,45 @@ fn minted_in_vain(view: &SecretView, key: &Key, rotation: &Token) -> bool {
     let version = rotation.clone().into();
     let stored = view.versions.contains_key(&version) && view.key_of(&version).is_none();
     of_this_life(view, key) && !stored
+}
+
+/// A rotation that could not mint is not begun: each sweep would make a dead letter of it.
+fn mind_the_room(
+    plan: &mut Plan,
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) {
+    if principal.is_full(staying(terms, view, principal)) {
+        plan.findings.push(Finding::TwoKeysOnly);
+    }
+    if !principal.is_full(principal.keys.len())
+        || make_room(terms, view, principal, false, now).is_some()
+    {
+        return;
+    }
+    let stored = |id: &Token| view.key_of(&id.clone().into()).is_some();
+    let mints = |work: &Work| match work {
+        Work::Rotate { rotation, .. } => !rotation.as_ref().is_some_and(stored),
+        Work::Retire(_) | Work::Resolve { .. } => false,
+    };
+    if plan.work.iter().any(mints) {
+        plan.work.retain(|work| !mints(work));
+        plan.findings.push(Finding::Stopped(Stop::NoRoomForKey));
+    }
+}
+
+/// How many keys stay whatever sweeps do: the current one, and those of others that nobody named for removal.
+fn staying(terms: &Terms, view: &SecretView, principal: &Principal) -> usize {
+    let current = view.current().and_then(|current| view.key_of(current));
+    let named =
+        |key: &Key| terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key);
+    let stays = |key: &&Key| {
+        let ours = key.minted_by(&terms.scope).is_some();
+        Some(key.key_id) == current || !(ours || named(key))
+    };
+    principal.keys.iter().filter(stays).count()
 }
 
 /// Whoever named such a key mistook it for nobody's.

@@ -237,7 +237,9 @@ impl Try for Resolve {
                 Call::DescribeSecret
             }
             State::ReadPrincipal => Call::ReadPrincipal,
-            State::ReadValue { .. } => Call::ReadValue { version: self.rotation.clone().into(), key: None },
+            State::ReadValue { .. } => {
+                Call::ReadValue { version: self.rotation.clone().into(), key: None }
+            }
             State::Intend(object) => Call::MoveLabel {
                 label: self.intent(*object),
                 to: self.view.current().cloned(),
@@ -247,9 +249,10 @@ impl Try for Resolve {
                 Call::Emit(Event::Minted { rotation: self.rotation.clone(), key: self.key })
             }
             State::End(End::Remove) => Call::RemovePassword { key: self.key },
-            State::End(End::RecordRemoved) => {
-                Call::Emit(Event::Removed { version: Some(self.rotation.clone().into()), key: self.key })
-            }
+            State::End(End::RecordRemoved) => Call::Emit(Event::Removed {
+                version: Some(self.rotation.clone().into()),
+                key: self.key,
+            }),
             State::End(End::Nothing) => return Next::Done(Outcome::Gone),
             State::TakeOff(label) => Call::MoveLabel {
                 label: label.clone(),

@@ -119,7 +119,8 @@ impl Actor {
 
     /// `RotateSecret` with this token.
     pub(crate) fn native(token: Token) -> Self {
-        let step = |until| Job::Rotate { rotation: token.clone(), replaces: Replaces::Current, until };
+        let step =
+            |until| Job::Rotate { rotation: token.clone(), replaces: Replaces::Current, until };
         let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);
         Self { jobs: steps.into(), running: None, native: true, aside: false }
     }

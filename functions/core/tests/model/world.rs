@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub(crate) last_uses: Option<LastUses>,
     /// Ghost: keys that a person removed, past Keywheel.
     pub(crate) by_hand: BTreeSet<KeyId>,
+    /// How many keys the application may hold.
+    pub(crate) most_keys: Option<usize>,
     /// Another credential on the same application.
     pub(crate) other: Option<Box<Side>>,
     /// What is broken, in words.
@@ -124,6 +126,7 @@ impl World {
             waived: BTreeSet::new(),
             last_uses: None,
             by_hand: BTreeSet::new(),
+            most_keys: None,
             other: None,
             violation: None,
         };
@@ -223,6 +226,7 @@ impl World {
         Principal {
             object_id: ObjectId(Uuid::nil()),
             has_service_principal: true,
+            most_keys: self.most_keys,
             keys: shown.map(|key| key.key.clone()).collect(),
         }
     }
@@ -305,6 +309,10 @@ impl World {
     }
 
     fn add_password(&mut self, rotation: &Token) -> Reply {
+        let held = self.keys.values().filter(|key| !key.removed && !key.elsewhere).count();
+        if self.most_keys.is_some_and(|most| held >= most) {
+            return Reply::Full;
+        }
         self.minted += 1;
         let id = key_id(self.minted);
         let key = Key {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, Token, VersionId};
-use keywheel_core::rotation::finding::{Certificate, Finding, inspect};
+use keywheel_core::rotation::finding::{Certificate, Finding, Holder, inspect, named_in_vain};
 use keywheel_core::rotation::foreign_change::{Actor, Change, ChangedKey, Ourselves, foreign};
 use keywheel_core::rotation::last_use::{LastUses, REPORT_LAG, judge, watch};
 use keywheel_core::rotation::names::{display_name, minted_by};
@@ -68,7 +68,12 @@ fn key(n: u128, minter: Option<u128>, start: DateTime<Utc>, end: Option<DateTime
 }
 
 fn principal(keys: Vec<Key>) -> Principal {
-    Principal { object_id: ObjectId(Uuid::nil()), has_service_principal: true, keys }
+    Principal {
+        object_id: ObjectId(Uuid::nil()),
+        has_service_principal: true,
+        most_keys: None,
+        keys,
+    }
 }
 
 fn view(versions: &[(u128, &[Label])]) -> SecretView {

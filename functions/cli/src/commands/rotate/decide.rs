@@ -39,7 +39,9 @@ pub(super) fn decide(
     });
     if planned.is_none() {
         let mut findings = look.plan.findings.iter();
-        if let Some(stop) = findings.find_map(stop) {
+        // Room for a new key is made where the old ones are to go at once.
+        let room = |stop: &Stop| revoke_old && *stop == Stop::NoRoomForKey;
+        if let Some(stop) = findings.find_map(|found| stop(found).filter(|stop| !room(stop))) {
             return Err(refusal(credential, stop));
         }
     }

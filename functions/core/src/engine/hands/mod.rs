@@ -205,7 +205,14 @@ impl<'a> Hands<'a> {
             return Ok(Reply::Principal(None));
         };
         self.rehearse()?;
-        let (added, end) = self.add_password_of_allowed_life(object, rotation).await?;
+        let (added, end) = match self.add_password_of_allowed_life(object, rotation).await {
+            Ok(added) => added,
+            Err(EngineError::Graph(error)) if *error.kind() == Kind::SizeExceeded => {
+                warn!(credential = %self.credential.name, %error, "no room for another key");
+                return Ok(Reply::Full);
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(id) = added.request_id {
             self.graph_requests.insert(added.key, id);
         }

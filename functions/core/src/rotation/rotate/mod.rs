@@ -335,7 +335,9 @@ impl Rotate {
             }
             (AbandonStep::Void(_), _) if holds_lock => AbandonStep::Release,
             (AbandonStep::Void(_) | AbandonStep::Release, _) => AbandonStep::Emit,
-            (AbandonStep::Emit, _) => return State::Done(Outcome::Abandoned(self.rotation.clone())),
+            (AbandonStep::Emit, _) => {
+                return State::Done(Outcome::Abandoned(self.rotation.clone()));
+            }
         };
         State::Abandon { key, step }
     }
@@ -373,6 +375,7 @@ impl Rotate {
                 self.prove(key, false)
             }
             (State::Mint, Reply::Added { key }) => State::Store { key },
+            (State::Mint, Reply::Full) => Self::stop(Stop::NoRoomForKey),
             (State::Store { key }, Reply::Stored) => State::EmitMinted { key },
             (State::EmitMinted { key }, Reply::Emitted) => State::EmitStored { key },
             (State::EmitStored { .. }, Reply::Emitted) if self.stored_as_first() => {
