@@ -22,7 +22,7 @@ def world(start: Callable[..., World]) -> World:
     for name in ("two-keys", "two-keys-waits"):
         one = tenant.managed(name, "+150d", 30, app=tenant.app(name, audience=PERSONAL))
         tenant.turned(one, "+170d", 0)
-    shared = tenant.managed("two-keys-shared", "+150d", 30, app=tenant.app("two-keys-shared", audience=PERSONAL))
+    shared = tenant.managed("two-keys-with-another", "+150d", 30, app=tenant.app("two-keys-with-another", audience=PERSONAL))
     shared.app.keys.append(Key("-9d", "+100d", "terraform"))
     return start(tenant)
 
@@ -77,7 +77,7 @@ def test_without_that_it_keeps_its_overlap_and_says_what_is_in_the_way(world: Wo
 def test_a_sweep_tells_of_keys_that_leave_no_room_for_the_next_rotation(world: World):
     world.sweep_to_rest()
     findings = world.findings()
-    assert "two-keys-only" in findings["two-keys-shared"]
+    assert "two-keys-only" in findings["two-keys-with-another"]
     assert all("two-keys-only" not in findings.get(name, set()) for name in ("kept", "two-keys", "two-keys-waits"))
 
 
