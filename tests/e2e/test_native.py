@@ -24,6 +24,8 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("beside", "+150d", 30)
     tenant.managed("disabled", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
+    tenant.managed("upper", "+150d", 30)
+    tenant.managed("simple", "+150d", 30)
     untagged = tenant.app("untagged")
     tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
     world = start(tenant)
@@ -82,6 +84,20 @@ def test_rotate_secret_turns_a_secret_in_four_steps(world: World, name: str):
     token = rotate(world, one.secret)
     until(lambda: not world.busy(), "the rotation ends")
     check_turned(world, one, token)
+
+
+@pytest.mark.parametrize("name", ["upper", "simple"])
+def test_a_token_is_used_in_the_spelling_that_it_was_given_in(world: World, name: str):
+    """`uuidgen` writes capital letters on a Mac, and others write no hyphens."""
+    one = world.tenant.credentials[name]
+    given = f"abcdef{new_id()[6:]}"
+    token = given.upper() if name == "upper" else given.replace("-", "")
+    assert rotate(world, one.secret, ClientRequestToken=token) == token
+    until(lambda: not world.busy(), "the rotation ends")
+    check_turned(world, one, token)
+    told = [event["data"] for event in world.events() if event["data"].get("version") == token]
+    assert told and {data["rotation"] for data in told} == {token}
+    assert errors(world, token) == []
 
 
 def test_the_rotation_is_on_the_record(world: World):

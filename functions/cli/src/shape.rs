@@ -36,7 +36,7 @@ impl From<&Work> for WorkShape {
         match work {
             Work::Rotate { rotation, replaces, reason } => {
                 shape.reason = serde_json::to_value(reason).ok();
-                shape.rotation = rotation.map(|id| id.to_string());
+                shape.rotation = rotation.as_ref().map(ToString::to_string);
                 shape.replaces = replaces.as_ref().map(ToString::to_string);
             }
             Work::Retire(target) => {

@@ -53,9 +53,53 @@ uuid_id!(
     SubscriptionId
 );
 uuid_id!(
-    /// One rotation; also the Secrets Manager `VersionId` of the secret it makes.
+    /// A rotation that Keywheel itself begins, or somebody's request for one.
     RotationId
 );
+
+/// One rotation, by the token that it was asked for with: the version that it makes has this id, in this spelling.
+///
+/// Keywheel's own are a [`RotationId`] as it writes it. Whoever calls `RotateSecret` gives one of theirs: a UUID in any
+/// spelling. Secrets Manager takes each spelling for a version of its own, and so does Keywheel.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Token(String);
+
+/// A text that is a UUID in no spelling.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a UUID")]
+pub struct NoToken(String);
+
+impl TryFrom<String> for Token {
+    type Error = NoToken;
+
+    fn try_from(text: String) -> Result<Self, NoToken> {
+        if Uuid::try_parse(&text).is_ok() { Ok(Self(text)) } else { Err(NoToken(text)) }
+    }
+}
+
+impl FromStr for Token {
+    type Err = NoToken;
+
+    fn from_str(text: &str) -> Result<Self, NoToken> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<RotationId> for Token {
+    fn from(id: RotationId) -> Self {
+        Self(id.to_string())
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A version of a Secrets Manager secret.
 ///
@@ -67,9 +111,22 @@ uuid_id!(
 pub struct VersionId(pub String);
 
 impl VersionId {
-    /// The rotation that this version is of, where its id can be one.
+    /// The rotation that this version is of, where its id is as Keywheel writes one.
+    ///
+    /// In any other spelling it is somebody else's: of what is known of the version alone, it is not Keywheel's.
     pub fn rotation(&self) -> Option<RotationId> {
+        self.0.parse().ok().filter(|id: &RotationId| id.to_string() == self.0)
+    }
+
+    /// The token of the rotation that would make this version.
+    pub fn token(&self) -> Option<Token> {
         self.0.parse().ok()
+    }
+}
+
+impl From<Token> for VersionId {
+    fn from(token: Token) -> Self {
+        Self(token.0)
     }
 }
 

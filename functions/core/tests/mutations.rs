@@ -59,7 +59,7 @@ const MISTAKES: &[Mistake] = &[
         name: "resolve a key of another scope",
         patches: &[(
             "resolve.rs",
-            "key.minted_by(&self.terms.scope) != Some(self.rotation)",
+            "key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation)",
             "false",
         )],
         scenarios: "two_credentials",

@@ -349,7 +349,7 @@ proptest! {
     ) {
         let notice = notice_of(kind, &json!({
             "credential": credential, "application": APP, "tenant": APP, "rotation": ID, "version": ID, "key": ID,
-            "replaced_key": ID, "requested_by": by, "reason": reason, "graph_request_id": graph,
+            "requested_by": by, "reason": reason, "graph_request_id": graph,
         }));
         check(&slack::render(&notice, Some(at())).to_json());
         check_mail(&sns::render(&notice, None));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::Utc;
 use keywheel_core::audit::{Bus, CloudEvent, EventData, EventType};
 use keywheel_core::http::Retry;
-use keywheel_core::ids::{AppId, CredentialName, KeyId, RotationId, VersionId};
+use keywheel_core::ids::{AppId, CredentialName, KeyId, Token, VersionId};
 use keywheel_core::queue::{Job, Queue, SCHEMA, Work};
 use keywheel_core::rotation::names::Label;
 use keywheel_core::rotation::observed::SecretState;
@@ -127,18 +127,21 @@ async fn a_put_is_stored_or_taken_and_never_quoted() {
         _ => refusal("InvalidParameterException"),
     })
     .await;
-    let rotation: RotationId = V1.parse().unwrap();
+    let rotation: Token = V1.parse().unwrap();
     let labels = [Label::Key(KeyId(Uuid::from_u128(9)))];
     let text = SecretText::new(TEXT.to_owned());
-    assert_eq!(secrets.put("a", rotation, &text, &labels).await.unwrap(), Put::Stored);
+    assert_eq!(secrets.put("a", &rotation, &text, &labels).await.unwrap(), Put::Stored);
     let sent = stub.requests.lock().unwrap()[0].json();
     assert_eq!(sent["ClientRequestToken"], V1);
     assert_eq!(sent["VersionStages"], json!([labels[0].to_string()]));
-    assert_eq!(secrets.put("taken", rotation, &text, &labels).await.unwrap(), Put::Taken);
-    let error = secrets.put("wrong", rotation, &text, &labels).await.unwrap_err();
+    assert_eq!(secrets.put("taken", &rotation, &text, &labels).await.unwrap(), Put::Taken);
+    let error = secrets.put("wrong", &rotation, &text, &labels).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(TEXT));
     let large = SecretText::new("x".repeat(65_537));
-    assert_eq!(secrets.put("a", rotation, &large, &labels).await.unwrap_err().kind, Kind::TooLarge);
+    assert_eq!(
+        secrets.put("a", &rotation, &large, &labels).await.unwrap_err().kind,
+        Kind::TooLarge
+    );
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ impl Webhook {
         self.tell(EventType::RotationRequested, &asked, now).await?;
         let job = Job::requested(
             credential,
-            asked.request,
+            asked.request.into(),
             asked.replaces.clone(),
             asked.revoke_old,
             asked.requested_by.clone(),
@@ -143,7 +143,7 @@ impl Webhook {
     ) -> Result<(), Refused> {
         let id = event_id(&asked.request.to_string(), &kind.to_string(), None);
         let mut data = EventData::of(asked.credential.clone(), asked.application);
-        data.rotation = Some(asked.request);
+        data.rotation = Some(asked.request.into());
         data.request = Some(asked.request);
         data.version.clone_from(&asked.replaces);
         data.requested_by = Some(asked.requested_by.clone());

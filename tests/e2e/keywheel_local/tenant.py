@@ -50,8 +50,7 @@ class App:
     def seed(self) -> dict[str, Any]:
         return {
             "app_id": self.app_id, "display_name": self.name, "tags": self.tags, "created": "-300d",
-            "audience": self.audience,
-            "service_principal": self.service_principal, "certificates": self.certificates,
+            "audience": self.audience, "service_principal": self.service_principal, "certificates": self.certificates,
             "passwords": [asdict(key) for key in self.keys],
             "service_principal_passwords": [asdict(key) for key in self.principal_keys],
         }

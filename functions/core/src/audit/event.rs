@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, VersionId};
+use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, Token, VersionId};
 
 /// Who tells: the events' `source`, and their entries' on the bus.
 pub const SOURCE: &str = "keywheel";
@@ -185,16 +185,13 @@ pub struct EventData {
     pub tenant: Option<TenantId>,
     /// The rotation that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotation: Option<RotationId>,
+    pub rotation: Option<Token>,
     /// The version of the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionId>,
     /// The key that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// The key that this one takes over from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced_key: Option<KeyId>,
     /// The request that it answers, whichever rotation does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RotationId>,
@@ -231,7 +228,6 @@ impl EventData {
             rotation: None,
             version: None,
             key: None,
-            replaced_key: None,
             request: None,
             requested_by: None,
             approved_by: None,

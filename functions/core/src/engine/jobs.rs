@@ -11,11 +11,13 @@ use super::sweep::Seen;
 use super::{Engine, EngineError};
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
-use crate::ids::{RotationId, VersionId};
+use crate::ids::{KeyId, RotationId, Token, VersionId};
 use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
 use crate::rotation::finding::Finding;
+use crate::rotation::plan;
 use crate::rotation::retire::Target;
+use crate::rotation::room::{Room, make_room};
 use crate::rotation::{
     Replaces, Resolve, Retire, Rotate, SecretState, Stop, Terms, Until, resolve, retire, rotate,
 };
@@ -29,6 +31,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(20);
 /// What is recorded where a key that somebody wanted gone at once could not go.
 const UNREVOKED: &str = "the key is still there, for a rotation is under way on its version, or was given up just now; \
                          it goes once the rules of its removal allow it: remove it in Entra by hand if that is too late";
+
+/// What is recorded where a key had to go before another could be minted, and that one cannot be minted yet.
+const MADE_ROOM: &str = "the object held as many keys as it may; one was to be removed first, and Entra takes no new one yet";
 
 /// What is recorded where a rule's pattern fits, and nobody tagged the application for it.
 const UNTAGGED: &str = "no rule's tag is on the application, and the manifest does not list the credential: \
@@ -60,6 +65,8 @@ enum Came {
     Unrevoked,
     /// The rotation was given up: what was asked for wants another one.
     Again,
+    /// A key was removed to make room for another.
+    Room,
 }
 
 impl Engine {
@@ -94,6 +101,10 @@ impl Engine {
                 Ended::Done
             }
             Ok(Came::Again) => self.hand_on(&afresh(job), deadline).await,
+            Ok(Came::Room) => {
+                info!(credential = %job.credential, "a key was removed to make room; the rotation goes on soon");
+                self.give_up_after(job, MADE_ROOM.into(), Some(TRY_AGAIN), deadline).await
+            }
             Ok(Came::Unrevoked) => {
                 warn!(credential = %job.credential, "not revoked yet");
                 self.give_up_after(job, UNREVOKED.into(), Some(TRY_AGAIN), deadline).await
@@ -169,7 +180,8 @@ impl Engine {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
                 let terms = self.terms(credential, None);
                 let replaces_version = Replaces::Version(replaces.clone());
-                let this = Rotate::new(terms.clone(), *rotation, replaces_version, Until::Promoted);
+                let this =
+                    Rotate::new(terms.clone(), rotation.clone(), replaces_version, Until::Promoted);
                 let hands = Hands::new(self, credential, &terms, by, deadline);
                 let outcome = hands.carry_out(this).await?;
                 match outcome {
@@ -180,6 +192,10 @@ impl Engine {
                         return self.revoke(job, credential, replaces.as_ref(), deadline).await;
                     }
                     rotate::Outcome::Abandoned(_) => return Ok(Came::Again),
+                    rotate::Outcome::Stopped(Stop::NoRoomForKey) => {
+                        let urgent = *revoke_old == RevokeOld::Now;
+                        return self.make_room(job, credential, urgent, deadline).await;
+                    }
                     _ => {}
                 }
                 Ok(rotated(&outcome))
@@ -190,17 +206,7 @@ impl Engine {
                 self.retire(job, credential, target, now, deadline).await
             }
             Work::Resolve { rotation, key } => {
-                let terms = self.removal_terms(credential).await?;
-                let this = Resolve::new(terms.clone(), *rotation, *key);
-                let outcome =
-                    Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
-                Ok(match outcome {
-                    resolve::Outcome::Removed => Came::Out("removed"),
-                    resolve::Outcome::Gone => Came::Out("gone already, by another hand"),
-                    resolve::Outcome::Named => Came::Out("a version names it"),
-                    resolve::Outcome::NotYet => Came::Out("too young, or the last valid key"),
-                    resolve::Outcome::Stopped(stop) => Came::Stopped(stop),
-                })
+                self.resolve(job, credential, (rotation, *key), deadline).await
             }
         }
     }
@@ -241,6 +247,60 @@ impl Engine {
             retire::Outcome::NotFound => Came::Out("not found"),
             retire::Outcome::Nothing => Came::Out("nothing left to do"),
             retire::Outcome::Stopped(stop) => Came::Stopped(stop),
+        })
+    }
+
+    /// Another key does not fit: one that may go is removed first.
+    async fn make_room(
+        &self,
+        job: &Job,
+        credential: &Credential,
+        urgent: bool,
+        deadline: Instant,
+    ) -> Result<Came, EngineError> {
+        let terms = self.removal_terms(credential).await?;
+        let look = self.look(credential, deadline).await?;
+        let (SecretState::Present(view), Some(principal)) = (&look.secret, &look.principal) else {
+            return Ok(Came::Stopped(Stop::NoRoomForKey));
+        };
+        let room = make_room(&terms, view, principal, urgent, look.now);
+        let came = match room {
+            Some(Room::Early(target)) => {
+                self.retire(job, credential, target, true, deadline).await?
+            }
+            Some(Room::Due(plan::Work::Retire(target))) => {
+                self.retire(job, credential, target, false, deadline).await?
+            }
+            Some(Room::Due(plan::Work::Resolve { rotation, key })) => {
+                self.resolve(job, credential, (&rotation, key), deadline).await?
+            }
+            Some(Room::Due(plan::Work::Rotate { .. })) | None => Came::Stopped(Stop::NoRoomForKey),
+        };
+        Ok(match came {
+            // Beside a dead key no other is removed.
+            Came::Stopped(Stop::CurrentKeyAbsent) => Came::Stopped(Stop::NoRoomForKey),
+            Came::Stopped(stop) => Came::Stopped(stop),
+            Came::Out(_) | Came::Unrevoked | Came::Again | Came::Room => Came::Room,
+        })
+    }
+
+    async fn resolve(
+        &self,
+        job: &Job,
+        credential: &Credential,
+        (rotation, key): (&Token, KeyId),
+        deadline: Instant,
+    ) -> Result<Came, EngineError> {
+        let terms = self.removal_terms(credential).await?;
+        let this = Resolve::new(terms.clone(), rotation.clone(), key);
+        let by = Asked { by: &job.requested_by, request: job.request };
+        let outcome = Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
+        Ok(match outcome {
+            resolve::Outcome::Removed => Came::Out("removed"),
+            resolve::Outcome::Gone => Came::Out("gone already, by another hand"),
+            resolve::Outcome::Named => Came::Out("a version names it"),
+            resolve::Outcome::NotYet => Came::Out("too young, or the last valid key"),
+            resolve::Outcome::Stopped(stop) => Came::Stopped(stop),
         })
     }
 
@@ -301,7 +361,7 @@ fn untagged(job: &Job) -> Option<Duration> {
 fn afresh(job: &Job) -> Job {
     let mut afresh = job.clone();
     if let Work::Rotate { rotation, .. } = &mut afresh.work {
-        *rotation = RotationId(Uuid::new_v4());
+        *rotation = RotationId(Uuid::new_v4()).into();
     }
     afresh
 }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::hands::{Asked, Hands};
 use super::{Engine, EngineError};
-use crate::ids::{RotationId, VersionId};
+use crate::ids::{Token, VersionId};
 use crate::manifest::Credential;
 use crate::rotation::{Replaces, Rotate, SecretState, SecretView, Stop, Until, rotate};
 
@@ -70,7 +70,7 @@ pub enum NativeError {
         /// The secret.
         secret: String,
         /// The token.
-        token: RotationId,
+        token: Token,
     },
     /// The version is neither pending nor current.
     #[error("version {token} of {secret} is not AWSPENDING; start again with RotateSecret")]
@@ -78,7 +78,7 @@ pub enum NativeError {
         /// The secret.
         secret: String,
         /// The token.
-        token: RotationId,
+        token: Token,
     },
     /// The secret is missing or scheduled for deletion.
     #[error("{0}")]
@@ -111,13 +111,13 @@ impl Engine {
         if !self.is_managed(&credential, deadline).await? {
             return Err(NativeError::NotManaged(name.to_owned()));
         }
-        let token = token.parse().map_err(|_| NativeError::Token(token.to_owned()))?;
+        let token: Token = token.parse().map_err(|_| NativeError::Token(token.to_owned()))?;
         let described = self.secrets.describe_own(name).await.map_err(EngineError::from)?;
         let view = present(described.state)?;
-        if is_current(&view, name, token)? && step != Step::Finish {
+        if is_current(&view, name, &token)? && step != Step::Finish {
             return Ok(());
         }
-        if step == Step::Test && view.key_of(&RotationId::into(token)).is_none() {
+        if step == Step::Test && view.key_of(&token.clone().into()).is_none() {
             // A trial (`RotateImmediately: false`), on a version that is made for it and taken away again: nothing was
             // minted for it, and nothing is. Of a rotation in earnest, `finishSecret` promotes nothing unproved.
             return Ok(());
@@ -133,7 +133,7 @@ impl Engine {
         &self,
         step: Step,
         credential: &Credential,
-        token: RotationId,
+        token: Token,
         deadline: Instant,
     ) -> Result<(), NativeError> {
         let terms = self.terms(credential, None);
@@ -162,8 +162,8 @@ fn present(state: SecretState) -> Result<SecretView, NativeError> {
 }
 
 /// What the contract asks every step to check first; `true`: the version is current already.
-fn is_current(view: &SecretView, secret: &str, token: RotationId) -> Result<bool, NativeError> {
-    let version = VersionId::from(token);
+fn is_current(view: &SecretView, secret: &str, token: &Token) -> Result<bool, NativeError> {
+    let version = VersionId::from(token.clone());
     if !view.rotation_enabled {
         return Err(NativeError::NotEnabled(secret.to_owned()));
     }
@@ -171,10 +171,13 @@ fn is_current(view: &SecretView, secret: &str, token: RotationId) -> Result<bool
         return Ok(true);
     }
     if !view.versions.contains_key(&version) {
-        return Err(NativeError::UnknownVersion { secret: secret.to_owned(), token });
+        return Err(NativeError::UnknownVersion {
+            secret: secret.to_owned(),
+            token: token.clone(),
+        });
     }
     if view.pending() != Some(&version) {
-        return Err(NativeError::NotPending { secret: secret.to_owned(), token });
+        return Err(NativeError::NotPending { secret: secret.to_owned(), token: token.clone() });
     }
     Ok(false)
 }

@@ -21,7 +21,7 @@ pub enum Kind {
         /// What to grant.
         grant: &'static str,
     },
-    /// 403 `Directory_ResourceSizeExceeded`: the object holds too many keys.
+    /// 403 `Directory_ResourceSizeExceeded`, 400 `TooManyAppPasswords`: the object holds as many keys as it may.
     SizeExceeded,
     /// 400 `CredentialInvalidLifetimeAsPerAppPolicy`: the tenant's policy wants shorter lives.
     LifetimeExceedsPolicy,
@@ -242,6 +242,8 @@ fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
         409 => Kind::Conflict,
         400 if concurrent => Kind::Conflict,
         400 if code == "CredentialInvalidLifetimeAsPerAppPolicy" => Kind::LifetimeExceedsPolicy,
+        // An application that personal accounts may sign in to holds two.
+        400 if code == "TooManyAppPasswords" => Kind::SizeExceeded,
         400 if code == "CredentialTypeNotAllowedAsPerAppPolicy" => Kind::PasswordsForbidden,
         401 => Kind::SignIn("Graph does not take the token".to_owned()),
         403 if code == "Directory_ResourceSizeExceeded" => Kind::SizeExceeded,
@@ -306,6 +308,7 @@ mod tests {
             (409, "Directory_ConcurrencyViolation", Kind::Conflict, Retry::Soon),
             (400, "Directory_ConcurrencyViolation", Kind::Conflict, Retry::Soon),
             (403, "Directory_ResourceSizeExceeded", Kind::SizeExceeded, Retry::Never),
+            (400, "TooManyAppPasswords", Kind::SizeExceeded, Retry::Never),
             (400, "CredentialTypeNotAllowedAsPerAppPolicy", Kind::PasswordsForbidden, Retry::Never),
             (400, lifetime, Kind::LifetimeExceedsPolicy, Retry::Never),
             (400, "Request_BadRequest", Kind::Refused, Retry::Never),

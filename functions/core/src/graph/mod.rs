@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::http::Http;
 use crate::ids::{AppId, ObjectId};
-use crate::rotation::observed::Principal;
+use crate::rotation::observed::{Principal, most_keys};
 
 pub use error::{GraphError, Kind};
 pub use listing::{Detail, Page, PageLink, Unreadable};
@@ -171,6 +171,10 @@ impl Graph {
         Ok(holder.map(|holder| Principal {
             object_id: holder.id,
             has_service_principal,
+            most_keys: match on {
+                KeyOn::Application => most_keys(holder.sign_in_audience.as_deref()),
+                KeyOn::ServicePrincipal => None,
+            },
             keys: wire::keys(holder.password_credentials),
         }))
     }

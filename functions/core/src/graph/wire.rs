@@ -9,7 +9,7 @@ use crate::ids::{AppId, KeyId, ObjectId};
 use crate::rotation::observed::Key;
 
 /// What a read of a key's holder selects.
-pub(super) const HOLDER: &str = "id,appId,passwordCredentials";
+pub(super) const HOLDER: &str = "id,appId,signInAudience,passwordCredentials";
 
 /// An object that is of an application.
 pub(super) trait OfApp {
@@ -22,6 +22,7 @@ pub(super) trait OfApp {
 pub(super) struct Holder {
     pub(super) id: ObjectId,
     pub(super) app_id: AppId,
+    pub(super) sign_in_audience: Option<String>,
     pub(super) password_credentials: Vec<PasswordCredential>,
 }
 

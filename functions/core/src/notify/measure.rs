@@ -37,7 +37,7 @@ impl Notifier {
     /// Notes when a step was; once both are known, in whichever order they are told, the time between them is
     /// measured. The first time counts: a try that goes on stores nothing new.
     async fn time_to_prove(&self, notice: &Notice, step: &str) -> Result<(), NotifyError> {
-        let Some(rotation) = notice.data().and_then(|data| data.rotation) else {
+        let Some(rotation) = notice.data().and_then(|data| data.rotation.clone()) else {
             return Ok(());
         };
         let key = |step: &str| format!("times/{rotation}/{step}.json");

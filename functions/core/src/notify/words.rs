@@ -66,8 +66,7 @@ fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTim
         fact("Reason", data.reason.clone());
     }
     fact("Key", data.key.map(|key| key.to_string()));
-    fact("Old key", data.replaced_key.map(|key| key.to_string()));
-    fact("Rotation", data.rotation.map(|rotation| rotation.to_string()));
+    fact("Rotation", data.rotation.as_ref().map(ToString::to_string));
     fact("Graph request", data.graph_request_id.clone());
     Told { headline, text, facts }
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::{AppId, CredentialName, KeyId, RotationId, VersionId};
+use crate::ids::{AppId, CredentialName, KeyId, RotationId, Token, VersionId};
 use crate::manifest::Credential;
 use crate::rotation::plan::Reason;
 
@@ -45,7 +45,7 @@ pub enum Work {
     /// Replace the secret.
     Rotate {
         /// The rotation, and the version that it makes.
-        rotation: RotationId,
+        rotation: Token,
         /// The version that was current when the job was made; `null` for a secret without a value.
         replaces: Option<VersionId>,
         /// Why.
@@ -67,7 +67,7 @@ pub enum Work {
     /// Remove a key that lost: minted by a rotation of ours, and held by no version.
     Resolve {
         /// The rotation that minted it.
-        rotation: RotationId,
+        rotation: Token,
         /// The key.
         key: KeyId,
     },
@@ -109,7 +109,7 @@ impl Job {
     /// The job of a rotation that somebody asked for.
     pub fn requested(
         credential: &Credential,
-        rotation: RotationId,
+        rotation: Token,
         replaces: Option<VersionId>,
         revoke_old: RevokeOld,
         requested_by: String,
@@ -222,7 +222,7 @@ mod tests {
         let key = KeyId(Uuid::from_u128(2));
         let rotation = RotationId(Uuid::from_u128(3));
         let rotate = Work::Rotate {
-            rotation,
+            rotation: rotation.into(),
             replaces: Some(VersionId::from(rotation)),
             reason: Reason::Expiring,
             revoke_old: RevokeOld::Now,
@@ -230,7 +230,7 @@ mod tests {
         vec![
             job("a", rotate),
             job("a", Work::Retire { version: None, key, revoke_old: RevokeOld::Now }),
-            job("a", Work::Resolve { rotation, key }),
+            job("a", Work::Resolve { rotation: rotation.into(), key }),
         ]
     }
 
@@ -281,7 +281,7 @@ mod tests {
         }
         let key = KeyId(Uuid::nil());
         let group = |name: &str| {
-            job(name, Work::Resolve { rotation: RotationId(Uuid::nil()), key }).group_id()
+            job(name, Work::Resolve { rotation: RotationId(Uuid::nil()).into(), key }).group_id()
         };
         assert_eq!(group("prod/azure-1"), "prod/azure-1");
         for odd in ["", "Schlüssel", "two words", &"x".repeat(200), "sha256:0"] {

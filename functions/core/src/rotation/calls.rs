@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::last_use::LastUses;
 use super::names::Label;
 use super::observed::{Principal, SecretState};
-use crate::ids::{KeyId, RotationId, VersionId};
+use crate::ids::{KeyId, Token, VersionId};
 
 /// One call to the world. A call either does all of its work or none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,7 @@ pub enum Call {
     /// Graph `addPassword`, with the rotation in the display name and the policy's lifetime.
     AddPassword {
         /// The rotation that mints.
-        rotation: RotationId,
+        rotation: Token,
     },
     /// Graph `removePassword`.
     RemovePassword {
@@ -39,7 +39,7 @@ pub enum Call {
     /// Secrets Manager `PutSecretValue` with the rotation as token and the label `keywheel:key:<key>`.
     PutValue {
         /// The token, and the version's id.
-        rotation: RotationId,
+        rotation: Token,
         /// The key whose secret is stored.
         key: KeyId,
         /// The version holds `AWSPENDING` already and is to keep it: so begins `RotateSecret`.
@@ -100,6 +100,7 @@ impl Reply {
             Self::Unreadable => "unreadable",
             Self::NoValue => "no value",
             Self::Added { .. } => "added",
+            Self::Full => "full",
             Self::Removed => "removed",
             Self::NotRemoved => "not removed yet",
             Self::Stored => "stored",
@@ -135,6 +136,8 @@ pub enum Reply {
         /// The new key.
         key: KeyId,
     },
+    /// To `AddPassword`: the object holds as many keys as it may; nothing was minted.
+    Full,
     /// To `RemovePassword`: the key is gone, by this call or before it.
     Removed,
     /// To `RemovePassword`: it is to be asked again, and some time has passed. The key may be gone.
@@ -180,14 +183,14 @@ pub enum Event {
     /// `keywheel.key.minted`.
     Minted {
         /// By this rotation.
-        rotation: RotationId,
+        rotation: Token,
         /// This key.
         key: KeyId,
     },
     /// `keywheel.rotation.stored`.
     Stored {
         /// The rotation.
-        rotation: RotationId,
+        rotation: Token,
         /// Its key.
         key: KeyId,
     },
@@ -201,7 +204,7 @@ pub enum Event {
     /// `keywheel.rotation.abandoned`.
     Abandoned {
         /// The rotation.
-        rotation: RotationId,
+        rotation: Token,
         /// Its key.
         key: KeyId,
     },

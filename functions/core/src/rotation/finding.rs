@@ -1,5 +1,7 @@
 //! What a sweep only reports: about the credentials it manages, and about what nobody manages.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Scope;
@@ -19,6 +21,10 @@ pub enum Finding {
     UnlistedKey(KeyId),
     /// A key that a credential names for removal, and that another one of the manifest minted.
     NamedKeyOfAnother(KeyId),
+    /// A key that a credential names for removal, and that is on the application's other object: this one.
+    NamedKeyElsewhere(KeyId, Holder),
+    /// A key that a credential names for removal, and that is nowhere on its application.
+    NamedKeyNowhere(KeyId),
     /// A key without an end.
     EndlessKey(KeyId),
     /// A key whose life is longer than the policy allows.
@@ -35,6 +41,8 @@ pub enum Finding {
     LastUseUnknown(KeyId),
     /// An old key that was to be removed is not there, and was not removed by us.
     KeyNotFound(KeyId),
+    /// The application may hold two keys, and those that stay leave no room for the next rotation's.
+    TwoKeysOnly,
     /// Somebody went back to this version by hand: it is not replaced as early as the policy says.
     RolledBack,
     /// A replaced secret was to be revoked, and which key it belongs to was never known.
@@ -52,6 +60,46 @@ pub enum Finding {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// Which of an application's two objects holds a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// The application.
+    Application,
+    /// Its service principal.
+    ServicePrincipal,
+}
+
+impl Holder {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Application => Self::ServicePrincipal,
+            Self::ServicePrincipal => Self::Application,
+        }
+    }
+}
+
+/// Keys that are named for removal and are not where the credential keeps its own: no try ever finds them.
+///
+/// `here` is the object that holds the credential's keys, `elsewhere` what the other one holds.
+pub fn named_in_vain(
+    named: &BTreeSet<KeyId>,
+    here: (Holder, &[Key]),
+    elsewhere: &[Key],
+) -> Vec<Finding> {
+    let (holder, here) = here;
+    let holds = |keys: &[Key], id: KeyId| keys.iter().any(|key| key.key_id == id);
+    let absent = named.iter().filter(|id| !holds(here, **id));
+    let found = absent.map(|id| {
+        if holds(elsewhere, *id) {
+            Finding::NamedKeyElsewhere(*id, holder.other())
+        } else {
+            Finding::NamedKeyNowhere(*id)
+        }
+    });
+    found.collect()
 }
 
 /// A key that somebody else added or removed, as Entra's directory audit tells it.
@@ -79,6 +127,8 @@ impl Finding {
             Self::ForeignKey(_) => "foreign-key",
             Self::UnlistedKey(_) => "unlisted-key",
             Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.name(),
+            Self::NamedKeyElsewhere(..) => "named-key-elsewhere",
+            Self::NamedKeyNowhere(_) => "named-key-nowhere",
             Self::EndlessKey(_) => "endless-key",
             Self::LifetimeOverPolicy(_) => "lifetime-over-policy",
             Self::ExpiringKey(..) => "expiring-key",
@@ -87,6 +137,7 @@ impl Finding {
             Self::KeyInUse(..) => "key-in-use",
             Self::LastUseUnknown(_) => "last-use-unknown",
             Self::KeyNotFound(_) => "key-not-found",
+            Self::TwoKeysOnly => "two-keys-only",
             Self::RolledBack => "rolled-back",
             Self::ReplacedKeyUnknown => "replaced-key-unknown",
             Self::ForeignChange(_) => "foreign_change",
@@ -100,6 +151,7 @@ impl Finding {
     pub fn key(&self) -> Option<KeyId> {
         match self {
             Self::Stopped(_)
+            | Self::TwoKeysOnly
             | Self::RolledBack
             | Self::ReplacedKeyUnknown
             | Self::AuditNotPermitted
@@ -109,6 +161,8 @@ impl Finding {
             Self::ForeignKey(key)
             | Self::UnlistedKey(key)
             | Self::NamedKeyOfAnother(key)
+            | Self::NamedKeyElsewhere(key, _)
+            | Self::NamedKeyNowhere(key)
             | Self::EndlessKey(key)
             | Self::LifetimeOverPolicy(key)
             | Self::ExpiringKey(key, _)
@@ -135,6 +189,19 @@ impl Finding {
                  under `retire_keys` only once nobody reads that any more"
                 .into(),
             Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.explanation().to_owned(),
+            Self::NamedKeyElsewhere(_, holder) => {
+                let (there, here) = match holder {
+                    Holder::Application => ("application", "service principal"),
+                    Holder::ServicePrincipal => ("service principal", "application"),
+                };
+                format!(
+                    "`retire_keys` names this key, and it is on the {there}, where Keywheel removes none: this credential \
+                     keeps its keys on the {here}; remove it there in Entra and take it out of `retire_keys`"
+                )
+            }
+            Self::NamedKeyNowhere(_) => "`retire_keys` names this key, and it is neither on the application nor on its service \
+                 principal; it is gone, or a keyId of another application: take it out of `retire_keys`, or correct it"
+                .into(),
             Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
             Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
             Self::ExpiringKey(_, at) => {
@@ -160,6 +227,10 @@ impl Finding {
             Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
                  and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
                  lives where that pointed before: remove it there"
+                .into(),
+            Self::TwoKeysOnly => "`signInAudience` lets personal accounts sign in to the application, so it may hold two keys, \
+                 and keys that no rule of Keywheel's removes leave no room for the next rotation's; remove one of them in \
+                 Entra, name it under `retire_keys`, or take personal accounts out of `signInAudience`"
                 .into(),
             Self::RolledBack => "it is due, but somebody went back to this version by hand, so it is not replaced before half of \
                  `rotate_before` is over, or no more than `overlap` is left; when its users can take a new secret, rotate it (keywheel rotate)"

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod proof;
 pub mod resolve;
 pub mod retire;
+pub mod room;
 pub mod rotate;
 mod standing;
 pub mod stop;

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::ids::{KeyId, ObjectId, RotationId};
+use crate::ids::{KeyId, ObjectId, Token};
 
 const PREFIX: &str = "keywheel";
 
@@ -44,10 +44,10 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The display name of a key that a rotation mints: `keywheel/<scope>/<rotation id>`.
+/// The display name of a key that a rotation mints: `keywheel/<scope>/<token>`.
 ///
 /// It is all that Graph keeps of where a key came from, and cannot be changed afterwards.
-pub fn display_name(scope: &Scope, rotation: RotationId) -> String {
+pub fn display_name(scope: &Scope, rotation: &Token) -> String {
     format!("{PREFIX}/{scope}/{rotation}")
 }
 
@@ -61,12 +61,11 @@ pub fn is_minted(display_name: &str) -> bool {
 /// The rotation that minted the key of this display name, if it was one of this scope.
 ///
 /// `None` is a **foreign** key: it is never removed unless the manifest names it.
-pub fn minted_by(scope: &Scope, display_name: &str) -> Option<RotationId> {
+pub fn minted_by(scope: &Scope, display_name: &str) -> Option<Token> {
     let rest = display_name.strip_prefix(PREFIX)?.strip_prefix('/')?;
     let id = rest.strip_prefix(scope.0.as_str())?.strip_prefix('/')?;
-    let parsed: RotationId = id.parse().ok()?;
-    // Only the exact text that `display_name` writes: no braces, no upper case.
-    (parsed.to_string() == id).then_some(parsed)
+    // The token is given back in the spelling that it was given in: each one is of another version.
+    id.parse().ok()
 }
 
 /// Keywheel writes no other times, and an overlap can be added to each without overflow.

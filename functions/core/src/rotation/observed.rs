@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::names::{self, Label, Scope};
-use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
+use crate::ids::{KeyId, ObjectId, Token, VersionId};
 
 /// What `DescribeSecret` tells of a secret: the labels of each version, never a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,13 @@ impl SecretView {
             Label::Key(key) => Some(*key),
             _ => None,
         })
+    }
+
+    /// The rotation that a version is of, where Keywheel made it or is to make it: its id is as Keywheel writes one, or
+    /// the version holds a key by a label that only Keywheel puts on (one of `RotateSecret` with another's token).
+    pub fn rotation_of(&self, version: &VersionId) -> Option<Token> {
+        let ours = version.rotation().is_some() || self.key_of(version).is_some();
+        version.token().filter(|_| ours)
     }
 
     /// Since when a version is (or was) current. Where a race left two labels, the later one holds.
@@ -109,7 +116,7 @@ pub struct Key {
 
 impl Key {
     /// The rotation that minted it, if that was one of this scope; else the key is foreign.
-    pub fn minted_by(&self, scope: &Scope) -> Option<RotationId> {
+    pub fn minted_by(&self, scope: &Scope) -> Option<Token> {
         names::minted_by(scope, self.display_name.as_deref()?)
     }
 
@@ -128,13 +135,28 @@ pub struct Principal {
     pub object_id: ObjectId,
     /// Whether the application has a service principal in this tenant; without one nobody can sign in.
     pub has_service_principal: bool,
+    /// How many keys it may hold, where that is few and known beforehand.
+    pub most_keys: Option<usize>,
     /// `passwordCredentials`.
     pub keys: Vec<Key>,
+}
+
+/// How many keys an application may hold, by its `signInAudience`: two, where personal accounts may sign in to it.
+pub fn most_keys(sign_in_audience: Option<&str>) -> Option<usize> {
+    match sign_in_audience {
+        Some("AzureADandPersonalMicrosoftAccount" | "PersonalMicrosoftAccount") => Some(2),
+        _ => None,
+    }
 }
 
 impl Principal {
     /// The key of that id, if this read shows it.
     pub fn key(&self, id: KeyId) -> Option<&Key> {
         self.keys.iter().find(|key| key.key_id == id)
+    }
+
+    /// Whether it holds as many keys as it may, or these of them are as many.
+    pub(super) fn is_full(&self, keys: usize) -> bool {
+        self.most_keys.is_some_and(|most| keys >= most)
     }
 }

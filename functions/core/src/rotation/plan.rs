@@ -11,9 +11,10 @@ use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::resolve::{of_this_life, unnamed_due};
 use super::retire::{Standing, Target, ripe, standing};
+use super::room::make_room;
 use super::stop::Stop;
 use super::{CLOCK_SLACK, LEEWAY, Terms, UNNAMED_FOR};
-use crate::ids::{KeyId, RotationId, VersionId};
+use crate::ids::{KeyId, Token, VersionId};
 
 /// Who starts a credential's rotations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +53,7 @@ pub enum Work {
     /// Replace the secret.
     Rotate {
         /// The rotation to resume; a new one gets its id when it is queued.
-        rotation: Option<RotationId>,
+        rotation: Option<Token>,
         /// The version that it replaces.
         replaces: Option<VersionId>,
         /// Why.
@@ -63,7 +64,7 @@ pub enum Work {
     /// Remove a key that no version names.
     Resolve {
         /// The rotation that minted it.
-        rotation: RotationId,
+        rotation: Token,
         /// The key.
         key: KeyId,
     },
@@ -135,12 +136,13 @@ pub fn plan(
             let mut plan = plan_rotation(terms, trigger, view, principal, now);
             plan.work.extend(plan_removals(terms, view, principal, &plan.work, now));
             plan.findings.extend(named_of_another(terms, principal));
+            mind_the_room(&mut plan, terms, view, principal, now);
             plan
         }
     }
 }
 
-fn rotate(reason: Reason, rotation: Option<RotationId>, replaces: Option<&VersionId>) -> Work {
+fn rotate(reason: Reason, rotation: Option<Token>, replaces: Option<&VersionId>) -> Work {
     Work::Rotate { rotation, replaces: replaces.cloned(), reason }
 }
 
@@ -159,7 +161,7 @@ fn plan_rotation(
         return plan;
     }
     if let Some(pending) = view.pending().filter(|pending| view.void(pending).is_none()) {
-        match pending.rotation() {
+        match view.rotation_of(pending) {
             Some(id) => plan.work.push(rotate(Reason::Resume, Some(id), current)),
             None => plan.findings.push(Finding::Stopped(Stop::ForeignPending)),
         }
@@ -173,7 +175,7 @@ fn plan_rotation(
     match reason {
         None => {}
         Some(Reason::Record) => {
-            let id = current.and_then(VersionId::rotation);
+            let id = current.and_then(VersionId::token);
             plan.work.extend(id.map(|id| rotate(Reason::Record, Some(id), current)));
         }
         Some(Reason::Expiring) if trigger == Trigger::Native => {
@@ -248,13 +250,23 @@ fn unclaimed(
     view: &SecretView,
     principal: &Principal,
     now: DateTime<Utc>,
-) -> Option<RotationId> {
+) -> Option<Token> {
     view.versions.keys().find_map(|version| {
         let key = principal.key(view.key_of(version)?)?;
         let usable = standing(view, version, terms.policy.overlap) == Standing::Unclaimed
             && key.valid_at(now + terms.policy.rotate_before);
-        version.rotation().filter(|_| usable)
+        version.token().filter(|_| usable)
     })
+}
+
+/// The keys that may go by now, beside no rotation.
+pub(super) fn removals(
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Vec<Work> {
+    plan_removals(terms, view, principal, &[], now)
 }
 
 fn plan_removals(
@@ -271,7 +283,7 @@ fn plan_removals(
     let resumed: BTreeSet<VersionId> = queued
         .iter()
         .filter_map(|work| match work {
-            Work::Rotate { rotation: Some(id), .. } => Some((*id).into()),
+            Work::Rotate { rotation: Some(id), .. } => Some(id.clone().into()),
             _ => None,
         })
         .collect();
@@ -287,7 +299,7 @@ fn plan_removals(
         if let Some(rotation) = key.minted_by(&terms.scope) {
             let due = unnamed_due(view, key, terms.policy.overlap);
             return due
-                .filter(|_| known || minted_in_vain(view, key, rotation))
+                .filter(|_| known || minted_in_vain(view, key, &rotation))
                 .is_some_and(|due| now >= due)
                 .then_some(Work::Resolve { rotation, key: key.key_id });
         }
@@ -300,10 +312,49 @@ fn plan_removals(
 }
 
 /// A version of its rotation that names no key may hold this one.
-fn minted_in_vain(view: &SecretView, key: &Key, rotation: RotationId) -> bool {
-    let version = rotation.into();
+fn minted_in_vain(view: &SecretView, key: &Key, rotation: &Token) -> bool {
+    let version = rotation.clone().into();
     let stored = view.versions.contains_key(&version) && view.key_of(&version).is_none();
     of_this_life(view, key) && !stored
+}
+
+/// A rotation that could not mint is not begun: each sweep would make a dead letter of it.
+fn mind_the_room(
+    plan: &mut Plan,
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) {
+    if principal.is_full(staying(terms, view, principal)) {
+        plan.findings.push(Finding::TwoKeysOnly);
+    }
+    if !principal.is_full(principal.keys.len())
+        || make_room(terms, view, principal, false, now).is_some()
+    {
+        return;
+    }
+    let stored = |id: &Token| view.key_of(&id.clone().into()).is_some();
+    let mints = |work: &Work| match work {
+        Work::Rotate { rotation, .. } => !rotation.as_ref().is_some_and(stored),
+        Work::Retire(_) | Work::Resolve { .. } => false,
+    };
+    if plan.work.iter().any(mints) {
+        plan.work.retain(|work| !mints(work));
+        plan.findings.push(Finding::Stopped(Stop::NoRoomForKey));
+    }
+}
+
+/// How many keys stay whatever sweeps do: the current one, and those of others that nobody named for removal.
+fn staying(terms: &Terms, view: &SecretView, principal: &Principal) -> usize {
+    let current = view.current().and_then(|current| view.key_of(current));
+    let named =
+        |key: &Key| terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key);
+    let stays = |key: &&Key| {
+        let ours = key.minted_by(&terms.scope).is_some();
+        Some(key.key_id) == current || !(ours || named(key))
+    };
+    principal.keys.iter().filter(stays).count()
 }
 
 /// Whoever named such a key mistook it for nobody's.

@@ -9,7 +9,7 @@ use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
-use crate::ids::{KeyId, ObjectId, RotationId};
+use crate::ids::{KeyId, ObjectId, Token};
 
 /// How resolving a key came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +50,7 @@ fn read_until(view: &SecretView, overlap: TimeDelta) -> Option<DateTime<Utc>> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resolve {
     terms: Terms,
-    rotation: RotationId,
+    rotation: Token,
     key: KeyId,
     view: SecretView,
     state: State,
@@ -91,7 +91,7 @@ enum End {
 
 impl Resolve {
     /// A try at the key that `rotation` minted, by its display name.
-    pub fn new(terms: Terms, rotation: RotationId, key: KeyId) -> Self {
+    pub fn new(terms: Terms, rotation: Token, key: KeyId) -> Self {
         Self { terms, rotation, key, view: SecretView::default(), state: State::Describe }
     }
 
@@ -134,7 +134,7 @@ impl Resolve {
         let Some(key) = key else {
             return self.absent(principal.object_id);
         };
-        if key.minted_by(&self.terms.scope) != Some(self.rotation) {
+        if key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation) {
             return Self::stop(Stop::ForeignKey);
         }
         match unnamed_due(&self.view, key, self.terms.policy.overlap) {
@@ -145,7 +145,7 @@ impl Resolve {
 
     /// A version that names another key came first; one without a key's label may have held this one.
     fn unread(&self, object: ObjectId, published: Option<Outcome>) -> State {
-        match self.view.key_of(&self.rotation.into()) {
+        match self.view.key_of(&self.rotation.clone().into()) {
             Some(_) => self.intend(object),
             None => State::ReadValue { object, published },
         }
@@ -237,19 +237,22 @@ impl Try for Resolve {
                 Call::DescribeSecret
             }
             State::ReadPrincipal => Call::ReadPrincipal,
-            State::ReadValue { .. } => Call::ReadValue { version: self.rotation.into(), key: None },
+            State::ReadValue { .. } => {
+                Call::ReadValue { version: self.rotation.clone().into(), key: None }
+            }
             State::Intend(object) => Call::MoveLabel {
                 label: self.intent(*object),
                 to: self.view.current().cloned(),
                 from: None,
             },
             State::EmitMinted(_) => {
-                Call::Emit(Event::Minted { rotation: self.rotation, key: self.key })
+                Call::Emit(Event::Minted { rotation: self.rotation.clone(), key: self.key })
             }
             State::End(End::Remove) => Call::RemovePassword { key: self.key },
-            State::End(End::RecordRemoved) => {
-                Call::Emit(Event::Removed { version: Some(self.rotation.into()), key: self.key })
-            }
+            State::End(End::RecordRemoved) => Call::Emit(Event::Removed {
+                version: Some(self.rotation.clone().into()),
+                key: self.key,
+            }),
             State::End(End::Nothing) => return Next::Done(Outcome::Gone),
             State::TakeOff(label) => Call::MoveLabel {
                 label: label.clone(),

@@ -11,7 +11,7 @@ pub use super::standing::{Standing, standing};
 use super::stop::Stop;
 use super::tail::Tail;
 use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
-use crate::ids::{KeyId, ObjectId, RotationId, VersionId};
+use crate::ids::{KeyId, ObjectId, Token, VersionId};
 
 /// Which key is to go, and where its secret lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +80,7 @@ enum State {
     LookForIntent,
     /// The try that stored a version that was never current may not have lived to say what it minted.
     EmitMinted {
-        rotation: RotationId,
+        rotation: Token,
         then: End,
     },
     End(End),
@@ -215,7 +215,7 @@ impl Retire {
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
             Some(version) => {
-                key.minted_by(&self.terms.scope).is_some_and(|id| version.rotation() == Some(id))
+                key.minted_by(&self.terms.scope).is_some_and(|id| version.token() == Some(id))
             }
             None => key.minted_by(&self.terms.scope).is_none(),
         };
@@ -285,7 +285,7 @@ impl Retire {
 
     fn end(&self, then: End) -> State {
         let never_current = |version: &&VersionId| self.view.since(version).is_none();
-        match self.target.version.as_ref().filter(never_current).and_then(VersionId::rotation) {
+        match self.target.version.as_ref().filter(never_current).and_then(VersionId::token) {
             Some(rotation) => State::EmitMinted { rotation, then },
             None => State::End(then),
         }
@@ -349,7 +349,7 @@ impl Retire {
                 Call::MoveLabel { label: self.intent(*object), to: self.intent_on(), from: None }
             }
             State::EmitMinted { rotation, .. } => {
-                Call::Emit(Event::Minted { rotation: *rotation, key: self.target.key })
+                Call::Emit(Event::Minted { rotation: rotation.clone(), key: self.target.key })
             }
             State::End(end) => {
                 let (version, key) = (self.target.version.clone(), self.target.key);

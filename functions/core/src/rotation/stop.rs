@@ -28,6 +28,8 @@ pub enum Stop {
     NotPending,
     /// Too many keys of ours that no version names: a `resolve` must come first.
     TooManyUnnamedKeys,
+    /// The object holds as many keys as it may, and no rule lets one of them go.
+    NoRoomForKey,
     /// Secrets Manager's limit of labels is near.
     TooManyLabels,
     /// Other tries kept getting in the way.
@@ -70,6 +72,7 @@ impl Stop {
             Self::ForeignValue => "foreign-value",
             Self::NotPending => "not-pending",
             Self::TooManyUnnamedKeys => "too-many-unnamed-keys",
+            Self::NoRoomForKey => "no-room-for-key",
             Self::TooManyLabels => "too-many-labels",
             Self::Contended => "contended",
             Self::BlockedByConditionalAccess => "blocked-by-conditional-access",
@@ -111,6 +114,9 @@ impl Stop {
             Self::NotPending => "the version is not AWSPENDING; start again with RotateSecret",
             Self::TooManyUnnamedKeys => {
                 "earlier tries failed and left keys that no version names; sweeps remove them an hour after they were minted and then try again; mend what failed the tries"
+            }
+            Self::NoRoomForKey => {
+                "the application holds as many keys as it may (two, where `signInAudience` lets personal accounts in), so no new one is minted; wait until the old key's overlap is over, or have the old keys removed at once (keywheel rotate --now-revoke-old), or remove a key that nobody needs in Entra"
             }
             Self::TooManyLabels => {
                 "the secret carries nearly as many staging labels as Secrets Manager allows; a shorter `overlap` has old versions retired sooner; take off labels that others made, and never one of Keywheel's (`keywheel:…`): what it does not know of it removes"

@@ -62,7 +62,7 @@ impl Tail {
     pub(super) fn call(&self) -> Option<Call> {
         let key = self.key;
         // A version under a foreign id was put by other hands; its mint is not ours to record.
-        let rotation = self.version.rotation();
+        let rotation = self.version.token();
         Some(match (&self.step, rotation) {
             (TailStep::EmitMinted, Some(rotation)) => Call::Emit(Event::Minted { rotation, key }),
             (TailStep::EmitStored, Some(rotation)) => Call::Emit(Event::Stored { rotation, key }),
@@ -80,7 +80,7 @@ impl Tail {
 
     /// Takes the answer to [`Tail::call`] in.
     pub(super) fn answered(mut self, reply: &Reply, now: DateTime<Utc>) -> Self {
-        let foreign = self.version.rotation().is_none();
+        let foreign = self.version.token().is_none();
         self.step = match (self.step, reply) {
             (TailStep::EmitMinted, _) if !foreign => TailStep::EmitStored,
             (TailStep::EmitStored, _) if !foreign => TailStep::EmitPromoted,

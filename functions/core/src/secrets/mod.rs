@@ -17,7 +17,7 @@ pub use listing::{Listed, Page, Prefixes};
 use chrono::DateTime;
 use zeroize::Zeroizing;
 
-use crate::ids::{RotationId, VersionId};
+use crate::ids::{Token, VersionId};
 use crate::rotation::names::Label;
 use crate::rotation::observed::{SecretState, SecretView};
 use crate::secret::SecretText;
@@ -207,7 +207,7 @@ impl Secrets {
     pub async fn put(
         &self,
         name: &str,
-        rotation: RotationId,
+        rotation: &Token,
         value: &SecretText,
         labels: &[Label],
     ) -> Result<Put, SecretsError> {

@@ -4,10 +4,11 @@ use chrono::TimeDelta;
 use keywheel_core::ids::{KeyId, VersionId};
 use keywheel_core::rotation::names::display_name;
 use keywheel_core::rotation::retire::Target;
+use keywheel_core::rotation::rotate::Outcome as Rotated;
 use keywheel_core::rotation::{Call, Label, Reply};
 
-use crate::scenario::{Actor, Job, Scenario};
-use crate::world::{Replica, World, key_id, rotation, terms};
+use crate::scenario::{Actor, Job, Outcome, Scenario};
+use crate::world::{Replica, World, key_id, rotation, spellings, terms};
 use crate::{explore, faults, rotate};
 
 fn version(n: u128) -> VersionId {
@@ -56,7 +57,7 @@ fn three_rotations_at_once() {
 #[test]
 fn resolving_beside_a_rotation() {
     let mut world = settled();
-    let name = display_name(&world.terms.scope, rotation(2));
+    let name = display_name(&world.terms.scope, &rotation(2));
     let end = world.now + TimeDelta::days(180);
     world.seed_key(key_id(902), Some(name), end);
     let resolve = Job::Resolve { rotation: rotation(2), key: key_id(902) };
@@ -76,7 +77,7 @@ fn resolving_beside_an_adoption_and_beside_a_dead_current_key() {
     let adopted = World::new(terms(true)).with_current(false);
     for (name, mut world) in [("an adoption", adopted), ("a dead current key", dead)] {
         for n in [2, 3] {
-            let name = display_name(&world.terms.scope, rotation(n));
+            let name = display_name(&world.terms.scope, &rotation(n));
             world.seed_key(key_id(900 + n), Some(name), world.now + TimeDelta::days(180));
         }
         let resolve = |n| Job::Resolve { rotation: rotation(n), key: key_id(900 + n) };
@@ -184,6 +185,51 @@ fn pending_rests_on_a_version_of_other_hands_until_somebody_takes_it_off() {
         Job::Human(Call::MoveLabel { label: Label::Pending, to: None, from: Some(foreign) });
     let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([release])];
     explore("foreign pending", Scenario::new(world, actors, faults(), faults()));
+}
+
+/// Its id is a UUID, and in none of the spellings that Keywheel writes.
+#[test]
+fn pending_rests_on_a_version_of_other_hands_whose_id_is_a_uuid() {
+    for foreign in spellings().map(VersionId::from) {
+        let mut world = settled();
+        let made = world.secret.versions.entry(foreign.clone()).or_default();
+        made.value = Some(key_id(900));
+        made.labels.insert(Label::Pending);
+        let release = by_hand_release(&foreign);
+        let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::queue([release])];
+        explore("a foreign UUID pending", Scenario::new(world, actors, faults(), faults()));
+    }
+}
+
+fn by_hand_release(from: &VersionId) -> Job {
+    Job::Human(Call::MoveLabel { label: Label::Pending, to: None, from: Some(from.clone()) })
+}
+
+#[test]
+fn rotate_secret_with_a_token_in_another_spelling_beside_a_queued_job() {
+    for token in spellings() {
+        let mut world = settled();
+        assert!(world.secret.begin_rotation(&token.clone().into()));
+        let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(token)];
+        explore("a token spelled otherwise", Scenario::new(world, actors, faults(), faults()));
+    }
+}
+
+#[test]
+fn rotate_secret_makes_the_version_of_its_token_however_that_is_spelled() {
+    for token in spellings() {
+        let version = VersionId::from(token.clone());
+        let mut world = settled();
+        assert!(world.secret.begin_rotation(&version));
+        for job in Actor::native(token.clone()).jobs {
+            let came = crate::scenario::run(&mut world, &job).unwrap();
+            assert!(!matches!(came, Outcome::Rotate(Rotated::Stopped(_))), "{token}: {came:?}");
+        }
+        assert_eq!(world.current(), Some(version.clone()));
+        let key = world.key_in(&version).unwrap();
+        assert_eq!(world.keys[&key].key.minted_by(&world.terms.scope), Some(token));
+        assert_eq!(world.violation, None);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::world::{World, key_id, rotation, terms};
 /// Six tries minted, one a sweep, and could not store: their put was denied, or their answers lost.
 fn after_six_tries_in_vain(mut world: World) -> World {
     for n in 910..916 {
-        let name = display_name(&world.terms.scope, rotation(n));
+        let name = display_name(&world.terms.scope, &rotation(n));
         let end = world.now + TimeDelta::days(180);
         world.seed_key(key_id(n), Some(name), end);
     }
@@ -64,7 +64,7 @@ fn versions_given_up_whose_keys_are_gone_stop_no_rotation() {
     world.keys.get_mut(&key_id(901)).unwrap().key.end = Some(world.now);
     for n in 920..927 {
         let (key, version) = (key_id(n), rotation(n).into());
-        world.seed_key(key, Some(display_name(&world.terms.scope, rotation(n))), world.now);
+        world.seed_key(key, Some(display_name(&world.terms.scope, &rotation(n))), world.now);
         world.keys.get_mut(&key).unwrap().removed = true;
         world.by_hand.insert(key);
         world.secret.put(&version, key, &[Label::Key(key)]);

@@ -13,6 +13,7 @@ mod lives;
 mod moved;
 mod promises;
 mod refusals;
+mod room;
 mod scenario;
 mod secrets;
 mod tries;

@@ -54,7 +54,7 @@ impl World {
         }
         for event in &self.events {
             if let Event::Stored { rotation, key } = event
-                && self.key_in(&(*rotation).into()).is_some_and(|stored| stored != *key)
+                && self.key_in(&rotation.clone().into()).is_some_and(|stored| stored != *key)
             {
                 return Some(format!("promise 6: {rotation} is said to hold {key}, and does not"));
             }

@@ -6,7 +6,7 @@
 //! replicas that agree) are taken together with the next one.
 
 use chrono::TimeDelta;
-use keywheel_core::ids::RotationId;
+use keywheel_core::ids::Token;
 use keywheel_core::rotation::plan::{Trigger, Work, plan};
 use keywheel_core::rotation::{Call, Next, Replaces, Reply, RetireWhen, Until, rotate};
 use stateright::{Model, Property};
@@ -198,18 +198,18 @@ impl State {
 }
 
 /// One sweep, and all that it queues; how much that was.
-fn sweep(world: &mut World, fresh: RotationId) -> Result<usize, String> {
+fn sweep(world: &mut World, fresh: Token) -> Result<usize, String> {
     let state = world.secret_state();
     let principal = world.principal(Replica::UpToDate);
     let found = plan(&world.terms, Trigger::Sweep, &state, Some(&principal), world.now);
     let due = found.work.len();
     for work in found.work {
-        run(world, &job_of(work, fresh))?;
+        run(world, &job_of(work, fresh.clone()))?;
     }
     Ok(due)
 }
 
-fn job_of(work: Work, fresh: RotationId) -> Job {
+fn job_of(work: Work, fresh: Token) -> Job {
     match work {
         Work::Rotate { rotation, replaces, .. } => Job::Rotate {
             rotation: rotation.unwrap_or(fresh),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use keywheel_core::ids::{KeyId, RotationId};
+use keywheel_core::ids::{KeyId, Token};
 use keywheel_core::rotation::retire::Target;
 use keywheel_core::rotation::{
     Call, Next, Replaces, Reply, Resolve, Retire, Rotate, SignIn, Try, Until, resolve, retire,
@@ -15,7 +15,7 @@ use crate::world::World;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Job {
     Rotate {
-        rotation: RotationId,
+        rotation: Token,
         replaces: Replaces,
         until: Until,
     },
@@ -23,7 +23,7 @@ pub(crate) enum Job {
     /// `revoke_old: now`: somebody asked for the key to go without its overlap.
     Revoke(Target),
     Resolve {
-        rotation: RotationId,
+        rotation: Token,
         key: KeyId,
     },
     /// A person's own call, past Keywheel; a wait lets time pass for all.
@@ -118,8 +118,9 @@ impl Actor {
     }
 
     /// `RotateSecret` with this token.
-    pub(crate) fn native(token: RotationId) -> Self {
-        let step = |until| Job::Rotate { rotation: token, replaces: Replaces::Current, until };
+    pub(crate) fn native(token: Token) -> Self {
+        let step =
+            |until| Job::Rotate { rotation: token.clone(), replaces: Replaces::Current, until };
         let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);
         Self { jobs: steps.into(), running: None, native: true, aside: false }
     }

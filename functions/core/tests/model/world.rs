@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
+use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, Token, VersionId};
 use keywheel_core::rotation::names::display_name;
 use keywheel_core::rotation::{
     Call, Event, Key, Label, LastUses, Policy, Principal, Reply, RetireWhen, Scope, SecretState,
@@ -17,8 +17,15 @@ use crate::secrets::{Put, Secret};
 
 pub(crate) const OVERLAP: TimeDelta = TimeDelta::hours(24);
 
-pub(crate) fn rotation(n: u128) -> RotationId {
-    RotationId(Uuid::from_u128(n))
+pub(crate) fn rotation(n: u128) -> Token {
+    RotationId(Uuid::from_u128(n)).into()
+}
+
+/// Another one's spellings of a rotation's id: each is a version of its own.
+pub(crate) fn spellings() -> [Token; 2] {
+    let id = Uuid::from_u128(0xabcdef);
+    let upper = id.hyphenated().to_string().to_uppercase();
+    [upper, id.simple().to_string()].map(|text| text.parse().unwrap())
 }
 
 pub(crate) fn key_id(n: u128) -> KeyId {
@@ -93,6 +100,8 @@ pub(crate) struct World {
     pub(crate) last_uses: Option<LastUses>,
     /// Ghost: keys that a person removed, past Keywheel.
     pub(crate) by_hand: BTreeSet<KeyId>,
+    /// How many keys the application may hold.
+    pub(crate) most_keys: Option<usize>,
     /// Another credential on the same application.
     pub(crate) other: Option<Box<Side>>,
     /// What is broken, in words.
@@ -117,6 +126,7 @@ impl World {
             waived: BTreeSet::new(),
             last_uses: None,
             by_hand: BTreeSet::new(),
+            most_keys: None,
             other: None,
             violation: None,
         };
@@ -138,13 +148,13 @@ impl World {
         self.with_version(rotation(1), key_id(901), labelled)
     }
 
-    fn with_version(mut self, id: RotationId, key: KeyId, labelled: bool) -> Self {
-        let name = display_name(&self.terms.scope, id);
+    fn with_version(mut self, id: Token, key: KeyId, labelled: bool) -> Self {
+        let name = display_name(&self.terms.scope, &id);
         self.seed_key(key, labelled.then_some(name), self.now + TimeDelta::days(10));
         self.secret.exists = true;
         self.secret.created = Some(self.now - TimeDelta::days(100));
-        self.secret.put(&id.into(), key, &[]);
         let version = VersionId::from(id);
+        self.secret.put(&version, key, &[]);
         if labelled {
             let since = Label::Since(self.now - TimeDelta::days(100));
             self.secret.move_label(&Label::Key(key), Some(&version), None);
@@ -216,6 +226,7 @@ impl World {
         Principal {
             object_id: ObjectId(Uuid::nil()),
             has_service_principal: true,
+            most_keys: self.most_keys,
             keys: shown.map(|key| key.key.clone()).collect(),
         }
     }
@@ -247,13 +258,13 @@ impl World {
                 }
             }
             Call::ReadPrincipal => Reply::Principal(Some(self.principal(replica))),
-            Call::AddPassword { rotation } => self.add_password(*rotation),
+            Call::AddPassword { rotation } => self.add_password(rotation),
             Call::RemovePassword { key } => self.remove_password(*key),
             Call::PutValue { rotation, key, pending } => {
                 let mut labels = vec![Label::Key(*key)];
                 labels.extend(pending.then_some(Label::Pending));
                 let before = self.current();
-                let put = self.secret.put(&(*rotation).into(), *key, &labels);
+                let put = self.secret.put(&rotation.clone().into(), *key, &labels);
                 self.current_moved(before);
                 match put {
                     Put::Stored => Reply::Stored,
@@ -262,6 +273,10 @@ impl World {
                 }
             }
             Call::MoveLabel { label, to, from } => {
+                let taken = from.as_ref().filter(|_| *label == Label::Pending && to.is_some());
+                if let Some(taken) = taken.filter(|id| self.is_foreign(id)) {
+                    self.violation.get_or_insert(format!("AWSPENDING was taken from {taken}"));
+                }
                 let before = self.current();
                 let moved = self.secret.move_label(label, to.as_ref(), from.as_ref());
                 self.current_moved(before);
@@ -285,7 +300,19 @@ impl World {
         })
     }
 
-    fn add_password(&mut self, rotation: RotationId) -> Reply {
+    /// Whether a version's id is none of Keywheel's own, and no label says that it holds a key of ours.
+    fn is_foreign(&self, version: &VersionId) -> bool {
+        let labels = self.secret.versions.get(version).map(|version| &version.labels);
+        let named =
+            labels.is_some_and(|labels| labels.iter().any(|label| matches!(label, Label::Key(_))));
+        version.rotation().is_none() && !named
+    }
+
+    fn add_password(&mut self, rotation: &Token) -> Reply {
+        let held = self.keys.values().filter(|key| !key.removed && !key.elsewhere).count();
+        if self.most_keys.is_some_and(|most| held >= most) {
+            return Reply::Full;
+        }
         self.minted += 1;
         let id = key_id(self.minted);
         let key = Key {

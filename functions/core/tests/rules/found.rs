@@ -11,7 +11,7 @@ fn keys_and_certificates_are_inspected() {
         key(3, None, days(-10), None),
         key(4, None, days(-10), Some(days(3_640))),
         Key {
-            display_name: Some(display_name(&Scope::of("1", "us-east-1", "same"), rotation(6))),
+            display_name: Some(display_name(&Scope::of("1", "us-east-1", "same"), &rotation(6))),
             ..key(6, None, days(-10), Some(days(100)))
         },
     ];
@@ -86,7 +86,7 @@ proptest! {
         let changed = |keys: &[(u128, bool)]| -> Vec<ChangedKey> {
             keys.iter().map(|(id, ours)| ChangedKey {
                 id: key_id(*id),
-                display_name: ours.then(|| display_name(&terms().scope, rotation(*id))),
+                display_name: ours.then(|| display_name(&terms().scope, &rotation(*id))),
             }).collect()
         };
         let change = Change { object: ObjectId(Uuid::nil()), actor, added: changed(&added), removed: changed(&removed) };
@@ -100,4 +100,45 @@ proptest! {
         };
         prop_assert_eq!(left.map_or(0, |left| left.added.len() + left.removed.len()), expected);
     }
+}
+
+/// By `signInAudience` two keys are the most: what is in their way is told before a rotation is due, and none that
+/// could not mint is queued.
+#[test]
+fn an_application_that_holds_two_keys_only_is_told_of_beforehand() {
+    let found = |end, foreign: Option<KeyId>, retired: &[KeyId]| {
+        let mut terms = terms();
+        terms.policy.retire_keys = retired.iter().copied().collect();
+        let keys = [key(1, Some(1), days(-90), Some(end))].into_iter();
+        let other = foreign.map(|id| Key { key_id: id, ..key(7, None, days(-9), Some(days(90))) });
+        let principal = Principal { most_keys: Some(2), ..principal(keys.chain(other).collect()) };
+        let state = SecretState::Present(settled());
+        plan::plan(&terms, Trigger::Sweep, &state, Some(&principal), now())
+    };
+    let foreign = key_id(7);
+    let stopped = Finding::Stopped(Stop::NoRoomForKey);
+    let ahead = found(days(90), Some(foreign), &[]);
+    assert_eq!((ahead.findings, ahead.work), (vec![Finding::TwoKeysOnly], vec![]));
+    let due = found(days(1), Some(foreign), &[]);
+    assert_eq!(
+        (due.findings, due.work),
+        (vec![Finding::TwoKeysOnly, stopped], vec![]),
+        "no dead letter each hour"
+    );
+    assert!(found(days(90), None, &[]).findings.is_empty());
+    let named = found(days(1), Some(foreign), &[foreign]);
+    assert!(named.findings.is_empty(), "it goes, and makes room");
+    assert_eq!(named.work.len(), 2);
+    let expiring = found(days(1), None, &[]);
+    assert!(matches!(expiring.work[..], [Work::Rotate { .. }]));
+}
+
+#[test]
+fn keys_that_are_named_for_removal_and_are_not_here_are_told_of() {
+    let (here, there) = ([key(1, None, days(-9), None)], [key(2, None, days(-9), Some(days(9)))]);
+    let named = [key_id(1), key_id(2), key_id(3)].into();
+    let found = named_in_vain(&named, (Holder::Application, &here), &there);
+    let elsewhere = Finding::NamedKeyElsewhere(key_id(2), Holder::ServicePrincipal);
+    assert!(elsewhere.explanation().contains("it is on the service principal"));
+    assert_eq!(found, [elsewhere, Finding::NamedKeyNowhere(key_id(3))]);
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, VersionId};
-use keywheel_core::rotation::finding::{Certificate, Finding, inspect};
+use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, Token, VersionId};
+use keywheel_core::rotation::finding::{Certificate, Finding, Holder, inspect, named_in_vain};
 use keywheel_core::rotation::foreign_change::{Actor, Change, ChangedKey, Ourselves, foreign};
 use keywheel_core::rotation::last_use::{LastUses, REPORT_LAG, judge, watch};
 use keywheel_core::rotation::names::{display_name, minted_by};
@@ -35,8 +35,8 @@ fn days(days: i64) -> DateTime<Utc> {
     now() + TimeDelta::days(days)
 }
 
-fn rotation(n: u128) -> RotationId {
-    RotationId(Uuid::from_u128(n))
+fn rotation(n: u128) -> Token {
+    RotationId(Uuid::from_u128(n)).into()
 }
 
 fn key_id(n: u128) -> KeyId {
@@ -63,12 +63,17 @@ fn terms() -> Terms {
 }
 
 fn key(n: u128, minter: Option<u128>, start: DateTime<Utc>, end: Option<DateTime<Utc>>) -> Key {
-    let display_name = minter.map(|id| display_name(&terms().scope, rotation(id)));
+    let display_name = minter.map(|id| display_name(&terms().scope, &rotation(id)));
     Key { key_id: key_id(n), display_name, start: Some(start), end }
 }
 
 fn principal(keys: Vec<Key>) -> Principal {
-    Principal { object_id: ObjectId(Uuid::nil()), has_service_principal: true, keys }
+    Principal {
+        object_id: ObjectId(Uuid::nil()),
+        has_service_principal: true,
+        most_keys: None,
+        keys,
+    }
 }
 
 fn view(versions: &[(u128, &[Label])]) -> SecretView {
@@ -93,10 +98,22 @@ proptest! {
     #[test]
     fn a_display_name_is_known_to_its_scope_only(id: u128, account in "[0-9]{1,12}", secret in "\\PC{1,40}") {
         let (own, other) = (Scope::of(&account, "r", &secret), Scope::of(&account, "r2", &secret));
-        let name = display_name(&own, rotation(id));
+        let name = display_name(&own, &rotation(id));
         prop_assert_eq!(minted_by(&own, &name), Some(rotation(id)));
         prop_assert_eq!(minted_by(&other, &name), None);
         prop_assert!(name.len() <= 120, "Graph allows 120 characters");
+    }
+
+    #[test]
+    fn each_spelling_of_a_token_has_its_own_display_name(id: u128) {
+        let spelled = [Uuid::from_u128(id).hyphenated().to_string(), Uuid::from_u128(id).simple().to_string()];
+        for text in spelled.iter().flat_map(|text| [text.clone(), text.to_uppercase()]) {
+            let token: Token = text.parse().unwrap();
+            let read = minted_by(&terms().scope, &display_name(&terms().scope, &token));
+            prop_assert_eq!(read.map(VersionId::from), Some(VersionId(text.clone())));
+            let own = text == spelled[0];
+            prop_assert_eq!(VersionId(text).rotation().is_some(), own);
+        }
     }
 
     #[test]
@@ -301,7 +318,7 @@ fn a_key_of_another_credential_goes_by_no_name() {
     let mut terms = terms();
     terms.policy.retire_keys = [key_id(8), key_id(9)].into();
     let named = |n, minter: &Scope| Key {
-        display_name: Some(display_name(minter, rotation(n))),
+        display_name: Some(display_name(minter, &rotation(n))),
         ..key(n, None, days(-300), Some(days(60)))
     };
     let gone = Scope::of("0", "eu-central-1", "prod/azure/gone");

@@ -129,9 +129,16 @@ impl Call<'_> {
             );
         }
         if target.personal && target.passwords >= 2 {
-            return Err(GraphError::bad_request(
-                "The application cannot have more than 2 password credentials for its signInAudience.",
-            ));
+            let message = format!(
+                "Not allowed to add {} passwords. You can only add a maximum of 2 passwords.",
+                target.passwords + 1
+            );
+            return policy(
+                "TooManyAppPasswords",
+                "TooManyAppPasswords",
+                "passwordCredentials",
+                message,
+            );
         }
         if target.passwords >= limits.max_passwords {
             return Err(GraphError::new(

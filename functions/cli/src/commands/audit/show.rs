@@ -83,7 +83,6 @@ fn row(entry: &Entry, event: &Event) -> Vec<(String, Tone)> {
     } else {
         Tone::Plain
     };
-    let replaced = event.detail("replaced_key").map(|key| format!("\nreplaces {key}"));
     let reason = event.detail("reason").map(|reason| format!("\n{reason}"));
     // Out-of-band changes name an actor, who did not ask for anything.
     let who = event.detail("actor").or_else(|| event.detail("requested_by")).unwrap_or_default();
@@ -92,7 +91,7 @@ fn row(entry: &Entry, event: &Event) -> Vec<(String, Tone)> {
         (stamp(event.time()), Tone::Plain),
         (format!("{what}{}", reason.unwrap_or_default()), tone),
         (who.to_owned(), Tone::Plain),
-        (format!("{}{}", detail("key"), replaced.unwrap_or_default()), Tone::Plain),
+        (detail("key"), Tone::Plain),
         (detail("graph_request_id"), Tone::Plain),
     ]
 }

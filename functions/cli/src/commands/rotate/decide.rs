@@ -1,7 +1,7 @@
 //! What a request to rotate becomes: a new rotation, the resumption of one, or a refusal.
 
 use keywheel_core::engine::look::Look;
-use keywheel_core::ids::{KeyId, RotationId, VersionId};
+use keywheel_core::ids::{KeyId, RotationId, Token, VersionId};
 use keywheel_core::manifest::Credential;
 use keywheel_core::rotation::finding::Finding;
 use keywheel_core::rotation::plan::{Reason, Work};
@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decision {
     /// The rotation, and the version that it makes.
-    pub(super) rotation: RotationId,
+    pub(super) rotation: Token,
     /// The current version; `None`: there is none yet.
     pub(super) replaces: Option<VersionId>,
     /// The current version's key, where it is known.
@@ -34,18 +34,21 @@ pub(super) fn decide(
     revoke_old: bool,
 ) -> Result<Decision, Failure> {
     let planned = look.plan.work.iter().find_map(|work| match work {
-        Work::Rotate { rotation, reason, .. } => Some((*rotation, *reason)),
+        Work::Rotate { rotation, reason, .. } => Some((rotation.clone(), *reason)),
         _ => None,
     });
     if planned.is_none() {
         let mut findings = look.plan.findings.iter();
-        if let Some(stop) = findings.find_map(stop) {
+        // Room for a new key is made where the old ones are to go at once.
+        let room = |stop: &Stop| revoke_old && *stop == Stop::NoRoomForKey;
+        if let Some(stop) = findings.find_map(|found| stop(found).filter(|stop| !room(stop))) {
             return Err(refusal(credential, stop));
         }
     }
     // To finish an earlier promotion's record is not what was asked for; a new rotation does it as well.
     let under_way =
         planned.filter(|(_, reason)| *reason != Reason::Record).and_then(|(rotation, _)| rotation);
+    let resumed = under_way.is_some();
     let view = match &look.secret {
         SecretState::Present(view) => Some(view),
         _ => None,
@@ -54,10 +57,10 @@ pub(super) fn decide(
     let old_key = view.and_then(|view| view.key_of(current?));
     let left = || Left::of(current, old_key, look.principal.as_ref());
     Ok(Decision {
-        rotation: under_way.unwrap_or_else(|| RotationId(Uuid::new_v4())),
+        rotation: under_way.unwrap_or_else(|| RotationId(Uuid::new_v4()).into()),
         replaces: current.cloned(),
         old_key,
-        resumed: under_way.is_some(),
+        resumed,
         left: revoke_old.then(left).flatten(),
     })
 }

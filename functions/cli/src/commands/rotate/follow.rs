@@ -94,7 +94,7 @@ impl<'a> Follow<'a> {
             secret: credential.secret.as_str(),
             begun: Instant::now(),
             timeout: args.timeout,
-            watch: Watch::new(decision.rotation.into(), replaces, revoke),
+            watch: Watch::new(decision.rotation.clone().into(), replaces, revoke),
             left: decision.left,
             key: None,
             passed: Vec::new(),

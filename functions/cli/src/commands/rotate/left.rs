@@ -85,6 +85,7 @@ mod tests {
     fn holder(keys: &[KeyId]) -> Principal {
         let keyed = |key: &KeyId| Key { key_id: *key, display_name: None, start: None, end: None };
         Principal {
+            most_keys: None,
             object_id: ObjectId(Uuid::from_u128(9)),
             has_service_principal: true,
             keys: keys.iter().map(keyed).collect(),

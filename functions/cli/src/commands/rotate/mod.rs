@@ -93,7 +93,7 @@ fn job(session: &Session, credential: &Credential, decision: &Decision, args: &R
     let requested_by = caller.or_else(user);
     Job::requested(
         credential,
-        decision.rotation,
+        decision.rotation.clone(),
         decision.replaces.clone(),
         if args.now_revoke_old { RevokeOld::Now } else { RevokeOld::AfterOverlap },
         requested_by.unwrap_or_else(|| "keywheel rotate".to_owned()),

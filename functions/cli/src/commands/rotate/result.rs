@@ -79,7 +79,7 @@ impl Shape {
             secret: Some(credential.secret.to_string()),
             outcome: "queued",
             why: decision.left.map(Left::why),
-            version: Some(decision.rotation.into()),
+            version: Some(decision.rotation.clone().into()),
             resumed: decision.resumed,
             replaces: decision.replaces.clone(),
             old_key: decision.old_key,

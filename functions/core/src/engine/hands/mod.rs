@@ -18,7 +18,7 @@ use super::{Engine, EngineError};
 use crate::graph::{self, Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
-use crate::ids::{KeyId, RotationId, VersionId};
+use crate::ids::{KeyId, RotationId, Token, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, SECRET_TEXT, ValueFacts};
 use crate::rotation::names::display_name;
 use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try};
@@ -126,10 +126,10 @@ impl<'a> Hands<'a> {
             }
             Call::ReadValue { version, key } => self.read_value(version, *key).await?,
             Call::ReadPrincipal => Reply::Principal(self.read_principal().await?),
-            Call::AddPassword { rotation } => self.add_password(*rotation).await?,
+            Call::AddPassword { rotation } => self.add_password(rotation).await?,
             Call::RemovePassword { key } => self.remove_password(*key).await?,
             Call::PutValue { rotation, key, pending } => {
-                self.put_value(*rotation, *key, *pending).await?
+                self.put_value(rotation, *key, *pending).await?
             }
             Call::MoveLabel { label, to, from } => {
                 match secrets.move_label(name, label, to.as_ref(), from.as_ref()).await? {
@@ -212,13 +212,20 @@ impl<'a> Hands<'a> {
         Ok(Reply::Value)
     }
 
-    async fn add_password(&mut self, rotation: RotationId) -> Result<Reply, EngineError> {
+    async fn add_password(&mut self, rotation: &Token) -> Result<Reply, EngineError> {
         let Some(object) = self.object().await? else {
             return Ok(Reply::Principal(None));
         };
         self.read_carried().await?;
         self.rehearse()?;
-        let (added, end) = self.add_password_of_allowed_life(object, rotation).await?;
+        let (added, end) = match self.add_password_of_allowed_life(object, rotation).await {
+            Ok(added) => added,
+            Err(EngineError::Graph(error)) if *error.kind() == Kind::SizeExceeded => {
+                warn!(credential = %self.credential.name, %error, "no room for another key");
+                return Ok(Reply::Full);
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(id) = added.request_id {
             self.graph_requests.insert(added.key, id);
         }
@@ -247,7 +254,7 @@ impl<'a> Hands<'a> {
     async fn add_password_of_allowed_life(
         &self,
         object: Object,
-        rotation: RotationId,
+        rotation: &Token,
     ) -> Result<(Added, DateTime<Utc>), EngineError> {
         let display_name = display_name(&self.terms.scope, rotation);
         let options = self.options(mint_request(rotation));
@@ -314,7 +321,7 @@ impl<'a> Hands<'a> {
 
     async fn put_value(
         &mut self,
-        rotation: RotationId,
+        rotation: &Token,
         key: KeyId,
         pending: bool,
     ) -> Result<Reply, EngineError> {

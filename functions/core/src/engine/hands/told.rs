@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Hands;
 use crate::audit::{CloudEvent, EventData, EventType, event_id};
-use crate::ids::{KeyId, RotationId, VersionId};
+use crate::ids::{KeyId, Token, VersionId};
 use crate::rotation::Event;
 use crate::rotation::finding::Finding;
 
@@ -13,17 +13,17 @@ impl Hands<'_> {
     pub(super) fn cloud_event(&self, event: &Event) -> CloudEvent {
         let (kind, version, key, client_request_id) = match event {
             Event::Minted { rotation, key } => {
-                let request = mint_request(*rotation);
-                (EventType::KeyMinted, Some((*rotation).into()), *key, Some(request))
+                let request = mint_request(rotation);
+                (EventType::KeyMinted, Some(rotation.clone().into()), *key, Some(request))
             }
             Event::Stored { rotation, key } => {
-                (EventType::RotationStored, Some((*rotation).into()), *key, None)
+                (EventType::RotationStored, Some(rotation.clone().into()), *key, None)
             }
             Event::Promoted { version, key } => {
                 (EventType::RotationPromoted, Some(version.clone()), *key, None)
             }
             Event::Abandoned { rotation, key } => {
-                (EventType::RotationAbandoned, Some((*rotation).into()), *key, None)
+                (EventType::RotationAbandoned, Some(rotation.clone().into()), *key, None)
             }
             Event::Removed { version, key } => {
                 (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
@@ -38,7 +38,7 @@ impl Hands<'_> {
         let id = event_id(&subject, &kind.to_string(), Some(key));
         let mut data = EventData::of(self.credential.name.clone(), self.credential.application);
         data.tenant = Some(self.engine.manifest.tenant());
-        data.rotation = version.as_ref().and_then(VersionId::rotation);
+        data.rotation = version.as_ref().and_then(VersionId::token);
         data.version = version;
         data.key = Some(key);
         data.requested_by = Some(self.asked.by.to_owned());
@@ -55,7 +55,7 @@ impl Hands<'_> {
 
 /// `client-request-id` of a rotation's `addPassword`: it follows from the rotation, so that a key whose
 /// answer was lost can still be traced.
-pub(super) fn mint_request(rotation: RotationId) -> Uuid {
+pub(super) fn mint_request(rotation: &Token) -> Uuid {
     event_id(&rotation.to_string(), "addPassword", None)
 }
 

@@ -11,6 +11,7 @@ use crate::ids::{AppId, CredentialName, KeyId, ObjectId, RotationId};
 use crate::queue::{Job, RevokeOld, SCHEMA};
 use crate::rotation::Key;
 use crate::rotation::finding::{Certificate, Finding};
+use crate::rotation::observed::most_keys;
 use crate::rotation::plan::Work;
 
 /// A credential and what is to be done about it.
@@ -43,6 +44,7 @@ pub(super) struct Object {
     pub(super) application: AppId,
     pub(super) display_name: Option<String>,
     pub(super) tags: Vec<String>,
+    pub(super) most_keys: Option<usize>,
     pub(super) keys: Vec<Key>,
     pub(super) certificates: Vec<Certificate>,
 }
@@ -53,7 +55,7 @@ impl Planned {
         use crate::queue::Work as Queued;
         let work = match self.work.clone() {
             Work::Rotate { rotation, replaces, reason } => Queued::Rotate {
-                rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4())),
+                rotation: rotation.unwrap_or_else(|| RotationId(Uuid::new_v4()).into()),
                 replaces,
                 reason,
                 revoke_old: RevokeOld::AfterOverlap,
@@ -143,6 +145,7 @@ impl From<Application> for Object {
             application: application.app_id,
             display_name: application.display_name,
             tags: application.tags,
+            most_keys: most_keys(application.sign_in_audience.as_deref()),
             keys,
             certificates,
         }
@@ -161,6 +164,7 @@ impl From<ServicePrincipal> for Object {
             application: principal.app_id,
             display_name: principal.display_name,
             tags: principal.tags,
+            most_keys: None,
             keys,
             certificates,
         }

@@ -25,7 +25,7 @@ use crate::http::Retry;
 use crate::ids::{AppId, CredentialName};
 use crate::manifest::{Credential, KeyOn, Rule};
 use crate::queue::Queue;
-use crate::rotation::finding::{Finding, inspect};
+use crate::rotation::finding::{Finding, Holder, inspect, named_in_vain};
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState};
 use crate::secrets::Prefixes;
@@ -231,6 +231,13 @@ impl Engine {
                 KeyOn::ServicePrincipal => principals.get(id),
             };
             self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
+            if let Some(object) = holder {
+                let other = match credential.key_on {
+                    KeyOn::Application => principals.get(id),
+                    KeyOn::ServicePrincipal => applications.get(id),
+                };
+                report.findings.extend(in_vain(credential, object, other));
+            }
         }
         let swept: BTreeSet<&CredentialName> =
             credentials.iter().map(|credential| &credential.name).collect();
@@ -262,6 +269,7 @@ impl Engine {
         let principal = holder.map(|object| Principal {
             object_id: object.id,
             has_service_principal,
+            most_keys: object.most_keys,
             keys: object.keys.clone(),
         });
         let end = current_end(&secret, principal.as_ref());
@@ -373,6 +381,24 @@ impl Engine {
 
 fn is_among(unreadable: &[Unreadable], application: AppId) -> bool {
     unreadable.iter().any(|object| object.app_id == Some(application))
+}
+
+/// What `retire_keys` names that is not on the credential's own object.
+fn in_vain(credential: &Credential, object: &Object, other: Option<&Object>) -> Vec<Seen> {
+    let here = match credential.key_on {
+        KeyOn::Application => Holder::Application,
+        KeyOn::ServicePrincipal => Holder::ServicePrincipal,
+    };
+    let elsewhere = other.map(|other| other.keys.as_slice()).unwrap_or_default();
+    let found =
+        named_in_vain(&credential.policy.retire_keys, (here, &object.keys), elsewhere).into_iter();
+    let seen = found.map(|finding| Seen {
+        credential: Some(credential.name.clone()),
+        application: credential.application,
+        display_name: object.display_name.clone(),
+        finding,
+    });
+    seen.collect()
 }
 
 /// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.

@@ -14,7 +14,7 @@ use super::proof::{Proof, Verdict};
 use super::resolve::of_this_life;
 use super::stop::Stop;
 use super::tail::Tail;
-use crate::ids::{KeyId, RotationId, VersionId};
+use crate::ids::{KeyId, Token, VersionId};
 
 use state::{AbandonStep, State};
 
@@ -52,15 +52,15 @@ pub enum Until {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// The version is stored and holds `AWSPENDING`.
-    Stored(RotationId),
+    Stored(Token),
     /// … and its secret is proved.
-    Proved(RotationId),
+    Proved(Token),
     /// The version is current, by this try or an earlier one.
-    Promoted(RotationId),
+    Promoted(Token),
     /// Another version was promoted meanwhile: this rotation is not needed any more.
     Superseded,
     /// The stored key turned out dead; the version is void, and the next sweep starts afresh.
-    Abandoned(RotationId),
+    Abandoned(Token),
     /// It could not go on.
     Stopped(Stop),
 }
@@ -69,7 +69,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rotate {
     terms: Terms,
-    rotation: RotationId,
+    rotation: Token,
     replaces: Replaces,
     until: Until,
     rounds: u8,
@@ -79,7 +79,7 @@ pub struct Rotate {
 
 impl Rotate {
     /// A try at a rotation whose id was fixed before anything was minted.
-    pub fn new(terms: Terms, rotation: RotationId, replaces: Replaces, until: Until) -> Self {
+    pub fn new(terms: Terms, rotation: Token, replaces: Replaces, until: Until) -> Self {
         Self {
             terms,
             rotation,
@@ -92,12 +92,12 @@ impl Rotate {
     }
 
     /// The rotation this try works on: its own, or the pending one that it found and resumed.
-    pub fn rotation(&self) -> RotationId {
-        self.rotation
+    pub fn rotation(&self) -> &Token {
+        &self.rotation
     }
 
     fn version(&self) -> VersionId {
-        self.rotation.into()
+        self.rotation.clone().into()
     }
 
     fn prove(&self, key: KeyId, stored: bool) -> State {
@@ -141,7 +141,7 @@ impl Rotate {
         let own = self.version();
         if current.as_ref() == Some(&own) {
             return State::Done(match self.view.key_of(&own) {
-                Some(_) => Outcome::Promoted(self.rotation),
+                Some(_) => Outcome::Promoted(self.rotation.clone()),
                 None => Outcome::Stopped(Stop::UnknownKey),
             });
         }
@@ -182,7 +182,7 @@ impl Rotate {
     fn given_up(&self, own: &VersionId) -> State {
         match self.view.key_of(own) {
             Some(key) => State::Abandon { key, step: AbandonStep::Emit },
-            None => State::Done(Outcome::Abandoned(self.rotation)),
+            None => State::Done(Outcome::Abandoned(self.rotation.clone())),
         }
     }
 
@@ -194,7 +194,8 @@ impl Rotate {
         }
         match pending {
             None => None,
-            Some(pending) => match pending.rotation() {
+            Some(pending) if pending == own => None,
+            Some(pending) => match self.view.rotation_of(pending) {
                 Some(rotation) => {
                     self.rotation = rotation;
                     None
@@ -264,7 +265,7 @@ impl Rotate {
 
     fn after_claim(&self, key: KeyId) -> State {
         match self.until {
-            Until::Stored => State::Done(Outcome::Stored(self.rotation)),
+            Until::Stored => State::Done(Outcome::Stored(self.rotation.clone())),
             _ => self.prove(key, true),
         }
     }
@@ -288,7 +289,7 @@ impl Rotate {
         match proof.sign_in(answer, now) {
             Verdict::Proved if !stored => State::Store { key },
             Verdict::Proved if self.until == Until::Proved => {
-                State::Done(Outcome::Proved(self.rotation))
+                State::Done(Outcome::Proved(self.rotation.clone()))
             }
             Verdict::Proved => State::SeeKey { key, looks: 0 },
             Verdict::Again(pause) => State::Prove { key, stored, proof }.after(pause),
@@ -334,7 +335,9 @@ impl Rotate {
             }
             (AbandonStep::Void(_), _) if holds_lock => AbandonStep::Release,
             (AbandonStep::Void(_) | AbandonStep::Release, _) => AbandonStep::Emit,
-            (AbandonStep::Emit, _) => return State::Done(Outcome::Abandoned(self.rotation)),
+            (AbandonStep::Emit, _) => {
+                return State::Done(Outcome::Abandoned(self.rotation.clone()));
+            }
         };
         State::Abandon { key, step }
     }
@@ -347,7 +350,7 @@ impl Try for Rotate {
         match (&self.state, self.call()) {
             (State::Done(outcome), _) => Next::Done(outcome.clone()),
             (_, Some(call)) => Next::Call(call),
-            (_, None) => Next::Done(Outcome::Promoted(self.rotation)),
+            (_, None) => Next::Done(Outcome::Promoted(self.rotation.clone())),
         }
     }
 
@@ -372,6 +375,7 @@ impl Rotate {
                 self.prove(key, false)
             }
             (State::Mint, Reply::Added { key }) => State::Store { key },
+            (State::Mint, Reply::Full) => Self::stop(Stop::NoRoomForKey),
             (State::Store { key }, Reply::Stored) => State::EmitMinted { key },
             (State::EmitMinted { key }, Reply::Emitted) => State::EmitStored { key },
             (State::EmitStored { .. }, Reply::Emitted) if self.stored_as_first() => {

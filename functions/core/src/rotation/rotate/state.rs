@@ -99,19 +99,19 @@ impl Rotate {
             State::ReadValue { .. } => {
                 Call::ReadValue { key: self.view.key_of(&own), version: own }
             }
-            State::Mint => Call::AddPassword { rotation: self.rotation },
+            State::Mint => Call::AddPassword { rotation: self.rotation.clone() },
             State::Pause { pause, .. } => Call::Wait(*pause),
             State::Prove { key, .. } => Call::SignIn { key: *key },
             State::Store { key } => Call::PutValue {
-                rotation: self.rotation,
+                rotation: self.rotation.clone(),
                 key: *key,
                 pending: self.view.pending() == Some(&own),
             },
             State::EmitMinted { key } => {
-                Call::Emit(Event::Minted { rotation: self.rotation, key: *key })
+                Call::Emit(Event::Minted { rotation: self.rotation.clone(), key: *key })
             }
             State::EmitStored { key } => {
-                Call::Emit(Event::Stored { rotation: self.rotation, key: *key })
+                Call::Emit(Event::Stored { rotation: self.rotation.clone(), key: *key })
             }
             State::Claim { .. } => Call::MoveLabel {
                 label: Label::Pending,
@@ -129,7 +129,7 @@ impl Rotate {
                 }
                 AbandonStep::Release => release(own),
                 AbandonStep::Emit => {
-                    Call::Emit(Event::Abandoned { rotation: self.rotation, key: *key })
+                    Call::Emit(Event::Abandoned { rotation: self.rotation.clone(), key: *key })
                 }
             },
             State::Done(_) => return None,
