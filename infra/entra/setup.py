@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -148,10 +149,17 @@ def service_principal(graph: Graph, app_id: str) -> dict | None:
     return found[0] if found else None
 
 
+def credential_name(subject: str) -> str:
+    """The role's name and a hash of its ARN, for accounts may have roles of one name. Entra takes 3 to 120 letters,
+    digits, - and _, the first a letter or digit."""
+    role = re.sub("[^A-Za-z0-9_-]", "-", subject.rpartition("/")[2]).lstrip("-_")
+    return f"{role[:100]}-{hashlib.sha256(subject.encode()).hexdigest()[:8]}".lstrip("-")
+
+
 def ensure_federated_credential(graph: Graph, application: str, issuer: str, subject: str, audience: str) -> None:
     """One for each subject. Entra compares issuer and subject with their case."""
     path = f"applications/{application}/federatedIdentityCredentials"
-    name = f"{subject.rpartition('/')[2][:100]}-{hashlib.sha256(subject.encode()).hexdigest()[:8]}"
+    name = credential_name(subject)
     wanted = {"issuer": issuer, "subject": subject, "audiences": [audience]}
     existing = graph.list(path)
 

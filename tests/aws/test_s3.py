@@ -141,3 +141,25 @@ def test_a_stack_makes_a_locked_bucket(aws, s3, name):
     shown = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
     assert shown["Rule"]["DefaultRetention"] == {"Mode": "COMPLIANCE", "Days": 7}
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+
+
+def test_who_may_not_list_is_not_told_that_an_object_is_missing(aws, s3, bucket, name):
+    iam = aws.client("iam")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    user = aws.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    allowed = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}]
+
+    def allow() -> None:
+        document = {"Version": "2012-10-17", "Statement": allowed}
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
+
+    allow()
+    s3.put_object(Bucket=bucket, Key="there", Body=b"1")
+    assert user.get_object(Bucket=bucket, Key="there")["Body"].read() == b"1"
+    refused("AccessDenied", user.get_object, Bucket=bucket, Key="missing")
+    refused("403", user.head_object, Bucket=bucket, Key="missing")
+    allowed.append({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"})
+    allow()
+    refused("NoSuchKey", user.get_object, Bucket=bucket, Key="missing")
+    refused("404", user.head_object, Bucket=bucket, Key="missing")

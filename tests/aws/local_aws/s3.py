@@ -1,11 +1,15 @@
-"""S3 where MiniStack does otherwise: checksums under object lock, policies on conditional writes, locks in stacks."""
+"""S3 where MiniStack does otherwise: checksums under object lock, policies on conditional writes, locks in stacks, and
+no word of what is missing to those who may not list."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from ministack import app as ministack
 from ministack.core import iam_actions
+from ministack.core.iam_evaluator import enforce
+from ministack.core.responses import get_region
 from ministack.services import s3
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
 
@@ -101,7 +105,30 @@ def _refuse_as_recorded() -> None:
     s3._delete_object, s3._delete_objects = delete, delete_many
 
 
+def _may_list(bucket: str, headers: dict, query: dict) -> bool:
+    key = ministack.extract_access_key_id(headers, query)
+    return not ministack.AUTH or enforce(
+        key, "s3:ListBucket", "s3", get_region(), resource_arn=f"arn:aws:s3:::{bucket}") is None
+
+
+def _install_missing() -> None:
+    """Whoever may not list a bucket is not told that an object is missing: 403, as for one that is denied."""
+    theirs = s3.handle_request
+
+    async def handle_request(method: str, path: str, headers: dict, body: bytes, query: dict, *more: Any,
+                             **named: Any) -> tuple:
+        answer = await theirs(method, path, headers, body, query, *more, **named)
+        bucket, _, key = path.lstrip("/").partition("/")
+        missing = answer[0] == 404 and method in ("GET", "HEAD") and key and bucket in s3._buckets
+        if missing and not _may_list(bucket, headers, query):
+            return s3._error("AccessDenied", "Access Denied", 403, path)
+        return answer
+
+    s3.handle_request = handle_request
+
+
 def install() -> None:
+    _install_missing()
     put_object, context = s3._put_object, iam_actions.s3_service_context
     create, update = handlers["AWS::S3::Bucket"]["create"], handlers["AWS::S3::Bucket"]["update"]
 
