@@ -73,6 +73,7 @@ pub enum Holder {
 
 impl Holder {
     /// The other one.
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::Application => Self::ServicePrincipal,
