@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     lambda::begin();
     let clients = &Clients::connect().await.map_err(|error| Failure::from(error).told())?;
     run(service_fn(async |event: LambdaEvent<Value>| {
-        handle(clients, event).await.map_err(|failure| {
+        Box::pin(handle(clients, event)).await.map_err(|failure| {
             let Failure { kind, message } = failure.told();
             Diagnostic { error_type: kind.to_owned(), error_message: message }
         })
