@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from keywheel_local import ROOT
-from keywheel_local.audit import event, exported, message, put_events, told, whole
+from keywheel_local.audit import event, exported, message, put_events, told, verify, whole
 from keywheel_local.fleet import Fleet
 from keywheel_local.world import World, until
 
@@ -67,6 +67,19 @@ def test_the_history_of_a_credential_can_be_read(swept: World):
     assert shape["whole"] and shape["credential"] == "expiring"
     member = swept.tenant.members[0].name
     assert "/" in member and swept.stack.keywheel("audit", "show", member).returncode == 0
+
+
+def test_a_version_that_is_deleted_while_it_is_read_is_told_as_missing(swept: World):
+    """S3 answers otherwise for a version that is gone than for a key that is."""
+    swept.stack.local("POST", "faults", [{"kind": "error", "service": "s3", "operation": "GET", "code": "NoSuchVersion",
+                                          "message": "The specified version does not exist.", "skip": 4, "count": 1,
+                                          "callers": "all"}])
+    try:
+        code, shape = verify(swept)
+    finally:
+        swept.stack.local("DELETE", "faults")
+    assert code == 5 and not shape["whole"], shape
+    whole(swept)
 
 
 def test_nobody_is_taken_for_somebody(swept: World):

@@ -66,6 +66,8 @@ def test_status_tells_how_each_stands(world: World):
     assert standing["first"]["state"] == "missing" and standing["first"]["current"] is None
     for name, finding in STOPPED.items():
         assert finding in {one["finding"] for one in standing[name]["findings"]}
+    assert world.tenant.credentials["adopted"].fields["retire_keys"]
+    assert not standing["adopted"]["findings"], "its key is named under `retire_keys` already"
 
 
 def test_rotate_waits_until_the_new_secret_is_current(world: World):

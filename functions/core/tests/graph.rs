@@ -133,10 +133,10 @@ async fn an_object_that_is_not_as_documented_is_left_out_and_named() {
     for name in ["(no id)", "(no list)", "(bad date)"] {
         assert!(unreadable.iter().any(|object| object.object.ends_with(name)), "{unreadable:?}");
     }
-    let named =
+    let left_out =
         |name: &str| unreadable.iter().find(|object| object.object.ends_with(name)).unwrap();
-    assert_eq!(named("(no id)").app_id, None);
-    let app = named("(no list)").app_id.unwrap();
+    assert_eq!(left_out("(no id)").app_id, None);
+    let app = left_out("(no list)").app_id.unwrap();
     let read = world.graph.applications_by_app_id(&[app], Detail::Keys, &options()).await.unwrap();
     assert_eq!((read.items.len(), read.unreadable.len()), (0, 1));
 }

@@ -69,14 +69,11 @@ impl Engine {
             let scopes = self.scopes_beside(credential);
             let scopes: Vec<&Scope> = scopes.iter().collect();
             let policy = &terms.policy;
-            plan.findings.extend(inspect(
-                &principal.keys,
-                &[],
-                &scopes,
-                policy.rotate_before,
-                policy.lifetime,
-                now,
-            ));
+            let (soon, lifetime) = (policy.rotate_before, policy.lifetime);
+            let found = inspect(&principal.keys, &[], &scopes, soon, lifetime, now).into_iter();
+            // The manifest names them already: they go when the overlap is over.
+            let named = |key| policy.retire_keys.contains(&key);
+            plan.findings.extend(found.filter(|finding| !finding.key().is_some_and(named)));
         }
         Ok(Look { secret, principal, plan, now, overlap: terms.policy.overlap })
     }

@@ -161,7 +161,7 @@ fn a_value_put_by_hand_in_the_middle() {
 fn secrets_manager_calls_each_step_twice_at_once() {
     let mut world = settled();
     assert!(world.secret.begin_rotation(&version(3)));
-    let actors = vec![Actor::native(rotation(3)), Actor::native(rotation(3))];
+    let actors = vec![Actor::native(&rotation(3)), Actor::native(&rotation(3))];
     explore("native steps twice", Scenario::new(world, actors, faults(), faults()));
 }
 
@@ -170,7 +170,7 @@ fn rotate_secret_on_an_empty_secret_beside_the_first_rotation() {
     let mut world = World::new(terms(false));
     world.secret.exists = true;
     assert!(world.secret.begin_rotation(&version(3)));
-    let actors = vec![Actor::queue([rotate(2, None)]), Actor::native(rotation(3))];
+    let actors = vec![Actor::queue([rotate(2, None)]), Actor::native(&rotation(3))];
     explore("RotateSecret on nothing", Scenario::new(world, actors, faults(), faults()));
 }
 
@@ -210,7 +210,7 @@ fn rotate_secret_with_a_token_in_another_spelling_beside_a_queued_job() {
     for token in spellings() {
         let mut world = settled();
         assert!(world.secret.begin_rotation(&token.clone().into()));
-        let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(token)];
+        let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(&token)];
         explore("a token spelled otherwise", Scenario::new(world, actors, faults(), faults()));
     }
 }
@@ -221,7 +221,7 @@ fn rotate_secret_makes_the_version_of_its_token_however_that_is_spelled() {
         let version = VersionId::from(token.clone());
         let mut world = settled();
         assert!(world.secret.begin_rotation(&version));
-        for job in Actor::native(token.clone()).jobs {
+        for job in Actor::native(&token).jobs {
             let came = crate::scenario::run(&mut world, &job).unwrap();
             assert!(!matches!(came, Outcome::Rotate(Rotated::Stopped(_))), "{token}: {came:?}");
         }

@@ -80,7 +80,7 @@ fn two_rotations_at_once() {
 fn a_queued_job_beside_rotate_secret() {
     let mut world = World::new(terms(false)).with_current(true);
     assert!(world.secret.begin_rotation(&rotation(3).into()));
-    let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(rotation(3))];
+    let actors = vec![Actor::queue([rotate(2, Some(1))]), Actor::native(&rotation(3))];
     explore("a job beside RotateSecret", Scenario::new(world, actors, faults(), faults()));
 }
 

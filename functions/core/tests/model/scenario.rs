@@ -186,7 +186,7 @@ impl State {
             let mut done = 0;
             for side in 0..sides {
                 let fresh = rotation(5_000 + 2 * round + side);
-                done += world.aside(side == 1, |world| sweep(world, fresh))?;
+                done += world.aside(side == 1, |world| sweep(world, &fresh))?;
             }
             quiet = if done == 0 { quiet + 1 } else { 0 };
             if quiet == enough {
@@ -198,7 +198,7 @@ impl State {
 }
 
 /// One sweep, and all that it queues; how much that was.
-fn sweep(world: &mut World, fresh: Token) -> Result<usize, String> {
+fn sweep(world: &mut World, fresh: &Token) -> Result<usize, String> {
     let state = world.secret_state();
     let principal = world.principal(Replica::UpToDate);
     let found = plan(&world.terms, Trigger::Sweep, &state, Some(&principal), world.now);

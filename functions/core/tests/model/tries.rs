@@ -118,7 +118,7 @@ impl Actor {
     }
 
     /// `RotateSecret` with this token.
-    pub(crate) fn native(token: Token) -> Self {
+    pub(crate) fn native(token: &Token) -> Self {
         let step =
             |until| Job::Rotate { rotation: token.clone(), replaces: Replaces::Current, until };
         let steps = [Until::Stored, Until::Proved, Until::Promoted].map(step);

@@ -33,7 +33,7 @@ fn actor() -> impl Strategy<Value = Actor> {
     });
     let job = prop_oneof![4 => rotation_of, 1 => retire, 1 => resolve, 1 => Just(back)];
     let queue = proptest::collection::vec(job, 1..4).prop_map(Actor::queue);
-    prop_oneof![5 => queue, 1 => Just(Actor::native(rotation(7)))]
+    prop_oneof![5 => queue, 1 => Just(Actor::native(&rotation(7)))]
 }
 
 fn start(actors: Vec<Actor>, faults: u8, stale: u8) -> Scenario {

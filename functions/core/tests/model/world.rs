@@ -23,7 +23,7 @@ pub(crate) fn rotation(n: u128) -> Token {
 
 /// Another one's spellings of a rotation's id: each is a version of its own.
 pub(crate) fn spellings() -> [Token; 2] {
-    let id = Uuid::from_u128(0xabcdef);
+    let id = Uuid::from_u128(0x00ab_cdef);
     let upper = id.hyphenated().to_string().to_uppercase();
     [upper, id.simple().to_string()].map(|text| text.parse().unwrap())
 }

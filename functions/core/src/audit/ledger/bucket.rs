@@ -20,6 +20,8 @@ use crate::ids::CredentialName;
 const RETRIES: u32 = 4;
 /// S3's codes where another request for the same key was under way: nothing was written.
 const CONFLICTS: [&str; 2] = ["ConditionalRequestConflict", "OperationAborted"];
+/// S3's codes of what is not there; the second of a version that was deleted since it was listed.
+const MISSING: [&str; 2] = ["NoSuchKey", "NoSuchVersion"];
 /// Its codes where the condition does not hold; `NoSuchKey` where an object to be replaced is gone.
 const REFUSALS: [&str; 2] = ["PreconditionFailed", "NoSuchKey"];
 
@@ -73,7 +75,7 @@ impl Bucket {
         let request = self.client.get_object().bucket(&self.name).key(key);
         let answer = match request.set_version_id(version.map(str::to_owned)).send().await {
             Ok(answer) => answer,
-            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) if is_one_of(&error, &MISSING) => return Ok(None),
             Err(error) => return Err(self.failed("GetObject", key, AwsFailure::new(&error))),
         };
         let etag = answer.e_tag.clone();
