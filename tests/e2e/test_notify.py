@@ -364,14 +364,16 @@ def test_the_digest_is_told(world: World, receiver: StandIn):
     assert len(mails(world, digest["id"])) == 1
 
 
-def test_whoever_asked_sees_each_step(world: World, receiver: StandIn):
-    request, answers = new_id(), f"/commands/T0/{new_id()}"
+@pytest.mark.parametrize("asked_by", ["commands", "actions"])
+def test_whoever_asked_sees_how_it_goes_on(world: World, receiver: StandIn, asked_by: str):
+    request, answers = new_id(), f"/{asked_by}/T0/{new_id()}"
     s3, bucket = world.client("s3"), world.stack.env["KEYWHEEL_STATE_BUCKET"]
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     s3.put_object(Bucket=bucket, Key=f"requests/{request}.json", Body=json.dumps({
         "schema": 1, "request": request, "credential": "turned", "application": APP, "requested_by": "slack T0/U1",
         "reason": "leaked", "revoke_old": "now", "slack": {
             "response_url": receiver.url + answers, "channel": "C1", "user": "U1", "team": "T0"},
-        "requested_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}).encode())
+        "requested_at": now, "approved_at": now if asked_by == "actions" else None}).encode())
     steps = ["key.minted", "rotation.stored", "rotation.abandoned", "key.minted", "rotation.stored",
              "rotation.promoted", "key.removed", "key.removed"]
     for step in steps:
@@ -379,13 +381,19 @@ def test_whoever_asked_sees_each_step(world: World, receiver: StandIn):
         at_rest(world)
     kept = {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"progress/{request}/")["Contents"]}
     assert kept == {f"progress/{request}/keywheel.{step}.json" for step in steps}
-    messages = [one.json for one in receiver.received(answers)]
-    assert [headline(one) for one in messages] == [
-        "Turning turned", "Turning turned", "turned has a new client secret", "turned has a new client secret"]
-    assert len(messages) <= 5, "what a response_url takes"
-    for message in messages:
-        assert block_kit.problems(message) == [] and message["replace_original"] is True
-    assert "The old key is removed" in json.dumps(messages[-1]) and "○" not in json.dumps(messages[-1])
+    posts = [one.json for one in receiver.received(answers)]
+    assert len(posts) <= 5, "what a response_url takes"
+    assert all(block_kit.problems(post) == [] for post in posts)
+    shown = receiver.shown(answers)
+    if asked_by == "commands":
+        assert [headline(one) for one in shown] == [
+            "turned has a new client secret", "The old key of turned is removed"]
+        assert "minted" not in json.dumps(shown[1]), "each is told once"
+    else:
+        assert [headline(one) for one in posts] == [
+            "Turning turned", "Turning turned", "turned has a new client secret", "turned has a new client secret"]
+        [last] = shown
+        assert "The old key is removed" in json.dumps(last) and "○" not in json.dumps(last)
 
 
 def test_a_request_that_is_not_known_has_no_progress(world: World):

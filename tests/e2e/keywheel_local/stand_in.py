@@ -81,6 +81,18 @@ class StandIn:
         with self._lock:
             return [request for request in self._received if request.path.startswith(path)]
 
+    def shown(self, path: str) -> list[dict]:
+        """What Slack shows of the posts to a ``response_url``: a command's are further messages whatever they say, a
+        button's take the place of the one before where they say so."""
+        messages: list[dict] = []
+        for post in self.received(path):
+            message = post.json
+            if messages and message.get("replace_original") and not path.startswith("/commands/"):
+                messages[-1] = message
+            else:
+                messages.append(message)
+        return messages
+
     def _take(self, request: Request) -> Answer:
         with self._lock:
             self._received.append(request)

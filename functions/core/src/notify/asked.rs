@@ -55,7 +55,8 @@ impl Notifier {
         let overlap = manifest.and_then(|manifest| overlap(manifest, notice));
         // By type and not by event: a try made afresh mints again, and the posts are numbered.
         let marker = format!("notified/{id}/{}", notice.kind);
-        let answered = Box::pin(self.once(&marker, self.answer(&request, url, overlap, now))).await;
+        let answer = self.answer(&request, (url, &notice.kind), overlap, now);
+        let answered = Box::pin(self.once(&marker, answer)).await;
         match answered {
             // Where nobody listens any more, nobody is waiting either.
             Err(failure @ (NotifyError::Refused { .. } | NotifyError::Address { .. }))
@@ -71,13 +72,18 @@ impl Notifier {
     async fn answer(
         &self,
         request: &Request,
-        url: &SecretText,
+        (url, kind): (&SecretText, &str),
         overlap: Option<TimeDelta>,
         now: DateTime<Utc>,
     ) -> Result<(), NotifyError> {
-        let progress = self.progress_of(request.request).await?;
-        let mut message = progress.render(request, overlap).to_json();
-        message["replace_original"] = true.into();
+        let replaces = request.replaces();
+        let message = if !replaces && kind == "keywheel.key.removed" {
+            request.render_removed()
+        } else {
+            self.progress_of(request.request).await?.render(request, overlap)
+        };
+        let mut message = message.to_json();
+        message["replace_original"] = replaces.into();
         message["response_type"] = "ephemeral".into();
         self.sender.slack("Slack, where it was asked for", url, &message, now).await
     }

@@ -23,6 +23,11 @@ const TOLD: [&str; 5] = [
     "keywheel.rotation.failed",
 ];
 
+/// The same where a command asked: Slack shows each post as a further message, whatever it is said to replace, so that
+/// only what a rotation comes to is told.
+const TOLD_OF_COMMANDS: [&str; 3] =
+    ["keywheel.rotation.promoted", "keywheel.key.removed", "keywheel.rotation.failed"];
+
 /// All types of events that a request's progress is made of.
 pub(super) const STEPS: [&str; 6] = [
     "keywheel.key.minted",
@@ -98,8 +103,21 @@ impl Request {
         let slack = self.slack.as_ref()?;
         // Of an approved request it is the button's address, which is as old as the press.
         let since = self.approved_at.unwrap_or(self.requested_at);
-        let asks = TOLD.contains(&kind) && now < since + ANSWERABLE_FOR;
+        let told = if self.replaces() { &TOLD[..] } else { &TOLD_OF_COMMANDS[..] };
+        let asks = told.contains(&kind) && now < since + ANSWERABLE_FOR;
         asks.then_some(&slack.response_url)
+    }
+
+    /// Whether its messages replace each other: Slack does so where a button was pressed, and not where a command was
+    /// typed.
+    pub(super) fn replaces(&self) -> bool {
+        self.approved_at.is_some()
+    }
+
+    /// Writes out that the old key is gone, and nothing of what was told before.
+    pub fn render_removed(&self) -> Message {
+        let small = Mrkdwn::section().plain(&format!("request {}", self.request));
+        Message::new(&format!("The old key of {} is removed", self.credential)).context(&small)
     }
 }
 
@@ -188,16 +206,21 @@ mod tests {
     #[test]
     fn an_approved_request_is_answered_from_the_press_on() {
         let asked: DateTime<Utc> = "2026-11-21T10:00:00Z".parse().unwrap();
-        let answered = |approved: Option<i64>, after: i64| {
+        let answered = |kind: &str, approved: Option<i64>, after: i64| {
             let request: Request = serde_json::from_value(json!({
                 "request": "00000000-0000-0000-0000-0000000000ab", "credential": "monk", "requested_by": "slack:T/U",
                 "requested_at": asked, "approved_at": approved.map(|minutes| asked + TimeDelta::minutes(minutes)),
                 "slack": { "response_url": "https://hooks.slack.com/x" },
             }))
             .unwrap();
-            request.answer("keywheel.key.minted", asked + TimeDelta::minutes(after)).is_some()
+            request.answer(kind, asked + TimeDelta::minutes(after)).is_some()
         };
-        assert!(answered(None, 28) && !answered(None, 29));
-        assert!(answered(Some(28), 56) && !answered(Some(28), 57));
+        let promoted = "keywheel.rotation.promoted";
+        assert!(answered(promoted, None, 28) && !answered(promoted, None, 29));
+        assert!(answered(promoted, Some(28), 56) && !answered(promoted, Some(28), 57));
+        for kind in TOLD {
+            assert!(answered(kind, Some(0), 1));
+            assert_eq!(answered(kind, None, 1), TOLD_OF_COMMANDS.contains(&kind), "{kind}");
+        }
     }
 }
