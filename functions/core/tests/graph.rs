@@ -102,6 +102,37 @@ async fn a_directory_of_many_pages_is_listed_whole() {
     assert!(principals.unwrap().items.iter().all(|principal| apps.contains(&principal.app_id)));
 }
 
+/// On by default for applications that are registered in the admin centre.
+#[tokio::test]
+async fn a_locked_service_principal_takes_no_key_and_says_why() {
+    let app = Uuid::from_u128(0xa11);
+    for (lock, locked) in [
+        (json!({"isEnabled": true, "allProperties": true}), true),
+        (json!({"isEnabled": true, "credentialsWithUsageVerify": true}), true),
+        (json!({"isEnabled": false, "allProperties": true}), false),
+        (Value::Null, false),
+    ] {
+        let application = SeedApplication {
+            app_id: Some(app),
+            properties: [("servicePrincipalLockConfiguration".to_owned(), lock)].into(),
+            ..SeedApplication::named("locked")
+        };
+        let seed = Seed { applications: vec![application], ..Seed::default() };
+        let world = start(Emulator::builder().seed(seed)).await;
+        for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
+            let principal = world.graph.principal(AppId(app), on, &options()).await.unwrap();
+            let added = world.add(Object { on, id: principal.unwrap().object_id }).await;
+            if locked && on == KeyOn::ServicePrincipal {
+                let error = added.unwrap_err();
+                assert_eq!(error.kind(), &Kind::ServicePrincipalLocked);
+                assert!(error.to_string().contains("key_on: application"), "{error}");
+            } else {
+                assert!(added.is_ok());
+            }
+        }
+    }
+}
+
 /// One fails the listing of nobody else, and none passes for an application without keys.
 #[tokio::test]
 async fn an_object_that_is_not_as_documented_is_left_out_and_named() {

@@ -27,6 +27,9 @@ pub enum Kind {
     LifetimeExceedsPolicy,
     /// 400 `CredentialTypeNotAllowedAsPerAppPolicy`: the tenant's policy forbids client secrets here.
     PasswordsForbidden,
+    /// 400 `CannotUpdateLockedServicePrincipalProperty`: the application's instance property lock forbids keys on its
+    /// service principal (Graph `servicePrincipalLockConfiguration`).
+    ServicePrincipalLocked,
     /// 429: nothing was done.
     Throttled,
     /// 409, or 400 with "concurrent requests": nothing was done.
@@ -72,6 +75,9 @@ impl Failure {
             }
             Kind::PasswordsForbidden => {
                 "the tenant's policy forbids client secrets on this application; exempt it (its appManagementPolicies), or take the credential out of the manifest".to_owned()
+            }
+            Kind::ServicePrincipalLocked => {
+                "the application's instance property lock forbids keys on its service principal; say `key_on: application`, or turn the lock off (Entra: the application's Authentication, App instance property lock)".to_owned()
             }
             Kind::Throttled => "throttled".to_owned(),
             Kind::Conflict => "another change is under way".to_owned(),
@@ -245,6 +251,10 @@ fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
         // An application that personal accounts may sign in to holds two.
         400 if code == "TooManyAppPasswords" => Kind::SizeExceeded,
         400 if code == "CredentialTypeNotAllowedAsPerAppPolicy" => Kind::PasswordsForbidden,
+        // One code has `WithEnforcementScope` at its end.
+        400 if code.starts_with("CannotUpdateLockedServicePrincipalProperty") => {
+            Kind::ServicePrincipalLocked
+        }
         401 => Kind::SignIn("Graph does not take the token".to_owned()),
         403 if code == "Directory_ResourceSizeExceeded" => Kind::SizeExceeded,
         403 => Kind::Forbidden { grant: operation.permission },

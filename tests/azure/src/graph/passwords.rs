@@ -9,7 +9,7 @@ use crate::clock::{DAY, Millis, parse_rfc3339, rfc3339};
 use crate::graph::error::GraphError;
 use crate::graph::{Answer, Call, render};
 use crate::http::Reply;
-use crate::model::{Entity, Password, Sight};
+use crate::model::{Entity, Kind, Password, Sight};
 
 /// Shown by policy errors; which policy it was does not matter here.
 const POLICY: Uuid = uuid::uuid!("538f1913-366a-440a-95a0-e195cb55b282");
@@ -42,6 +42,7 @@ impl Call<'_> {
             if self.request.body.is_empty() { AddPassword::default() } else { self.body()? };
         let entity = self.writable()?;
         let (kind, id) = (entity.kind, entity.id);
+        self.allow_principal(kind, id)?;
         let password =
             self.new_password(&body.password_credential.unwrap_or_default(), self.writable()?)?;
         let mut shown = self.context("microsoft.graph.passwordCredential");
@@ -150,9 +151,31 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// An application may lock what its service principals hold (`servicePrincipalLockConfiguration`): the admin centre
+    /// turns that on for new ones.
+    fn allow_principal(&self, kind: Kind, id: Uuid) -> Result<(), GraphError> {
+        let principal = self.world.directory.table(kind).by_id(id);
+        let application = principal.and_then(|principal| {
+            self.world.directory.table(Kind::Application).by_app(principal.app_id)
+        });
+        let lock = application
+            .and_then(|application| application.extra.get("servicePrincipalLockConfiguration"));
+        let on = |name: &str| lock.and_then(|lock| lock.get(name)) == Some(&Value::Bool(true));
+        let locked = on("isEnabled") && (on("allProperties") || on("credentialsWithUsageVerify"));
+        if kind == Kind::ServicePrincipal && locked {
+            return Err(GraphError::new(
+                StatusCode::BAD_REQUEST,
+                "CannotUpdateLockedServicePrincipalProperty",
+                "Property passwordCredentials on the service principal is locked.",
+            ));
+        }
+        Ok(())
+    }
+
     pub(super) fn remove_password(&mut self) -> Answer {
         let body: RemovePassword = self.body()?;
         let target = self.writable()?;
+        self.allow_principal(target.kind, target.id)?;
         let text = body.key_id.ok_or_else(|| {
             GraphError::bad_request("One or more properties contains invalid values: keyId.")
         })?;
