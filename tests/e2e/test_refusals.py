@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[int, Callable[[Stack], ask.Request]]] = {
     # before any signature is looked at
     "too large": (413, lambda s: signed(s, NEW | {"reason": "x" * 20_000})),
     "too large for Slack": (413, lambda s: ask.command(s, "rotate open " + "x" * 70_000)),
-    "too large for GitHub": (413, lambda s: ask.github(s, ask.alert(1) | {"more": "x" * 600_000})),
+    "too large for GitHub": (413, lambda s: ask.github(s, ask.alert(1) | {"more": "x" * 1_100_000})),
     "too large for Lambda": (413, lambda s: ask.Request("POST", GITHUB, b"x" * 6_400_000)),
     "GET /rotate": (405, lambda s: as_method(body(ask.rotate(s, "open"), b""), "GET")),
     "PUT /rotate": (405, lambda s: as_method(ask.rotate(s, "open"), "PUT")),

@@ -64,18 +64,30 @@ struct Hit {
 struct Compared {
     /// How many live secrets are the leaked one; each is acted on.
     hits: usize,
-    /// How many could not be read or acted on: nothing is known of them.
-    failed: usize,
+    /// Credentials that could not be read or acted on just now: nothing is known of them.
+    failed: Vec<CredentialName>,
     /// Credentials of which a value cannot be read, whose keys may work still; each with the cause.
     unreadable: Vec<(CredentialName, String)>,
+}
+
+/// An alert that is not done: why, and which credentials were not compared, where that is known.
+struct Missed {
+    refused: Refused,
+    failed: Vec<CredentialName>,
+}
+
+impl From<Refused> for Missed {
+    fn from(refused: Refused) -> Self {
+        Self { refused, failed: Vec::new() }
+    }
 }
 
 /// Why nothing was read.
 enum Unread {
     /// Trying again changes nothing: somebody has to mend the cause.
     ForGood(String),
-    /// Our own failure.
-    Now(Refused),
+    /// Our own failure, which is in the log.
+    Now,
 }
 
 /// One call to Secrets Manager: none may use up the time of all others.
@@ -84,14 +96,35 @@ async fn soon<T>(
     call: impl Future<Output = Result<T, SecretsError>>,
 ) -> Result<T, Unread> {
     let answer = tokio::time::timeout(ONE, call).await;
-    let answer =
-        answer.map_err(|_| Unread::Now(ours(format!("{}: reading took too long", of.name))))?;
+    let passing = |why: String| {
+        drop(ours(format!("{}: {why}", of.name)));
+        Unread::Now
+    };
+    let answer = answer.map_err(|_| passing("reading took too long".to_owned()))?;
     answer.map_err(|error| match error.kind {
         Kind::AccessDenied => Unread::ForGood(format!("denied: {error}")),
         Kind::Encryption => Unread::ForGood(format!("its KMS key cannot be used: {error}")),
         Kind::State => Unread::ForGood(format!("its state forbids reading: {error}")),
-        _ => Unread::Now(ours(format!("{}: {error}", of.name))),
+        Kind::Other => Unread::ForGood(format!("refused: {error}")),
+        _ => passing(error.to_string()),
     })
+}
+
+/// That an alert is to be sent again, and what was not compared, as far as that is known.
+fn not_compared(alert: &Alert, mut failed: Vec<CredentialName>) -> String {
+    failed.sort_unstable();
+    failed.dedup();
+    let names: Vec<&str> = failed.iter().take(NAMED).map(|name| name.0.as_str()).collect();
+    let more = failed.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let which = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" (not with those of {}{more})", names.join(", ")),
+    };
+    format!(
+        "{alert}: the leaked text was not compared with every secret that works now{which}; send the delivery again from \
+         GitHub's page of the webhook, or look at the alert and rotate by hand"
+    )
 }
 
 /// Why nothing was done about a leak. It does not claim more than was compared.
@@ -104,6 +137,8 @@ fn unmatched(alert: &Alert, unreadable: &[(CredentialName, String)]) -> String {
     let mut causes: Vec<String> =
         unreadable.iter().map(|(name, cause)| format!("{name} ({cause})")).collect();
     causes.sort_unstable();
+    // Several versions of one credential have one cause.
+    causes.dedup();
     let rest = causes.split_off(causes.len().min(NAMED)).len();
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!(
@@ -133,38 +168,33 @@ impl Webhook {
         };
         // Counted against no rate: GitHub would not send it again, and nobody would hear of it.
         let done = tokio::time::timeout(ALERT, self.alerted(&alert, request.body(), now)).await;
-        let done = done.unwrap_or_else(|_| Err(ours("comparing took too long")));
-        if matches!(done, Err(Refused::Unavailable)) {
+        let done = done.unwrap_or_else(|_| Err(ours("comparing took too long").into()));
+        let Err(Missed { refused, failed }) = done else {
+            return Ok(nothing(StatusCode::ACCEPTED));
+        };
+        if refused == Refused::Unavailable {
             // GitHub sends nothing again by itself: somebody must be told.
-            let why = format!(
-                "{alert}: the leaked text was not compared with every secret that works now; send the delivery \
-                 again from GitHub's page of the webhook, or look at the alert and rotate by hand"
-            );
+            let why = not_compared(&alert, failed);
             self.finding("leaked-secret-not-compared", None, &why, now).await?;
         }
-        done
+        Err(refused)
     }
 
     /// Works on an alert, unless that was done before. Whether it was, the body says: the delivery's id is not signed.
-    async fn alerted(
-        &self,
-        alert: &Alert,
-        body: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<Response<String>, Refused> {
+    async fn alerted(&self, alert: &Alert, body: &[u8], now: DateTime<Utc>) -> Result<(), Missed> {
         let body = delivery::digest(body);
         let id = request_id("github body", &body);
         if self.is_queued(id).await? {
-            return Err(replayed(None));
+            return Err(replayed(None).into());
         }
         if self.leak(alert, &body, now).await? {
             self.mark(id, now).await?;
         }
-        Ok(nothing(StatusCode::ACCEPTED))
+        Ok(())
     }
 
     /// Whether there is nothing left to do: else the alert can be sent again, once somebody mended what was in the way.
-    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<bool, Refused> {
+    async fn leak(&self, alert: &Alert, body: &str, now: DateTime<Utc>) -> Result<bool, Missed> {
         let Some(leaked) = self.read_alert(alert).await? else {
             let why = format!(
                 "{alert}: the leaked text cannot be read; look whether `github_token` may read it and send the \
@@ -176,8 +206,8 @@ impl Webhook {
         let manifest = self.manifest().await?;
         let leaked = Leaked::new(&leaked);
         let compared = self.compare(&manifest, &leaked, alert, body, now).await?;
-        if compared.failed > 0 {
-            return Err(ours(format!("{} secrets could not be compared", compared.failed)));
+        if !compared.failed.is_empty() {
+            return Err(Missed { refused: Refused::Unavailable, failed: compared.failed });
         }
         if compared.hits == 0 {
             let why = unmatched(alert, &compared.unreadable);
@@ -233,10 +263,8 @@ impl Webhook {
         let mut compared = stream::iter(all).map(compare).buffer_unordered(AT_ONCE);
         let mut whole = Compared::default();
         while let Some(one) = compared.next().await {
-            // Why it failed is in the log.
-            let one = one.unwrap_or(Compared { failed: 1, ..Compared::default() });
             whole.hits += one.hits;
-            whole.failed += one.failed;
+            whole.failed.extend(one.failed);
             whole.unreadable.extend(one.unreadable);
         }
         Ok(whole)
@@ -271,14 +299,18 @@ impl Webhook {
         alert: &Alert,
         body: &str,
         now: DateTime<Utc>,
-    ) -> Result<Compared, Refused> {
+    ) -> Compared {
+        // Why one failed is in the log.
         let mut compared = Compared::default();
         let described = match soon(&one, self.secrets.describe(one.secret.as_str())).await {
             Ok(described) => described,
-            Err(Unread::Now(refused)) => return Err(refused),
+            Err(Unread::Now) => {
+                compared.failed.push(one.name);
+                return compared;
+            }
             Err(Unread::ForGood(cause)) => {
                 compared.unreadable.push((one.name, cause));
-                return Ok(compared);
+                return compared;
             }
         };
         let SecretState::Present(view) = &described.state else {
@@ -287,14 +319,14 @@ impl Webhook {
                 let cause = "scheduled for deletion: restore the secret".to_owned();
                 compared.unreadable.push((one.name, cause));
             }
-            return Ok(compared);
+            return compared;
         };
         for live in live(&described.state, one.policy.overlap) {
             let read = self.secrets.searchable(one.secret.as_str(), &live.version);
             let value = match soon(&one, read).await {
                 Ok(value) => value,
-                Err(Unread::Now(_)) => {
-                    compared.failed += 1;
+                Err(Unread::Now) => {
+                    compared.failed.push(one.name.clone());
                     continue;
                 }
                 Err(Unread::ForGood(cause)) => {
@@ -309,10 +341,10 @@ impl Webhook {
             let hit = Hit { credential: one.clone(), live, key };
             match self.act(&hit, alert, body, now).await {
                 Ok(()) => compared.hits += 1,
-                Err(_) => compared.failed += 1,
+                Err(_) => compared.failed.push(one.name.clone()),
             }
         }
-        Ok(compared)
+        compared
     }
 
     async fn act(

@@ -110,10 +110,22 @@ def _numbered(shape: Shape, form: dict, prefix: str, suffix: str = "") -> list:
     return found
 
 
+def _s3_operation(model: ServiceModel, method: str, key: bool, query: dict) -> str:
+    """The operation that a request is of: by the subresources that its query names, else one of the usual."""
+    best = (0, _S3.get((method, key), ""))
+    for name in model.operation_names:
+        http = model.operation_model(name).http
+        path, _, fixed = http["requestUri"].partition("?")
+        named = [part.partition("=")[0] for part in fixed.split("&") if part]
+        if http["method"] == method and ("{Key+}" in path) == key and all(part in query for part in named):
+            best = max(best, (len(named), name)) if named else best
+    return best[1]
+
+
 def _of_s3(model: ServiceModel, scope: dict) -> tuple[str, dict]:
     bucket, _, key = unquote(scope["path"]).lstrip("/").partition("/")
     query = parse_qs(scope.get("query_string", b"").decode(), keep_blank_values=True)
-    operation = "ListObjectVersions" if "versions" in query else _S3.get((scope["method"], bool(key)), "")
+    operation = _s3_operation(model, scope["method"], bool(key), query)
     if not operation:
         return "", {}
     headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}

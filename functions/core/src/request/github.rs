@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -136,7 +137,12 @@ impl Leaked {
         let parts = [Some(whole), after('='), after(':')].into_iter().flatten();
         let parts = parts.chain(words(whole)).filter(|part| !part.is_empty());
         let parts = parts.map(|part| Zeroizing::new(part.to_owned())).collect();
-        Self { parts, minted: minted_words(whole) }
+        let mut minted = minted_words(whole);
+        // The last word of a sentence ends with a full stop.
+        let bare = minted.iter().filter_map(|word| word.strip_suffix('.'));
+        let bare: Vec<_> = bare.map(|word| Zeroizing::new(word.to_owned())).collect();
+        minted.extend(bare);
+        Self { parts, minted }
     }
 
     /// Whether a secret's value holds the leaked text: as what the format reads in it, as the whole of it, or as a word
@@ -160,12 +166,17 @@ fn any(texts: &[Zeroizing<String>], text: &str) -> bool {
     texts.iter().fold(false, |found, one| found | same(one, text))
 }
 
-/// The words of a text, and of what its parts are base64 of, that look like secrets of Graph's.
+/// The words of a text that look like secrets of Graph's: as it is, percent-decoded, and of what its parts are base64
+/// of, in one line or wrapped over several.
 fn minted_words(text: &str) -> Vec<Zeroizing<String>> {
-    let decoded = text.split(|c: char| !in_base64(c)).filter_map(decode);
-    let decoded: Vec<Zeroizing<String>> = decoded.collect();
-    let texts = std::iter::once(text).chain(decoded.iter().map(|text| text.as_str()));
-    let minted = texts.flat_map(words).filter(|word| minted(word));
+    let unwrapped: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let unwrapped = Zeroizing::new(unwrapped);
+    let parts = [text, unwrapped.as_str()].into_iter();
+    let parts = parts.flat_map(|text| text.split(|c: char| !in_base64(c)));
+    let mut texts: Vec<Zeroizing<String>> = parts.filter_map(decode).collect();
+    texts.push(Zeroizing::new(percent_decode_str(text).decode_utf8_lossy().into_owned()));
+    texts.push(Zeroizing::new(text.to_owned()));
+    let minted = texts.iter().flat_map(|text| words(text)).filter(|word| minted(word));
     minted.map(|word| Zeroizing::new(word.to_owned())).collect()
 }
 
@@ -178,13 +189,14 @@ fn in_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_')
 }
 
-/// What a text is base64 of, in either alphabet and however it is padded, if that is a text.
+/// What a text is base64 of, in either alphabet and however it is padded, with a mark for what is no text.
 fn decode(text: &str) -> Option<Zeroizing<String>> {
     if text.len() < SECRET_TEXT.start() * 4 / 3 {
         return None;
     }
     let bytes = [URL_SAFE_NO_PAD, STANDARD_NO_PAD].iter().find_map(|way| way.decode(text).ok())?;
-    String::from_utf8(bytes).ok().map(Zeroizing::new)
+    let bytes = Zeroizing::new(bytes);
+    Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Whether a text looks like one that Graph made. What else stands in a value (ids, addresses, dates) does not, and is
