@@ -34,6 +34,8 @@ VALID = {
     ("s3", "get_object"): {"Bucket": "models-bucket", "Key": "a/b"},
     ("s3", "put_object"): {"Bucket": "models-bucket", "Key": "a/b", "Body": b"x", "IfNoneMatch": "*"},
     ("s3", "list_objects_v2"): {"Bucket": "models-bucket", "Prefix": "a", "MaxKeys": 5},
+    ("s3", "put_bucket_versioning"): {"Bucket": "models-bucket", "VersioningConfiguration": {"Status": "Enabled"}},
+    ("s3", "get_object_retention"): {"Bucket": "models-bucket", "Key": "a", "VersionId": "v"},
     ("sts", "get_caller_identity"): {},
     ("sts", "assume_role"): {"RoleArn": "arn:aws:iam::111122223333:role/r", "RoleSessionName": "session",
                              "Tags": [{"Key": "k", "Value": "ü"}], "TransitiveTagKeys": ["k"]},
