@@ -36,6 +36,9 @@ def tenant() -> Tenant:
              certificates=[{"display_name": "tls", "start": "-300d", "end": "+9d"}])
     made.managed("tagged", "+100d", app=made.app("tagged", tags=["partner"], principal_keys=[endless()]))
     made.managed("leaving", "+10d")
+    # Due, and Graph lists its application without the keys.
+    made.managed("odd", "+10d", app=made.app("odd", properties={"passwordCredentials": None}))
+    made.app("nameless", properties={"appId": None})
     return made
 
 
@@ -83,3 +86,11 @@ def test_a_secret_that_is_about_to_be_deleted_is_told_and_left_alone(world: Worl
     answer = world.sweep_to_rest()
     assert {"credential": "leaving", "work": "rotate (expiring)"} in answer["queued"]
     assert world.signs_in(leaving)
+
+
+def test_an_application_that_graph_lists_otherwise_than_documented_is_told_and_left_alone(world: World) -> None:
+    told = [event["data"]["reason"] for event in world.events("keywheel.finding.unreadable-object")]
+    assert any("(odd)" in reason for reason in told) and any("(nameless)" in reason for reason in told)
+    one = world.tenant.credentials["odd"]
+    assert not [e for e in world.events() if e.get("subject") == one.name], "neither rotated nor called gone"
+    assert world.current(one.secret)[0] == one.current.rotation

@@ -45,12 +45,14 @@ class App:
     service_principal: bool = True
     known: bool = True
     audience: str = "AzureADMyOrg"
+    properties: dict[str, Any] = field(default_factory=dict)
     app_id: str = field(default_factory=new_id)
 
     def seed(self) -> dict[str, Any]:
         return {
             "app_id": self.app_id, "display_name": self.name, "tags": self.tags, "created": "-300d",
-            "audience": self.audience, "service_principal": self.service_principal, "certificates": self.certificates,
+            "audience": self.audience, "properties": self.properties, "certificates": self.certificates,
+            "service_principal": self.service_principal,
             "passwords": [asdict(key) for key in self.keys],
             "service_principal_passwords": [asdict(key) for key in self.principal_keys],
         }

@@ -165,24 +165,20 @@ def rest(world: World, seconds: float = 900) -> None:
     until(at_rest, "no job is left", seconds, pause=1)
 
 
-def turned_round(world: World, witness: Witness, sweeps: int = 5) -> None:
-    """Sweep as often as there is something to do: where two secrets are all, a lost one must go before the next try."""
-    for _ in range(sweeps):
+def sweep_often(world: World, witness: Witness, most: int, hours: int) -> list[dict]:
+    """Sweep until nothing is queued, at most so often and these hours apart; the jobs of the last sweep."""
+    for _ in range(most):
         queued = sweep(world)
         rest(world)
         if not queued:
-            return
-        witness.advance(hours=2)
+            break
+        witness.advance(hours=hours)
+    return queued
 
 
 def sweep_to_rest(world: World, witness: Witness, days: int = 8) -> None:
-    for _ in range(days):
-        queued = sweep(world)
-        rest(world)
-        if not queued:
-            return
-        witness.advance(hours=26)
-    raise TooLate(f"not at rest after {days} days: {queued[:5]}")
+    if queued := sweep_often(world, witness, days, 26):
+        raise TooLate(f"not at rest after {days} days: {queued[:5]}")
 
 
 def outlived(world: World, witness: Witness, promoted: int) -> None:
@@ -250,7 +246,8 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
                 sweep(world)
                 outlived(world, witness, done)
                 rest(world)
-                turned_round(world, witness)
+                # Where two secrets are all, a lost one must go before the next try.
+                sweep_often(world, witness, 5, 2)
                 done = len(world.events("keywheel.rotation.promoted"))
                 say(f"[{time.monotonic() - begun:5.0f} s] {done} rotations, {killer.killed.total()} kills, "
                     f"{witness.sign_ins.total()} sign-ins, {len(witness.refusals)} refused")
