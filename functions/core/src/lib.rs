@@ -20,6 +20,7 @@ pub mod request;
 pub mod rotation;
 pub mod secret;
 pub mod secrets;
+mod settings_secret;
 pub mod signing_key;
 pub mod slack;
 pub mod state;

@@ -43,7 +43,7 @@ struct PlannedShape {
     writes: Option<WritesShape>,
 }
 
-/// What an adoption will write: names, never values.
+/// The names of the keys that an adoption will write, and no values.
 #[derive(Debug, Serialize)]
 struct WritesShape {
     format: &'static str,
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     Ok(if due && args.detailed_exitcode { Exit::Due } else { Exit::Done })
 }
 
-/// What was read.
+/// A dry sweep's report, and the manifest that the sweep read.
 struct Read {
     report: Report,
     manifest: Manifest,
@@ -110,7 +110,7 @@ async fn sweep(engine: &Engine, show: impl Fn(&Report)) -> Result<Report, Failur
     Ok(whole)
 }
 
-/// What carrying out a plan will write, where that replaces a value that Keywheel did not make.
+/// Names the keys that a planned adoption will write; `None` for any other work.
 fn writes(planned: &Planned, manifest: &Manifest) -> Option<WritesShape> {
     let Work::Rotate { reason: Reason::Adopt, .. } = &planned.work else { return None };
     let credential = manifest.credential(&planned.credential, Some(planned.application))?;
@@ -122,7 +122,7 @@ fn writes(planned: &Planned, manifest: &Manifest) -> Option<WritesShape> {
     })
 }
 
-/// The same in words.
+/// Says in a line for people which keys a planned adoption will write.
 fn writes_line(planned: &Planned, manifest: &Manifest) -> Option<String> {
     let WritesShape { format, keys, .. } = writes(planned, manifest)?;
     let credential = &planned.credential;

@@ -32,7 +32,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(20);
 const UNREVOKED: &str = "the key is still there, for a rotation is under way on its version, or was given up just now; \
                          it goes once the rules of its removal allow it: remove it in Entra by hand if that is too late";
 
-/// What is recorded where a key had to go before another could be minted, and that one cannot be minted yet.
+/// The reason on the record where a key was removed to make room and Entra does not take the new key yet.
 const MADE_ROOM: &str = "the object held as many keys as it may; one was to be removed first, and Entra takes no new one yet";
 
 /// What is recorded where a rule's pattern fits, and nobody tagged the application for it.

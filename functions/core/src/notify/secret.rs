@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::NotifyError;
 use crate::http::aws::AwsFailure;
 use crate::secret::SecretText;
+use crate::settings_secret::{Entries, Entry};
 use crate::signing_key::SigningKey;
 
 /// How long it is held before it is read anew: somebody may change it while a function's process lives.
@@ -27,54 +26,27 @@ pub struct NotifySecret {
     webhooks: BTreeMap<String, Vec<SigningKey>>,
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    #[serde(default)]
-    slack: BTreeMap<String, Texts>,
-    #[serde(default)]
-    webhooks: BTreeMap<String, Texts>,
-}
-
-struct Text(SecretText);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(|text| Self(SecretText::new(text)))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(Text),
-    Several(Vec<Text>),
-    Other(IgnoredAny),
-}
-
 impl NotifySecret {
     /// Reads `{"slack": {name: URL}, "webhooks": {name: "whsec_…" or a list of such}}`. An entry that cannot be used
     /// is as if it were not there; an error quotes nothing.
     pub fn parse(text: &SecretText) -> Result<Self, NotifyError> {
-        let Wire { slack, webhooks } = serde_json::from_str(text.expose()).map_err(|_| {
-            let shape =
-                "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}";
-            NotifyError::SecretShape(shape.to_owned())
-        })?;
-        let slack = slack.into_iter().filter_map(|(name, texts)| match texts {
-            Texts::One(text) => Some((name, text.0)),
-            Texts::Several(_) | Texts::Other(_) => None,
+        let shape =
+            "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}";
+        let entries: Result<Entries, _> = serde_json::from_str(text.expose());
+        let mut entries = entries.map_err(|_| NotifyError::SecretShape(shape.to_owned()))?;
+        let mut part = |name: &str| match entries.remove(name) {
+            None | Some(Entry::Absent) => Ok(Entries::new()),
+            Some(Entry::Entries(part)) => Ok(part),
+            Some(_) => Err(NotifyError::SecretShape(shape.to_owned())),
+        };
+        let slack = part("slack")?.into_iter().filter_map(|(name, entry)| match entry {
+            Entry::Text(url) => Some((name, url)),
+            _ => None,
         });
-        let keys = webhooks.into_iter().filter_map(|(name, texts)| {
-            let texts = match texts {
-                Texts::One(text) => vec![text],
-                Texts::Several(texts) => texts,
-                Texts::Other(_) => Vec::new(),
-            };
-            // Of several, each that can be used signs: one mistyped key is no reason to tell nobody.
-            let keys: Vec<_> =
-                texts.iter().filter_map(|text| SigningKey::of_webhook(text.0.expose())).collect();
-            (!keys.is_empty()).then_some((name, keys))
-        });
+        // Of several keys, each that can be used signs: one mistyped key is no reason to tell nobody.
+        let keys =
+            part("webhooks")?.into_iter().map(|(name, entry)| (name, entry.webhook_keys().0));
+        let keys = keys.filter(|(_, keys)| !keys.is_empty());
         Ok(Self { slack: slack.collect(), webhooks: keys.collect() })
     }
 

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use zeroize::Zeroizing;
-
 use crate::secret::SecretText;
+use crate::settings_secret::{Entries, Entry};
 use crate::signing_key::{SigningKey, shown};
 
 /// The shortest text that Slack or GitHub sign with: a shorter one is guessed offline against a captured request.
@@ -35,55 +32,27 @@ pub struct Keys {
 )]
 pub struct NoKeys;
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Absent(()),
-    Text(Wiped),
-    Keys(BTreeMap<String, Texts>),
-    Other(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(Wiped),
-    Several(Vec<Wiped>),
-    Other(IgnoredAny),
-}
-
-/// A text that is wiped when dropped.
-struct Wiped(Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for Wiped {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(|text| Self(Zeroizing::new(text)))
-    }
-}
-
 impl Keys {
     /// Reads the secret's text. An entry that cannot be used is refused by its name; the others are used.
     pub fn parse(text: &SecretText) -> Result<Self, NoKeys> {
         // serde's error quotes what it did not like.
-        let entries: BTreeMap<String, Entry> =
-            serde_json::from_str(text.expose()).map_err(|_| NoKeys)?;
+        let entries: Entries = serde_json::from_str(text.expose()).map_err(|_| NoKeys)?;
         let mut keys = Self::default();
         for (name, entry) in entries {
             match (name.as_str(), entry) {
-                (_, Entry::Absent(())) => {}
+                (_, Entry::Absent) => {}
                 ("slack_signing_secret", Entry::Text(text)) => {
                     keys.slack = keys.plain(&name, &text);
                 }
                 ("github_webhook_secret", Entry::Text(text)) => {
                     keys.github = keys.plain(&name, &text);
                 }
-                ("github_token", Entry::Text(mut text)) => {
-                    let token = Some(std::mem::take(&mut *text.0)).filter(|text| !text.is_empty());
-                    keys.github_token = token.map(SecretText::new);
+                ("github_token", Entry::Text(text)) => {
+                    keys.github_token = Some(text).filter(|text| !text.expose().is_empty());
                 }
-                ("webhook_keys", Entry::Keys(named)) => {
-                    for (name, texts) in named {
-                        keys.webhook(name, texts);
+                ("webhook_keys", Entry::Entries(named)) => {
+                    for (name, entry) in named {
+                        keys.webhook(name, &entry);
                     }
                 }
                 _ => keys.refused.push(shown(&name).to_owned()),
@@ -93,26 +62,20 @@ impl Keys {
     }
 
     /// An empty text counts as absent.
-    fn plain(&mut self, name: &str, text: &Wiped) -> Option<SigningKey> {
-        match text.0.len() {
+    fn plain(&mut self, name: &str, text: &SecretText) -> Option<SigningKey> {
+        match text.expose().len() {
             0 => None,
             length if length < SHORTEST_TEXT => {
                 self.refused.push(name.to_owned());
                 None
             }
-            _ => Some(SigningKey::of_text(&text.0)),
+            _ => Some(SigningKey::of_text(text.expose())),
         }
     }
 
-    fn webhook(&mut self, name: String, texts: Texts) {
-        let texts = match texts {
-            Texts::One(text) => vec![text],
-            Texts::Several(texts) => texts,
-            Texts::Other(_) => Vec::new(),
-        };
-        let usable: Vec<_> =
-            texts.iter().filter_map(|key| SigningKey::of_webhook(&key.0)).collect();
-        if usable.len() < texts.len().max(1) {
+    fn webhook(&mut self, name: String, entry: &Entry) {
+        let (usable, all) = entry.webhook_keys();
+        if !all {
             self.refused.push(format!("webhook_keys.{}", shown(&name)));
         }
         if !usable.is_empty() {

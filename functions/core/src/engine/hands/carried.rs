@@ -1,7 +1,7 @@
-//! What is carried over from the version that is replaced: the keys of a JSON value that are not Keywheel's.
+//! Carries over the keys of a JSON value that are not Keywheel's, from the version that is replaced.
 //!
-//! They are read of the version that the rules saw as current, by its id: a rotation is promoted in that one's place or
-//! not at all, so what people change meanwhile is never undone.
+//! The keys are read from the version that the rules saw as current, by its id. A rotation is promoted in the place of
+//! that version or not at all, so that a change which people make meanwhile is never undone.
 
 use tracing::warn;
 
@@ -12,7 +12,7 @@ use crate::manifest::Foreign;
 use crate::rotation::observed::SecretState;
 use crate::secrets::Kind;
 
-/// What one try knows of it.
+/// The keys that one try carries over.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     /// The version that was current when the secret was last looked at.
@@ -31,7 +31,7 @@ impl Carried {
         };
     }
 
-    /// What is carried over, as it was last read.
+    /// Gives the keys that are carried over, as they were last read.
     pub(super) fn foreign(&self) -> &Foreign {
         &self.foreign
     }

@@ -196,7 +196,7 @@ impl Engine {
             None => Cursor::at(Listing::Applications, None),
         };
         let applications = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
-        // One that cannot be read is told with its page; it does not count as gone.
+        // An application that cannot be read is a finding of its page, and does not count as gone.
         let readable = |one: &Credential| !is_among(&applications.unreadable, one.application);
         let some: Vec<Credential> = some.into_iter().filter(readable).collect();
         let applications = by_app_id(applications.items.into_iter().map(Object::from));
