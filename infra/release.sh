@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 to=$1
 shift
 programs=("${@:-}")
-[ -n "${programs[0]}" ] || programs=(keywheel-sweep keywheel-rotate keywheel-webhook keywheel-audit keywheel-notify keywheel)
+[ -n "${programs[0]}" ] || programs=(keywheel-sweep keywheel-rotate keywheel-webhook keywheel-compare keywheel-audit keywheel-notify keywheel)
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 # Encoded, for a folder's name may have a space in it. What a person sets in RUSTFLAGS is left out on purpose.

@@ -10,7 +10,7 @@ import pytest
 from keywheel_local import ask
 from keywheel_local.github_stand_in import GitHub
 from keywheel_local.tenant import Tenant
-from keywheel_local.world import World
+from keywheel_local.world import World, until
 
 TOKEN = "ghp_0123456789abcdef0123456789abcdef0123"
 
@@ -28,7 +28,8 @@ def world(start: Callable[..., World], github: GitHub) -> World:
     tenant.managed("leaked", "+150d", 30, approval="required")
     past = tenant.managed("past", "+150d", 30, overlap="20d")
     tenant.turned(past, "+170d", 1)
-    for name in ("near", "spared", "told", "untold", "shaped", "stalled", "late", "closed", "form", "line", "beside"):
+    for name in ("near", "spared", "told", "untold", "shaped", "stalled", "late", "closed", "form", "line", "beside",
+                 "slow", "unqueued"):
         tenant.managed(name, "+150d", 30)
     tenant.by_hand("adopted", "+150d", adopt=True)
     world = start(tenant, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
@@ -37,6 +38,28 @@ def world(start: Callable[..., World], github: GitHub) -> World:
     # The function has the keys of its start until it is a new process.
     world.stack.local("POST", "functions/kill", {"function": env["KEYWHEEL_WEBHOOK_FUNCTION"]})
     return world
+
+
+def receive(world: World, event: ask.Request) -> None:
+    """Send a delivery, and wait until it was compared and what follows from it is done."""
+    assert event.send(world.stack).status == 202
+    world.rest()
+
+
+def alert(world: World, number: int) -> ask.Request:
+    return ask.github(world.stack, ask.alert(number))
+
+
+def come_back(world: World, seconds: float) -> None:
+    """Wait until a comparing has failed, and let its pause pass."""
+    url, count = world.stack.env["KEYWHEEL_COMPARE_QUEUE_URL"], "ApproximateNumberOfMessages"
+
+    def paused() -> bool:
+        answer = world.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[count])
+        return set(world.busy()) == {"comparisons"} and answer["Attributes"][count] == "0"
+
+    until(paused, "a comparing has failed", instead=world.busy)
+    world.stack.local("POST", "queues/advance", {"advance_seconds": seconds})
 
 
 def findings(world: World, what: str) -> list[dict]:
@@ -50,9 +73,8 @@ def reasons(world: World, what: str, credential: str) -> list[str]:
 def test_an_exact_match_is_turned_at_once(world: World, github: GitHub) -> None:
     one = world.tenant.credentials["leaked"]
     github.leak(1, one.current.key.secret)
-    event = ask.github(world.stack, ask.alert(1))
-    assert event.send(world.stack).status == 202
-    world.rest()
+    event = alert(world, 1)
+    receive(world, event)
     version, key = world.current(one.secret)
     assert version != one.current.rotation and world.signs_in(one)
     assert one.current.key.key_id not in world.keys(one), "its key is gone, overlap or not"
@@ -73,8 +95,7 @@ def test_a_replaced_secret_that_leaks_goes_now(world: World, github: GitHub) -> 
     one = world.tenant.credentials["past"]
     old, current = one.versions
     github.leak(2, old.key.secret)
-    assert ask.github(world.stack, ask.alert(2)).send(world.stack).status == 202
-    world.rest()
+    receive(world, alert(world, 2))
     assert set(world.keys(one)) == {current.key.key_id}
     assert world.current(one.secret) == (current.rotation, current.key.key_id), "the current one has not leaked"
 
@@ -83,14 +104,13 @@ def test_a_leaked_secret_that_was_made_by_hand_is_replaced_and_its_key_left_to_a
     one = world.tenant.credentials["adopted"]
     text, by_hand = one.current.key.secret, one.current.rotation
     github.leak(3, text)
-    assert ask.github(world.stack, ask.alert(3)).send(world.stack).status == 202
-    world.rest()
+    receive(world, alert(world, 3))
     assert world.current(one.secret)[0] != by_hand and world.signs_in(one)
     assert "by hand" in reasons(world, "replaced-key-unknown", one.name)[0], "nobody takes it for revoked"
 
     github.leak(4, text)
     jobs = len(world.jobs())
-    assert ask.github(world.stack, ask.alert(4)).send(world.stack).status == 202
+    receive(world, alert(world, 4))
     assert reasons(world, "leaked-secret", one.name)[1:] == [
         f"leaked: octo-org/app alert 4; version {by_hand} holds it, and its key is not known here: look for it on the "
         "application and remove it by hand, unless it is gone already"]
@@ -101,8 +121,7 @@ def test_a_leaked_secret_that_was_made_by_hand_is_replaced_and_its_key_left_to_a
 def test_an_alert_comes_as_a_form_unless_github_is_told_otherwise(world: World, github: GitHub) -> None:
     one = world.tenant.credentials["form"]
     github.leak(40, one.current.key.secret)
-    assert ask.github(world.stack, ask.alert(40), form=True).send(world.stack).status == 202
-    world.rest()
+    receive(world, ask.github(world.stack, ask.alert(40), form=True))
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
@@ -121,8 +140,7 @@ def test_a_secret_is_found_in_the_line_that_was_reported_though_another_value_is
     manager = world.client("secretsmanager")
     manager.put_secret_value(SecretId=other.secret, SecretBinary=b"\x00\xff no text", VersionStages=["mine"])
     github.leak(41, f"export ARM_CLIENT_SECRET={one.current.key.secret}\n")
-    assert ask.github(world.stack, ask.alert(41)).send(world.stack).status == 202
-    world.rest()
+    receive(world, alert(world, 41))
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
     manager.put_resource_policy(SecretId=other.secret, ResourcePolicy=json.dumps({
@@ -130,55 +148,116 @@ def test_a_secret_is_found_in_the_line_that_was_reported_though_another_value_is
                                                 "Action": "secretsmanager:GetSecretValue"}]}))
     try:
         github.leak(42, "nobody's")
-        event = ask.github(world.stack, ask.alert(42))
-        assert event.send(world.stack).status == 202, "it would be denied each time"
+        receive(world, alert(world, 42))
         assert f"{other.name} (denied: " in reasons(world, "leaked-secret-unmatched", "github")[-1]
     finally:
         manager.delete_resource_policy(SecretId=other.secret)
     github.leak(43, base64.b64encode(f"\x00 {other.current.key.secret} \x00".encode()).decode())
-    assert ask.github(world.stack, ask.alert(43)).send(world.stack).status == 202
-    world.rest()
+    receive(world, alert(world, 43))
     assert other.current.key.key_id not in world.keys(other) and world.signs_in(other)
 
 
-def test_an_alert_that_could_not_be_compared_is_told_and_can_be_sent_again(world: World, github: GitHub):
+def test_github_is_answered_before_the_text_is_compared(world: World, github: GitHub) -> None:
+    """GitHub waits for ten seconds, and does not send again by itself."""
+    one = world.tenant.credentials["slow"]
+    github.leak(50, one.current.key.secret)
+    asked = len(github.asked)
+    github.answering.clear()
+    try:
+        assert alert(world, 50).send(world.stack).status == 202
+        until(lambda: len(github.asked) > asked, "the leaked text is asked for")
+        assert world.current(one.secret)[0] == one.current.rotation
+    finally:
+        github.answering.set()
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
+def test_the_queue_holds_no_text_and_the_webhook_may_read_no_secret(world: World, github: GitHub) -> None:
+    url = world.stack.env["KEYWHEEL_COMPARE_QUEUE_URL"]
+    bodies = [json.loads(call["request"]["MessageBody"]) for call in world.stack.local("GET", "sent")
+              if call["operation"] == "SendMessage" and call["request"]["QueueUrl"] == url]
+    assert bodies and all(set(body) == {"schema", "owner", "repository", "number", "digest", "received_at"}
+                          for body in bodies)
+    [role] = [role for role in world.client("iam").list_roles()["Roles"] if "WebhookRole" in role["RoleName"]]
+    policy = world.client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName="webhook")["PolicyDocument"]
+    read = [statement for statement in policy["Statement"] if "secretsmanager:GetSecretValue" in str(statement)]
+    assert [statement["Sid"] for statement in read] == ["ReadKeys"]
+    assert "ListSecrets" not in str(policy)
+
+
+def test_an_alert_that_cannot_be_compared_is_tried_again_then_told_and_can_be_sent_again(world: World, github: GitHub):
     one = world.tenant.credentials["told"]
     github.leak(5, one.current.key.secret)
-    event = ask.github(world.stack, ask.alert(5))
+    event = alert(world, 5)
     github.failing = True
-    assert event.send(world.stack).status == 503
+    assert event.send(world.stack).status == 202
+    for pause in (10, 60, 300):
+        come_back(world, pause)
+        assert not findings(world, "leaked-secret-not-compared"), "it may succeed yet"
+    world.rest()
     [told] = findings(world, "leaked-secret-not-compared")
     assert told["data"]["reason"].startswith("octo-org/app alert 5: ") and "send the delivery" in told["data"]["reason"]
+    [letter] = world.dead_letters("KEYWHEEL_COMPARE_DEAD_LETTER_URL")
+    assert letter["reason"] == "octo-org/app alert 5: not compared after 4 tries"
     github.failing = False
 
     world.stack.local("POST", "faults", [{"kind": "error", "service": "secretsmanager", "operation": "DescribeSecret"}])
     try:
+        assert event.send(world.stack).status == 202
+        come_back(world, 0)
+        assert world.current(one.secret)[0] == one.current.rotation
+    finally:
+        world.stack.local("DELETE", "faults")
+    come_back(world, 10)
+    world.rest()
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    assert len(findings(world, "leaked-secret-not-compared")) == 1
+
+
+def test_an_alert_that_cannot_be_queued_is_told_and_answered_with_503(world: World, github: GitHub) -> None:
+    one = world.tenant.credentials["unqueued"]
+    github.leak(51, one.current.key.secret)
+    event = alert(world, 51)
+    world.stack.local("POST", "faults", [{"kind": "error", "service": "sqs", "operation": "SendMessage"}])
+    try:
         assert event.send(world.stack).status == 503
     finally:
         world.stack.local("DELETE", "faults")
-    assert world.current(one.secret)[0] == one.current.rotation
-    assert event.send(world.stack).status == 202
-    world.rest()
+    assert any("alert 51:" in reason for reason in reasons(world, "leaked-secret-not-compared", "github"))
+    receive(world, event)
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+
+
+def test_a_message_that_is_no_comparison_is_a_dead_letter(world: World, github: GitHub) -> None:
+    asked = len(github.asked)
+    for body in ("nonsense", json.dumps({"schema": 1, "owner": "../..", "repository": "app", "number": 1,
+                                         "digest": "0" * 64, "received_at": "2026-11-28T09:00:00Z"})):
+        world.client("sqs").send_message(QueueUrl=world.stack.env["KEYWHEEL_COMPARE_QUEUE_URL"], MessageBody=body)
+        world.rest()
+        [letter] = world.dead_letters("KEYWHEEL_COMPARE_DEAD_LETTER_URL")
+        assert letter["body"] == body and letter["reason"].startswith("not a comparison of schema 1")
+    assert len(github.asked) == asked
 
 
 def test_an_alert_that_github_did_not_show_can_be_sent_again(world: World, github: GitHub) -> None:
     one = world.tenant.credentials["untold"]
     github.leak(31, one.current.key.secret)
-    event = ask.github(world.stack, ask.alert(31))
+    event = alert(world, 31)
     github.token = "another: ours has expired"
     for _ in range(2):
-        assert event.send(world.stack).status == 202
+        receive(world, event)
     github.token = TOKEN
     told = [reason for reason in reasons(world, "leaked-secret-unread", "github") if "alert 31:" in reason]
     assert len(told) == 2 and "send the delivery again" in told[0]
 
     github.throttled = True
-    assert event.send(world.stack).status == 503, "that passes by itself"
-    github.throttled = False
     assert event.send(world.stack).status == 202
+    come_back(world, 0)
+    github.throttled = False
+    come_back(world, 10)
     world.rest()
-    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one), "that passes by itself"
     assert event.send(world.stack).status == 409
 
 
@@ -188,11 +267,10 @@ def test_a_live_secret_is_known_in_a_value_of_another_shape(world: World, github
     one.fields["format"] = "env"
     world.stack.put_manifest(world.tenant.manifest())
     github.leak(6, one.app.app_id)
-    assert ask.github(world.stack, ask.alert(6)).send(world.stack).status == 202
+    receive(world, alert(world, 6))
     assert not reasons(world, "leaked-secret", one.name), "a client id is no secret"
     github.leak(7, one.current.key.secret)
-    assert ask.github(world.stack, ask.alert(7)).send(world.stack).status == 202
-    world.rest()
+    receive(world, alert(world, 7))
     assert reasons(world, "leaked-secret", one.name) == ["leaked: octo-org/app alert 7"]
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
@@ -201,17 +279,16 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
     one = world.tenant.credentials["closed"]
     manager = world.client("secretsmanager")
     github.leak(8, one.current.key.secret)
-    event = ask.github(world.stack, ask.alert(8))
+    event = alert(world, 8)
     manager.delete_secret(SecretId=one.secret, RecoveryWindowInDays=7)
     try:
-        assert event.send(world.stack).status == 202
+        receive(world, event)
     finally:
         manager.restore_secret(SecretId=one.secret)
     reason = reasons(world, "leaked-secret-unmatched", "github")[-1]
     assert "octo-org/app alert 8" in reason
     assert f"still: {one.name} (scheduled for deletion: restore the secret)" in reason
-    assert event.send(world.stack).status == 202, "it is compared, once that can be"
-    world.rest()
+    receive(world, event)
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
@@ -223,30 +300,31 @@ def test_a_leak_is_compared_however_many_rules_there_are(world: World, github: G
     world.stack.put_manifest(world.tenant.manifest())
     github.leak(30, one.current.key.secret)
     try:
-        assert ask.github(world.stack, ask.alert(30)).send(world.stack).status == 202
+        receive(world, alert(world, 30))
     finally:
         world.tenant.rules = []
         world.stack.put_manifest(world.tenant.manifest())
-    world.rest()
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 
 
-def test_a_hit_is_acted_on_though_others_cannot_be_compared(world: World, github: GitHub) -> None:
-    """One secret's answer takes longer than the whole comparing may."""
+def test_a_hit_is_acted_on_once_though_others_cannot_be_compared(world: World, github: GitHub) -> None:
+    """One secret's answer takes longer than it may."""
     one = world.tenant.credentials["stalled"]
     github.leak(9, one.current.key.secret)
-    event = ask.github(world.stack, ask.alert(9))
     # The manifest's first is described first.
     world.stack.local("POST", "faults", [{
-        "kind": "stall", "service": "secretsmanager", "operation": "DescribeSecret", "seconds": 40, "count": 1}])
+        "kind": "stall", "service": "secretsmanager", "operation": "DescribeSecret", "seconds": 20, "count": 1}])
     try:
-        assert event.send(world.stack).status == 503
+        assert alert(world, 9).send(world.stack).status == 202
+        come_back(world, 0)
     finally:
         world.stack.local("DELETE", "faults")
+    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
+    come_back(world, 10)
     world.rest()
     assert reasons(world, "leaked-secret", one.name) == ["leaked: octo-org/app alert 9"]
-    assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
-    assert any("alert 9:" in reason for reason in reasons(world, "leaked-secret-not-compared", "github"))
+    for what in ("leaked-secret-not-compared", "leaked-secret-unmatched"):
+        assert not any("alert 9:" in reason for reason in reasons(world, what, "github")), what
 
 
 def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> None:
@@ -255,12 +333,12 @@ def test_anything_less_is_told_and_left_alone(world: World, github: GitHub) -> N
     near = [text[:-1], text + "x", text.swapcase(), text[:3], text[::-1], f"{text[:20]} {text[20:]}"]
     for number, leaked in enumerate(near, start=10):
         github.leak(number, leaked)
-        assert ask.github(world.stack, ask.alert(number)).send(world.stack).status == 202, leaked[:3]
+        assert alert(world, number).send(world.stack).status == 202, leaked[:3]
     world.rest()
     assert len(world.jobs()) == jobs
     assert len(findings(world, "leaked-secret-unmatched")) == before + len(near)
 
-    assert ask.github(world.stack, ask.alert(99)).send(world.stack).status == 202
+    receive(world, alert(world, 99))
     assert "octo-org/app alert 99" in reasons(world, "leaked-secret-unread", "github")[-1]
     assert len(world.jobs()) == jobs
 

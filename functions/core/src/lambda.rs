@@ -31,6 +31,7 @@ pub fn begin() {
         "keywheel_sweep",
         "keywheel_rotate",
         "keywheel_webhook",
+        "keywheel_compare",
         "keywheel_audit",
         "keywheel_notify",
     ]

@@ -3,6 +3,7 @@
 //! Layers point down only: [`rotation`] says what should happen (pure), `engine` makes it happen over
 //! the thin clients, and the functions parse their trigger and call the engine.
 
+pub mod asking;
 pub mod audit;
 pub mod engine;
 pub mod graph;

@@ -21,13 +21,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode};
-use keywheel_core::audit::Bus;
+use keywheel_core::asking::{Deployment, Requests};
 use keywheel_core::http::{self as client, Http, SetupError};
 use keywheel_core::manifest::{ManifestSource, SourceError};
 use keywheel_core::queue::Queue;
 use keywheel_core::request::delivery;
-use keywheel_core::secrets::Secrets;
-use keywheel_core::state::State;
 use tracing::info;
 
 use answer::Refused;
@@ -45,8 +43,6 @@ const ROTATE_BODY: usize = 16 * 1024;
 const GITHUB_BODY: usize = 1024 * 1024;
 /// How long a start may take beforehand: whoever sent the first request is waiting, and Slack waits three seconds.
 const WARM: Duration = Duration::from_secs(1);
-/// How long anything may take that a caller waits for; GitHub's alert is worked on for longer.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +57,8 @@ pub struct Settings {
     pub state_bucket: String,
     /// `KEYWHEEL_WEBHOOK_SECRET`: without it nobody is believed.
     pub secret: Option<String>,
-    /// `KEYWHEEL_GITHUB_ENDPOINT`; GitHub's own where it is unset.
-    pub github: Option<String>,
+    /// `KEYWHEEL_COMPARE_QUEUE_URL`: without it no alert of GitHub's is compared.
+    pub compare_queue_url: Option<String>,
     /// `KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE`, of one caller.
     pub per_minute: Option<u32>,
     /// `KEYWHEEL_ALLOW_LOOPBACK_HTTP`: a `response_url` may lead to this machine, for tests.
@@ -79,7 +75,7 @@ impl Settings {
             bus: text("KEYWHEEL_BUS"),
             state_bucket: text("KEYWHEEL_STATE_BUCKET"),
             secret: client::env("KEYWHEEL_WEBHOOK_SECRET"),
-            github: client::env("KEYWHEEL_GITHUB_ENDPOINT"),
+            compare_queue_url: client::env("KEYWHEEL_COMPARE_QUEUE_URL"),
             per_minute: client::env("KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE")
                 .and_then(|number| number.parse().ok()),
             loopback: client::env("KEYWHEEL_ALLOW_LOOPBACK_HTTP").as_deref() == Some("1"),
@@ -99,26 +95,16 @@ pub enum BeginError {
     /// A variable that must be set.
     #[error("{0} is not set")]
     Unset(&'static str),
-    /// GitHub's address.
-    #[error(
-        "KEYWHEEL_GITHUB_ENDPOINT is no address; give https://api.github.com or your own server's"
-    )]
-    GitHub,
 }
 
 /// Everything that answers requests.
 #[derive(Debug)]
 pub struct Webhook {
     http: Http,
-    aws: SdkConfig,
-    manifest: ManifestSource,
-    secrets: Secrets,
-    queue: Queue,
-    bus: Bus,
-    state: State,
+    requests: Requests,
+    comparisons: Option<Queue>,
     keys: KeyRing,
     limiter: Limiter,
-    github: reqwest::Url,
     loopback: bool,
 }
 
@@ -167,11 +153,11 @@ impl Webhook {
     pub async fn connect(settings: Settings) -> Result<Self, BeginError> {
         let http = Http::from_env()?;
         let aws = client::aws::config(&http).await;
-        Self::new(http, aws, settings)
+        Self::new(http, &aws, settings)
     }
 
     /// The same, with clients that are at hand.
-    pub fn new(http: Http, aws: SdkConfig, settings: Settings) -> Result<Self, BeginError> {
+    pub fn new(http: Http, aws: &SdkConfig, settings: Settings) -> Result<Self, BeginError> {
         for (name, value) in [
             ("KEYWHEEL_MANIFEST", &settings.manifest),
             ("KEYWHEEL_QUEUE_URL", &settings.queue_url),
@@ -182,18 +168,19 @@ impl Webhook {
                 return Err(BeginError::Unset(name));
             }
         }
-        let secrets = Secrets::new(&aws);
-        Ok(Self {
+        let deployment = Deployment {
             manifest: ManifestSource::parse(&settings.manifest)?,
-            queue: Queue::new(&aws, settings.queue_url, None),
-            bus: Bus::new(&aws, settings.bus),
-            state: State::new(&aws, settings.state_bucket),
-            keys: KeyRing::new(secrets.clone(), settings.secret),
+            queue_url: settings.queue_url,
+            bus: settings.bus,
+            state_bucket: settings.state_bucket,
+        };
+        let requests = Requests::new(aws, deployment);
+        Ok(Self {
+            comparisons: settings.compare_queue_url.map(|url| Queue::new(aws, url, None)),
+            keys: KeyRing::new(requests.secrets().clone(), settings.secret),
             limiter: Limiter::new(settings.per_minute.unwrap_or(PER_MINUTE)),
-            github: github::endpoint(settings.github.as_deref()).ok_or(BeginError::GitHub)?,
             loopback: settings.loopback,
-            secrets,
-            aws,
+            requests,
             http,
         })
     }
@@ -201,7 +188,7 @@ impl Webhook {
     /// Does beforehand what the first request would wait for. A failure is told by the request that meets it.
     pub async fn warm(&self) {
         let keys = self.keys.keys(Duration::from_mins(1));
-        let manifest = self.manifest.load(&self.aws);
+        let manifest = self.requests.manifest();
         let both = Box::pin(async { tokio::join!(keys, manifest) });
         let _ = tokio::time::timeout(WARM, both).await;
     }

@@ -157,14 +157,14 @@ mod tests {
                 "/github": { "post": {
                     "operationId": "github",
                     "summary": "GitHub's secret scanning alerts.",
-                    "description": "The leaked text is read over GitHub's REST API. Exactly a secret that still works: it is rotated at once and its key removed. Anything else: a finding.",
+                    "description": "The alert is queued. Afterwards the leaked text is read over GitHub's REST API. Exactly a secret that still works: it is rotated at once and its key removed. Anything else: a finding.",
                     "parameters": [
                         header("X-Hub-Signature-256", "GitHub's signature.", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
                         header("X-GitHub-Event", "The kind of event; all but `secret_scanning_alert` are taken and left alone.", "secret_scanning_alert"),
                     ],
                     "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object" } } } },
                     "responses": responses(&[
-                        ("202", json!({ "description": "It was compared, and what follows is queued." })),
+                        ("202", json!({ "description": "The alert is queued for its comparison." })),
                         ("204", json!({ "description": "Nothing to do." })),
                     ], &with(&["409"])),
                 } },

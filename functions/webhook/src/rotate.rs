@@ -14,7 +14,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::answer::{Refused, ok};
-use crate::ask::{ours, request_key};
 use crate::{Webhook, header};
 
 /// What a path's segment holds as it is.
@@ -113,8 +112,7 @@ impl Webhook {
                 return Err(Refused::Conflict { detail, rotation: None });
             }
         }
-        let noted: Option<Requested> = self.state.get(&request_key(id)).await.map_err(ours)?;
-        let asked = match noted {
+        let asked = match self.requests.noted(id).await? {
             Some(noted) => noted,
             None => Requested {
                 schema: SCHEMA,
@@ -125,13 +123,13 @@ impl Webhook {
                 reason: wanted.reason,
                 revoke_old: wanted.revoke_old,
                 requested_at: now,
-                replaces: self.look(&credential, ruled).await?,
+                replaces: self.requests.replaced(&credential, ruled).await?,
                 approved_by: None,
                 approved_at: None,
                 slack: None,
             },
         };
-        self.begin(&credential, asked, now).await?;
+        self.requests.begin(&credential, asked, now).await?;
         Ok(Accepted::response(&credential, id))
     }
 }

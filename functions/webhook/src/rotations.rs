@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::Webhook;
 use crate::answer::{Refused, ok};
-use crate::ask::{ours, request_key};
+use crate::ask::ours;
 use crate::rotate::rotation_path;
 
 /// How far a rotation is.
@@ -87,12 +87,11 @@ impl Webhook {
         let (credential, _) = found
             .filter(|(credential, _)| credential.allow.names(&caller))
             .ok_or(Refused::NotFound)?;
-        let asked: Option<Requested> =
-            self.state.get(&request_key(path.rotation)).await.map_err(ours)?;
+        let asked = self.requests.noted(path.rotation).await?;
         let asked =
             asked.filter(|asked| asked.credential == credential.name).ok_or(Refused::NotFound)?;
         let (described, told) = tokio::join!(
-            self.secrets.describe(credential.secret.as_str()),
+            self.requests.secrets().describe(credential.secret.as_str()),
             self.told(asked.request)
         );
         let (described, told) = (described.map_err(ours)?, told?);
@@ -117,8 +116,9 @@ impl Webhook {
 
     /// The events that were kept for this request.
     async fn told(&self, request: RotationId) -> Result<Vec<CloudEvent>, Refused> {
-        let keys = self.state.list(&format!("progress/{request}/")).await.map_err(ours)?;
-        let events = keys.iter().map(|key| self.state.get::<CloudEvent>(key));
+        let keys =
+            self.requests.state().list(&format!("progress/{request}/")).await.map_err(ours)?;
+        let events = keys.iter().map(|key| self.requests.state().get::<CloudEvent>(key));
         let mut events: Vec<_> =
             try_join_all(events).await.map_err(ours)?.into_iter().flatten().collect();
         events.sort_by_key(|event| event.time);

@@ -102,7 +102,7 @@ impl Webhook {
             reason: wanted.reason,
             revoke_old: wanted.revoke_old,
             requested_at: now,
-            replaces: self.look(&credential, ruled).await?,
+            replaces: self.requests.replaced(&credential, ruled).await?,
             approved_by: None,
             approved_at: None,
             slack: Some(origin.clone()),
@@ -110,7 +110,7 @@ impl Webhook {
         if decision == Decision::Ask {
             return self.await_approval(origin, asked, now).await;
         }
-        let asked = self.begin(&credential, asked, now).await?;
+        let asked = self.requests.begin(&credential, asked, now).await?;
         Ok(tell::begun(&asked))
     }
 
@@ -123,9 +123,9 @@ impl Webhook {
         let id = asked.request;
         let awaiting =
             Awaiting { requested: asked, team: origin.team.clone(), user: origin.user.clone() };
-        self.state.put_new(&approval_key(id), &awaiting).await.map_err(ours)?;
-        self.tell(EventType::ApprovalRequested, &awaiting.requested, now).await?;
-        self.mark(asked_mark(id), now).await?;
+        self.requests.state().put_new(&approval_key(id), &awaiting).await.map_err(ours)?;
+        self.requests.tell(EventType::ApprovalRequested, &awaiting.requested, now).await?;
+        self.requests.mark(asked_mark(id), now).await?;
         Ok(tell::asking(&awaiting.requested, &origin.user))
     }
 
@@ -152,7 +152,8 @@ impl Webhook {
 
     async fn approve(&self, pressed: &Pressed, now: DateTime<Utc>) -> Result<Value, Refused> {
         let id = pressed.approval;
-        let awaiting: Option<Awaiting> = self.state.get(&approval_key(id)).await.map_err(ours)?;
+        let awaiting: Option<Awaiting> =
+            self.requests.state().get(&approval_key(id)).await.map_err(ours)?;
         let Some(Awaiting { requested, team, user }) = awaiting else {
             return Ok(tell::no_such_approval());
         };
@@ -171,11 +172,11 @@ impl Webhook {
         let approved_by = approver.to_string();
         let decided = Decided { schema: SCHEMA, approved_by: approved_by.clone(), at: now };
         let key = format!("approvals/{id}.decided");
-        if !self.state.put_new(&key, &decided).await.map_err(ours)? {
-            let first: Option<Decided> = self.state.get(&key).await.map_err(ours)?;
+        if !self.requests.state().put_new(&key, &decided).await.map_err(ours)? {
+            let first: Option<Decided> = self.requests.state().get(&key).await.map_err(ours)?;
             let first = first.ok_or_else(|| ours("a decision is gone that was there"))?;
             // The one who approved may press again where queueing failed; nobody else takes over from them.
-            if first.approved_by != approved_by || self.is_queued(id).await? {
+            if first.approved_by != approved_by || self.requests.is_queued(id).await? {
                 return Ok(tell::decided_already());
             }
         }
@@ -183,12 +184,12 @@ impl Webhook {
             approved_by: Some(approved_by),
             approved_at: Some(now),
             // It may have been turned since it was asked for.
-            replaces: self.look(&credential, ruled).await?,
+            replaces: self.requests.replaced(&credential, ruled).await?,
             slack: Some(pressed.origin.clone()),
             ..requested
         };
-        self.tell(EventType::ApprovalGranted, &granted, now).await?;
-        let begun = self.begin(&credential, granted, now).await?;
+        self.requests.tell(EventType::ApprovalGranted, &granted, now).await?;
+        let begun = self.requests.begin(&credential, granted, now).await?;
         Ok(tell::approved(&begun, &pressed.origin.user))
     }
 

@@ -77,7 +77,8 @@ impl Webhook {
         mine: Vec<Credential>,
     ) -> Result<Vec<(Credential, SecretState)>, Refused> {
         let look = async |one: Credential| {
-            let described = self.secrets.describe(one.secret.as_str()).await.map_err(ours)?;
+            let described =
+                self.requests.secrets().describe(one.secret.as_str()).await.map_err(ours)?;
             Ok((one, described.state))
         };
         stream::iter(mine).map(look).buffered(AT_ONCE).try_collect().await

@@ -12,13 +12,14 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, Response};
+use keywheel_core::asking::leak::Comparison;
 use keywheel_core::http::Http;
 use keywheel_webhook::{Settings, Webhook};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use stub::{Aws, GITHUB, KEY, SLACK, limited, now, webhook};
+use stub::{Aws, GITHUB, KEY, SLACK, limited, now, settings, webhook};
 
 const REQUESTS: u64 = 100_000;
 const HELP: &str =
@@ -255,7 +256,7 @@ async fn callers_whose_signature_fails_are_held_to_a_rate() {
         per_minute: Some(3),
         ..Settings::default()
     };
-    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), aws.config(), settings).unwrap();
+    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings).unwrap();
     let request = Sample::new("POST", "/rotate", b"{}").request().unwrap();
     for status in [401, 401, 401, 429] {
         let response = webhook.answer(&request, "10.0.0.1", now()).await;
@@ -267,19 +268,46 @@ async fn callers_whose_signature_fails_are_held_to_a_rate() {
     assert!(aws.operations().is_empty(), "without a configured secret nobody is believed");
 }
 
+fn alert() -> Sample {
+    samples().into_iter().find(|sample| sample.path == "/github").unwrap()
+}
+
 /// A leak that is turned away is lost: GitHub does not send it again by itself.
 #[tokio::test]
 async fn no_alert_of_githubs_is_turned_away_for_its_rate() {
     let aws = Aws::default();
     let webhook = limited(&aws, 1);
-    let alerts: Vec<Sample> =
-        samples().into_iter().filter(|sample| sample.path == "/github").collect();
-    assert!(!alerts.is_empty());
-    for alert in alerts.iter().cycle().take(5) {
-        let answer = webhook.answer(&alert.request().unwrap(), "10.0.0.1", now()).await;
-        // AWS fails at everything here.
-        assert_eq!(answer.status(), 503);
+    for _ in 0..5 {
+        let answer = webhook.answer(&alert().request().unwrap(), "10.0.0.1", now()).await;
+        assert_eq!(answer.status(), 202);
     }
+    let comparisons: Vec<_> =
+        aws.messages().iter().map(|text| Comparison::parse(text).unwrap()).collect();
+    assert_eq!(comparisons.len(), 5);
+    assert_eq!(comparisons[0].alert.to_string(), "b/a alert 1");
+}
+
+#[tokio::test]
+async fn an_alert_is_told_where_no_queue_of_comparisons_is_set_up() {
+    let aws = Aws::default();
+    let settings = Settings { compare_queue_url: None, ..settings(1_000) };
+    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings).unwrap();
+    let answer = webhook.answer(&alert().request().unwrap(), "10.0.0.1", now()).await;
+    assert_eq!(answer.status(), 503);
+    let told = aws.operations().iter().filter(|one| one.ends_with("PutEvents")).count();
+    assert_eq!(told, 1, "whoever reads findings learns of the leak");
+    assert!(aws.messages().is_empty());
+}
+
+#[tokio::test]
+async fn a_signed_event_of_no_kind_is_told() {
+    let aws = Aws::default();
+    let webhook = webhook(&aws);
+    let mut unnamed = alert();
+    unnamed.headers.remove("x-github-event");
+    let answer = webhook.answer(&unnamed.request().unwrap(), "10.0.0.1", now()).await;
+    assert_eq!(answer.status(), 400);
+    assert_eq!(aws.operations().iter().filter(|one| one.ends_with("PutEvents")).count(), 1);
 }
 
 /// Slack and GitHub send for all their customers from the same addresses.

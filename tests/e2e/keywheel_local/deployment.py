@@ -63,8 +63,11 @@ def deploy(aws: Any, name: str, binaries: dict[str, Path], parameters: dict[str,
         key = f"{function}-{time.time_ns()}.zip"
         s3.put_object(Bucket=bucket, Key=key, Body=package(binary))
         code[function] = {"Bucket": bucket, "Key": key}
+    # As `sam deploy` does: CloudFormation takes no more than 51,200 bytes in the request.
+    s3.put_object(Bucket=bucket, Key="template.json", Body=template(code).encode())
     request = {
-        "StackName": name, "TemplateBody": template(code), "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        "StackName": name, "TemplateURL": f"https://s3.{s3.meta.region_name}.amazonaws.com/{bucket}/template.json",
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [{"ParameterKey": key, "ParameterValue": value}
                        for key, value in ({"Architecture": ARCHITECTURE} | parameters).items()]}
     exists = any(stack["StackName"] == name for stack in stacks.describe_stacks()["Stacks"])

@@ -12,20 +12,23 @@ from types import TracebackType
 @dataclass
 class GitHub:
     """``alerts``: the leaked texts by path. Whoever has not the token is told nothing; ``failing``: nobody is;
-    ``throttled``: nobody is for now, as GitHub says it: with 403."""
+    ``throttled``: nobody is for now, as GitHub says it: with 403. ``answering``: no answer comes while it is not set."""
 
     token: str
     alerts: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     failing: bool = False
     throttled: bool = False
+    answering: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> GitHub:
         stand_in = self
+        self.answering.set()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 stand_in.asked.append(self.path)
+                stand_in.answering.wait(60)
                 known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
                 versioned = self.headers["X-GitHub-Api-Version"] and self.headers["User-Agent"]
                 told = known and versioned and not stand_in.failing and not stand_in.throttled

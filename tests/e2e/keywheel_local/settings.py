@@ -23,6 +23,7 @@ class Settings:
     sweep: Path | None = None  # a bootstrap; default: bin/keywheel-sweep
     rotate: Path | None = None
     webhook: Path | None = None
+    compare: Path | None = None
     audit: Path | None = None
     notify: Path | None = None
     emulator: Path | None = None  # default: bin/azure-emulator

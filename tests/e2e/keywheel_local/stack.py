@@ -34,7 +34,8 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
     "RotateFunctionArn": "KEYWHEEL_ROTATE_FUNCTION_ARN", "SweepRoleArn": "KEYWHEEL_SWEEP_ROLE_ARN",
     "RotateRoleArn": "KEYWHEEL_ROTATE_ROLE_ARN", "StateBucket": "KEYWHEEL_STATE_BUCKET",
     "WebhookUrl": "KEYWHEEL_WEBHOOK_URL", "WebhookFunctionName": "KEYWHEEL_WEBHOOK_FUNCTION",
-    "AuditQueueUrl": "KEYWHEEL_AUDIT_QUEUE_URL",
+    "CompareFunctionName": "KEYWHEEL_COMPARE_FUNCTION", "CompareQueueUrl": "KEYWHEEL_COMPARE_QUEUE_URL",
+    "CompareDeadLetterQueueUrl": "KEYWHEEL_COMPARE_DEAD_LETTER_URL", "AuditQueueUrl": "KEYWHEEL_AUDIT_QUEUE_URL",
     "AuditDeadLetterQueueUrl": "KEYWHEEL_AUDIT_DEAD_LETTER_URL", "AuditBucket": "KEYWHEEL_AUDIT_BUCKET",
     "AuditHeadBucket": "KEYWHEEL_AUDIT_HEAD_BUCKET", "AuditFunctionName": "KEYWHEEL_AUDIT_FUNCTION",
     "AuditRoleArn": "KEYWHEEL_AUDIT_ROLE_ARN",
@@ -123,7 +124,7 @@ class Stack:
         } | settings.parameters
         parameters = self.webhook_keys() | parameters
         binaries = {f"{name.capitalize()}Function": settings.function(name)
-                    for name in ("sweep", "rotate", "webhook", "audit", "notify")}
+                    for name in ("sweep", "rotate", "webhook", "compare", "audit", "notify")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
         # MiniStack serves function URLs below its own address.

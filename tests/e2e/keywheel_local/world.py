@@ -101,7 +101,9 @@ class World:
     def busy(self) -> dict:
         """What is under way; nothing when at rest."""
         idle = self.stack.local("GET", "idle")
-        waiting = {"jobs": self.waiting("KEYWHEEL_QUEUE_URL"), "records": self.waiting("KEYWHEEL_AUDIT_QUEUE_URL")}
+        queues = {"jobs": "KEYWHEEL_QUEUE_URL", "records": "KEYWHEEL_AUDIT_QUEUE_URL",
+                  "comparisons": "KEYWHEEL_COMPARE_QUEUE_URL"}
+        waiting = {name: self.waiting(queue) for name, queue in queues.items() if queue in self.stack.env}
         return {name: count for name, count in (idle | waiting).items() if count}
 
     def waiting(self, queue: str) -> int:
@@ -211,9 +213,9 @@ class World:
         bodies = [entry["MessageBody"] for request in sent for entry in request.get("Entries", [request])]
         return [json.loads(body) for body in bodies]
 
-    def dead_letters(self) -> list[dict]:
+    def dead_letters(self, queue: str = "KEYWHEEL_DEAD_LETTER_URL") -> list[dict]:
         """Take all dead letters: {"body", "reason"}."""
-        sqs, url = self.client("sqs"), self.stack.env["KEYWHEEL_DEAD_LETTER_URL"]
+        sqs, url = self.client("sqs"), self.stack.env[queue]
         letters = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0,
                                               MessageAttributeNames=["All"]).get("Messages"):

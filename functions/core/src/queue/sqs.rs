@@ -16,6 +16,8 @@ use crate::http::{Backoff, Retry};
 const BATCH: usize = 10;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The same for a message whose sender is waited for.
+const UNORDERED_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest that a message is kept from sight: SQS allows twelve hours from when it was received, and a function
 /// may have had it for five minutes by then.
 const MAX_VISIBILITY: Duration = Duration::from_mins(12 * 60 - 5);
@@ -91,6 +93,18 @@ impl Queue {
             unsent.extend(self.send_some(some).await?);
         }
         if unsent.is_empty() { Ok(()) } else { Err(QueueError::Unsent(unsent)) }
+    }
+
+    /// Sends a message to a queue without an order (`SendMessage`), a few times where SQS fails on it.
+    pub async fn send_unordered(&self, body: &str) -> Result<(), QueueError> {
+        let mut backoff = Backoff::new(RETRIES, Instant::now() + UNORDERED_PATIENCE);
+        loop {
+            let message = self.client.send_message().queue_url(&self.url).message_body(body);
+            match sent(message).await {
+                Err(failure) if backoff.pause(failure.retry()).await => {}
+                result => return result,
+            }
+        }
     }
 
     async fn send_some(&self, jobs: &[Job]) -> Result<Vec<Unsent>, QueueError> {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ pub enum Sent {
 }
 
 /// Where a leaked secret can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// The repository's owner.
     pub owner: String,
@@ -78,7 +78,8 @@ impl Sent {
             serde_json::from_str(&payload).map_err(|_| NotGitHub)
         });
         let value: serde_json::Value = value?;
-        if !value.is_object() {
+        // GitHub names the kind of every event; without it nobody knows what this one says.
+        if !value.is_object() || kind.is_empty() {
             return Err(NotGitHub);
         }
         if kind != "secret_scanning_alert" {
@@ -86,25 +87,30 @@ impl Sent {
         }
         let payload: Payload = serde_json::from_value(value).map_err(|_| NotGitHub)?;
         let (owner, repository) = (payload.repository.owner.login, payload.repository.name);
-        // The address is made of these, never taken from the event: the token is sent there.
-        let is_name = |text: &str| {
-            (1..=100).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-                && text.bytes().any(|b| b != b'.')
-        };
-        if !is_name(&owner) || !is_name(&repository) {
+        let alert = Alert { owner, repository, number: payload.alert.number };
+        if !alert.is_named() {
             return Err(NotGitHub);
         }
         Ok(match payload.action.as_str() {
-            "created" | "reopened" | "publicly_leaked" => {
-                Self::Leak(Alert { owner, repository, number: payload.alert.number })
-            }
+            "created" | "reopened" | "publicly_leaked" => Self::Leak(alert),
             _ => Self::Other,
         })
     }
 }
 
+/// Whether a text can be the name of an owner or of a repository.
+fn is_name(text: &str) -> bool {
+    (1..=100).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && text.bytes().any(|b| b != b'.')
+}
+
 impl Alert {
+    /// Says whether its names are such as GitHub has. The address is made of them, and GitHub's token is sent there.
+    pub fn is_named(&self) -> bool {
+        is_name(&self.owner) && is_name(&self.repository)
+    }
+
     /// Its path in GitHub's REST API.
     pub fn path(&self) -> String {
         format!("repos/{}/{}/secret-scanning/alerts/{}", self.owner, self.repository, self.number)

@@ -165,7 +165,7 @@ impl Secrets {
     ) -> Result<Option<SecretText>, SecretsError> {
         Ok(self.stored(name, version).await?.map(|stored| match stored {
             Stored::Text(text) => text,
-            Stored::Binary(bytes) => SecretText::new(String::from_utf8_lossy(&bytes).into_owned()),
+            Stored::Binary(bytes) => searchable(&bytes),
         }))
     }
 
@@ -263,6 +263,15 @@ impl Secrets {
     }
 }
 
+/// The text in bytes, with a mark for what is none. Text of two bytes a character (UTF-16, as Windows writes it) stands
+/// behind it once more without its zero bytes.
+fn searchable(bytes: &[u8]) -> SecretText {
+    let narrow: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let narrow = Zeroizing::new(narrow);
+    let texts = [bytes, narrow.as_slice()].map(String::from_utf8_lossy);
+    SecretText::new(texts.join("\n"))
+}
+
 /// A version's value: `SecretString` or `SecretBinary`.
 enum Stored {
     Text(SecretText),
@@ -287,4 +296,19 @@ fn state(
     let created = created.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
     let rotation_enabled = rotation_enabled.unwrap_or_default();
     SecretState::Present(SecretView { versions: versions.collect(), rotation_enabled, created })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_found_in_bytes_of_one_and_of_two_bytes_a_character() {
+        let text = "Abc8Q~defghijklmnopqrstuvwxyz0123456789_";
+        let wide = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect();
+        let plain = [b"\xff\x00", text.as_bytes(), b"\x00"].concat();
+        for bytes in [plain, wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            assert!(searchable(&bytes).expose().contains(text), "{bytes:?}");
+        }
+    }
 }

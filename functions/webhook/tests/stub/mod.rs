@@ -29,9 +29,12 @@ credentials:
     allow: { slack: [{ team: T1, users: [U1] }], webhook: [ci] }
 ";
 
-/// AWS, in memory: it has the keys and the manifest, and notes what else is asked of it.
+/// AWS, in memory: it has the keys and the manifest, and notes what is asked of it and the messages that it is sent.
 #[derive(Clone, Debug, Default)]
-pub struct Aws(Arc<Mutex<Vec<String>>>);
+pub struct Aws {
+    operations: Arc<Mutex<Vec<String>>>,
+    messages: Arc<Mutex<Vec<String>>>,
+}
 
 impl Aws {
     pub fn config(&self) -> SdkConfig {
@@ -47,7 +50,20 @@ impl Aws {
     }
 
     pub fn operations(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.operations.lock().unwrap().clone()
+    }
+
+    /// The bodies of the messages that were sent to a queue, while no request is marked as done.
+    pub fn messages(&self) -> Vec<String> {
+        self.messages.lock().unwrap().clone()
+    }
+
+    fn sent(&self, request: &HttpRequest) -> String {
+        let body = request.body().bytes().unwrap_or_default();
+        let message: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let body = message["MessageBody"].as_str().unwrap().to_owned();
+        self.messages.lock().unwrap().push(body);
+        json!({ "MessageId": "1" }).to_string()
     }
 }
 
@@ -66,10 +82,14 @@ impl HttpConnector for Aws {
             (200, json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "1" }] }).to_string())
         } else if operation.ends_with("/manifest.yaml") {
             (200, MANIFEST.to_owned())
+        } else if operation.ends_with("SendMessage") {
+            (200, self.sent(&request))
+        } else if operation.starts_with("GET ") && operation.ends_with(".queued") {
+            (404, "<Error><Code>NoSuchKey</Code></Error>".to_owned())
         } else {
             (400, json!({ "__type": "ValidationException" }).to_string())
         };
-        self.0.lock().unwrap().push(operation);
+        self.operations.lock().unwrap().push(operation);
         HttpConnectorFuture::ready(Ok(HttpResponse::new(
             status.try_into().unwrap(),
             SdkBody::from(body),
@@ -83,16 +103,20 @@ pub fn webhook(aws: &Aws) -> Webhook {
 
 /// One that takes so many requests a minute.
 pub fn limited(aws: &Aws, per_minute: u32) -> Webhook {
-    let settings = Settings {
+    Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings(per_minute)).unwrap()
+}
+
+pub fn settings(per_minute: u32) -> Settings {
+    Settings {
         manifest: "s3://manifests/manifest.yaml".to_owned(),
         queue_url: "http://127.0.0.1:9/queue".to_owned(),
         bus: "bus".to_owned(),
         state_bucket: "state".to_owned(),
         secret: Some("keys".to_owned()),
+        compare_queue_url: Some("http://127.0.0.1:9/compare".to_owned()),
         per_minute: Some(per_minute),
         ..Settings::default()
-    };
-    Webhook::new(Http::with_roots(b"").unwrap(), aws.config(), settings).unwrap()
+    }
 }
 
 pub fn now() -> DateTime<Utc> {

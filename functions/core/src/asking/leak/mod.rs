@@ -1,0 +1,184 @@
+//! A secret that GitHub finds leaked: its text is read where GitHub keeps it, and compared with every secret that
+//! still works.
+//!
+//! Exactly the same text is acted on at once, whatever the manifest says of who may ask: whoever reads the leak can
+//! sign in. Anything less is a finding.
+
+mod comparison;
+mod github;
+mod search;
+mod sentences;
+
+use std::time::Duration;
+
+use reqwest::Url;
+use tokio::time::timeout;
+use tracing::error;
+
+use super::{AskingError, Requests};
+use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::http::{Http, Retry};
+use crate::ids::{AppId, CredentialName};
+use crate::request::github::Leaked;
+use crate::secret::SecretText;
+use uuid::Uuid;
+
+pub use comparison::{Comparison, NotAComparison};
+pub use github::endpoint;
+use search::{Hit, Search};
+
+/// How long one comparing may take. The function has two minutes, and the rest is for saying that it failed.
+const COMPARING: Duration = Duration::from_secs(80);
+/// Whom findings are about that no credential is known for.
+const SUBJECT: &str = "github";
+
+/// Compares leaked texts.
+#[derive(Debug)]
+pub struct Leaks {
+    requests: Requests,
+    http: Http,
+    /// GitHub's REST API.
+    github: Url,
+    /// The name of the secret that holds `github_token`.
+    keys: Option<String>,
+}
+
+/// A leaked text was not compared with every secret that works. Comparing again goes on where this ended.
+#[derive(Debug)]
+pub struct NotCompared {
+    /// The credentials whose secrets were not compared, as far as they are known.
+    pub credentials: Vec<CredentialName>,
+    /// When to compare again.
+    pub retry: Retry,
+}
+
+impl From<AskingError> for NotCompared {
+    fn from(failure: AskingError) -> Self {
+        Self::because(failure)
+    }
+}
+
+impl NotCompared {
+    /// Puts the cause into the log. Nothing of it is told to anybody else.
+    fn because(failure: impl std::fmt::Display) -> Self {
+        error!(%failure, "a leaked text could not be compared");
+        Self { credentials: Vec::new(), retry: Retry::Soon }
+    }
+}
+
+impl Leaks {
+    /// `keys`: the name of the secret that holds `github_token`.
+    pub fn new(requests: Requests, http: Http, github: Url, keys: Option<String>) -> Self {
+        Self { requests, http, github, keys }
+    }
+
+    /// Compares the leaked text of an alert with every secret that works, and acts on each that is the same, unless
+    /// that was done before.
+    pub async fn compare(&self, comparison: &Comparison) -> Result<(), NotCompared> {
+        let compared = timeout(COMPARING, self.compare_once(comparison)).await;
+        compared.unwrap_or_else(|_| Err(NotCompared::because("comparing took too long")))
+    }
+
+    async fn compare_once(&self, comparison: &Comparison) -> Result<(), NotCompared> {
+        let delivery = comparison.delivery();
+        if self.requests.is_queued(delivery).await? {
+            return Ok(());
+        }
+        let Some(leaked) = self.read(&comparison.alert).await? else {
+            let why = sentences::unread(&comparison.alert);
+            return Ok(self
+                .requests
+                .tell_of_leak("leaked-secret-unread", comparison, &why)
+                .await?);
+        };
+        if self.search(comparison, &leaked).await? {
+            self.requests.mark(delivery, comparison.received_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Says whether there is nothing left to do. Otherwise the alert can be sent again, once the cause is mended.
+    async fn search(
+        &self,
+        comparison: &Comparison,
+        leaked: &SecretText,
+    ) -> Result<bool, NotCompared> {
+        let manifest = self.requests.manifest().await?;
+        let leaked = Leaked::new(leaked);
+        let search = Search { requests: &self.requests, comparison, leaked };
+        let found = search.everywhere(&manifest).await?;
+        if !found.failed.is_empty() {
+            return Err(NotCompared { credentials: found.failed, retry: Retry::Soon });
+        }
+        let hit = found.hits > 0 || self.requests.is_queued(comparison.hit()).await?;
+        if !hit {
+            let why = sentences::unmatched(&comparison.alert, &found.unreadable);
+            self.requests.tell_of_leak("leaked-secret-unmatched", comparison, &why).await?;
+        }
+        Ok(hit || found.unreadable.is_empty())
+    }
+
+    /// Tells that an alert was given up.
+    pub async fn give_up(
+        &self,
+        comparison: &Comparison,
+        missed: NotCompared,
+    ) -> Result<(), AskingError> {
+        self.requests.tell_not_compared(comparison, missed.credentials).await
+    }
+}
+
+impl Requests {
+    /// Tells that a leaked text was not compared with the secrets of these credentials, or of any where none is named.
+    pub async fn tell_not_compared(
+        &self,
+        comparison: &Comparison,
+        credentials: Vec<CredentialName>,
+    ) -> Result<(), AskingError> {
+        let why = sentences::not_compared(&comparison.alert, credentials);
+        self.tell_of_leak("leaked-secret-not-compared", comparison, &why).await
+    }
+
+    /// Tells a finding about an alert, and no credential. Of one delivery it counts once.
+    async fn tell_of_leak(
+        &self,
+        finding: &str,
+        comparison: &Comparison,
+        why: &str,
+    ) -> Result<(), AskingError> {
+        let subject = CredentialName(SUBJECT.to_owned());
+        let data = EventData::of(subject, AppId(Uuid::nil()));
+        // That another delivery of the same alert came to the same is news.
+        let once = format!("{SUBJECT} {why} {}", comparison.received_at);
+        self.put_finding(finding, &once, why, comparison, data).await
+    }
+
+    /// Tells that a credential's secret has leaked.
+    async fn tell_of_hit(
+        &self,
+        hit: &Hit,
+        comparison: &Comparison,
+        why: &str,
+    ) -> Result<(), AskingError> {
+        let mut data = EventData::of(hit.credential.name.clone(), hit.credential.application);
+        data.version = Some(hit.live.version.clone());
+        data.key = hit.key;
+        let once = format!("{} {why}", hit.credential.name);
+        self.put_finding("leaked-secret", &once, why, comparison, data).await
+    }
+
+    async fn put_finding(
+        &self,
+        finding: &str,
+        once: &str,
+        why: &str,
+        comparison: &Comparison,
+        mut data: EventData,
+    ) -> Result<(), AskingError> {
+        let kind = EventType::Finding(finding.to_owned());
+        let id = event_id(once, &kind.to_string(), data.key);
+        data.requested_by = Some(SUBJECT.to_owned());
+        data.reason = Some(why.to_owned());
+        self.put_event(CloudEvent::new(id, kind, comparison.received_at, data)).await
+    }
+}

@@ -1,0 +1,96 @@
+//! What findings about a leak say.
+
+use crate::ids::CredentialName;
+use crate::request::github::Alert;
+
+/// How many credentials a finding names.
+const NAMED: usize = 5;
+
+/// GitHub does not show the leaked text.
+pub(super) fn unread(alert: &Alert) -> String {
+    format!(
+        "{alert}: the leaked text cannot be read; look whether `github_token` may read it and send the delivery again, or \
+         look at the alert and rotate by hand if the text is one of yours"
+    )
+}
+
+/// The alert is to be sent again, and the credentials are named that were not compared.
+pub(super) fn not_compared(alert: &Alert, mut credentials: Vec<CredentialName>) -> String {
+    credentials.sort_unstable();
+    credentials.dedup();
+    let names: Vec<&str> = credentials.iter().take(NAMED).map(|name| name.0.as_str()).collect();
+    let more = credentials.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let which = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" (not with those of {}{more})", names.join(", ")),
+    };
+    format!(
+        "{alert}: the leaked text was not compared with every secret that works now{which}; send the delivery again from \
+         GitHub's page of the webhook, or look at the alert and rotate by hand"
+    )
+}
+
+/// Nothing was done about a leak. The sentence claims no more than was compared.
+pub(super) fn unmatched(alert: &Alert, unreadable: &[(CredentialName, String)]) -> String {
+    if unreadable.is_empty() {
+        return format!(
+            "{alert}: the leaked text is none of the secrets that work now; nothing was done about this delivery of it"
+        );
+    }
+    let mut causes: Vec<String> =
+        unreadable.iter().map(|(name, cause)| format!("{name} ({cause})")).collect();
+    causes.sort_unstable();
+    // Several versions of one credential have one cause.
+    causes.dedup();
+    let rest = causes.split_off(causes.len().min(NAMED)).len();
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!(
+        "{alert}: the leaked text is none of the secrets that can be read; nothing was done about this delivery of it. \
+         Not compared, though the keys may work still: {}{more}. Mend the cause and send the delivery again, or look at \
+         the alert and remove the key by hand",
+        causes.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert() -> Alert {
+        Alert { owner: "octo".to_owned(), repository: "app".to_owned(), number: 7 }
+    }
+
+    fn credential(number: usize) -> CredentialName {
+        CredentialName(format!("c{number}"))
+    }
+
+    #[test]
+    fn a_value_that_was_not_compared_is_not_said_to_be_no_match() {
+        assert!(unmatched(&alert(), &[]).contains("none of the secrets that work now"));
+        let causes = |count: usize| -> Vec<_> {
+            (1..=count).rev().map(|number| (credential(number), "denied".to_owned())).collect()
+        };
+        for (count, named) in
+            [(1, ": c1 (denied). "), (5, "c5 (denied). "), (7, "c5 (denied) and 2 more. ")]
+        {
+            let why = unmatched(&alert(), &causes(count));
+            assert!(why.contains(named) && why.contains("Mend"), "{why}");
+            assert!(!why.contains("work now"), "{why}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_were_not_compared_are_named_once_and_counted() {
+        assert!(not_compared(&alert(), Vec::new()).contains("works now; send"));
+        let twice = vec![credential(2), credential(1), credential(2)];
+        assert!(
+            not_compared(&alert(), twice).contains("works now (not with those of c1, c2); send")
+        );
+        let many = (1..=7).map(credential).collect();
+        assert!(
+            not_compared(&alert(), many)
+                .contains("(not with those of c1, c2, c3, c4, c5 and 2 more);")
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! A rotation that was asked for, on its way to the queue: noted, recorded, queued, marked.
+//!
+//! In this order, so that a cut-off anywhere leaves a request that can be sent again. The note fixes its ids and what
+//! it replaces. The record comes before the job. Only the mark makes a repetition a repetition.
+
+pub mod leak;
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::audit::{AuditError, Bus, CloudEvent, EventData, EventType, event_id};
+use crate::ids::{RotationId, VersionId};
+use crate::manifest::{Credential, LoadError, Manifest, ManifestSource};
+use crate::queue::{Job, Queue, QueueError};
+use crate::request::delivery::Requested;
+use crate::request::replaces;
+use crate::rotation::Stop;
+use crate::secrets::{Secrets, SecretsError};
+use crate::state::{State, StateError};
+
+/// How long telling the bus of an event may take.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// The mark of a request whose job is queued (`requests/{request}.queued`).
+#[derive(Serialize, Deserialize)]
+struct Queued {
+    at: DateTime<Utc>,
+}
+
+/// A request was not carried on. Sending the same request again goes on where this ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AskingError {
+    /// The state bucket.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The job queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The event bus.
+    #[error(transparent)]
+    Event(#[from] AuditError),
+    /// Secrets Manager.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] LoadError),
+    /// There are more secrets than a comparison lists.
+    #[error("there are more secrets than can be listed; narrow the manifest's rules")]
+    TooManySecrets,
+    /// An object of the state bucket was put and cannot be found.
+    #[error("{0} was put and is gone")]
+    Gone(String),
+    /// The secret's state forbids a rotation.
+    #[error("{}", .0.explanation())]
+    Stopped(Stop),
+}
+
+/// Takes requests to the queue. Clones share their clients.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    manifest: ManifestSource,
+    aws: SdkConfig,
+    secrets: Secrets,
+    queue: Queue,
+    bus: Bus,
+    state: State,
+}
+
+/// Where requests leave their traces.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// Where the manifest is (`KEYWHEEL_MANIFEST`).
+    pub manifest: ManifestSource,
+    /// The URL of the job queue (`KEYWHEEL_QUEUE_URL`).
+    pub queue_url: String,
+    /// The name of the event bus (`KEYWHEEL_BUS`).
+    pub bus: String,
+    /// The name of the state bucket (`KEYWHEEL_STATE_BUCKET`).
+    pub state_bucket: String,
+}
+
+fn note_key(request: RotationId) -> String {
+    format!("requests/{request}.json")
+}
+
+fn mark_key(request: RotationId) -> String {
+    format!("requests/{request}.queued")
+}
+
+impl Requests {
+    /// Makes the clients of a deployment.
+    pub fn new(aws: &SdkConfig, deployment: Deployment) -> Self {
+        Self {
+            manifest: deployment.manifest,
+            secrets: Secrets::new(aws),
+            queue: Queue::new(aws, deployment.queue_url, None),
+            bus: Bus::new(aws, deployment.bus),
+            state: State::new(aws, deployment.state_bucket),
+            aws: aws.clone(),
+        }
+    }
+
+    /// Gives the client of the state bucket.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Gives the client of Secrets Manager.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Loads the manifest of this moment: who may do what can have changed a minute ago.
+    pub async fn manifest(&self) -> Result<Manifest, AskingError> {
+        Ok(self.manifest.load(&self.aws).await?)
+    }
+
+    /// Reads a request that was noted before.
+    pub async fn noted(&self, request: RotationId) -> Result<Option<Requested>, AskingError> {
+        Ok(self.state.get(&note_key(request)).await?)
+    }
+
+    /// Says whether a request is marked as done.
+    pub async fn is_queued(&self, request: RotationId) -> Result<bool, AskingError> {
+        let mark: Option<Queued> = self.state.get(&mark_key(request)).await?;
+        Ok(mark.is_some())
+    }
+
+    /// Marks a request as done.
+    pub async fn mark(&self, request: RotationId, at: DateTime<Utc>) -> Result<(), AskingError> {
+        self.state.put_new(&mark_key(request), &Queued { at }).await?;
+        Ok(())
+    }
+
+    /// Looks up what a request replaces. `ruled`: a rule makes the credential.
+    pub async fn replaced(
+        &self,
+        credential: &Credential,
+        ruled: bool,
+    ) -> Result<Option<VersionId>, AskingError> {
+        let described = self.secrets.describe(credential.secret.as_str()).await?;
+        replaces(credential, ruled, &described.state).map_err(AskingError::Stopped)
+    }
+
+    /// Queues a rotation, unless that was done before. Gives the request that was noted first, which wins over
+    /// `asked`.
+    pub async fn begin(
+        &self,
+        credential: &Credential,
+        asked: Requested,
+        now: DateTime<Utc>,
+    ) -> Result<Requested, AskingError> {
+        let key = note_key(asked.request);
+        let asked = if self.state.put_new(&key, &asked).await? {
+            asked
+        } else {
+            self.noted(asked.request).await?.ok_or(AskingError::Gone(key))?
+        };
+        if self.is_queued(asked.request).await? {
+            return Ok(asked);
+        }
+        self.tell(EventType::RotationRequested, &asked, now).await?;
+        let job = Job::requested(
+            credential,
+            asked.request.into(),
+            asked.replaces.clone(),
+            asked.revoke_old,
+            asked.requested_by.clone(),
+            asked.requested_at,
+        );
+        self.queue_job(job.answering(asked.request)).await?;
+        self.mark(asked.request, now).await?;
+        Ok(asked)
+    }
+
+    /// Sends a job to the queue.
+    pub async fn queue_job(&self, job: Job) -> Result<(), AskingError> {
+        Ok(self.queue.send_batch(&[job]).await?)
+    }
+
+    /// Tells the bus of a request. The event's id follows from the request's.
+    pub async fn tell(
+        &self,
+        kind: EventType,
+        asked: &Requested,
+        now: DateTime<Utc>,
+    ) -> Result<(), AskingError> {
+        let id = event_id(&asked.request.to_string(), &kind.to_string(), None);
+        let mut data = EventData::of(asked.credential.clone(), asked.application);
+        data.rotation = Some(asked.request.into());
+        data.request = Some(asked.request);
+        data.version.clone_from(&asked.replaces);
+        data.requested_by = Some(asked.requested_by.clone());
+        data.approved_by.clone_from(&asked.approved_by);
+        data.reason.clone_from(&asked.reason);
+        self.put_event(CloudEvent::new(id, kind, now, data)).await
+    }
+
+    /// Puts an event on the bus.
+    pub async fn put_event(&self, event: CloudEvent) -> Result<(), AskingError> {
+        Ok(self.bus.put(&[event], Instant::now() + PATIENCE).await?)
+    }
+}
