@@ -10,6 +10,7 @@ use keywheel_core::identity::IdentityError;
 use keywheel_core::manifest::{LoadError, SourceError};
 use keywheel_core::queue::QueueError;
 use keywheel_core::secrets::{self, SecretsError};
+use keywheel_core::store::StoreError;
 
 /// The option that gives `plan` an exit code of its own, as `terraform plan` has it.
 pub(crate) const DETAILED: &str = "--detailed-exitcode";
@@ -148,13 +149,19 @@ fn queue_cure(error: &QueueError) -> Option<&'static str> {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let cure = match &error {
-            LedgerError::S3 { failure, .. } if failure.is("AccessDenied") => Some(
-                "allow s3:ListBucketVersions, s3:ListBucket, s3:GetObject and s3:GetObjectVersion on both buckets",
-            ),
-            LedgerError::S3 { failure, .. } if failure.is("NoSuchBucket") => {
+            LedgerError::Store(StoreError::Failed { failure, .. })
+                if failure.is("AccessDenied") =>
+            {
+                Some(
+                    "allow s3:ListBucketVersions, s3:ListBucket, s3:GetObject and s3:GetObjectVersion on both buckets",
+                )
+            }
+            LedgerError::Store(StoreError::Failed { failure, .. })
+                if failure.is("NoSuchBucket") =>
+            {
                 Some("take the stack's outputs `AuditBucket` and `AuditHeadBucket`")
             }
-            LedgerError::S3 { .. } => {
+            LedgerError::Store(_) => {
                 Some("check the network and the AWS credentials, and try again")
             }
             _ => None,

@@ -24,4 +24,4 @@ pub mod secrets;
 mod settings_secret;
 pub mod signing_key;
 pub mod slack;
-pub mod state;
+pub mod store;

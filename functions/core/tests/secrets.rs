@@ -14,7 +14,7 @@ use keywheel_core::rotation::names::Label;
 use keywheel_core::rotation::observed::SecretState;
 use keywheel_core::secret::SecretText;
 use keywheel_core::secrets::{Kind, Move, NewSecret, Put, Secrets};
-use keywheel_core::state::State;
+use keywheel_core::store::Store;
 use secrets_stub::{Answer, Request, Stub};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -302,7 +302,7 @@ async fn an_object_whose_answer_is_cut_off_may_be_read_again() {
         }
     });
     let stub = Stub { url, requests: std::sync::Arc::default() };
-    let state = State::new(&stub.config(), "state".to_owned());
-    let error = state.get::<Value>("requests/1.json").await.unwrap_err();
+    let state = Store::new(&stub.config(), "state".to_owned());
+    let error = state.read::<Value>("requests/1.json").await.unwrap_err();
     assert_eq!(error.retry(), Retry::Soon, "{error}");
 }

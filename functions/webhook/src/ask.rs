@@ -59,10 +59,10 @@ impl Webhook {
         delivery: &Delivery,
     ) -> Result<Verdict, Refused> {
         let key = format!("deliveries/{source}/{request}");
-        if self.requests.state().put_new(&key, delivery).await.map_err(ours)? {
+        if self.requests.state().write_new(&key, delivery).await.map_err(ours)? {
             return Ok(Verdict::GoOn);
         }
-        let first: Option<Delivery> = self.requests.state().get(&key).await.map_err(ours)?;
+        let first: Option<Delivery> = self.requests.state().read(&key).await.map_err(ours)?;
         let first = first.ok_or_else(|| ours("a delivery is gone that was there"))?;
         let done = self.requests.is_queued(mark).await?;
         Ok(first.verdict(delivery, done))

@@ -118,7 +118,7 @@ impl Webhook {
     async fn told(&self, request: RotationId) -> Result<Vec<CloudEvent>, Refused> {
         let keys =
             self.requests.state().list(&format!("progress/{request}/")).await.map_err(ours)?;
-        let events = keys.iter().map(|key| self.requests.state().get::<CloudEvent>(key));
+        let events = keys.iter().map(|key| self.requests.state().read::<CloudEvent>(key));
         let mut events: Vec<_> =
             try_join_all(events).await.map_err(ours)?.into_iter().flatten().collect();
         events.sort_by_key(|event| event.time);

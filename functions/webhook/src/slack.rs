@@ -123,7 +123,7 @@ impl Webhook {
         let id = asked.request;
         let awaiting =
             Awaiting { requested: asked, team: origin.team.clone(), user: origin.user.clone() };
-        self.requests.state().put_new(&approval_key(id), &awaiting).await.map_err(ours)?;
+        self.requests.state().write_new(&approval_key(id), &awaiting).await.map_err(ours)?;
         self.requests.tell(EventType::ApprovalRequested, &awaiting.requested, now).await?;
         self.requests.mark(asked_mark(id), now).await?;
         Ok(tell::asking(&awaiting.requested, &origin.user))
@@ -153,7 +153,7 @@ impl Webhook {
     async fn approve(&self, pressed: &Pressed, now: DateTime<Utc>) -> Result<Value, Refused> {
         let id = pressed.approval;
         let awaiting: Option<Awaiting> =
-            self.requests.state().get(&approval_key(id)).await.map_err(ours)?;
+            self.requests.state().read(&approval_key(id)).await.map_err(ours)?;
         let Some(Awaiting { requested, team, user }) = awaiting else {
             return Ok(tell::no_such_approval());
         };
@@ -172,8 +172,8 @@ impl Webhook {
         let approved_by = approver.to_string();
         let decided = Decided { schema: SCHEMA, approved_by: approved_by.clone(), at: now };
         let key = format!("approvals/{id}.decided");
-        if !self.requests.state().put_new(&key, &decided).await.map_err(ours)? {
-            let first: Option<Decided> = self.requests.state().get(&key).await.map_err(ours)?;
+        if !self.requests.state().write_new(&key, &decided).await.map_err(ours)? {
+            let first: Option<Decided> = self.requests.state().read(&key).await.map_err(ours)?;
             let first = first.ok_or_else(|| ours("a decision is gone that was there"))?;
             // The one who approved may press again where queueing failed; nobody else takes over from them.
             if first.approved_by != approved_by || self.requests.is_queued(id).await? {

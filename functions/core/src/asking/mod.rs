@@ -20,7 +20,7 @@ use crate::request::delivery::Requested;
 use crate::request::replaces;
 use crate::rotation::Stop;
 use crate::secrets::{Secrets, SecretsError};
-use crate::state::{State, StateError};
+use crate::store::{Store, StoreError};
 
 /// How long telling the bus of an event may take.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -36,7 +36,7 @@ struct Queued {
 pub enum AskingError {
     /// The state bucket.
     #[error(transparent)]
-    State(#[from] StateError),
+    State(#[from] StoreError),
     /// The job queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -68,7 +68,7 @@ pub struct Requests {
     secrets: Secrets,
     queue: Queue,
     bus: Bus,
-    state: State,
+    state: Store,
 }
 
 /// Where requests leave their traces.
@@ -100,13 +100,13 @@ impl Requests {
             secrets: Secrets::new(aws),
             queue: Queue::new(aws, deployment.queue_url, None),
             bus: Bus::new(aws, deployment.bus),
-            state: State::new(aws, deployment.state_bucket),
+            state: Store::new(aws, deployment.state_bucket),
             aws: aws.clone(),
         }
     }
 
     /// Gives the client of the state bucket.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &Store {
         &self.state
     }
 
@@ -122,18 +122,18 @@ impl Requests {
 
     /// Reads a request that was noted before.
     pub async fn noted(&self, request: RotationId) -> Result<Option<Requested>, AskingError> {
-        Ok(self.state.get(&note_key(request)).await?)
+        Ok(self.state.read(&note_key(request)).await?)
     }
 
     /// Says whether a request is marked as done.
     pub async fn is_queued(&self, request: RotationId) -> Result<bool, AskingError> {
-        let mark: Option<Queued> = self.state.get(&mark_key(request)).await?;
+        let mark: Option<Queued> = self.state.read(&mark_key(request)).await?;
         Ok(mark.is_some())
     }
 
     /// Marks a request as done.
     pub async fn mark(&self, request: RotationId, at: DateTime<Utc>) -> Result<(), AskingError> {
-        self.state.put_new(&mark_key(request), &Queued { at }).await?;
+        self.state.write_new(&mark_key(request), &Queued { at }).await?;
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl Requests {
         now: DateTime<Utc>,
     ) -> Result<Requested, AskingError> {
         let key = note_key(asked.request);
-        let asked = if self.state.put_new(&key, &asked).await? {
+        let asked = if self.state.write_new(&key, &asked).await? {
             asked
         } else {
             self.noted(asked.request).await?.ok_or(AskingError::Gone(key))?

@@ -44,11 +44,11 @@ impl Notifier {
         now: DateTime<Utc>,
     ) -> Result<(), NotifyError> {
         let key = Request::key(id);
-        let Some(request) = self.state.get::<Request>(&key).await? else {
+        let Some(request) = self.state.read::<Request>(&key).await? else {
             return Ok(());
         };
         let noted = Request::progress_key(id, &notice.kind);
-        self.state.put(&noted, &notice.event).await?;
+        self.state.write(&noted, &notice.event).await?;
         let Some(url) = request.answer(&notice.kind, now) else {
             return Ok(());
         };
@@ -92,7 +92,7 @@ impl Notifier {
         let mut progress = Progress::default();
         for kind in STEPS {
             let key = Request::progress_key(request, kind);
-            if let Some(step) = self.state.get::<Step>(&key).await? {
+            if let Some(step) = self.state.read::<Step>(&key).await? {
                 progress.add(kind, step.time, step.data.reason);
             }
         }

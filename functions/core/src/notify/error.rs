@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use crate::http::aws::AwsFailure;
 use crate::http::{Retry, SendError, SetupError};
 use crate::manifest::{LoadError, SourceError};
-use crate::state::StateError;
+use crate::store::StoreError;
 
 /// What a manifest's mending takes: the queue counts the tries until then.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
@@ -38,7 +38,7 @@ pub enum NotifyError {
     Event(&'static str),
     /// The state bucket.
     #[error(transparent)]
-    State(#[from] StateError),
+    State(#[from] StoreError),
     /// The notify secret could not be read.
     #[error("Secrets Manager: GetSecretValue {secret}: {failure}")]
     Secret {

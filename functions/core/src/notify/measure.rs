@@ -41,7 +41,7 @@ impl Notifier {
             return Ok(());
         };
         let key = |step: &str| format!("times/{rotation}/{step}.json");
-        self.state.put_new(&key(step), &Noted { time: notice.time }).await?;
+        self.state.write_new(&key(step), &Noted { time: notice.time }).await?;
         let (stored, promoted) =
             (self.time(&key("stored")).await?, self.time(&key("promoted")).await?);
         let (Some(stored), Some(promoted)) = (stored, promoted) else {
@@ -51,14 +51,14 @@ impl Notifier {
         let seconds = f64::from(i32::try_from(seconds).unwrap_or(i32::MAX));
         let document = self.metrics.whole(Metric::TimeToProve, &[seconds], promoted);
         // Both steps may be told at once, each to a function of its own, and each then knows both.
-        if self.state.put_new(&format!("notified/{rotation}/time-to-prove"), &()).await? {
+        if self.state.write_new(&format!("notified/{rotation}/time-to-prove"), &()).await? {
             write(&[document]);
         }
         Ok(())
     }
 
     async fn time(&self, key: &str) -> Result<Option<DateTime<Utc>>, NotifyError> {
-        Ok(self.state.get::<Noted>(key).await?.map(|noted| noted.time))
+        Ok(self.state.read::<Noted>(key).await?.map(|noted| noted.time))
     }
 }
 

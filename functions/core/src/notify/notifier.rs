@@ -15,7 +15,7 @@ use crate::manifest::{Manifest, ManifestSource};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::rotation::CLOCK_SLACK;
-use crate::state::State;
+use crate::store::Store;
 
 /// What a process builds once, at its start.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Notifier {
     aws: aws_config::SdkConfig,
     source: ManifestSource,
     pub(super) secret: Option<HeldSecret>,
-    pub(super) state: State,
+    pub(super) state: Store,
     pub(super) topics: aws_sdk_sns::Client,
     pub(super) sender: Sender,
     pub(super) metrics: Metrics,
@@ -45,7 +45,7 @@ impl Notifier {
         Ok(Self {
             source,
             secret,
-            state: State::new(&aws, bucket),
+            state: Store::new(&aws, bucket),
             topics: aws_sdk_sns::Client::new(&aws),
             sender: Sender { http, loopback },
             metrics: Metrics::of(&bus),
@@ -104,7 +104,7 @@ impl Notifier {
             return Ok(());
         }
         doing.await?;
-        Ok(self.state.put(marker, &()).await?)
+        Ok(self.state.write(marker, &()).await?)
     }
 }
 

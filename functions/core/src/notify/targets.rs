@@ -132,7 +132,7 @@ impl Notifier {
             let outcome = match &sent {
                 Ok(()) => {
                     info!(event = %notice.id, kind = notice.kind, target = to, "told");
-                    let put = self.state.put(&marked(target, notice, key), &()).await;
+                    let put = self.state.write(&marked(target, notice, key), &()).await;
                     Outcome::from(put.map_err(NotifyError::from))
                 }
                 Err(failure) => {

@@ -4,32 +4,15 @@ use uuid::Uuid;
 
 use crate::audit::chain::Sequence;
 use crate::http::Retry;
-use crate::http::aws::AwsFailure;
 use crate::ids::CredentialName;
+use crate::store::StoreError;
 
 /// The record could not be written or read. Appending the same event again is always safe.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// S3 did not do it.
-    #[error("S3: {operation} of s3://{bucket}/{key}: {failure}")]
-    S3 {
-        /// The operation.
-        operation: &'static str,
-        /// The bucket.
-        bucket: String,
-        /// The key, or what the keys begin with.
-        key: String,
-        /// What S3 said.
-        failure: AwsFailure,
-    },
-    /// A body broke off.
-    #[error("s3://{bucket}/{key} broke off while it was read")]
-    CutOff {
-        /// The bucket.
-        bucket: String,
-        /// The key.
-        key: String,
-    },
+    /// An object was not read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A listing that does not get on.
     #[error("the listing of s3://{bucket}/{key} has no end")]
     Endless {
@@ -81,8 +64,8 @@ impl LedgerError {
     /// Whether to try again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::S3 { failure, .. } => failure.retry,
-            Self::CutOff { .. } | Self::TooFar { .. } | Self::OutOfTime(_) => Retry::Soon,
+            Self::Store(failure) => failure.retry(),
+            Self::TooFar { .. } | Self::OutOfTime(_) => Retry::Soon,
             Self::Endless { .. }
             | Self::HeadUnreadable { .. }
             | Self::MarkerUnreadable { .. }

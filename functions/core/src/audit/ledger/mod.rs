@@ -36,7 +36,8 @@ pub use read::{Entry, Reader, Stray, Verified};
 use super::chain::{
     Event, Hash, Head, Record, Sequence, Tail, head_key, intent_key, marker_key, record_key,
 };
-use bucket::{Bucket, Put, Upon, step_aside};
+use crate::store::{Put, Store, Upon};
+use bucket::{get, head, step_aside};
 
 /// How many taken places one append goes past.
 const MOST_STEPS: usize = 500;
@@ -48,8 +49,8 @@ const ASIDE: Duration = Duration::from_millis(50);
 /// A writer of the record.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    records: Bucket,
-    heads: Bucket,
+    records: Store,
+    heads: Store,
 }
 
 /// Where an event is recorded.
@@ -79,14 +80,14 @@ enum Found {
 impl Ledger {
     /// A writer to these two buckets.
     pub fn new(aws: &SdkConfig, records: String, heads: String) -> Self {
-        Self { records: Bucket::new(aws, records), heads: Bucket::new(aws, heads) }
+        Self { records: Store::new(aws, records), heads: Store::new(aws, heads) }
     }
 
     /// Records an event. Once this has returned, the record, its marker and the head are written.
     pub async fn append(&self, event: &Event, deadline: Instant) -> Result<Appended, LedgerError> {
         let credential = event.credential();
         // Before the marker: see the module's text.
-        let head = self.heads.head(credential).await?;
+        let head = head(&self.heads, credential).await?;
         if let Some(marker) = self.marker(event).await? {
             self.move_head(&marker, deadline).await?;
             return Ok(Appended::Before(marker.sequence));
@@ -147,11 +148,11 @@ impl Ledger {
             .map_err(|error| LedgerError::Unwritable(event.id(), error))?;
         let at = |bytes: &[u8]| Head::of(credential.clone(), sequence, Hash::of_record(bytes));
         self.intend(&at(&bytes), deadline).await?;
-        if self.records.put(&key, &bytes, &Upon::Nothing, deadline).await? == Put::Done {
+        if self.records.put(&key, &bytes, Some(&Upon::Nothing), deadline).await? == Put::Done {
             return Ok((at(&bytes), Found::Free));
         }
         // Another writer's, or our own whose answer was lost.
-        let Some(there) = self.records.get(&key, None).await? else {
+        let Some(there) = get(&self.records, &key, None).await? else {
             return Ok((at(&bytes), Found::Gone));
         };
         let at = at(&there.bytes);
@@ -178,10 +179,10 @@ impl Ledger {
     /// Where the event is recorded, by its marker: in the chain of the name that its credential had then.
     async fn marker(&self, event: &Event) -> Result<Option<Head>, LedgerError> {
         let key = marker_key(event.id());
-        let Some(marker) = self.heads.get(&key, None).await? else {
+        let Some(marker) = get(&self.heads, &key, None).await? else {
             return Ok(None);
         };
-        let bucket = self.heads.name.clone();
+        let bucket = self.heads.bucket().to_owned();
         Head::parse(&marker.bytes).map(Some).ok_or(LedgerError::MarkerUnreadable { bucket, key })
     }
 
@@ -189,18 +190,18 @@ impl Ledger {
     async fn intend(&self, record: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let bytes = record.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;
         // One that is there already says the same: its key has the record's hash.
-        self.heads.put(&intent_key(record), &bytes, &Upon::Nothing, deadline).await?;
+        self.heads.put(&intent_key(record), &bytes, Some(&Upon::Nothing), deadline).await?;
         Ok(())
     }
 
     async fn is_intended(&self, record: &Head) -> Result<bool, LedgerError> {
-        Ok(self.heads.get(&intent_key(record), None).await?.is_some())
+        Ok(get(&self.heads, &intent_key(record), None).await?.is_some())
     }
 
     async fn put_marker(&self, id: Uuid, at: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let bytes = at.bytes().map_err(|error| LedgerError::Unwritable(id, error))?;
         // One that is there already says the same: an event is recorded once.
-        self.heads.put(&marker_key(id), &bytes, &Upon::Nothing, deadline).await?;
+        self.heads.put(&marker_key(id), &bytes, Some(&Upon::Nothing), deadline).await?;
         Ok(())
     }
 
@@ -209,12 +210,12 @@ impl Ledger {
         let key = head_key(&to.credential);
         let bytes = to.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;
         for _ in 0..MOST_MOVES {
-            let upon = match self.heads.head(&to.credential).await? {
+            let upon = match head(&self.heads, &to.credential).await? {
                 Some((head, _)) if head.sequence >= to.sequence => return Ok(()),
                 Some((_, etag)) => Upon::Etag(etag),
                 None => Upon::Nothing,
             };
-            if self.heads.put(&key, &bytes, &upon, deadline).await? == Put::Done {
+            if self.heads.put(&key, &bytes, Some(&upon), deadline).await? == Put::Done {
                 return Ok(());
             }
             step_aside(ASIDE).await;

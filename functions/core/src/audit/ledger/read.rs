@@ -7,14 +7,14 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
 use super::LedgerError;
-use super::bucket::Bucket;
+use super::bucket::{get, head};
 use crate::audit::chain::{
     Break, Damage, Folder, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Version,
     intended, record_key, verify,
 };
-use crate::http::aws::AwsFailure;
 use crate::http::{Backoff, Retry};
 use crate::ids::CredentialName;
+use crate::store::{Marker, Store};
 
 /// So many objects are read side by side.
 const SIDE_BY_SIDE: usize = 16;
@@ -26,8 +26,8 @@ const LOOKS: u32 = 4;
 /// A reader of the record.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    records: Bucket,
-    heads: Bucket,
+    records: Store,
+    heads: Store,
 }
 
 /// A chain that was verified.
@@ -67,7 +67,7 @@ type Contents<T> = (String, Vec<Option<T>>);
 impl Reader {
     /// A reader of these two buckets.
     pub fn new(aws: &SdkConfig, records: String, heads: String) -> Self {
-        Self { records: Bucket::new(aws, records), heads: Bucket::new(aws, heads) }
+        Self { records: Store::new(aws, records), heads: Store::new(aws, heads) }
     }
 
     /// The folders of all chains, and of all heads; and what lies beside the folders.
@@ -100,7 +100,7 @@ impl Reader {
 
     /// The name that a folder of a hash is of, by its head or any of its records.
     async fn named_in(&self, folder: &Folder) -> Result<Option<CredentialName>, LedgerError> {
-        let head = self.heads.get(&folder.head_key(), None).await?;
+        let head = get(&self.heads, &folder.head_key(), None).await?;
         let head = head.and_then(|head| Head::parse(&head.bytes));
         let name = |bytes: &[u8]| Record::read(bytes).map(|record| record.credential);
         let contents = self.contents(&folder.prefix(), name).await?;
@@ -163,7 +163,7 @@ impl Reader {
     }
 
     async fn head(&self, credential: &CredentialName) -> Result<HeadSeen, LedgerError> {
-        match self.heads.head(credential).await {
+        match head(&self.heads, credential).await {
             Ok(Some((head, _))) => Ok(HeadSeen::Says(head)),
             Ok(None) => Ok(HeadSeen::Missing),
             Err(LedgerError::HeadUnreadable { .. }) => Ok(HeadSeen::Unreadable),
@@ -219,7 +219,7 @@ impl Reader {
                     continue;
                 };
                 // One that is gone by now was deleted for good: the next reading shows what is left.
-                if let Some(object) = self.records.get(&key, Some(&version)).await? {
+                if let Some(object) = get(&self.records, &key, Some(&version)).await? {
                     contents.push(Some(read(&object.bytes)));
                 }
             }
@@ -231,20 +231,14 @@ impl Reader {
     /// Lists the versions under a prefix; with `folders`, what is in folders below it only by their names.
     async fn list(
         &self,
-        bucket: &Bucket,
+        bucket: &Store,
         prefix: &str,
         folders: bool,
     ) -> Result<(Listed, Vec<String>), LedgerError> {
         let (mut keys, mut prefixes) = (Listed::new(), Vec::new());
-        let mut from: (Option<String>, Option<String>) = (None, None);
+        let mut from = Marker::default();
         loop {
-            let request = bucket.client.list_object_versions().bucket(&bucket.name).prefix(prefix);
-            let request =
-                request.set_key_marker(from.0.clone()).set_version_id_marker(from.1.clone());
-            let request = request.set_delimiter(folders.then(|| "/".to_owned()));
-            let page = request.send().await.map_err(|error| {
-                bucket.failed("ListObjectVersions", prefix, AwsFailure::new(&error))
-            })?;
+            let page = bucket.list_versions(prefix, folders, from.clone()).await?;
             prefixes.extend(page.common_prefixes().iter().filter_map(|it| it.prefix.clone()));
             for marker in page.delete_markers() {
                 keys.entry(marker.key.clone().unwrap_or_default()).or_default().push(None);
@@ -261,7 +255,7 @@ impl Reader {
             }
             let next = (page.next_key_marker, page.next_version_id_marker);
             if next == from || next.0.is_none() {
-                let (bucket, key) = (bucket.name.clone(), prefix.to_owned());
+                let (bucket, key) = (bucket.bucket().to_owned(), prefix.to_owned());
                 return Err(LedgerError::Endless { bucket, key });
             }
             from = next;
