@@ -1,8 +1,9 @@
 //! A batch of the queue, answered message by message.
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::audit::chain::{Event, NotAnEvent};
 use keywheel_core::audit::ledger::{Appended, Ledger};
+use keywheel_lambda::{Message, Settled};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -21,41 +22,37 @@ struct Envelope {
 /// the dead-letter queue that way too: nothing is dropped.
 pub(crate) async fn handle(
     ledger: &Ledger,
-    batch: SqsEvent,
+    batch: Vec<Message>,
     deadline: Instant,
 ) -> SqsBatchResponse {
-    let mut answer = SqsBatchResponse::default();
-    for message in batch.records {
-        let id = message.message_id.unwrap_or_default();
-        if !record(ledger, message.body.as_deref().unwrap_or_default(), &id, deadline).await {
-            answer.add_failure(id);
-        }
+    let mut settled = Vec::with_capacity(batch.len());
+    for message in &batch {
+        settled.push((message, record(ledger, message, deadline).await));
     }
-    answer
+    Settled::answer(settled)
 }
 
-/// Whether the message is done with.
-async fn record(ledger: &Ledger, body: &str, message: &str, deadline: Instant) -> bool {
-    let event = match parse(body) {
+async fn record(ledger: &Ledger, message: &Message, deadline: Instant) -> Settled {
+    let event = match parse(message.body()) {
         Ok(event) => event,
         Err(refused) => {
-            error!(message, %refused, "a message that is no event");
-            return false;
+            error!(message = message.id(), %refused, "a message that is no event");
+            return Settled::Stays;
         }
     };
     let (credential, id) = (event.credential(), event.id());
     match ledger.append(&event, deadline).await {
         Ok(Appended::Now(sequence)) => {
             info!(%credential, %sequence, %id, kind = event.kind(), "recorded");
-            true
+            Settled::Done
         }
         Ok(Appended::Before(sequence)) => {
             debug!(%credential, %sequence, %id, "recorded before");
-            true
+            Settled::Done
         }
         Err(failure) => {
             error!(%credential, %id, %failure, retry = ?failure.retry(), "not recorded");
-            false
+            Settled::Stays
         }
     }
 }
@@ -79,22 +76,22 @@ mod tests {
 
     use super::{material, *};
 
-    fn sample() -> SqsEvent {
-        serde_json::from_str(&material::event("audit-queue.json")).unwrap()
+    fn sample() -> Vec<Message> {
+        let event = serde_json::from_str(&material::event("audit-queue.json")).unwrap();
+        keywheel_lambda::batch(event).unwrap()
     }
 
     #[test]
     fn the_sample_event_holds_events() {
         let batch = sample();
-        let events = batch.records.iter().map(|it| parse(it.body.as_deref().unwrap()).unwrap());
+        let events = batch.iter().map(|it| parse(it.body()).unwrap());
         let kinds: Vec<_> = events.map(|event| event.kind().to_owned()).collect();
         assert_eq!(kinds, ["keywheel.key.minted", "keywheel.rotation.promoted"]);
     }
 
     #[test]
     fn an_envelope_must_say_what_its_event_says() {
-        let good: Value =
-            serde_json::from_str(sample().records[0].body.as_deref().unwrap()).unwrap();
+        let good: Value = serde_json::from_str(sample()[0].body()).unwrap();
         assert!(parse(&good.to_string()).is_ok());
         for (field, value, why) in [
             ("source", json!("aws.s3"), NotAnEvent::Foreign),
@@ -115,7 +112,7 @@ mod tests {
 
         #[test]
         fn fuzz_message(body in material::json(vec![
-            sample().records[0].body.clone().unwrap(),
+            sample()[0].body().to_owned(),
             json!({ "source": "keywheel", "detail-type": material::SECRET, "detail": {} }).to_string(),
         ])) {
             if let Err(refused) = material::in_time(|| parse(&body.to_string())) {

@@ -10,6 +10,7 @@ use keywheel_core::identity::IdentityError;
 use keywheel_core::manifest::{LoadError, SourceError};
 use keywheel_core::queue::QueueError;
 use keywheel_core::secrets::{self, SecretsError};
+use keywheel_core::settings::Unset;
 use keywheel_core::store::StoreError;
 
 /// The option that gives `plan` an exit code of its own, as `terraform plan` has it.
@@ -106,7 +107,7 @@ impl From<EngineError> for Failure {
             EngineError::Secrets(error) => secrets_cure(error),
             EngineError::Queue(error) => queue_cure(error),
             EngineError::Identity(IdentityError::Setup(_)) => Some(SIGN_IN),
-            EngineError::Unset { name: "KEYWHEEL_QUEUE_URL", .. } => {
+            EngineError::Unset(Unset { name: "KEYWHEEL_QUEUE_URL" }) => {
                 Some("take the stack's output `QueueUrl`")
             }
             EngineError::Setup(_) => Some("check the file that KEYWHEEL_CA_FILE names"),

@@ -1,6 +1,6 @@
 //! The log: on standard error, so that standard output holds results only.
 
-use keywheel_core::http;
+use keywheel_core::settings;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 ///
 /// Only Keywheel's own: what the HTTP stack says at debug level may hold headers and bodies.
 pub(crate) fn init() {
-    let level = http::env("KEYWHEEL_LOG").and_then(|level| level.parse().ok());
+    let level = settings::optional("KEYWHEEL_LOG").and_then(|level| level.parse().ok());
     let level = level.unwrap_or(LevelFilter::WARN);
     let filter = format!("keywheel={level},keywheel_core={level}");
     tracing_subscriber::fmt()

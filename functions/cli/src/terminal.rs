@@ -7,7 +7,7 @@ use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use keywheel_core::http;
+use keywheel_core::settings;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -47,7 +47,7 @@ impl Terminal {
     /// Looks at the streams and at `NO_COLOR`.
     pub(crate) fn new(global: &Global) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
-        let wanted = http::env("NO_COLOR").is_none();
+        let wanted = settings::optional("NO_COLOR").is_none();
         let colours =
             Colours { out: wanted && out.is_terminal(), err: wanted && err.is_terminal() };
         Self { json: global.json, quiet: global.quiet, out, err, colours }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::asking::leak::{Comparison, NotCompared};
 use keywheel_core::http::Retry;
 use keywheel_core::queue::QueueError;
-use tracing::{error, info, warn};
+use keywheel_lambda::{Message, Settled};
+use tracing::{error, info};
 
 use crate::Compare;
 
@@ -18,65 +19,50 @@ const PAUSES: [u64; MAX_RECEIVES - 1] = [10, 60, 300];
 const LONGEST: Duration = Duration::from_mins(15);
 
 /// Compares each message's alert; those that were not compared stay in the queue.
-pub(crate) async fn handle(compare: &Compare, batch: SqsEvent) -> SqsBatchResponse {
-    let mut answer = SqsBatchResponse::default();
-    for message in batch.records {
-        if !handle_message(compare, &message).await {
-            answer.add_failure(message.message_id.unwrap_or_default());
-        }
+pub(crate) async fn handle(compare: &Compare, batch: Vec<Message>) -> SqsBatchResponse {
+    let mut settled = Vec::with_capacity(batch.len());
+    for message in &batch {
+        settled.push((message, Settled::or_stays(settle(compare, message).await)));
     }
-    answer
+    Settled::answer(settled)
 }
 
-/// Says whether the message is done with.
-async fn handle_message(compare: &Compare, message: &SqsMessage) -> bool {
-    let settled = match Comparison::parse(message.body.as_deref().unwrap_or_default()) {
+async fn settle(compare: &Compare, message: &Message) -> Result<Settled, QueueError> {
+    let comparison = match Comparison::parse(message.body()) {
+        Ok(comparison) => comparison,
         Err(refused) => {
             error!(%refused, "a message that is no comparison");
-            bury(compare, message, &refused.to_string()).await
+            return message.bury(&compare.queue, &refused.to_string()).await;
         }
-        Ok(comparison) => match compare.leaks.compare(&comparison).await {
-            Ok(()) => {
-                info!(alert = %comparison.alert, "compared");
-                Ok(true)
-            }
-            Err(missed) if receives(message) >= MAX_RECEIVES => {
-                give_up(compare, message, &comparison, missed).await
-            }
-            Err(missed) => come_back(compare, message, missed.retry).await,
-        },
     };
-    settled.unwrap_or_else(|failure| {
-        warn!(%failure, "the message stays as it is, until it is visible again");
-        false
-    })
+    match compare.leaks.compare(&comparison).await {
+        Ok(()) => {
+            info!(alert = %comparison.alert, "compared");
+            Ok(Settled::Done)
+        }
+        Err(missed) if message.receives() >= MAX_RECEIVES => {
+            give_up(compare, message, &comparison, missed).await
+        }
+        Err(missed) => {
+            message.come_back(&compare.queue, pause(missed.retry, message.receives())).await
+        }
+    }
 }
 
 /// Tells that an alert was not compared, and makes a dead letter of its message. Where nobody can be told, the redrive
 /// policy makes the dead letter, and its alarm tells.
 async fn give_up(
     compare: &Compare,
-    message: &SqsMessage,
+    message: &Message,
     comparison: &Comparison,
     missed: NotCompared,
-) -> Result<bool, QueueError> {
+) -> Result<Settled, QueueError> {
     if let Err(failure) = compare.leaks.give_up(comparison, missed).await {
         error!(%failure, "that a leak was not compared could not be told");
-        return Ok(false);
+        return Ok(Settled::Stays);
     }
     let why = format!("{}: not compared after {MAX_RECEIVES} tries", comparison.alert);
-    bury(compare, message, &why).await
-}
-
-async fn come_back(
-    compare: &Compare,
-    message: &SqsMessage,
-    retry: Retry,
-) -> Result<bool, QueueError> {
-    if let Some(receipt) = &message.receipt_handle {
-        compare.queue.set_visibility(receipt, pause(retry, receives(message))).await?;
-    }
-    Ok(false)
+    message.bury(&compare.queue, &why).await
 }
 
 /// Gives Keywheel's own pause, which grows, or the one that was asked for, where that is longer.
@@ -89,22 +75,6 @@ fn pause(retry: Retry, receives: usize) -> Duration {
     }
 }
 
-/// Reads how often SQS has handed the message out, this time included.
-fn receives(message: &SqsMessage) -> usize {
-    let count = message.attributes.get("ApproximateReceiveCount");
-    count.and_then(|count| count.parse().ok()).unwrap_or(1)
-}
-
-async fn bury(compare: &Compare, message: &SqsMessage, why: &str) -> Result<bool, QueueError> {
-    let body = message.body.as_deref().unwrap_or_default();
-    match compare.queue.send_to_unordered_dead_letter(body, why).await {
-        Ok(()) => Ok(true),
-        // The redrive policy buries it in the end.
-        Err(QueueError::NoDeadLetters) => Ok(false),
-        Err(failure) => Err(failure),
-    }
-}
-
 #[cfg(test)]
 #[path = "../../core/tests/fuzz/material.rs"]
 mod material;
@@ -113,16 +83,16 @@ mod material;
 mod tests {
     use super::{material, *};
 
-    fn sample() -> SqsEvent {
-        serde_json::from_str(&material::event("compare-queue.json")).unwrap()
+    fn sample() -> Vec<Message> {
+        let event = serde_json::from_str(&material::event("compare-queue.json")).unwrap();
+        keywheel_lambda::batch(event).unwrap()
     }
 
     #[test]
     fn the_sample_event_holds_a_comparison() {
-        let [message] = <[SqsMessage; 1]>::try_from(sample().records).unwrap();
-        let comparison = Comparison::parse(message.body.as_deref().unwrap()).unwrap();
+        let [message] = <[Message; 1]>::try_from(sample()).unwrap();
+        let comparison = Comparison::parse(message.body()).unwrap();
         assert_eq!(comparison.alert.to_string(), "octo-org/app alert 7");
-        assert_eq!(receives(&message), 1);
     }
 
     #[test]
@@ -140,7 +110,7 @@ mod tests {
 
         #[test]
         fn fuzz_comparison(body in material::json(vec![
-            sample().records[0].body.clone().unwrap(),
+            sample()[0].body().to_owned(),
             serde_json::json!({ "schema": 1, "owner": material::SECRET, "repository": 1 }).to_string(),
         ])) {
             if let Err(refused) = material::in_time(|| Comparison::parse(&body.to_string())) {

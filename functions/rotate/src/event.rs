@@ -2,16 +2,15 @@
 //! for each other.
 
 use aws_lambda_events::event::secretsmanager::SecretsManagerSecretRotationEvent;
-use aws_lambda_events::event::sqs::SqsEvent;
 use keywheel_core::engine::native::Step;
-use keywheel_core::lambda::Failure;
+use keywheel_lambda::{Failure, Message, batch};
 use serde_json::Value;
 
 /// An event.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A batch of the job queue.
-    Jobs(SqsEvent),
+    Jobs(Vec<Message>),
     /// A step of Secrets Manager's rotation.
     Rotation(Rotation),
 }
@@ -28,9 +27,7 @@ impl Event {
     /// Reads an event. What is wrong is told without a word of it: nobody knows what a strange event holds.
     pub(crate) fn parse(event: Value) -> Result<Self, Failure> {
         if event.get("Records").is_some() {
-            return serde_json::from_value(event)
-                .map(Self::Jobs)
-                .map_err(|_| Failure::event("not a batch of SQS messages"));
+            return batch(event).map(Self::Jobs);
         }
         let event: SecretsManagerSecretRotationEvent =
             serde_json::from_value(event).map_err(|_| {
@@ -75,8 +72,8 @@ mod tests {
             serde_json::json!({ "Records": [{ "body": 1, "awsRegion": [material::SECRET] }] }).to_string(),
         ])) {
             match material::in_time(|| Event::parse(event)) {
-                Ok(Event::Jobs(batch)) => for message in batch.records {
-                    let _ = keywheel_core::queue::Job::parse(message.body.as_deref().unwrap_or_default());
+                Ok(Event::Jobs(batch)) => for message in batch {
+                    let _ = keywheel_core::queue::Job::parse(message.body());
                 },
                 Ok(Event::Rotation(_)) => {}
                 Err(failure) => material::error_tells_nothing(&failure),

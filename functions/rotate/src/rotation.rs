@@ -1,7 +1,7 @@
 //! The Secrets Manager rotation contract: one step an event.
 
 use keywheel_core::engine::Clients;
-use keywheel_core::lambda::Failure;
+use keywheel_lambda::Failure;
 use tokio::time::Instant;
 use tracing::info;
 

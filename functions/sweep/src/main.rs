@@ -4,10 +4,11 @@ use std::io::stdout;
 
 use keywheel_core::engine::Clients;
 use keywheel_core::engine::sweep::Mode;
-use keywheel_core::lambda::{self, Failure, deadline};
 use keywheel_core::metrics;
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
+use keywheel_lambda::{Failure, serve};
+use lambda_runtime::Error;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::warn;
 
 mod trigger;
@@ -16,22 +17,13 @@ use trigger::{Answer, Trigger};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    lambda::begin();
-    let clients = &Clients::connect().await.map_err(|error| Failure::from(error).told())?;
-    run(service_fn(async |event: LambdaEvent<Value>| {
-        handle(clients, event).await.map_err(|failure| {
-            let Failure { kind, message } = failure.told();
-            Diagnostic { error_type: kind.to_owned(), error_message: message }
-        })
-    }))
-    .await
+    serve(async { Ok(Clients::connect().await?) }, handle).await
 }
 
-async fn handle(clients: &Clients, event: LambdaEvent<Value>) -> Result<Answer, Failure> {
-    let trigger = Trigger::parse(&event.payload)?;
+async fn handle(clients: &Clients, event: Value, deadline: Instant) -> Result<Answer, Failure> {
+    let trigger = Trigger::parse(&event)?;
     let engine = clients.engine().await?;
     let queue = clients.queue()?;
-    let deadline = deadline(event.context.deadline());
     if trigger.cursor.digest.is_some() {
         let digested = engine.digest(trigger.cursor, trigger.dry_run, deadline).await?;
         if let (false, Some(rest)) = (trigger.dry_run, &digested.rest) {

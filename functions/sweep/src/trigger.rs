@@ -2,7 +2,7 @@
 
 use keywheel_core::audit::Digest;
 use keywheel_core::engine::sweep::{Cursor, Digested, Report};
-use keywheel_core::lambda::Failure;
+use keywheel_lambda::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

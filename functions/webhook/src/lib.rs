@@ -21,11 +21,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode};
-use keywheel_core::asking::{Deployment, Requests};
+use keywheel_core::asking::{Deployment, DeploymentError, Requests};
 use keywheel_core::http::{self as client, Http, SetupError};
-use keywheel_core::manifest::{ManifestSource, SourceError};
 use keywheel_core::queue::Queue;
 use keywheel_core::request::delivery;
+use keywheel_core::settings;
 use tracing::info;
 
 use answer::Refused;
@@ -44,17 +44,11 @@ const GITHUB_BODY: usize = 1024 * 1024;
 /// How long a start may take beforehand: whoever sent the first request is waiting, and Slack waits three seconds.
 const WARM: Duration = Duration::from_secs(1);
 
-/// What the environment says.
-#[derive(Clone, Debug, Default)]
+/// How the function is set up.
+#[derive(Clone, Debug)]
 pub struct Settings {
-    /// `KEYWHEEL_MANIFEST`.
-    pub manifest: String,
-    /// `KEYWHEEL_QUEUE_URL`.
-    pub queue_url: String,
-    /// `KEYWHEEL_BUS`.
-    pub bus: String,
-    /// `KEYWHEEL_STATE_BUCKET`.
-    pub state_bucket: String,
+    /// Where requests leave their traces.
+    pub deployment: Deployment,
     /// `KEYWHEEL_WEBHOOK_SECRET`: without it nobody is believed.
     pub secret: Option<String>,
     /// `KEYWHEEL_COMPARE_QUEUE_URL`: without it no alert of GitHub's is compared.
@@ -67,19 +61,15 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the environment.
-    pub fn from_env() -> Self {
-        let text = |name| client::env(name).unwrap_or_default();
-        Self {
-            manifest: text("KEYWHEEL_MANIFEST"),
-            queue_url: text("KEYWHEEL_QUEUE_URL"),
-            bus: text("KEYWHEEL_BUS"),
-            state_bucket: text("KEYWHEEL_STATE_BUCKET"),
-            secret: client::env("KEYWHEEL_WEBHOOK_SECRET"),
-            compare_queue_url: client::env("KEYWHEEL_COMPARE_QUEUE_URL"),
-            per_minute: client::env("KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE")
+    pub fn from_env() -> Result<Self, DeploymentError> {
+        Ok(Self {
+            deployment: Deployment::from_env()?,
+            secret: settings::optional("KEYWHEEL_WEBHOOK_SECRET"),
+            compare_queue_url: settings::optional("KEYWHEEL_COMPARE_QUEUE_URL"),
+            per_minute: settings::optional("KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE")
                 .and_then(|number| number.parse().ok()),
-            loopback: client::env("KEYWHEEL_ALLOW_LOOPBACK_HTTP").as_deref() == Some("1"),
-        }
+            loopback: settings::allow_loopback(),
+        })
     }
 }
 
@@ -89,12 +79,9 @@ pub enum BeginError {
     /// The HTTP client.
     #[error(transparent)]
     Http(#[from] SetupError),
-    /// Where the manifest is.
+    /// The environment.
     #[error(transparent)]
-    Manifest(#[from] SourceError),
-    /// A variable that must be set.
-    #[error("{0} is not set")]
-    Unset(&'static str),
+    Deployment(#[from] DeploymentError),
 }
 
 /// Everything that answers requests.
@@ -149,40 +136,25 @@ impl<'a> Route<'a> {
 }
 
 impl Webhook {
-    /// The clients of the environment.
-    pub async fn connect(settings: Settings) -> Result<Self, BeginError> {
+    /// Makes the clients that the environment describes.
+    pub async fn connect() -> Result<Self, BeginError> {
+        let settings = Settings::from_env()?;
         let http = Http::from_env()?;
         let aws = client::aws::config(&http).await;
-        Self::new(http, &aws, settings)
+        Ok(Self::new(http, &aws, settings))
     }
 
-    /// The same, with clients that are at hand.
-    pub fn new(http: Http, aws: &SdkConfig, settings: Settings) -> Result<Self, BeginError> {
-        for (name, value) in [
-            ("KEYWHEEL_MANIFEST", &settings.manifest),
-            ("KEYWHEEL_QUEUE_URL", &settings.queue_url),
-            ("KEYWHEEL_BUS", &settings.bus),
-            ("KEYWHEEL_STATE_BUCKET", &settings.state_bucket),
-        ] {
-            if value.is_empty() {
-                return Err(BeginError::Unset(name));
-            }
-        }
-        let deployment = Deployment {
-            manifest: ManifestSource::parse(&settings.manifest)?,
-            queue_url: settings.queue_url,
-            bus: settings.bus,
-            state_bucket: settings.state_bucket,
-        };
-        let requests = Requests::new(aws, deployment);
-        Ok(Self {
+    /// Makes the same of clients that are at hand.
+    pub fn new(http: Http, aws: &SdkConfig, settings: Settings) -> Self {
+        let requests = Requests::new(aws, settings.deployment);
+        Self {
             comparisons: settings.compare_queue_url.map(|url| Queue::new(aws, url, None)),
             keys: KeyRing::new(requests.secrets().clone(), settings.secret),
             limiter: Limiter::new(settings.per_minute.unwrap_or(PER_MINUTE)),
             loopback: settings.loopback,
             requests,
             http,
-        })
+        }
     }
 
     /// Does beforehand what the first request would wait for. A failure is told by the request that meets it.

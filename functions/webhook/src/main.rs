@@ -1,15 +1,14 @@
 //! Answers "rotate now": Slack, signed webhooks and GitHub, behind a Lambda function URL.
 
 use chrono::Utc;
-use keywheel_core::lambda;
-use keywheel_webhook::{Settings, Webhook, received};
+use keywheel_webhook::{Webhook, received};
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 use tracing::error;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    lambda::begin();
-    let connected = Webhook::connect(Settings::from_env()).await;
+    keywheel_lambda::begin();
+    let connected = Webhook::connect().await;
     let webhook = &connected.inspect_err(|failure| error!(%failure, "cannot begin"))?;
     // While Lambda starts the function nobody's three seconds run yet.
     webhook.warm().await;

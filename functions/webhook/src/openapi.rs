@@ -185,7 +185,7 @@ mod tests {
     fn the_published_document_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/openapi.json");
         let current = serde_json::to_string_pretty(&built()).unwrap() + "\n";
-        if keywheel_core::http::env("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
+        if keywheel_core::settings::optional("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
             std::fs::write(path, &current).unwrap();
             return;
         }

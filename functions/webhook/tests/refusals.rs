@@ -248,15 +248,8 @@ async fn samples_that_nobody_broke_are_signed() {
 #[tokio::test]
 async fn callers_whose_signature_fails_are_held_to_a_rate() {
     let aws = Aws::default();
-    let settings = Settings {
-        manifest: "s3://m/m".to_owned(),
-        queue_url: "http://127.0.0.1:9/queue".to_owned(),
-        bus: "bus".to_owned(),
-        state_bucket: "state".to_owned(),
-        per_minute: Some(3),
-        ..Settings::default()
-    };
-    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings).unwrap();
+    let settings = Settings { secret: None, ..settings(3) };
+    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings);
     let request = Sample::new("POST", "/rotate", b"{}").request().unwrap();
     for status in [401, 401, 401, 429] {
         let response = webhook.answer(&request, "10.0.0.1", now()).await;
@@ -291,7 +284,7 @@ async fn no_alert_of_githubs_is_turned_away_for_its_rate() {
 async fn an_alert_is_told_where_no_queue_of_comparisons_is_set_up() {
     let aws = Aws::default();
     let settings = Settings { compare_queue_url: None, ..settings(1_000) };
-    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings).unwrap();
+    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings);
     let answer = webhook.answer(&alert().request().unwrap(), "10.0.0.1", now()).await;
     assert_eq!(answer.status(), 503);
     let told = aws.operations().iter().filter(|one| one.ends_with("PutEvents")).count();

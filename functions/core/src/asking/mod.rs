@@ -14,12 +14,13 @@ use tokio::time::Instant;
 
 use crate::audit::{AuditError, Bus, CloudEvent, EventData, EventType, event_id};
 use crate::ids::{RotationId, VersionId};
-use crate::manifest::{Credential, LoadError, Manifest, ManifestSource};
+use crate::manifest::{Credential, LoadError, Manifest, ManifestSource, SourceError};
 use crate::queue::{Job, Queue, QueueError};
 use crate::request::delivery::Requested;
 use crate::request::replaces;
 use crate::rotation::Stop;
 use crate::secrets::{Secrets, SecretsError};
+use crate::settings::{Unset, required};
 use crate::store::{Store, StoreError};
 
 /// How long telling the bus of an event may take.
@@ -82,6 +83,29 @@ pub struct Deployment {
     pub bus: String,
     /// The name of the state bucket (`KEYWHEEL_STATE_BUCKET`).
     pub state_bucket: String,
+}
+
+/// A deployment is not described by the environment.
+#[derive(Debug, thiserror::Error)]
+pub enum DeploymentError {
+    /// A variable that must be set.
+    #[error(transparent)]
+    Unset(#[from] Unset),
+    /// Where the manifest is.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl Deployment {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self, DeploymentError> {
+        Ok(Self {
+            manifest: ManifestSource::parse(&required("KEYWHEEL_MANIFEST")?)?,
+            queue_url: required("KEYWHEEL_QUEUE_URL")?,
+            bus: required("KEYWHEEL_BUS")?,
+            state_bucket: required("KEYWHEEL_STATE_BUCKET")?,
+        })
+    }
 }
 
 fn note_key(request: RotationId) -> String {

@@ -165,7 +165,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/digest-event.schema.json");
         let schema =
             serde_json::to_string_pretty(&schemars::schema_for!(DigestEvent)).unwrap() + "\n";
-        if crate::http::env("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
+        if crate::settings::optional("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
             std::fs::write(path, &schema).unwrap();
         }
         let published = std::fs::read_to_string(path).unwrap_or_default();

@@ -300,7 +300,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/audit-event.schema.json");
         let schema = serde_json::to_string_pretty(&schemars::schema_for!(CloudEvent)).unwrap();
         let schema = schema + "\n";
-        if crate::http::env("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
+        if crate::settings::optional("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
             std::fs::write(path, &schema).unwrap();
         }
         let published = std::fs::read_to_string(path).unwrap_or_default();

@@ -9,10 +9,10 @@ use crate::manifest::{FormatError, LoadError, SourceError};
 use crate::marks::MarkError;
 use crate::queue::QueueError;
 use crate::secrets::SecretsError;
+use crate::settings::Unset;
 
 /// A step that failed. The next try of the same job goes on where this one was cut off.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum EngineError {
     /// The function's time is nearly over; what is left goes to a fresh message.
     #[error("out of time; what is left goes on in a fresh message")]
@@ -67,13 +67,8 @@ pub enum EngineError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// An environment variable.
-    #[error("{name} is not set; {cure}")]
-    Unset {
-        /// The variable.
-        name: &'static str,
-        /// What to do.
-        cure: &'static str,
-    },
+    #[error(transparent)]
+    Unset(#[from] Unset),
     /// AWS does not say who we are.
     #[error("cannot learn the AWS account and region: {0}")]
     Account(String),
@@ -110,7 +105,7 @@ impl EngineError {
             | Self::OwnSecret { .. }
             | Self::Source(_)
             | Self::Setup(_)
-            | Self::Unset { .. } => Retry::Never,
+            | Self::Unset(_) => Retry::Never,
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::marks::Marks;
 use crate::queue::Queue;
 use crate::rotation::{Scope, SignedInAs, Terms};
 use crate::secrets::Secrets;
+use crate::settings::{self, required};
 
 /// Where the secrets lie: in another account or region one of the same name is another secret.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub struct Clients {
 impl Clients {
     /// Reads the environment (`KEYWHEEL_MANIFEST`, `KEYWHEEL_CLOUD`, …) and asks STS which account this is.
     pub async fn connect() -> Result<Self, EngineError> {
-        let source = required("KEYWHEEL_MANIFEST", "give s3://bucket/key, ssm:/name or a path")?;
+        let source = required("KEYWHEEL_MANIFEST")?;
         Self::connect_to(ManifestSource::parse(&source)?).await
     }
 
@@ -87,14 +88,14 @@ impl Clients {
 
     /// Loads the manifest afresh: it may have changed since the last event.
     pub async fn engine(&self) -> Result<Engine, EngineError> {
-        let bus = required("KEYWHEEL_BUS", "give the name of the event bus")?;
+        let bus = required("KEYWHEEL_BUS")?;
         self.engine_with(bus).await
     }
 
     /// An engine that is only read with (dry runs, [`Engine::look`]): it needs no `KEYWHEEL_BUS`, and a
     /// change, which is never without its record, fails at the bus.
     pub async fn reader(&self) -> Result<Engine, EngineError> {
-        self.engine_with(http::env("KEYWHEEL_BUS").unwrap_or_default()).await
+        self.engine_with(settings::optional("KEYWHEEL_BUS").unwrap_or_default()).await
     }
 
     /// Who we are to AWS: the ARN that STS gives.
@@ -117,7 +118,7 @@ impl Clients {
             place: self.place.clone(),
             manifest: Arc::new(manifest),
             scopes: Arc::new(scopes),
-            marks: match http::env("KEYWHEEL_MARKS") {
+            marks: match settings::optional("KEYWHEEL_MARKS") {
                 Some(place) => Some(Marks::new(&self.aws, &place)?),
                 None => None,
             },
@@ -127,8 +128,8 @@ impl Clients {
 
     /// The queue of jobs and its dead letters.
     pub fn queue(&self) -> Result<Queue, EngineError> {
-        let url = required("KEYWHEEL_QUEUE_URL", "give the URL of the job queue")?;
-        let dead_letters = http::env("KEYWHEEL_DEAD_LETTER_URL");
+        let url = required("KEYWHEEL_QUEUE_URL")?;
+        let dead_letters = settings::optional("KEYWHEEL_DEAD_LETTER_URL");
         Ok(Queue::new(&self.aws, url, dead_letters))
     }
 
@@ -138,7 +139,7 @@ impl Clients {
         rest: &sweep::Cursor,
         deadline: Instant,
     ) -> Result<(), EngineError> {
-        let bus = Bus::new(&self.aws, required("KEYWHEEL_BUS", "give the name of the event bus")?);
+        let bus = Bus::new(&self.aws, required("KEYWHEEL_BUS")?);
         Ok(bus.put_message(sweep::Cursor::CONTINUED, rest, deadline).await?)
     }
 
@@ -156,10 +157,6 @@ impl Clients {
         *kept = Some((tenant, identity.clone(), graph.clone()));
         Ok((identity, graph))
     }
-}
-
-fn required(name: &'static str, cure: &'static str) -> Result<String, EngineError> {
-    http::env(name).ok_or(EngineError::Unset { name, cure })
 }
 
 /// Account and ARN.

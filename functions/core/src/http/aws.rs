@@ -20,7 +20,8 @@ use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Http, Retry, SendError, env};
+use super::{Http, Retry, SendError};
+use crate::settings;
 
 /// How far an answer's `Date` may be from our clock; no clock is wrong by more.
 const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
@@ -42,7 +43,9 @@ pub async fn config(http: &Http) -> SdkConfig {
         // Bodies are read whole and in bounded time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     // The SDK takes an empty variable for a region's name.
-    if let Some(region) = env("AWS_REGION").or_else(|| env("AWS_DEFAULT_REGION")) {
+    if let Some(region) =
+        settings::optional("AWS_REGION").or_else(|| settings::optional("AWS_DEFAULT_REGION"))
+    {
         loader = loader.region(Region::new(region));
     }
     let config = loader.load().await;

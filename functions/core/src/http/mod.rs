@@ -16,6 +16,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use zeroize::Zeroizing;
 
+use crate::settings;
 pub use azure::AzureTransport;
 pub use retry::{Backoff, Retry, retry_after};
 
@@ -25,11 +26,6 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// A page of 999 applications with their keys is a few megabytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 const CA_FILE: &str = "KEYWHEEL_CA_FILE";
-
-/// The value of an environment variable; an empty one counts as unset.
-pub fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
-}
 
 /// The client could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +59,7 @@ pub struct Unpooled(reqwest::Client);
 impl Http {
     /// Trusts the platform's roots, and those in the PEM file that `KEYWHEEL_CA_FILE` names.
     pub fn from_env() -> Result<Self, SetupError> {
-        let Some(path) = env(CA_FILE) else {
+        let Some(path) = settings::optional(CA_FILE) else {
             return Self::with_roots(&[]);
         };
         match std::fs::read(&path) {

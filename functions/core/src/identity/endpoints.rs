@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IdentityError;
-use crate::http;
+use crate::{http, settings};
 
 /// One of Microsoft's clouds: each has a directory, a Graph and an ARM of its own.
 #[derive(
@@ -38,7 +38,7 @@ pub enum Cloud {
 impl Cloud {
     /// The one that `KEYWHEEL_CLOUD` names, or the global one.
     pub fn from_env() -> Result<Self, IdentityError> {
-        http::env("KEYWHEEL_CLOUD").map_or(Ok(Self::default()), |text| text.parse())
+        settings::optional("KEYWHEEL_CLOUD").map_or(Ok(Self::default()), |text| text.parse())
     }
 }
 
@@ -105,7 +105,7 @@ impl Endpoints {
     /// The cloud's addresses, save those that `AZURE_AUTHORITY_HOST`, `KEYWHEEL_GRAPH_ENDPOINT` and
     /// `KEYWHEEL_ARM_ENDPOINT` replace.
     pub fn from_env(cloud: Cloud) -> Result<Self, IdentityError> {
-        Self::of(cloud)?.replaced(http::env)
+        Self::of(cloud)?.replaced(settings::optional)
     }
 
     fn replaced(mut self, env: impl Fn(&str) -> Option<String>) -> Result<Self, IdentityError> {

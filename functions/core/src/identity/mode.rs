@@ -1,8 +1,8 @@
 //! Which way Keywheel signs in.
 
 use super::IdentityError;
-use crate::http;
 use crate::ids::AppId;
+use crate::settings;
 
 const MODE: &str = "KEYWHEEL_SIGN_IN";
 const CLIENT: &str = "KEYWHEEL_CLIENT_ID";
@@ -43,7 +43,7 @@ impl SignInMode {
     ///
     /// Without it: `federated` in a Lambda function, `azure_cli` elsewhere.
     pub fn from_env() -> Result<Self, IdentityError> {
-        Self::read(http::env)
+        Self::read(settings::optional)
     }
 
     fn read(env: impl Fn(&str) -> Option<String>) -> Result<Self, IdentityError> {
@@ -85,7 +85,7 @@ pub(super) fn setting(name: &'static str, problem: impl Into<String>) -> Identit
 
 /// The client secret that a terminal's user put into the environment.
 pub(super) fn environment_secret() -> Result<String, IdentityError> {
-    http::env(SECRET).ok_or_else(|| setting(SECRET, "required"))
+    settings::optional(SECRET).ok_or_else(|| setting(SECRET, "required"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use crate::http::aws::AwsFailure;
 use crate::http::{Retry, SendError, SetupError};
 use crate::manifest::{LoadError, SourceError};
+use crate::settings::Unset;
 use crate::store::StoreError;
 
 /// What a manifest's mending takes: the queue counts the tries until then.
@@ -17,13 +18,8 @@ const MANIFEST_MENDED: Duration = Duration::from_mins(10);
 #[non_exhaustive]
 pub enum NotifyError {
     /// An environment variable.
-    #[error("{name} is not set; {cure}")]
-    Unset {
-        /// The variable.
-        name: &'static str,
-        /// What to do.
-        cure: &'static str,
-    },
+    #[error(transparent)]
+    Unset(#[from] Unset),
     /// The HTTP client.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -104,7 +100,7 @@ impl NotifyError {
             Self::Secret { .. } | Self::SecretShape(_) => Retry::Soon,
             Self::Send { failure, .. } if failure.is_transient() => Retry::Soon,
             Self::Send { .. }
-            | Self::Unset { .. }
+            | Self::Unset(_)
             | Self::Setup(_)
             | Self::Source(_)
             | Self::Event(_)

@@ -15,6 +15,7 @@ use crate::manifest::{Manifest, ManifestSource};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::rotation::CLOCK_SLACK;
+use crate::settings::{self, required};
 use crate::store::Store;
 
 /// What a process builds once, at its start.
@@ -33,21 +34,19 @@ impl Notifier {
     /// Reads the environment: `KEYWHEEL_MANIFEST`, `KEYWHEEL_BUS` (its name is the deployment's),
     /// `KEYWHEEL_STATE_BUCKET`, `KEYWHEEL_NOTIFY_SECRET` and, for tests, `KEYWHEEL_ALLOW_LOOPBACK_HTTP`.
     pub async fn connect() -> Result<Self, NotifyError> {
-        let required = |name, cure| http::env(name).ok_or(NotifyError::Unset { name, cure });
-        let source = required("KEYWHEEL_MANIFEST", "give s3://bucket/key, ssm:/name or a path")?;
-        let source = ManifestSource::parse(&source)?;
-        let bus = required("KEYWHEEL_BUS", "give the name of the event bus")?;
-        let bucket = required("KEYWHEEL_STATE_BUCKET", "give the name of the state bucket")?;
+        let source = ManifestSource::parse(&required("KEYWHEEL_MANIFEST")?)?;
+        let bus = required("KEYWHEEL_BUS")?;
+        let bucket = required("KEYWHEEL_STATE_BUCKET")?;
         let http = Http::from_env()?;
         let aws = http::aws::config(&http).await;
-        let secret = http::env("KEYWHEEL_NOTIFY_SECRET").map(|name| HeldSecret::new(&aws, name));
-        let loopback = http::env("KEYWHEEL_ALLOW_LOOPBACK_HTTP").as_deref() == Some("1");
+        let secret =
+            settings::optional("KEYWHEEL_NOTIFY_SECRET").map(|name| HeldSecret::new(&aws, name));
         Ok(Self {
             source,
             secret,
             state: Store::new(&aws, bucket),
             topics: aws_sdk_sns::Client::new(&aws),
-            sender: Sender { http, loopback },
+            sender: Sender { http, loopback: settings::allow_loopback() },
             metrics: Metrics::of(&bus),
             aws,
         })
@@ -55,9 +54,8 @@ impl Notifier {
 
     /// The queue that events come from, and its dead letters.
     pub fn queue(&self) -> Result<Queue, NotifyError> {
-        let (name, cure) = ("KEYWHEEL_NOTIFY_QUEUE_URL", "give the URL of the queue of events");
-        let url = http::env(name).ok_or(NotifyError::Unset { name, cure })?;
-        Ok(Queue::new(&self.aws, url, http::env("KEYWHEEL_DEAD_LETTER_URL")))
+        let url = required("KEYWHEEL_NOTIFY_QUEUE_URL")?;
+        Ok(Queue::new(&self.aws, url, settings::optional("KEYWHEEL_DEAD_LETTER_URL")))
     }
 
     /// The manifest of this moment.

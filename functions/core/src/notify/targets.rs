@@ -16,6 +16,7 @@ use super::slack::Telling;
 use super::{Notice, NotifyError, NotifySecret, Outcome, What, slack, sns};
 use crate::http::Retry;
 use crate::manifest::{Manifest, Notification, Target};
+use crate::settings::Unset;
 
 impl Notifier {
     /// Tells all targets what concerns them and what they do not know yet.
@@ -149,9 +150,8 @@ impl Notifier {
         &self,
         has: impl Fn(&NotifySecret) -> bool,
     ) -> Result<Arc<NotifySecret>, NotifyError> {
-        let (name, cure) =
-            ("KEYWHEEL_NOTIFY_SECRET", "name the secret with Slack's URLs and the webhooks' keys");
-        self.secret.as_ref().ok_or(NotifyError::Unset { name, cure })?.with(has).await
+        let unset = Unset { name: "KEYWHEEL_NOTIFY_SECRET" };
+        self.secret.as_ref().ok_or(unset)?.with(has).await
     }
 }
 

@@ -13,7 +13,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use chrono::{DateTime, Utc};
+use keywheel_core::asking::Deployment;
 use keywheel_core::http::Http;
+use keywheel_core::manifest::ManifestSource;
 use keywheel_webhook::{Settings, Webhook};
 use serde_json::json;
 
@@ -103,19 +105,21 @@ pub fn webhook(aws: &Aws) -> Webhook {
 
 /// One that takes so many requests a minute.
 pub fn limited(aws: &Aws, per_minute: u32) -> Webhook {
-    Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings(per_minute)).unwrap()
+    Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings(per_minute))
 }
 
 pub fn settings(per_minute: u32) -> Settings {
     Settings {
-        manifest: "s3://manifests/manifest.yaml".to_owned(),
-        queue_url: "http://127.0.0.1:9/queue".to_owned(),
-        bus: "bus".to_owned(),
-        state_bucket: "state".to_owned(),
+        deployment: Deployment {
+            manifest: ManifestSource::parse("s3://manifests/manifest.yaml").unwrap(),
+            queue_url: "http://127.0.0.1:9/queue".to_owned(),
+            bus: "bus".to_owned(),
+            state_bucket: "state".to_owned(),
+        },
         secret: Some("keys".to_owned()),
         compare_queue_url: Some("http://127.0.0.1:9/compare".to_owned()),
         per_minute: Some(per_minute),
-        ..Settings::default()
+        loopback: false,
     }
 }
 

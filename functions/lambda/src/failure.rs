@@ -1,57 +1,15 @@
-//! What every function does at its start, and how its failures are told.
+//! Why an event came to nothing, as Lambda tells it.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use keywheel_core::engine::EngineError;
+use keywheel_core::engine::native::NativeError;
+use keywheel_core::notify::NotifyError;
+use keywheel_core::settings::Unset;
 use tracing::error;
-use tracing_subscriber::EnvFilter;
-
-use crate::engine::EngineError;
-use crate::engine::native::NativeError;
-use crate::notify::NotifyError;
-use crate::{http, process};
 
 /// So much of a failure is told: what an event says of itself has no limit. Fifty problems of a manifest fit.
 const LONGEST: usize = 16_000;
-
-/// To be called first of all: protects the memory, and starts the log.
-///
-/// The log is JSON lines on standard output, at the level of `KEYWHEEL_LOG` (default `info`). Only
-/// Keywheel's own events are in it: what the HTTP stack and the AWS SDK say at debug level may hold headers
-/// and bodies, and no variable turns that on.
-pub fn begin() {
-    process::harden();
-    let level = http::env("KEYWHEEL_LOG").unwrap_or_else(|| "info".to_owned());
-    let level: tracing::level_filters::LevelFilter =
-        level.parse().unwrap_or(tracing::level_filters::LevelFilter::INFO);
-    let filter = [
-        "keywheel",
-        "keywheel_core",
-        "keywheel_sweep",
-        "keywheel_rotate",
-        "keywheel_webhook",
-        "keywheel_compare",
-        "keywheel_audit",
-        "keywheel_notify",
-    ]
-    .iter()
-    .map(|target| format!("{target}={level}"))
-    .collect::<Vec<_>>()
-    .join(",");
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(EnvFilter::new(filter))
-        .init();
-}
-
-/// When the function is killed, on the clock that waits are measured by.
-pub fn deadline(at: SystemTime) -> Instant {
-    let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    Instant::now() + left
-}
 
 /// Why an event came to nothing, as Lambda tells it: `errorType` and `errorMessage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,12 +64,18 @@ impl From<EngineError> for Failure {
             EngineError::Mark(_) => "keywheel.marks",
             EngineError::Format { .. } => "keywheel.format",
             EngineError::Manifest(_) | EngineError::Source(_) => "keywheel.manifest",
-            EngineError::Setup(_) | EngineError::Unset { .. } | EngineError::Account(_) => {
+            EngineError::Setup(_) | EngineError::Unset(_) | EngineError::Account(_) => {
                 "keywheel.setup"
             }
             EngineError::TextNotAtHand(_) | EngineError::CurrentNotFound(_) => "keywheel.engine",
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<Unset> for Failure {
+    fn from(error: Unset) -> Self {
+        Self::setup(error)
     }
 }
 

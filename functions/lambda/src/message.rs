@@ -1,0 +1,136 @@
+//! Batches of SQS messages, answered message by message (`ReportBatchItemFailures`).
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use keywheel_core::queue::{Queue, QueueError};
+use serde_json::Value;
+use tracing::warn;
+
+use crate::Failure;
+
+/// Whether a message is done with, which SQS then deletes, or stays in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The message is done with.
+    Done,
+    /// The message stays, until it is visible again.
+    Stays,
+}
+
+/// A received message.
+#[derive(Clone, Debug)]
+pub struct Message(SqsMessage);
+
+/// Reads the messages of an event.
+pub fn batch(event: Value) -> Result<Vec<Message>, Failure> {
+    let batch: SqsEvent =
+        serde_json::from_value(event).map_err(|_| Failure::event("not a batch of SQS messages"))?;
+    Ok(batch.records.into_iter().map(Message).collect())
+}
+
+impl Settled {
+    /// Answers a batch: the messages that stay are named as failed.
+    pub fn answer<'a>(messages: impl IntoIterator<Item = (&'a Message, Self)>) -> SqsBatchResponse {
+        let mut answer = SqsBatchResponse::default();
+        for (message, settled) in messages {
+            if settled == Self::Stays {
+                answer.add_failure(message.id());
+            }
+        }
+        answer
+    }
+
+    /// Takes a failure to settle a message for a message that stays. The failure is in the log.
+    pub fn or_stays<E: std::fmt::Display>(settled: Result<Self, E>) -> Self {
+        settled.unwrap_or_else(|failure| {
+            warn!(%failure, "the message stays as it is, until it is visible again");
+            Self::Stays
+        })
+    }
+}
+
+impl Message {
+    /// Gives the message's id.
+    pub fn id(&self) -> &str {
+        self.0.message_id.as_deref().unwrap_or_default()
+    }
+
+    /// Gives the message's text.
+    pub fn body(&self) -> &str {
+        self.0.body.as_deref().unwrap_or_default()
+    }
+
+    /// Says how often SQS has handed the message out, this time included.
+    pub fn receives(&self) -> usize {
+        let count = self.0.attributes.get("ApproximateReceiveCount");
+        count.and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
+
+    /// Has the message come back after a pause.
+    pub async fn come_back(&self, queue: &Queue, after: Duration) -> Result<Settled, QueueError> {
+        if let Some(receipt) = &self.0.receipt_handle {
+            queue.set_visibility(receipt, after).await?;
+        }
+        Ok(Settled::Stays)
+    }
+
+    /// Makes a dead letter of the message at once, where trying again would not help.
+    ///
+    /// In a queue without a dead-letter queue of its own the redrive policy does so in the end.
+    pub async fn bury(&self, queue: &Queue, why: &str) -> Result<Settled, QueueError> {
+        let buried = match self.0.attributes.get("MessageGroupId") {
+            Some(group) => queue.send_to_dead_letter(self.body(), group, self.id(), why).await,
+            None => queue.send_to_unordered_dead_letter(self.body(), why).await,
+        };
+        match buried {
+            Ok(()) => Ok(Settled::Done),
+            Err(failure @ QueueError::NoDeadLetters) => {
+                warn!(%failure);
+                Ok(Settled::Stays)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn messages() -> Vec<Message> {
+        let message = |id: &str, received: Option<&str>| {
+            let attributes =
+                received.map_or(json!({}), |count| json!({ "ApproximateReceiveCount": count }));
+            json!({ "messageId": id, "body": "text", "attributes": attributes,
+                    "messageAttributes": {}, "receiptHandle": "r" })
+        };
+        let records = [message("a", Some("3")), message("b", None), message("c", Some("x"))];
+        batch(json!({ "Records": records })).unwrap()
+    }
+
+    #[test]
+    fn an_event_that_is_no_batch_is_refused_without_a_word_of_it() {
+        for event in [json!({}), json!({ "Records": "hush" }), json!("hush"), Value::Null] {
+            let failure = batch(event).unwrap_err();
+            assert_eq!(failure.to_string(), "keywheel.event: not a batch of SQS messages");
+        }
+    }
+
+    #[test]
+    fn messages_that_stay_are_named_as_failed() {
+        let messages = messages();
+        let settled = [Settled::Done, Settled::Stays, Settled::or_stays(Err::<Settled, _>("no"))];
+        let answer = Settled::answer(messages.iter().zip(settled));
+        let failed: Vec<_> =
+            answer.batch_item_failures.iter().map(|one| one.item_identifier.as_str()).collect();
+        assert_eq!(failed, ["b", "c"]);
+    }
+
+    #[test]
+    fn a_message_without_a_count_was_received_once() {
+        assert_eq!(messages().iter().map(Message::receives).collect::<Vec<_>>(), [3, 1, 1]);
+    }
+}
