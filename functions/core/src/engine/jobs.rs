@@ -239,8 +239,8 @@ impl Engine {
                 self.found(job, Finding::KeyInUse(key, last), deadline).await?;
                 Came::Out("still in use")
             }
-            retire::Outcome::UseUnknown => {
-                self.found(job, Finding::LastUseUnknown(key), deadline).await?;
+            retire::Outcome::UseUnknown(why) => {
+                self.found(job, Finding::LastUseUnknown(key, why), deadline).await?;
                 Came::Out("it cannot be told whether it is still in use")
             }
             // Its record is part of the try: it comes before the labels go.

@@ -103,7 +103,7 @@ impl Clients {
     }
 
     async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
-        let manifest = self.source.load(&self.aws).await?;
+        let manifest = self.source.load_in(&self.aws, self.cloud).await?;
         let scopes =
             manifest.credentials().map(|credential| self.place.scope(credential)).collect();
         let (identity, graph) = self.sign_in(manifest.tenant()).await?;

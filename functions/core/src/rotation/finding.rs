@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Scope;
+use super::last_use::Untold;
 use super::names::is_minted;
 use super::observed::Key;
 use super::stop::Stop;
@@ -38,7 +39,7 @@ pub enum Finding {
     /// `retire: when-unused`: an old key is out of its overlap, and somebody still signs in with it.
     KeyInUse(KeyId, DateTime<Utc>),
     /// `retire: when-unused`: whether an old key is still used cannot be told.
-    LastUseUnknown(KeyId),
+    LastUseUnknown(KeyId, Untold),
     /// An old key that was to be removed is not there, and was not removed by us.
     KeyNotFound(KeyId),
     /// The application may hold two keys, and those that stay leave no room for the next rotation's.
@@ -51,6 +52,10 @@ pub enum Finding {
     ForeignChange(ForeignChange),
     /// Entra's directory audit may not be read, so that foreign changes go unseen.
     AuditNotPermitted,
+    /// Entra's directory audit is not to be had without a licence that the tenant lacks.
+    AuditNotLicensed,
+    /// This cloud has no directory audit in Graph.
+    AuditNotInCloud,
     /// Entra's directory audit could not be read since this time.
     AuditUnread(DateTime<Utc>),
     /// An object of Graph's is not as Graph documents it, and is left out.
@@ -136,13 +141,15 @@ impl Finding {
             Self::ExpiringCertificate(..) => "expiring-certificate",
             Self::NativeRotationLate(..) => "native-rotation-late",
             Self::KeyInUse(..) => "key-in-use",
-            Self::LastUseUnknown(_) => "last-use-unknown",
+            Self::LastUseUnknown(..) => "last-use-unknown",
             Self::KeyNotFound(_) => "key-not-found",
             Self::TwoKeysOnly => "two-keys-only",
             Self::RolledBack => "rolled-back",
             Self::ReplacedKeyUnknown => "replaced-key-unknown",
             Self::ForeignChange(_) => "foreign_change",
             Self::AuditNotPermitted => "audit-not-permitted",
+            Self::AuditNotLicensed => "audit-not-licensed",
+            Self::AuditNotInCloud => "audit-not-in-cloud",
             Self::AuditUnread(_) => "audit_unread",
             Self::UnreadableObject { .. } => "unreadable-object",
         }
@@ -156,6 +163,8 @@ impl Finding {
             | Self::RolledBack
             | Self::ReplacedKeyUnknown
             | Self::AuditNotPermitted
+            | Self::AuditNotLicensed
+            | Self::AuditNotInCloud
             | Self::AuditUnread(_)
             | Self::UnreadableObject { .. } => None,
             Self::ForeignChange(change) => Some(change.key),
@@ -170,7 +179,7 @@ impl Finding {
             | Self::ExpiringCertificate(key, _)
             | Self::NativeRotationLate(key, _)
             | Self::KeyInUse(key, _)
-            | Self::LastUseUnknown(key)
+            | Self::LastUseUnknown(key, _)
             | Self::KeyNotFound(key) => Some(*key),
         }
     }
@@ -222,9 +231,20 @@ impl Finding {
                 "its overlap is over, but somebody signed in with it on {last}, so it is not removed; \
                  have its users read the secret anew, or rotate with `revoke_old: now`"
             ),
-            Self::LastUseUnknown(_) => "its overlap is over, but Entra's report of sign-ins cannot be read or is not \
-                 up to date, so it is not removed; grant Keywheel AuditLog.Read.All, or say `retire: after-overlap`"
-                .into(),
+            Self::LastUseUnknown(_, why) => format!(
+                "its overlap is over, but {}",
+                match why {
+                    Untold::Forbidden => "Keywheel may not read Entra's report of sign-ins, so it is not removed; \
+                         grant Keywheel AuditLog.Read.All, or say `retire: after-overlap`",
+                    Untold::NotLicensed => "Entra gives its report of sign-ins only to tenants with a Microsoft Entra ID P1 \
+                         licence, and says that this tenant has none, so it is not removed; get the licence, or say \
+                         `retire: after-overlap`; a permission does not help",
+                    Untold::Unread => "Entra's report of sign-ins could not be read, so it is not removed; \
+                         the next sweep asks again, and the log of the rotate function says why",
+                    Untold::Behind => "Entra's report of sign-ins lacks even those by which the current key was proved, so it \
+                         is not removed; the next sweep asks again; say `retire: after-overlap` if the report stays behind",
+                }
+            ),
             Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
                  and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
                  lives where that pointed before: remove it there"
@@ -249,6 +269,13 @@ impl Finding {
             Self::AuditNotPermitted => "changes that others make to the keys of managed applications go unseen; \
                  grant Keywheel AuditLog.Read.All and Directory.Read.All (infra/entra/setup.py --client-id … --read-audit), \
                  or deploy with WatchDirectoryAudits=false"
+                .into(),
+            Self::AuditNotLicensed => "changes that others make to the keys of managed applications go unseen: Entra says that \
+                 the tenant has no Microsoft Entra ID P1 licence, and gives its directory audit only with one; get the \
+                 licence, or deploy with WatchDirectoryAudits=false; a permission does not help"
+                .into(),
+            Self::AuditNotInCloud => "changes that others make to the keys of managed applications go unseen: Microsoft Graph \
+                 has no directory audit in China; deploy with WatchDirectoryAudits=false"
                 .into(),
             Self::AuditUnread(since) => format!(
                 "Entra's directory audit could not be read since {since}: changes that others make to keys go unseen; \

@@ -19,6 +19,19 @@ pub const REPORT_LAG: TimeDelta = TimeDelta::hours(24);
 /// The shortest time for which a key must be seen unused.
 const SHORTEST_WATCH: TimeDelta = TimeDelta::hours(24);
 
+/// Why the report tells nothing of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Untold {
+    /// Keywheel lacks the permission to read it.
+    Forbidden,
+    /// The tenant lacks the licence for it.
+    NotLicensed,
+    /// It could not be read, for another reason.
+    Unread,
+    /// It lacks sign-ins that are known to have been made.
+    Behind,
+}
+
 /// What the report tells of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -67,6 +67,10 @@ impl Engine {
         // Whoever is not signed in as an application cannot tell its own changes.
         let (Some(marks), Some(_)) = (&self.marks, self.identity.app()) else { return Ok(None) };
         report.audit_pages += 1;
+        if !self.cloud.has_directory_audits() {
+            report.findings.extend(self.about_ourselves(Finding::AuditNotInCloud));
+            return Ok(None);
+        }
         let mut mark: Mark = marks.read(MARK).await?.unwrap_or_default();
         let until = at.until.unwrap_or_else(|| self.graph.now());
         let read_to = mark.read_to.map_or(until, |read_to| read_to.min(until));
@@ -79,11 +83,10 @@ impl Engine {
             Ok(page) => page,
             Err(failure) => {
                 warn!(%failure, "the directory audit was not read");
-                let forbidden = matches!(failure.kind(), Kind::Forbidden { .. });
-                let finding = if forbidden {
-                    Some(Finding::AuditNotPermitted)
-                } else {
-                    (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to))
+                let finding = match failure.kind() {
+                    Kind::Forbidden { .. } => Some(Finding::AuditNotPermitted),
+                    Kind::NotLicensed => Some(Finding::AuditNotLicensed),
+                    _ => (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to)),
                 };
                 report.findings.extend(finding.and_then(|finding| self.about_ourselves(finding)));
                 return Ok(None);
