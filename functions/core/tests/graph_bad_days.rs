@@ -140,3 +140,17 @@ async fn a_tenant_without_the_licence_is_told_of_the_licence() {
         assert!(said.contains("Entra ID P1") && !said.contains("grant"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_lock_with_an_enforcement_scope_is_a_lock() {
+    let world = world().await;
+    let object = world.object(KeyOn::ServicePrincipal).await;
+    let key = world.add(object).await.unwrap();
+    world.fault(Rule::new(FaultKind::LockedWithEnforcementScope));
+    let added = world.add(object).await.unwrap_err();
+    let removed = world.graph.remove_password(object, key, &options()).await.unwrap_err();
+    for error in [added, removed] {
+        assert_eq!((error.kind(), error.retry()), (&Kind::ServicePrincipalLocked, Retry::Never));
+        assert!(error.to_string().contains("key_on: application"), "{error}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Makes it happen: runs the rules' tries against the real services.
 
+mod beside;
 mod error;
 mod hands;
 pub mod jobs;

@@ -9,7 +9,7 @@ use super::last_use::Untold;
 use super::names::is_minted;
 use super::observed::Key;
 use super::stop::Stop;
-use crate::ids::KeyId;
+use crate::ids::{AppId, KeyId};
 
 /// Something a sweep saw and only reports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,12 @@ pub enum Finding {
     KeyNotFound(KeyId),
     /// The application may hold two keys, and those that stay leave no room for the next rotation's.
     TwoKeysOnly,
+    /// The application's instance property lock forbids keys where the credential keeps its own.
+    ServicePrincipalLocked,
+    /// `application` is the object id of this object, whose client id is another.
+    ObjectIdGiven(Holder, AppId),
+    /// No application has the tag of a rule.
+    RuleMatchesNobody(String),
     /// Somebody went back to this version by hand: it is not replaced as early as the policy says.
     RolledBack,
     /// A replaced secret was to be revoked, and which key it belongs to was never known.
@@ -77,6 +83,18 @@ pub enum Holder {
 }
 
 impl Holder {
+    /// What an instance property lock on the application means for a credential that keeps its keys here.
+    pub fn locked(self, lock: bool) -> Option<Finding> {
+        (lock && self == Self::ServicePrincipal).then_some(Finding::ServicePrincipalLocked)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::ServicePrincipal => "service principal",
+        }
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
@@ -144,6 +162,9 @@ impl Finding {
             Self::LastUseUnknown(..) => "last-use-unknown",
             Self::KeyNotFound(_) => "key-not-found",
             Self::TwoKeysOnly => "two-keys-only",
+            Self::ServicePrincipalLocked => "service-principal-locked",
+            Self::ObjectIdGiven(..) => "object-id-given",
+            Self::RuleMatchesNobody(_) => "rule-matches-nobody",
             Self::RolledBack => "rolled-back",
             Self::ReplacedKeyUnknown => "replaced-key-unknown",
             Self::ForeignChange(_) => "foreign_change",
@@ -160,6 +181,9 @@ impl Finding {
         match self {
             Self::Stopped(_)
             | Self::TwoKeysOnly
+            | Self::ServicePrincipalLocked
+            | Self::ObjectIdGiven(..)
+            | Self::RuleMatchesNobody(_)
             | Self::RolledBack
             | Self::ReplacedKeyUnknown
             | Self::AuditNotPermitted
@@ -199,16 +223,7 @@ impl Finding {
                  under `retire_keys` only once nobody reads that any more"
                 .into(),
             Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.explanation().to_owned(),
-            Self::NamedKeyElsewhere(_, holder) => {
-                let (there, here) = match holder {
-                    Holder::Application => ("application", "service principal"),
-                    Holder::ServicePrincipal => ("service principal", "application"),
-                };
-                format!(
-                    "`retire_keys` names this key, and it is on the {there}, where Keywheel removes none: this credential \
-                     keeps its keys on the {here}; remove it there in Entra and take it out of `retire_keys`"
-                )
-            }
+            Self::NamedKeyElsewhere(_, holder) => elsewhere(*holder),
             Self::NamedKeyNowhere(_) => "`retire_keys` names this key, and it is neither on the application nor on its service \
                  principal; it is gone, or a keyId of another application: take it out of `retire_keys`, or correct it"
                 .into(),
@@ -231,20 +246,9 @@ impl Finding {
                 "its overlap is over, but somebody signed in with it on {last}, so it is not removed; \
                  have its users read the secret anew, or rotate with `revoke_old: now`"
             ),
-            Self::LastUseUnknown(_, why) => format!(
-                "its overlap is over, but {}",
-                match why {
-                    Untold::Forbidden => "Keywheel may not read Entra's report of sign-ins, so it is not removed; \
-                         grant Keywheel AuditLog.Read.All, or say `retire: after-overlap`",
-                    Untold::NotLicensed => "Entra gives its report of sign-ins only to tenants with a Microsoft Entra ID P1 \
-                         licence, and says that this tenant has none, so it is not removed; get the licence, or say \
-                         `retire: after-overlap`; a permission does not help",
-                    Untold::Unread => "Entra's report of sign-ins could not be read, so it is not removed; \
-                         the next sweep asks again, and the log of the rotate function says why",
-                    Untold::Behind => "Entra's report of sign-ins lacks even those by which the current key was proved, so it \
-                         is not removed; the next sweep asks again; say `retire: after-overlap` if the report stays behind",
-                }
-            ),
+            Self::LastUseUnknown(_, why) => {
+                format!("its overlap is over, but {}", why.explanation())
+            }
             Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
                  and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
                  lives where that pointed before: remove it there"
@@ -253,6 +257,16 @@ impl Finding {
                  and keys that no rule of Keywheel's removes leave no room for the next rotation's; remove one of them in \
                  Entra, name it under `retire_keys`, or take personal accounts out of `signInAudience`"
                 .into(),
+            Self::ServicePrincipalLocked => "the application's instance property lock forbids changes of keys on its service principal, \
+                 where this credential keeps its own: Entra will refuse the next rotation, and the removal of old keys; say \
+                 `key_on: application`, or turn the lock off (Entra: the application's Authentication, App instance property \
+                 lock)"
+                .into(),
+            Self::ObjectIdGiven(holder, client) => object_id(*holder, *client),
+            Self::RuleMatchesNobody(tag) => format!(
+                "no application has the tag `{tag}`, so this rule of the manifest manages nothing; tag an application in \
+                 Entra, correct the tag (capital letters count), or take the rule out"
+            ),
             Self::RolledBack => "it is due, but somebody went back to this version by hand, so it is not replaced before half of \
                  `rotate_before` is over, or no more than `overlap` is left; when its users can take a new secret, rotate it (keywheel rotate)"
                 .into(),
@@ -282,11 +296,27 @@ impl Finding {
                  the sweep's log says why"
             ),
             Self::UnreadableObject { object, why } => format!(
-                "Graph lists {object} otherwise than it documents ({why}), so it is left out, and its keys are not watched; \
+                "Graph lists {object} otherwise than it documents ({why}), so it is left out, and what it tells is not watched; \
                  look at the object in Entra, and ask Microsoft's support if nothing is wrong with it there"
             ),
         }
     }
+}
+
+fn elsewhere(there: Holder) -> String {
+    let (there, here) = (there.words(), there.other().words());
+    format!(
+        "`retire_keys` names this key, and it is on the {there}, where Keywheel removes none: this credential \
+         keeps its keys on the {here}; remove it there in Entra and take it out of `retire_keys`"
+    )
+}
+
+fn object_id(holder: Holder, client: AppId) -> String {
+    format!(
+        "`application` is the object id of the {} whose client id is {client}, and no client id; \
+         write `application: {client}`",
+        holder.words()
+    )
 }
 
 /// A certificate (Graph `keyCredential`): Keywheel only watches them.

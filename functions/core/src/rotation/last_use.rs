@@ -32,6 +32,31 @@ pub enum Untold {
     Behind,
 }
 
+impl Untold {
+    /// What it means for a key that is out of its overlap, and what helps.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::Forbidden => {
+                "Keywheel may not read Entra's report of sign-ins, so it is not removed; grant Keywheel AuditLog.Read.All, or \
+                 say `retire: after-overlap`"
+            }
+            Self::NotLicensed => {
+                "Entra gives its report of sign-ins only to tenants with a Microsoft Entra ID P1 licence, and says that this \
+                 tenant has none, so it is not removed; get the licence, or say `retire: after-overlap`; a permission does not \
+                 help"
+            }
+            Self::Unread => {
+                "Entra's report of sign-ins could not be read, so it is not removed; the next sweep asks again, and the log of \
+                 the rotate function says why"
+            }
+            Self::Behind => {
+                "Entra's report of sign-ins lacks even those by which the current key was proved, so it is not removed; the \
+                 next sweep asks again; say `retire: after-overlap` if the report stays behind"
+            }
+        }
+    }
+}
+
 /// What the report tells of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -95,7 +95,7 @@ impl Engine {
         report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
         let fresh: Vec<DirectoryAudit> =
             page.items.into_iter().filter(|audit| !mark.told.contains_key(&audit.id)).collect();
-        for (audit, seen) in self.foreign_changes(fresh, deadline).await? {
+        for (audit, seen) in self.foreign_changes(fresh, report, deadline).await? {
             mark.told.insert(audit.id, audit.at);
             report.findings.extend(seen);
         }
@@ -129,13 +129,14 @@ impl Engine {
     async fn foreign_changes(
         &self,
         audits: Vec<DirectoryAudit>,
+        report: &mut Report,
         deadline: Instant,
     ) -> Result<Vec<(DirectoryAudit, Vec<Seen>)>, EngineError> {
         if audits.is_empty() {
             return Ok(Vec::new());
         }
         let options = CallOptions::until(read_by(deadline));
-        let objects = self.belonging(&audits, &options).await?;
+        let objects = self.belonging(&audits, report, &options).await?;
         let ourselves = self.ourselves(&options).await?;
         let mut found = Vec::new();
         for audit in audits {
@@ -176,13 +177,19 @@ impl Engine {
     async fn belonging(
         &self,
         audits: &[DirectoryAudit],
+        report: &mut Report,
         options: &CallOptions,
     ) -> Result<HashMap<ObjectId, (Belonging, Vec<Credential>)>, EngineError> {
         let ids: BTreeSet<ObjectId> = audits.iter().map(|audit| audit.change.object).collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
-        let mut objects = self.graph.objects_by_id(KeyOn::Application, &ids, options).await?;
-        objects.extend(self.graph.objects_by_id(KeyOn::ServicePrincipal, &ids, options).await?);
-        let ruled = self.ruled_of(&objects, options).await?;
+        let mut objects = Vec::new();
+        for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
+            let read = self.graph.objects_by_id(on, &ids, options).await?;
+            objects.extend(read.items);
+            // What was changed on it cannot be told.
+            report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
+        }
+        let ruled = self.ruled_of(&objects, report, options).await?;
         let with_credentials = objects.into_iter().map(|object| {
             let listed = self.manifest.credentials();
             let mut managed: Vec<Credential> =
@@ -199,6 +206,7 @@ impl Engine {
     async fn ruled_of(
         &self,
         objects: &[Belonging],
+        report: &mut Report,
         options: &CallOptions,
     ) -> Result<HashMap<AppId, Credential>, EngineError> {
         if self.manifest.rules().is_empty() {
@@ -207,6 +215,7 @@ impl Engine {
         let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
         let apps: Vec<AppId> = apps.into_iter().collect();
         let read = self.graph.applications_by_app_id(&apps, Detail::Keys, options).await?;
+        report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
         let ruled = read.items.iter().filter_map(|application| {
             let tagged = |tag: &str| application.tags.iter().any(|other| other == tag);
             let rule = self.manifest.rules().iter().find(|rule| tagged(rule.tag()))?;
