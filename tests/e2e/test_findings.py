@@ -136,6 +136,9 @@ def test_an_object_id_in_place_of_a_client_id_is_told_with_the_client_id(world: 
     gone = {event["subject"] for event in world.events("keywheel.finding.application-gone")}
     assert "gone" in gone and not gone & set(told)
     assert set(status(world, "object-id")) == {"object-id-given"}
+    other = world.tenant.credentials["locked"].app
+    done = world.stack.keywheel("rotate", "--application", other.object_id, "--yes")
+    assert done.returncode != 0 and f"`application: {other.app_id}`" in done.stderr, done
     given = world.tenant.credentials["object-id"].app.app_id
     done = world.stack.keywheel("rotate", "object-id", "--yes", "--wait", "--timeout", "60s")
     assert done.returncode != 0
