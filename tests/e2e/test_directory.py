@@ -134,3 +134,30 @@ def test_without_the_permission_the_sweep_goes_on_and_says_so(start: Callable[..
     world.sweep_to_rest()
     assert "last-use-unknown" in world.findings()["watched"]
     assert world.tenant.credentials["watched"].versions[0].key.key_id in world.keys(world.tenant.credentials["watched"])
+
+
+def test_a_tenant_without_the_licence_is_told_of_the_licence(start: Callable[..., World]):
+    world = start(tenant())
+    world.stack.admin("POST", "faults", {"rules": [{"kind": "no_premium_license"}]})
+    answer = world.sweep_to_rest()
+    assert answer["finished"] and len(answer["queued"]) == 3
+    [event] = world.events("keywheel.finding.audit-not-licensed")
+    assert event["subject"] == world.stack.env["KEYWHEEL_APPLICATION"] and "P1" in event["data"]["reason"]
+    world.advance(hours=75)
+    world.sweep_to_rest()
+    [event] = world.events("keywheel.finding.last-use-unknown")
+    assert event["subject"] == "watched" and "P1" in event["data"]["reason"]
+    assert "AuditLog" not in event["data"]["reason"]
+    assert world.events("keywheel.finding.audit-not-permitted") == [] and world.dead_letters() == []
+
+
+def test_in_china_there_is_no_audit_to_read_and_one_finding_says_so(start: Callable[..., World]):
+    made = Tenant()
+    made.managed("due", "+10d")
+    world = start(made, parameters={"Cloud": "china"})
+    answer = world.sweep_to_rest()
+    assert answer["finished"] and len(answer["queued"]) == 1
+    assert len(world.events("keywheel.finding.audit-not-in-cloud")) == 1
+    asked = world.stack.admin("GET", "requests")
+    assert not [one for one in asked if one["operation"] == "directoryAudits"]
+    assert world.signs_in(made.credentials["due"]) and world.dead_letters() == []

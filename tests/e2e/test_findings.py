@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
-from keywheel_local.tenant import Credential, Key, Tenant
+from keywheel_local.tenant import Credential, Key, Tenant, new_id
 from keywheel_local.world import World
 
 AT_ONCE = 150  # credentials that a sweep looks at together
@@ -39,6 +40,19 @@ def tenant() -> Tenant:
     # Due, and Graph lists its application without the keys.
     made.managed("odd", "+10d", app=made.app("odd", properties={"passwordCredentials": None}))
     made.app("nameless", properties={"appId": None})
+    lock = {"servicePrincipalLockConfiguration": {"isEnabled": True, "allProperties": True}}
+    made.managed("locked", "+100d", key_on="servicePrincipal", app=made.app("locked", properties=lock))
+    made.app("ruled-locked", tags=["partner"], properties=lock)
+    made.managed("lock-beside", "+100d", app=made.app("lock-beside", properties=lock))
+    # Somebody took the wrong one of the ids that the portal shows.
+    mistaken = made.app("mistaken")
+    made.managed("object-id", "+100d", app=made.app("object-id", known=False, app_id=mistaken.object_id))
+    made.managed("principal-id", "+100d", app=made.app("principal-id", known=False, app_id=mistaken.principal_id))
+    made.managed("gone", "+100d", app=made.app("gone", known=False))
+    made.rules.append({"match": {"tag": "Partner"}, "secret": "capital/{appId}"})
+    elsewhere = Key("-9d", "+100d", "of the principal")
+    app = made.app("named", principal_keys=[elsewhere])
+    made.managed("named", "+100d", app=app, retire_keys=[elsewhere.key_id, new_id()])
     return made
 
 
@@ -80,7 +94,7 @@ def test_keys_beside_those_of_a_service_principal_are_told(world: World):
 def test_a_secret_that_is_about_to_be_deleted_is_told_and_left_alone(world: World):
     assert world.findings()["leaving"] == {"secret-scheduled-for-deletion"}
     assert [job for job in world.jobs() if job["credential"] == "leaving"] == []
-    assert world.dead_letters() == []
+    assert [letter for letter in world.dead_letters() if json.loads(letter["body"])["credential"] == "leaving"] == []
     leaving = world.tenant.credentials["leaving"]
     world.client("secretsmanager").restore_secret(SecretId=leaving.secret)
     answer = world.sweep_to_rest()
@@ -94,3 +108,55 @@ def test_an_application_that_graph_lists_otherwise_than_documented_is_told_and_l
     one = world.tenant.credentials["odd"]
     assert not [e for e in world.events() if e.get("subject") == one.name], "neither rotated nor called gone"
     assert world.current(one.secret)[0] == one.current.rotation
+
+
+def status(world: World, name: str) -> dict[str, str]:
+    done = world.stack.keywheel("status", name, "--json")
+    [standing] = json.loads(done.stdout)["credentials"]
+    return {one["finding"]: one["explanation"] for one in standing["findings"]}
+
+
+def test_a_locked_service_principal_is_told_before_anything_is_minted(world: World) -> None:
+    found = world.findings()
+    locked, ruled = "service-principal-locked", f"entra/{app_id(world, 'ruled-locked')}"
+    assert locked in found["locked"] and locked in found[ruled]
+    assert all(locked not in names for name, names in found.items() if name not in ("locked", ruled))
+    assert [job for job in world.jobs() if job["credential"] == "locked"] == []
+    assert "key_on: application" in status(world, "locked")[locked]
+    assert locked not in status(world, "lock-beside") and locked not in status(world, "partner")
+
+
+def test_an_object_id_in_place_of_a_client_id_is_told_with_the_client_id(world: World) -> None:
+    right = app_id(world, "mistaken")
+    told = {event["subject"]: event["data"]["reason"] for event in world.events("keywheel.finding.object-id-given")}
+    assert set(told) == {"object-id", "principal-id"}
+    assert "the object id of the application" in told["object-id"]
+    assert "the object id of the service principal" in told["principal-id"]
+    assert all(f"`application: {right}`" in reason for reason in told.values())
+    gone = {event["subject"] for event in world.events("keywheel.finding.application-gone")}
+    assert "gone" in gone and not gone & set(told)
+    assert set(status(world, "object-id")) == {"object-id-given"}
+    other = world.tenant.credentials["locked"].app
+    done = world.stack.keywheel("rotate", "--application", other.object_id, "--yes")
+    assert done.returncode != 0 and f"`application: {other.app_id}`" in done.stderr, done
+    given = world.tenant.credentials["object-id"].app.app_id
+    done = world.stack.keywheel("rotate", "object-id", "--yes", "--wait", "--timeout", "60s")
+    assert done.returncode != 0
+    world.rest()
+    [failed] = [event for event in world.events("keywheel.rotation.failed") if event["subject"] == "object-id"]
+    assert f"`application: {right}`" in failed["data"]["reason"], (given, failed)
+
+
+def test_a_rule_that_nothing_follows_is_told(world: World) -> None:
+    [event] = world.events("keywheel.finding.rule-matches-nobody")
+    assert "`Partner`" in event["data"]["reason"] and event["subject"] == world.stack.env["KEYWHEEL_APPLICATION"]
+    planned = json.loads(world.stack.keywheel("plan", "--json").stdout)["findings"]
+    assert [one["finding"] for one in planned if "`Partner`" in one["explanation"]] == ["rule-matches-nobody"]
+
+
+def test_keys_named_in_vain_are_told_by_sweep_plan_and_status_alike(world: World) -> None:
+    names = {"named-key-elsewhere", "named-key-nowhere"}
+    assert names <= world.findings()["named"]
+    planned = json.loads(world.stack.keywheel("plan", "--json").stdout)["findings"]
+    assert names <= {one["finding"] for one in planned if one["credential"] == "named"}
+    assert names <= set(status(world, "named"))

@@ -26,6 +26,8 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("tried", "+150d", 30)
     tenant.managed("upper", "+150d", 30)
     tenant.managed("simple", "+150d", 30)
+    tenant.managed("cut-off", "+150d", 30)
+    tenant.managed("traceless", "+150d", 30)
     untagged = tenant.app("untagged")
     tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
     world = start(tenant)
@@ -188,3 +190,41 @@ def test_each_step_may_come_again(world: World):
         answer = world.stack.invoke("rotate", event)
         assert not answer["error"], answer
     assert world.current(one.secret)[0] == version and set(world.keys(one)) == keys
+
+
+def fail(world: World, one: Credential, kind: str) -> str:
+    """A rotation with a token in capital letters, whose first step comes to nothing; gives the token."""
+    world.stack.admin("POST", "faults", {"rules": [
+        {"kind": kind, "operation": "addPassword", "application": one.app.app_id}]})
+    token = f"abcdef{new_id()[6:]}".upper()
+    rotate(world, one.secret, ClientRequestToken=token)
+    until(lambda: not world.busy() and errors(world, token), "the first step failed")
+    world.stack.admin("POST", "faults", {})
+    assert world.labels(one.secret)[token] == {"AWSPENDING"}, "nothing is stored under it"
+    return token
+
+
+def test_a_rotation_in_another_spelling_that_was_cut_off_after_its_key_was_minted_is_resumed(world: World):
+    one = world.tenant.credentials["cut-off"]
+    token = fail(world, one, "lost_answer")
+    [lost] = set(world.keys(one)) - {one.current.key.key_id}
+    answer = world.sweep_to_rest()
+    assert {"credential": one.name, "work": "rotate (resume)"} in answer["queued"]
+    assert world.current(one.secret)[0] == token and world.signs_in(one)
+    assert "foreign-pending" not in world.findings().get(one.name, set())
+    world.advance(hours=2)
+    world.sweep_to_rest()
+    assert lost not in world.keys(one), "nobody knows its text"
+    assert world.dead_letters() == []
+
+
+def test_one_that_left_no_trace_is_told_with_what_helps(world: World):
+    one = world.tenant.credentials["traceless"]
+    token = fail(world, one, "server_error")
+    world.sweep_to_rest()
+    [told] = [event for event in world.events("keywheel.finding.foreign-pending") if event["subject"] == one.name]
+    assert "call it again" in told["data"]["reason"] and "--remove-from-version-id" in told["data"]["reason"]
+    with pytest.raises(ClientError, match="will be reattempted"):
+        rotate(world, one.secret)
+    until(lambda: not world.busy(), "the rotation ends")
+    assert world.current(one.secret)[0] == token and world.signs_in(one)

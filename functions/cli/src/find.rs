@@ -3,6 +3,7 @@
 use keywheel_core::engine::Engine;
 use keywheel_core::ids::{AppId, CredentialName};
 use keywheel_core::manifest::{Credential, Manifest, Rule};
+use keywheel_core::rotation::finding::Finding;
 
 use crate::exit::{Exit, Failure};
 use crate::session::soon;
@@ -45,7 +46,12 @@ pub(crate) async fn find(
     }
     // A pattern alone would take any application: only the tag in Graph makes it one of the rule's.
     let ruled = engine.ruled(application, soon()).await?;
-    let ruled = ruled.ok_or_else(|| untagged(manifest, application))?;
+    let Some(ruled) = ruled else {
+        return Err(match engine.object_id_given(application, soon()).await? {
+            Some(given) => object_id(application, &given),
+            None => untagged(manifest, application),
+        });
+    };
     match name {
         Some(given) if ruled.name.0 != given => Err(elsewhere(application, &ruled.name, name)),
         _ => Ok(ruled),
@@ -90,6 +96,12 @@ fn ambiguous(application: AppId, several: &[&Credential]) -> Failure {
     let names: Vec<&str> = several.iter().map(|one| one.name.0.as_str()).collect();
     let what = format!("application {application} has several credentials");
     Failure::new(Exit::Refused, what, format!("name one of {}", list(&names)))
+}
+
+/// The portal shows both ids side by side.
+fn object_id(application: AppId, given: &Finding) -> Failure {
+    let what = format!("{application} is no client id");
+    Failure::new(Exit::Refused, what, given.explanation())
 }
 
 fn untagged(manifest: &Manifest, application: AppId) -> Failure {

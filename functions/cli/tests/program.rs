@@ -251,3 +251,20 @@ fn nothing_is_coloured_in_a_pipe() {
     let (_, out, err) = run(&["plan", "--nonsense"]);
     assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'));
 }
+
+#[test]
+fn a_manifest_is_checked_for_the_cloud_it_is_for() {
+    let (_dir, path) = manifest(&format!("{VALID}defaults: {{ retire: when-unused }}\n"));
+    let path = path.to_str().unwrap();
+    let in_cloud = |cloud: &str| {
+        told(keywheel(&["validate", path]).env("KEYWHEEL_CLOUD", cloud).output().unwrap())
+    };
+    assert_eq!(run(&["validate", path]).0, 0);
+    assert_eq!(in_cloud("public").0, 0);
+    for cloud in ["usgovernment", "china"] {
+        let (code, out, _) = in_cloud(cloud);
+        assert_eq!(code, 1);
+        assert!(out.contains("retire: after-overlap"), "{out}");
+    }
+    assert_ne!(in_cloud("mars").0, 0);
+}

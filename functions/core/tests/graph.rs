@@ -1,12 +1,14 @@
 //! The Graph client against the emulator.
 
 mod graph_world;
+mod secrets_stub;
 
 use azure_emulator::{Emulator, Faults, Operation, Seed, SeedApplication};
 use chrono::{TimeDelta, Utc};
 use graph_world::{ALONE, APP, options, start, world};
 use keywheel_core::graph::{Detail, KeyOn, Kind, Object, PageLink};
 use keywheel_core::ids::{AppId, KeyId, ObjectId};
+use secrets_stub::Stub;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -133,6 +135,38 @@ async fn a_locked_service_principal_takes_no_key_and_says_why() {
     }
 }
 
+/// What a sweep tells beforehand: only what is said of `Verify`, the usage of client secrets, concerns them.
+#[tokio::test]
+async fn whether_a_service_principals_keys_are_locked_is_read_of_its_application() {
+    let locks = [
+        (json!({"isEnabled": true, "allProperties": true}), true),
+        (json!({"isEnabled": true, "credentialsWithUsageVerify": true}), true),
+        (
+            json!({"isEnabled": true, "credentialsWithUsageSign": true, "tokenEncryptionKeyId": true}),
+            false,
+        ),
+        (
+            json!({"isEnabled": true, "allProperties": null, "credentialsWithUsageVerify": false}),
+            false,
+        ),
+        (json!({"isEnabled": false, "allProperties": true}), false),
+        (json!("on"), false),
+        (Value::Null, false),
+    ];
+    let applications = (1..).zip(&locks).map(|(number, (lock, _))| SeedApplication {
+        app_id: Some(Uuid::from_u128(number)),
+        properties: [("servicePrincipalLockConfiguration".to_owned(), lock.clone())].into(),
+        ..SeedApplication::named("app")
+    });
+    let seed = Seed { applications: applications.collect(), ..Seed::default() };
+    let world = start(Emulator::builder().seed(seed)).await;
+    for (number, (lock, locked)) in (1..).zip(&locks) {
+        let id = [AppId(Uuid::from_u128(number))];
+        let read = world.graph.applications_by_app_id(&id, Detail::Keys, &options()).await.unwrap();
+        assert_eq!((read.items.len(), read.items[0].locks_principal), (1, *locked), "{lock}");
+    }
+}
+
 /// One fails the listing of nobody else, and none passes for an application without keys.
 #[tokio::test]
 async fn an_object_that_is_not_as_documented_is_left_out_and_named() {
@@ -170,6 +204,35 @@ async fn an_object_that_is_not_as_documented_is_left_out_and_named() {
     let app = left_out("(no list)").app_id.unwrap();
     let read = world.graph.applications_by_app_id(&[app], Detail::Keys, &options()).await.unwrap();
     assert_eq!((read.items.len(), read.unreadable.len()), (0, 1));
+    let state = world.emulator.state();
+    let nameless = state["applications"].as_array().unwrap().iter();
+    let nameless = nameless.filter(|one| one["display_name"] == "no id").map(|one| &one["id"]);
+    let ids: Vec<ObjectId> = nameless.map(|id| id.as_str().unwrap().parse().unwrap()).collect();
+    let read = world.graph.objects_by_id(KeyOn::Application, &ids, &options()).await.unwrap();
+    assert_eq!((read.items.len(), read.unreadable.len()), (0, 1), "it is told of, not dropped");
+}
+
+/// Graph may give fewer at once than were asked for, and says where it goes on.
+#[tokio::test]
+async fn objects_by_id_are_read_on_as_many_pages_as_there_are() {
+    let id = |number: u128| Uuid::from_u128(number);
+    let stub = Stub::start(move |request| {
+        let host = request.head.lines().find_map(|line| line.strip_prefix("host: "))?;
+        let next = format!("http://{host}/v1.0/applications?$skiptoken=2");
+        let object = |number| json!({"id": id(number), "appId": id(number + 10), "displayName": "a", "tags": []});
+        let page = if request.line.contains("skiptoken") {
+            json!({"value": [object(2)]})
+        } else {
+            json!({"value": [object(1)], "@odata.nextLink": next})
+        };
+        Some((200, page.to_string()))
+    })
+    .await;
+    let graph = graph_world::graph_at(&stub.url);
+    let ids = [ObjectId(id(1)), ObjectId(id(2))];
+    let read = graph.objects_by_id(KeyOn::Application, &ids, &options()).await.unwrap();
+    let found: Vec<_> = read.items.iter().map(|object| object.app_id.0).collect();
+    assert_eq!(found, [id(11), id(12)]);
 }
 
 #[tokio::test]

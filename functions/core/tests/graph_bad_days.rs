@@ -125,3 +125,32 @@ async fn nobody_waits_past_the_deadline() {
     assert_eq!((error.kind(), error.retry()), (&Kind::Unavailable, Retry::Soon));
     assert_eq!(world.count(Operation::AddPassword), sent);
 }
+
+/// A permission would not help, so none is named.
+#[tokio::test]
+async fn a_tenant_without_the_licence_is_told_of_the_licence() {
+    let world = world().await;
+    world.fault(Rule::new(FaultKind::NoPremiumLicense));
+    let now = Utc::now();
+    let audits = world.graph.directory_audits(now, now, None, &options()).await.unwrap_err();
+    let uses = world.graph.last_uses(AppId(APP), &options()).await.unwrap_err();
+    for error in [audits, uses] {
+        assert_eq!((error.kind(), error.retry()), (&Kind::NotLicensed, Retry::Never));
+        let said = error.to_string();
+        assert!(said.contains("Entra ID P1") && !said.contains("grant"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_with_an_enforcement_scope_is_a_lock() {
+    let world = world().await;
+    let object = world.object(KeyOn::ServicePrincipal).await;
+    let key = world.add(object).await.unwrap();
+    world.fault(Rule::new(FaultKind::LockedWithEnforcementScope));
+    let added = world.add(object).await.unwrap_err();
+    let removed = world.graph.remove_password(object, key, &options()).await.unwrap_err();
+    for error in [added, removed] {
+        assert_eq!((error.kind(), error.retry()), (&Kind::ServicePrincipalLocked, Retry::Never));
+        assert!(error.to_string().contains("key_on: application"), "{error}");
+    }
+}

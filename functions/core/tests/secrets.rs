@@ -119,6 +119,34 @@ async fn a_missing_value_is_told_from_a_missing_secret() {
     assert_eq!(secrets.value("binary", &v1).await.unwrap_err().kind, Kind::Binary);
 }
 
+/// They name the role, the action and the policy that is in the way.
+#[tokio::test]
+async fn a_denied_put_shows_the_services_own_words_unless_they_quote_the_value() {
+    let said = "User: arn:aws:sts::1:assumed-role/kw is not authorized to perform: secretsmanager:PutSecretValue \
+                on resource: a because no identity-based policy allows the action";
+    let (_stub, secrets) = secrets(move |request| {
+        let body = |code: &str, message: &str| json!({ "__type": code, "message": message });
+        let body = match request.json()["SecretId"].as_str()? {
+            "denied" => body("AccessDeniedException", said),
+            "no key" => body("EncryptionFailure", "the KMS key is pending deletion"),
+            "quoted" => body("AccessDeniedException", &format!("not {TEXT}")),
+            _ => body("ValidationException", "Value at 'secretString' is odd"),
+        };
+        Some((400, body.to_string()))
+    })
+    .await;
+    let rotation: Token = V1.parse().unwrap();
+    let put = async |name: &str| {
+        let text = SecretText::new(TEXT.to_owned());
+        secrets.put(name, &rotation, &text, &[]).await.unwrap_err().to_string()
+    };
+    assert!(put("denied").await.contains(said));
+    assert!(put("no key").await.contains("pending deletion"));
+    let quoted = put("quoted").await;
+    assert!(quoted.contains("AccessDeniedException: refused") && !quoted.contains(TEXT));
+    assert!(put("other").await.contains("ValidationException: refused"));
+}
+
 #[tokio::test]
 async fn a_put_is_stored_or_taken_and_never_quoted() {
     let (stub, secrets) = secrets(|request| match request.json()["SecretId"].as_str() {

@@ -152,10 +152,27 @@ pub enum FaultKind {
     ConcurrencyViolation,
     /// 400 about concurrent requests being made to the tenant, nothing done.
     ConcurrentRequests,
+    /// 403 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`, for the audit and the report.
+    NoPremiumLicense,
+    /// 400 `CannotUpdateLockedServicePrincipalPropertyWithEnforcementScope`, for adding and removing passwords.
+    LockedWithEnforcementScope,
     /// AADSTS53003, for the token endpoint.
     ConditionalAccess,
     /// AADSTS700213 though a federated credential matches, for the token endpoint.
     NoMatchingFederation,
+}
+
+impl FaultKind {
+    /// Whether it can happen to that operation at all.
+    fn befalls(self, operation: Operation) -> bool {
+        match self {
+            Self::NoPremiumLicense => operation.is_report(),
+            Self::LockedWithEnforcementScope => {
+                matches!(operation, Operation::AddPassword | Operation::RemovePassword)
+            }
+            _ => true,
+        }
+    }
 }
 
 /// One thing that goes wrong.
@@ -298,6 +315,7 @@ impl Faults {
                 .is_none_or(|wanted| ids.iter().any(|id| id.eq_ignore_ascii_case(wanted)));
             if rule.times == Some(0)
                 || !rule.operation.covers(operation)
+                || !rule.kind.befalls(operation)
                 || !concerned
                 || !dice.hits(rule.probability)
             {

@@ -116,6 +116,8 @@ class Stack:
     # ---- the deployment ----------------------------------------------------------------------------------------------
     def _deploy(self) -> None:
         settings, azure = self.settings, self.azure_ready
+        if cloud := settings.parameters.get("Cloud"):
+            self.env["KEYWHEEL_CLOUD"] = cloud
         made = self.entra_setup()
         parameters = {
             "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],

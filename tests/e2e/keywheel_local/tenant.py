@@ -47,10 +47,13 @@ class App:
     audience: str = "AzureADMyOrg"
     properties: dict[str, Any] = field(default_factory=dict)
     app_id: str = field(default_factory=new_id)
+    object_id: str = field(default_factory=new_id)
+    principal_id: str = field(default_factory=new_id)
 
     def seed(self) -> dict[str, Any]:
         return {
-            "app_id": self.app_id, "display_name": self.name, "tags": self.tags, "created": "-300d",
+            "app_id": self.app_id, "object_id": self.object_id, "service_principal_id": self.principal_id,
+            "display_name": self.name, "tags": self.tags, "created": "-300d",
             "audience": self.audience, "properties": self.properties, "certificates": self.certificates,
             "service_principal": self.service_principal,
             "passwords": [asdict(key) for key in self.keys],

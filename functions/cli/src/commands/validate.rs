@@ -5,6 +5,7 @@ use std::io::Read;
 use aws_config::SdkConfig;
 use keywheel_core::engine::EngineError;
 use keywheel_core::http::{self, Http};
+use keywheel_core::identity::Cloud;
 use keywheel_core::ids::TenantId;
 use keywheel_core::manifest::{
     LoadError, MAX_BYTES, Manifest, ManifestError, ManifestSource, Problem,
@@ -57,10 +58,11 @@ pub(crate) async fn run(
     args: &Validate,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
+    let cloud = Cloud::from_env().map_err(EngineError::from)?;
     let (source, loaded) = match args.file.as_deref() {
-        Some("-") => (STDIN.to_owned(), read_stdin()?),
-        Some(file) => load(ManifestSource::parse(file)?).await?,
-        None => load(manifest_source(global)?).await?,
+        Some("-") => (STDIN.to_owned(), read_stdin(cloud)?),
+        Some(file) => load(ManifestSource::parse(file)?, cloud).await?,
+        None => load(manifest_source(global)?, cloud).await?,
     };
     match loaded {
         Ok(manifest) => valid(&source, &manifest, terminal),
@@ -70,7 +72,7 @@ pub(crate) async fn run(
 
 type Loaded = Result<Manifest, ManifestError>;
 
-async fn load(source: ManifestSource) -> Result<(String, Loaded), Failure> {
+async fn load(source: ManifestSource, cloud: Cloud) -> Result<(String, Loaded), Failure> {
     let aws = if matches!(source, ManifestSource::File(_)) {
         // A file needs no AWS, and looking for a region may take seconds.
         SdkConfig::builder().build()
@@ -78,7 +80,7 @@ async fn load(source: ManifestSource) -> Result<(String, Loaded), Failure> {
         let http = Http::from_env().map_err(EngineError::from)?;
         http::aws::config(&http).await
     };
-    let loaded = match source.load(&aws).await {
+    let loaded = match source.load_in(&aws, cloud).await {
         Ok(manifest) => Ok(manifest),
         Err(LoadError::Invalid(error)) => Err(error),
         Err(error) => return Err(error.into()),
@@ -86,7 +88,7 @@ async fn load(source: ManifestSource) -> Result<(String, Loaded), Failure> {
     Ok((source.to_string(), loaded))
 }
 
-fn read_stdin() -> Result<Loaded, Failure> {
+fn read_stdin(cloud: Cloud) -> Result<Loaded, Failure> {
     let mut text = String::new();
     // One byte more than is allowed shows that there are more.
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
@@ -99,7 +101,7 @@ fn read_stdin() -> Result<Loaded, Failure> {
         let from = STDIN.to_owned();
         return Err(LoadError::TooBig { from }.into());
     }
-    Ok(Manifest::parse(&text, STDIN))
+    Ok(Manifest::parse_in(&text, STDIN, cloud))
 }
 
 fn valid(source: &str, manifest: &Manifest, terminal: &Terminal) -> Result<Exit, Failure> {

@@ -113,7 +113,10 @@ impl Engine {
                 warn!(credential = %job.credential, stop = stop.name(), "tried again later");
                 self.give_up_after(job, stop.explanation().into(), Some(TRY_AGAIN), deadline).await
             }
-            Ok(Came::Stopped(stop)) => self.failed(job, stop.explanation().into(), deadline).await,
+            Ok(Came::Stopped(stop)) => {
+                let why = self.explain(stop, job, deadline).await;
+                self.failed(job, why, deadline).await
+            }
             Err(EngineError::OutOfTime) => self.hand_on(job, deadline).await,
             Err(failure) => {
                 warn!(credential = %job.credential, %failure, "a step failed");
@@ -123,6 +126,22 @@ impl Engine {
                     Retry::Soon => Some(TRY_AGAIN),
                 };
                 self.give_up_after(job, failure.to_string(), after, deadline).await
+            }
+        }
+    }
+
+    /// Why a try stopped; of an application that is not there also whether its object's id was given.
+    async fn explain(&self, stop: Stop, job: &Job, deadline: Instant) -> String {
+        let given = match stop {
+            Stop::ApplicationGone => self.object_id_given(job.application, deadline).await,
+            _ => Ok(None),
+        };
+        match given {
+            Ok(Some(finding)) => finding.explanation(),
+            Ok(None) => stop.explanation().to_owned(),
+            Err(failure) => {
+                warn!(credential = %job.credential, %failure, "it is not known whose id it is");
+                stop.explanation().to_owned()
             }
         }
     }
@@ -239,8 +258,8 @@ impl Engine {
                 self.found(job, Finding::KeyInUse(key, last), deadline).await?;
                 Came::Out("still in use")
             }
-            retire::Outcome::UseUnknown => {
-                self.found(job, Finding::LastUseUnknown(key), deadline).await?;
+            retire::Outcome::UseUnknown(why) => {
+                self.found(job, Finding::LastUseUnknown(key, why), deadline).await?;
                 Came::Out("it cannot be told whether it is still in use")
             }
             // Its record is part of the try: it comes before the labels go.

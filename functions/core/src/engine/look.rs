@@ -10,10 +10,10 @@ use super::{Engine, EngineError};
 use crate::graph::{Application, CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
 use crate::manifest::{self, Credential, Rule};
-use crate::rotation::finding::inspect;
+use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::retire::{Standing, standing};
-use crate::rotation::{Principal, Scope, SecretState};
+use crate::rotation::{Principal, Scope, SecretState, Stop};
 
 /// What is known of a credential at one moment.
 #[derive(Clone, Debug)]
@@ -74,6 +74,10 @@ impl Engine {
             // The manifest names them already: they go when the overlap is over.
             let named = |key| policy.retire_keys.contains(&key);
             plan.findings.extend(found.filter(|finding| !finding.key().is_some_and(named)));
+            plan.findings.extend(self.found_beside(credential, &principal.keys, &options).await?);
+        } else if let Some(given) = self.object_id_given(credential.application, deadline).await? {
+            plan.findings.retain(|finding| *finding != Finding::Stopped(Stop::ApplicationGone));
+            plan.findings.push(given);
         }
         Ok(Look { secret, principal, plan, now, overlap: terms.policy.overlap })
     }

@@ -1,5 +1,6 @@
 //! Makes it happen: runs the rules' tries against the real services.
 
+mod beside;
 mod error;
 mod hands;
 pub mod jobs;
@@ -104,7 +105,7 @@ impl Clients {
     }
 
     async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
-        let manifest = self.source.load(&self.aws).await?;
+        let manifest = self.source.load_in(&self.aws, self.cloud).await?;
         let scopes =
             manifest.credentials().map(|credential| self.place.scope(credential)).collect();
         let (identity, graph) = self.sign_in(manifest.tenant()).await?;

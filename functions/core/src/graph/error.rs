@@ -21,6 +21,9 @@ pub enum Kind {
         /// What to grant.
         grant: &'static str,
     },
+    /// 403 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`: the tenant has no licence for what was asked. No
+    /// permission helps.
+    NotLicensed,
     /// 403 `Directory_ResourceSizeExceeded`, 400 `TooManyAppPasswords`: the object holds as many keys as it may.
     SizeExceeded,
     /// 400 `CredentialInvalidLifetimeAsPerAppPolicy`: the tenant's policy wants shorter lives.
@@ -69,6 +72,7 @@ impl Failure {
         let mut text = match &self.kind {
             Kind::NotFound => "not found".to_owned(),
             Kind::Forbidden { grant } => format!("forbidden; grant {grant}"),
+            Kind::NotLicensed => "the tenant has no Microsoft Entra ID P1 licence, which this needs; no permission helps".to_owned(),
             Kind::SizeExceeded => "the object holds too many keys; remove some, or name them under `retire_keys`".to_owned(),
             Kind::LifetimeExceedsPolicy => {
                 "the tenant's policy allows no key of that lifetime; shorten `lifetime`, or allow less with `shortest_lifetime`".to_owned()
@@ -257,6 +261,7 @@ fn kind(operation: &Operation, status: u16, code: &str, message: &str) -> Kind {
         }
         401 => Kind::SignIn("Graph does not take the token".to_owned()),
         403 if code == "Directory_ResourceSizeExceeded" => Kind::SizeExceeded,
+        403 if code == "Authentication_RequestFromNonPremiumTenantOrB2CTenant" => Kind::NotLicensed,
         403 => Kind::Forbidden { grant: operation.permission },
         // Only in Graph's own words: a proxy's 404, or a wrong address, says nothing about the object.
         404 if code.ends_with("ResourceNotFound") => Kind::NotFound,
@@ -292,6 +297,8 @@ pub(super) fn short(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const PREMIUM: &str = "Authentication_RequestFromNonPremiumTenantOrB2CTenant";
+
     #[test]
     fn statuses_and_codes_of_a_read_have_their_kinds() {
         let read = Operation::read("get", "applications".to_owned());
@@ -300,6 +307,7 @@ mod tests {
             (404, "Request_ResourceNotFound", Kind::NotFound, Retry::Never),
             (404, "", Kind::Refused, Retry::Never),
             (403, "Authorization_RequestDenied", forbidden, Retry::Never),
+            (403, PREMIUM, Kind::NotLicensed, Retry::Never),
             (503, "serviceNotAvailable", Kind::Unavailable, Retry::Soon),
             (429, "TooManyRequests", Kind::Throttled, Retry::Soon),
         ] {

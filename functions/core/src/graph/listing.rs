@@ -16,8 +16,7 @@ use crate::ids::{AppId, ObjectId};
 const PAGE: &str = "999";
 /// As many values as a filter's `in` may name.
 const IN: usize = 15;
-const APPLICATION: &str =
-    "id,appId,displayName,tags,createdDateTime,signInAudience,passwordCredentials";
+const APPLICATION: &str = "id,appId,displayName,tags,createdDateTime,signInAudience,servicePrincipalLockConfiguration,passwordCredentials";
 const SERVICE_PRINCIPAL: &str =
     "id,appId,displayName,tags,accountEnabled,servicePrincipalType,passwordCredentials";
 
@@ -85,6 +84,11 @@ impl Unreadable {
         let app_id = text("appId").and_then(|id| id.parse().ok());
         Self { object: shown, app_id, why: short(&why.to_string()) }
     }
+
+    /// An entry of a report that its id names.
+    pub(super) fn entry(listing: &str, id: &str, why: &str) -> Self {
+        Self { object: format!("{listing} {}", short(id)), app_id: None, why: why.to_owned() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,7 +126,8 @@ impl Graph {
         detail: Detail,
         options: &CallOptions,
     ) -> Result<Page<Application>, GraphError> {
-        self.by_app_ids(KeyOn::Application, apps, detail, options).await
+        let on = KeyOn::Application;
+        self.filtered(on, ("appId", apps), &detail.select(on), options).await
     }
 
     /// The service principals of these client ids; those that are not there are not in the answer.
@@ -132,7 +137,8 @@ impl Graph {
         detail: Detail,
         options: &CallOptions,
     ) -> Result<Page<ServicePrincipal>, GraphError> {
-        self.by_app_ids(KeyOn::ServicePrincipal, apps, detail, options).await
+        let on = KeyOn::ServicePrincipal;
+        self.filtered(on, ("appId", apps), &detail.select(on), options).await
     }
 
     /// A link that was written down, unless it leads away from this Graph: the token goes wherever it points.
@@ -168,36 +174,26 @@ impl Graph {
         on: KeyOn,
         ids: &[ObjectId],
         options: &CallOptions,
-    ) -> Result<Vec<Belonging>, GraphError> {
-        let operation = Operation::read("list", on.collection().to_owned());
-        let mut found = Vec::new();
-        for some in ids.chunks(IN) {
-            let ids: Vec<String> = some.iter().map(|id| format!("'{id}'")).collect();
-            let filter = format!("id in ({})", ids.join(","));
-            let options = options.further(&filter);
-            let query = [("$filter", filter.as_str()), ("$select", "id,appId,displayName,tags")];
-            let url = self.url(on.collection(), &query);
-            found.extend(self.page(&operation, url, &options).await?.items);
-        }
-        Ok(found)
+    ) -> Result<Page<Belonging>, GraphError> {
+        self.filtered(on, ("id", ids), "id,appId,displayName,tags", options).await
     }
 
-    async fn by_app_ids<T: DeserializeOwned>(
+    /// The objects in whose property of that name one of these ids stands, on as many pages as there are.
+    async fn filtered<T: DeserializeOwned, Id: fmt::Display>(
         &self,
         on: KeyOn,
-        apps: &[AppId],
-        detail: Detail,
+        (property, ids): (&str, &[Id]),
+        select: &str,
         options: &CallOptions,
     ) -> Result<Page<T>, GraphError> {
-        let select = detail.select(on);
         let operation = Operation::read("list", on.collection().to_owned());
         let mut found = Page { items: Vec::new(), unreadable: Vec::new(), next: None };
-        for some in apps.chunks(IN) {
-            let ids: Vec<String> = some.iter().map(|app| format!("'{app}'")).collect();
-            let filter = format!("appId in ({})", ids.join(","));
+        for some in ids.chunks(IN) {
+            let ids: Vec<String> = some.iter().map(|id| format!("'{id}'")).collect();
+            let filter = format!("{property} in ({})", ids.join(","));
             let mut options = options.further(&filter);
             let mut next = Some(PageLink(
-                self.url(on.collection(), &[("$filter", &filter), ("$select", &select)]),
+                self.url(on.collection(), &[("$filter", &filter), ("$select", select)]),
             ));
             while let Some(PageLink(url)) = next {
                 let page = self.page(&operation, url, &options).await?;

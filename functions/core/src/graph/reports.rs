@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::exchange::Operation;
 use super::wire::{self, or_default};
-use super::{CallOptions, Graph, GraphError, Page, PageLink};
+use super::{CallOptions, Graph, GraphError, Page, PageLink, Unreadable};
 use crate::ids::{AppId, KeyId, ObjectId};
 use crate::rotation::LastUses;
 use crate::rotation::foreign_change::{Actor, Change, ChangedKey};
@@ -157,45 +157,54 @@ impl Graph {
             self.url(&operation.object, &query)
         };
         let page: Page<Entry> = self.page(&operation, url, options).await?;
-        let items = page.items.into_iter().flat_map(changes).collect();
-        Ok(Page { items, unreadable: page.unreadable, next: page.next })
+        let (mut items, mut unreadable) = (Vec::new(), page.unreadable);
+        for entry in page.items {
+            let id = entry.id.clone();
+            match changes(entry) {
+                Ok(changes) => items.extend(changes),
+                // It may be of a change that nobody would hear of.
+                Err(why) => unreadable.push(Unreadable::entry(&operation.object, &id, why)),
+            }
+        }
+        Ok(Page { items, unreadable, next: page.next })
     }
 }
 
-/// The changes of keys that an entry tells of; most tell of none.
-fn changes(entry: Entry) -> Vec<DirectoryAudit> {
+/// The changes of keys that an entry tells of; most tell of none. An error: it tells of one, and not all that must be
+/// known of it.
+fn changes(entry: Entry) -> Result<Vec<DirectoryAudit>, &'static str> {
     let Entry { id, correlation_id, activity_date_time, result, initiated_by, target_resources } =
         entry;
     // What was tried and refused changed nothing.
-    let done = result.is_none_or(|result| result.eq_ignore_ascii_case("success"));
-    let Some(at) = activity_date_time.filter(|_| done) else { return Vec::new() };
+    if result.is_some_and(|result| !result.eq_ignore_ascii_case("success")) {
+        return Ok(Vec::new());
+    }
     let actor = actor(initiated_by);
-    let of_target = |target: Target| {
-        let object: ObjectId = target.id?.parse().ok()?;
-        let keys = target
-            .modified_properties
-            .into_iter()
-            .find(|property| property.display_name.as_deref() == Some(KEYS))?;
-        let (old, new) =
-            (described(keys.old_value.as_deref()), described(keys.new_value.as_deref()));
+    let mut changes = Vec::new();
+    for target in target_resources {
+        let mut properties = target.modified_properties.into_iter();
+        let keys = properties.find(|property| property.display_name.as_deref() == Some(KEYS));
+        let Some(keys) = keys else { continue };
+        let old = described(keys.old_value.as_deref())?;
+        let new = described(keys.new_value.as_deref())?;
         let without = |all: &Keys, others: &Keys| -> Vec<ChangedKey> {
             let gone = all.iter().filter(|(id, _)| !others.contains_key(id));
             gone.map(|(id, name)| ChangedKey { id: *id, display_name: name.clone() }).collect()
         };
-        let change = Change {
-            object,
-            actor: actor.clone(),
-            added: without(&new, &old),
-            removed: without(&old, &new),
-        };
-        (!change.added.is_empty() || !change.removed.is_empty()).then(|| DirectoryAudit {
+        let (added, removed) = (without(&new, &old), without(&old, &new));
+        if added.is_empty() && removed.is_empty() {
+            continue;
+        }
+        let object = target.id.and_then(|id| id.parse().ok());
+        let object = object.ok_or("it tells of a change of keys, and not of which object")?;
+        changes.push(DirectoryAudit {
             id: id.clone(),
             correlation_id: correlation_id.clone(),
-            at,
-            change,
-        })
-    };
-    target_resources.into_iter().filter_map(of_target).collect()
+            at: activity_date_time.ok_or("it tells of a change of keys, and not when it was")?,
+            change: Change { object, actor: actor.clone(), added, removed },
+        });
+    }
+    Ok(changes)
 }
 
 /// An app's entries often lack its client id, but name its service principal.
@@ -215,9 +224,13 @@ fn actor(by: InitiatedBy) -> Actor {
 type Keys = BTreeMap<KeyId, Option<String>>;
 
 /// Reads `["[KeyIdentifier=…,KeyType=…,KeyUsage=…,DisplayName=…]"]`: a list of texts, in a text.
-fn described(value: Option<&str>) -> Keys {
-    let listed: Vec<String> =
-        value.and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default();
+fn described(value: Option<&str>) -> Result<Keys, &'static str> {
+    let listed = match value.map(str::trim).filter(|value| !value.is_empty()) {
+        None => None,
+        Some(value) => serde_json::from_str::<Option<Vec<String>>>(value)
+            .map_err(|_| "it tells of a change of keys, and its list of them cannot be read")?,
+    };
+    let listed = listed.unwrap_or_default();
     let key = |text: &String| {
         let text = text.trim().strip_prefix('[')?.strip_suffix(']')?;
         let id = text.split(',').find_map(|part| part.trim().strip_prefix("KeyIdentifier="))?;
@@ -225,7 +238,7 @@ fn described(value: Option<&str>) -> Keys {
         let name = text.split_once("DisplayName=").map(|(_, name)| name.to_owned());
         Some((id.parse().ok()?, name))
     };
-    listed.iter().filter_map(key).collect()
+    Ok(listed.iter().filter_map(key).collect())
 }
 
 #[cfg(test)]
@@ -238,11 +251,12 @@ mod tests {
         let text = format!(
             r#"["[KeyIdentifier={one},KeyType=Password,KeyUsage=Verify,DisplayName=a, b=[c]]","nonsense"]"#
         );
-        assert_eq!(described(Some(&text)), Keys::from([(one, Some("a, b=[c]".to_owned()))]));
-        for nothing in
-            [None, Some("[]"), Some(""), Some("null"), Some("{"), Some(r#"["[KeyType=x]"]"#)]
-        {
-            assert_eq!(described(nothing), Keys::new());
+        assert_eq!(described(Some(&text)), Ok(Keys::from([(one, Some("a, b=[c]".to_owned()))])));
+        for nothing in [None, Some("[]"), Some(""), Some("null"), Some(r#"["[KeyType=x]"]"#)] {
+            assert_eq!(described(nothing), Ok(Keys::new()));
+        }
+        for cut in ["{", &text[..text.len() - 9]] {
+            assert!(described(Some(cut)).is_err());
         }
     }
 
@@ -255,7 +269,7 @@ mod tests {
                 "targetResources": [{"id": Uuid::nil(), "modifiedProperties": [
                     {"displayName": "KeyDescription", "oldValue": old, "newValue": new}]}],
             });
-            changes(serde_json::from_value(entry).unwrap())
+            changes(serde_json::from_value(entry).unwrap()).unwrap()
         };
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let list = |ids: &[Uuid]| {
@@ -270,5 +284,24 @@ mod tests {
         assert_eq!(ids(&changed[0].change.added), [two]);
         assert_eq!(ids(&changed[0].change.removed), [one]);
         assert_eq!(changed[0].change.actor, Actor::Unknown);
+    }
+
+    /// Nobody would hear of the change.
+    #[test]
+    fn a_change_of_keys_that_lacks_its_time_or_its_object_is_not_passed_over() {
+        let key = format!("[\"[KeyIdentifier={},KeyType=Password]\"]", Uuid::from_u128(1));
+        let entry = |at: Option<&str>, id: Option<Uuid>, new: &str| {
+            let entry = serde_json::json!({
+                "id": "Directory_1", "activityDateTime": at, "result": "success",
+                "targetResources": [{"id": id, "modifiedProperties": [
+                    {"displayName": "KeyDescription", "oldValue": "[]", "newValue": new}]}],
+            });
+            changes(serde_json::from_value(entry).unwrap())
+        };
+        let (at, id) = (Some("2026-11-21T09:00:00Z"), Some(Uuid::nil()));
+        assert_eq!(entry(at, id, &key).map(|changes| changes.len()), Ok(1));
+        assert!(entry(None, id, &key).is_err() && entry(at, None, &key).is_err());
+        assert!(entry(at, id, "[\"[KeyIdent").is_err());
+        assert_eq!(entry(None, None, "[]"), Ok(Vec::new()), "it changed no keys");
     }
 }

@@ -118,6 +118,15 @@ pub(super) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
+/// A client secret's usage is `Verify`: the locks of `Sign` and of `tokenEncryptionKeyId` do not concern it.
+///
+/// A lock in another shape is none: it only warns, and takes nothing from the application's other properties.
+fn locks_passwords<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let lock = serde_json::Value::deserialize(from)?;
+    let on = |name: &str| lock.get(name).and_then(serde_json::Value::as_bool) == Some(true);
+    Ok(on("isEnabled") && (on("allProperties") || on("credentialsWithUsageVerify")))
+}
+
 fn read_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Key>, D::Error> {
     Vec::deserialize(from).map(keys)
 }
@@ -156,6 +165,13 @@ pub struct Application {
     pub created: Option<DateTime<Utc>>,
     /// `signInAudience`: personal accounts limit an application to two keys.
     pub sign_in_audience: Option<String>,
+    /// `servicePrincipalLockConfiguration`: whether passwords of its service principals may not be changed.
+    #[serde(
+        rename = "servicePrincipalLockConfiguration",
+        default,
+        deserialize_with = "locks_passwords"
+    )]
+    pub locks_principal: bool,
     /// `passwordCredentials`.
     #[serde(rename = "passwordCredentials", deserialize_with = "read_keys")]
     pub keys: Vec<Key>,

@@ -42,6 +42,19 @@ impl Cloud {
     }
 }
 
+impl Cloud {
+    /// Whether its Graph has `auditLogs/directoryAudits` (learn.microsoft.com/graph/api/directoryaudit-list).
+    pub fn has_directory_audits(self) -> bool {
+        self != Self::China
+    }
+
+    /// Whether its Graph has `reports/appCredentialSignInActivities`
+    /// (learn.microsoft.com/graph/api/reportroot-list-appcredentialsigninactivities).
+    pub fn has_sign_in_activities(self) -> bool {
+        self == Self::Public
+    }
+}
+
 impl FromStr for Cloud {
     type Err = IdentityError;
 

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use schemars::JsonSchema;
 
+use crate::identity::Cloud;
 use crate::ids::{AppId, CredentialName, SubscriptionId, TenantId};
 use crate::request::permission::{Allow, Approval};
 use crate::rotation::policy::Policy;
@@ -120,10 +121,20 @@ pub enum Trigger {
 impl Manifest {
     /// Reads a manifest. `source` says in errors where the text came from.
     pub fn parse(text: &str, source: &str) -> Result<Self, ManifestError> {
+        // The global cloud has all of it.
+        Self::parse_in(text, source, Cloud::Public)
+    }
+
+    /// The same, where it is known which of Microsoft's clouds the manifest is for: not every one has all that a
+    /// manifest may ask for.
+    pub fn parse_in(text: &str, source: &str, cloud: Cloud) -> Result<Self, ManifestError> {
         let mut problems = problem::Problems::default();
         let manifest = tree::read(text, &mut problems)
             .and_then(|tree| resolve::wire(tree, &mut problems))
-            .and_then(|wire| resolve::manifest(wire, &mut problems));
+            .and_then(|wire| {
+                resolve::check_cloud(&wire, cloud, &mut problems);
+                resolve::manifest(wire, &mut problems)
+            });
         problems.settle(source, manifest)
     }
 

@@ -1,5 +1,6 @@
 //! From wire types to a manifest: defaults are filled in, and what holds between fields is checked.
 
+mod cloud;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use super::problem::{Place, Problems, quoted};
 use super::tree::{Node, Value};
 use super::wire::{Wire, WireCredential, WireOptions, WireRule};
 use super::{Credential, Manifest, Rule};
+
+pub(super) use cloud::check_cloud;
 
 /// Reads the wire types; a manifest of nothing at all has an error of its own.
 pub(super) fn wire(tree: Node, problems: &mut Problems) -> Option<Wire> {

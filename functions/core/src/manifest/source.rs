@@ -12,6 +12,7 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{MAX_BYTES, Manifest, ManifestError};
+use crate::identity::Cloud;
 
 /// Where a manifest is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +69,13 @@ impl ManifestSource {
         Ok(Self::File(PathBuf::from(text)))
     }
 
-    /// Fetches the manifest and parses it.
+    /// Fetches the manifest and parses it. Whoever only reads who may ask or who is told needs to know of no cloud.
     pub async fn load(&self, aws: &SdkConfig) -> Result<Manifest, LoadError> {
+        self.load_in(aws, Cloud::Public).await
+    }
+
+    /// The same, where it must be possible in this cloud.
+    pub async fn load_in(&self, aws: &SdkConfig, cloud: Cloud) -> Result<Manifest, LoadError> {
         let bytes = match self {
             Self::S3 { bucket, key } => self.read_s3(aws, bucket, key).await?,
             Self::Ssm { name } => self.read_ssm(aws, name).await?,
@@ -82,7 +88,7 @@ impl ManifestSource {
             from: self.to_string(),
             at: error.utf8_error().valid_up_to(),
         })?;
-        Ok(Manifest::parse(&text, &self.to_string())?)
+        Ok(Manifest::parse_in(&text, &self.to_string(), cloud)?)
     }
 
     async fn read_s3(

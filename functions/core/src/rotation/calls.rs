@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::last_use::LastUses;
+use super::last_use::{LastUses, Untold};
 use super::names::Label;
 use super::observed::{Principal, SecretState};
 use crate::ids::{KeyId, Token, VersionId};
@@ -107,8 +107,8 @@ impl Reply {
             Self::Taken => "taken",
             Self::Moved => "moved",
             Self::SignIn(SignIn::Accepted) => "accepted",
-            Self::LastUses(Some(_)) => "a report",
-            Self::LastUses(None) => "no report",
+            Self::LastUses(Ok(_)) => "a report",
+            Self::LastUses(Err(_)) => "no report",
             Self::Refused | Self::SignIn(_) => "refused",
             Self::Waited => "waited",
             Self::Emitted => "emitted",
@@ -152,8 +152,8 @@ pub enum Reply {
     Refused,
     /// To `SignIn`.
     SignIn(SignIn),
-    /// To `ReadLastUses`; `None`: the report may not be read, or is not there.
-    LastUses(Option<LastUses>),
+    /// To `ReadLastUses`: the report, or why there is none.
+    LastUses(Result<LastUses, Untold>),
     /// To `Wait`.
     Waited,
     /// To `Emit`.

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Scope;
+use super::last_use::Untold;
 use super::names::is_minted;
 use super::observed::Key;
 use super::stop::Stop;
-use crate::ids::KeyId;
+use crate::ids::{AppId, KeyId};
 
 /// Something a sweep saw and only reports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,11 +39,17 @@ pub enum Finding {
     /// `retire: when-unused`: an old key is out of its overlap, and somebody still signs in with it.
     KeyInUse(KeyId, DateTime<Utc>),
     /// `retire: when-unused`: whether an old key is still used cannot be told.
-    LastUseUnknown(KeyId),
+    LastUseUnknown(KeyId, Untold),
     /// An old key that was to be removed is not there, and was not removed by us.
     KeyNotFound(KeyId),
     /// The application may hold two keys, and those that stay leave no room for the next rotation's.
     TwoKeysOnly,
+    /// The application's instance property lock forbids keys where the credential keeps its own.
+    ServicePrincipalLocked,
+    /// `application` is the object id of this object, whose client id is another.
+    ObjectIdGiven(Holder, AppId),
+    /// No application has the tag of a rule.
+    RuleMatchesNobody(String),
     /// Somebody went back to this version by hand: it is not replaced as early as the policy says.
     RolledBack,
     /// A replaced secret was to be revoked, and which key it belongs to was never known.
@@ -51,6 +58,10 @@ pub enum Finding {
     ForeignChange(ForeignChange),
     /// Entra's directory audit may not be read, so that foreign changes go unseen.
     AuditNotPermitted,
+    /// Entra's directory audit is not to be had without a licence that the tenant lacks.
+    AuditNotLicensed,
+    /// This cloud has no directory audit in Graph.
+    AuditNotInCloud,
     /// Entra's directory audit could not be read since this time.
     AuditUnread(DateTime<Utc>),
     /// An object of Graph's is not as Graph documents it, and is left out.
@@ -72,6 +83,18 @@ pub enum Holder {
 }
 
 impl Holder {
+    /// What an instance property lock on the application means for a credential that keeps its keys here.
+    pub fn locked(self, lock: bool) -> Option<Finding> {
+        (lock && self == Self::ServicePrincipal).then_some(Finding::ServicePrincipalLocked)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::ServicePrincipal => "service principal",
+        }
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
@@ -136,13 +159,18 @@ impl Finding {
             Self::ExpiringCertificate(..) => "expiring-certificate",
             Self::NativeRotationLate(..) => "native-rotation-late",
             Self::KeyInUse(..) => "key-in-use",
-            Self::LastUseUnknown(_) => "last-use-unknown",
+            Self::LastUseUnknown(..) => "last-use-unknown",
             Self::KeyNotFound(_) => "key-not-found",
             Self::TwoKeysOnly => "two-keys-only",
+            Self::ServicePrincipalLocked => "service-principal-locked",
+            Self::ObjectIdGiven(..) => "object-id-given",
+            Self::RuleMatchesNobody(_) => "rule-matches-nobody",
             Self::RolledBack => "rolled-back",
             Self::ReplacedKeyUnknown => "replaced-key-unknown",
             Self::ForeignChange(_) => "foreign_change",
             Self::AuditNotPermitted => "audit-not-permitted",
+            Self::AuditNotLicensed => "audit-not-licensed",
+            Self::AuditNotInCloud => "audit-not-in-cloud",
             Self::AuditUnread(_) => "audit_unread",
             Self::UnreadableObject { .. } => "unreadable-object",
         }
@@ -153,9 +181,14 @@ impl Finding {
         match self {
             Self::Stopped(_)
             | Self::TwoKeysOnly
+            | Self::ServicePrincipalLocked
+            | Self::ObjectIdGiven(..)
+            | Self::RuleMatchesNobody(_)
             | Self::RolledBack
             | Self::ReplacedKeyUnknown
             | Self::AuditNotPermitted
+            | Self::AuditNotLicensed
+            | Self::AuditNotInCloud
             | Self::AuditUnread(_)
             | Self::UnreadableObject { .. } => None,
             Self::ForeignChange(change) => Some(change.key),
@@ -170,7 +203,7 @@ impl Finding {
             | Self::ExpiringCertificate(key, _)
             | Self::NativeRotationLate(key, _)
             | Self::KeyInUse(key, _)
-            | Self::LastUseUnknown(key)
+            | Self::LastUseUnknown(key, _)
             | Self::KeyNotFound(key) => Some(*key),
         }
     }
@@ -190,16 +223,7 @@ impl Finding {
                  under `retire_keys` only once nobody reads that any more"
                 .into(),
             Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.explanation().to_owned(),
-            Self::NamedKeyElsewhere(_, holder) => {
-                let (there, here) = match holder {
-                    Holder::Application => ("application", "service principal"),
-                    Holder::ServicePrincipal => ("service principal", "application"),
-                };
-                format!(
-                    "`retire_keys` names this key, and it is on the {there}, where Keywheel removes none: this credential \
-                     keeps its keys on the {here}; remove it there in Entra and take it out of `retire_keys`"
-                )
-            }
+            Self::NamedKeyElsewhere(_, holder) => elsewhere(*holder),
             Self::NamedKeyNowhere(_) => "`retire_keys` names this key, and it is neither on the application nor on its service \
                  principal; it is gone, or a keyId of another application: take it out of `retire_keys`, or correct it"
                 .into(),
@@ -222,9 +246,9 @@ impl Finding {
                 "its overlap is over, but somebody signed in with it on {last}, so it is not removed; \
                  have its users read the secret anew, or rotate with `revoke_old: now`"
             ),
-            Self::LastUseUnknown(_) => "its overlap is over, but Entra's report of sign-ins cannot be read or is not \
-                 up to date, so it is not removed; grant Keywheel AuditLog.Read.All, or say `retire: after-overlap`"
-                .into(),
+            Self::LastUseUnknown(_, why) => {
+                format!("its overlap is over, but {}", why.explanation())
+            }
             Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
                  and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
                  lives where that pointed before: remove it there"
@@ -233,6 +257,16 @@ impl Finding {
                  and keys that no rule of Keywheel's removes leave no room for the next rotation's; remove one of them in \
                  Entra, name it under `retire_keys`, or take personal accounts out of `signInAudience`"
                 .into(),
+            Self::ServicePrincipalLocked => "the application's instance property lock forbids changes of keys on its service principal, \
+                 where this credential keeps its own: Entra will refuse the next rotation, and the removal of old keys; say \
+                 `key_on: application`, or turn the lock off (Entra: the application's Authentication, App instance property \
+                 lock)"
+                .into(),
+            Self::ObjectIdGiven(holder, client) => object_id(*holder, *client),
+            Self::RuleMatchesNobody(tag) => format!(
+                "no application has the tag `{tag}`, so this rule of the manifest manages nothing; tag an application in \
+                 Entra, correct the tag (capital letters count), or take the rule out"
+            ),
             Self::RolledBack => "it is due, but somebody went back to this version by hand, so it is not replaced before half of \
                  `rotate_before` is over, or no more than `overlap` is left; when its users can take a new secret, rotate it (keywheel rotate)"
                 .into(),
@@ -250,16 +284,39 @@ impl Finding {
                  grant Keywheel AuditLog.Read.All and Directory.Read.All (infra/entra/setup.py --client-id … --read-audit), \
                  or deploy with WatchDirectoryAudits=false"
                 .into(),
+            Self::AuditNotLicensed => "changes that others make to the keys of managed applications go unseen: Entra says that \
+                 the tenant has no Microsoft Entra ID P1 licence, and gives its directory audit only with one; get the \
+                 licence, or deploy with WatchDirectoryAudits=false; a permission does not help"
+                .into(),
+            Self::AuditNotInCloud => "changes that others make to the keys of managed applications go unseen: Microsoft Graph \
+                 has no directory audit in China; deploy with WatchDirectoryAudits=false"
+                .into(),
             Self::AuditUnread(since) => format!(
                 "Entra's directory audit could not be read since {since}: changes that others make to keys go unseen; \
                  the sweep's log says why"
             ),
             Self::UnreadableObject { object, why } => format!(
-                "Graph lists {object} otherwise than it documents ({why}), so it is left out, and its keys are not watched; \
+                "Graph lists {object} otherwise than it documents ({why}), so it is left out, and what it tells is not watched; \
                  look at the object in Entra, and ask Microsoft's support if nothing is wrong with it there"
             ),
         }
     }
+}
+
+fn elsewhere(there: Holder) -> String {
+    let (there, here) = (there.words(), there.other().words());
+    format!(
+        "`retire_keys` names this key, and it is on the {there}, where Keywheel removes none: this credential \
+         keeps its keys on the {here}; remove it there in Entra and take it out of `retire_keys`"
+    )
+}
+
+fn object_id(holder: Holder, client: AppId) -> String {
+    format!(
+        "`application` is the object id of the {} whose client id is {client}, and no client id; \
+         write `application: {client}`",
+        holder.words()
+    )
 }
 
 /// A certificate (Graph `keyCredential`): Keywheel only watches them.

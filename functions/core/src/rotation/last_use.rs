@@ -19,6 +19,44 @@ pub const REPORT_LAG: TimeDelta = TimeDelta::hours(24);
 /// The shortest time for which a key must be seen unused.
 const SHORTEST_WATCH: TimeDelta = TimeDelta::hours(24);
 
+/// Why the report tells nothing of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Untold {
+    /// Keywheel lacks the permission to read it.
+    Forbidden,
+    /// The tenant lacks the licence for it.
+    NotLicensed,
+    /// It could not be read, for another reason.
+    Unread,
+    /// It lacks sign-ins that are known to have been made.
+    Behind,
+}
+
+impl Untold {
+    /// What it means for a key that is out of its overlap, and what helps.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::Forbidden => {
+                "Keywheel may not read Entra's report of sign-ins, so it is not removed; grant Keywheel AuditLog.Read.All, or \
+                 say `retire: after-overlap`"
+            }
+            Self::NotLicensed => {
+                "Entra gives its report of sign-ins only to tenants with a Microsoft Entra ID P1 licence, and says that this \
+                 tenant has none, so it is not removed; get the licence, or say `retire: after-overlap`; a permission does not \
+                 help"
+            }
+            Self::Unread => {
+                "Entra's report of sign-ins could not be read, so it is not removed; the next sweep asks again, and the log of \
+                 the rotate function says why"
+            }
+            Self::Behind => {
+                "Entra's report of sign-ins lacks even those by which the current key was proved, so it is not removed; the \
+                 next sweep asks again; say `retire: after-overlap` if the report stays behind"
+            }
+        }
+    }
+}
+
 /// What the report tells of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

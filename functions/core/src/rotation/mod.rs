@@ -37,7 +37,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 pub use calls::{Call, Event, Next, Reply, SignIn, Try};
-pub use last_use::LastUses;
+pub use last_use::{LastUses, Untold};
 pub use names::{Label, Scope};
 pub use observed::{Key, Principal, SecretState, SecretView};
 pub use policy::{Policy, RetireWhen};

@@ -161,7 +161,7 @@ fn plan_rotation(
         return plan;
     }
     if let Some(pending) = view.pending().filter(|pending| view.void(pending).is_none()) {
-        match view.rotation_of(pending) {
+        match view.rotation_of(pending).or_else(|| minted_for(terms, pending, principal)) {
             Some(id) => plan.work.push(rotate(Reason::Resume, Some(id), current)),
             None => plan.findings.push(Finding::Stopped(Stop::ForeignPending)),
         }
@@ -193,6 +193,14 @@ fn plan_rotation(
         }
     }
     plan
+}
+
+/// The rotation of a pending version that names no key, where a key on the object was minted for it by this very
+/// deployment: `RotateSecret` was called with that token, and Keywheel's try at it was cut off before its put.
+fn minted_for(terms: &Terms, pending: &VersionId, principal: &Principal) -> Option<Token> {
+    let token = pending.token()?;
+    let minted = |key: &Key| key.minted_by(&terms.scope).as_ref() == Some(&token);
+    principal.keys.iter().any(minted).then_some(token)
 }
 
 fn due(

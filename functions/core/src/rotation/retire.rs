@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::beside::{Beside, beside_current};
 use super::calls::{Call, Event, Next, Reply, Try};
-use super::last_use::{LastUses, Verdict, judge, watch};
+use super::last_use::{LastUses, Untold, Verdict, judge, watch};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 pub use super::standing::{Standing, standing};
@@ -33,8 +33,8 @@ pub enum Outcome {
     NotYet,
     /// Its overlap is over, but somebody signed in with it, last at this time.
     InUse(DateTime<Utc>),
-    /// Its overlap is over, but whether it is still used cannot be told.
-    UseUnknown,
+    /// Its overlap is over, but whether it is still used cannot be told, for this reason.
+    UseUnknown(Untold),
     /// It is not where it should be, and was not removed by us; its version carries no label of ours.
     NotFound,
     /// There is nothing to retire any more.
@@ -237,15 +237,24 @@ impl Retire {
         self.target.version.as_ref().is_some_and(|version| self.view.void(version).is_some())
     }
 
-    fn on_last_uses(&self, uses: Option<&LastUses>, object: ObjectId, now: DateTime<Utc>) -> State {
+    fn on_last_uses(
+        &self,
+        uses: &Result<LastUses, Untold>,
+        object: ObjectId,
+        now: DateTime<Utc>,
+    ) -> State {
+        let uses = match uses {
+            Ok(uses) => uses,
+            Err(why) => return State::Done(Outcome::UseUnknown(*why)),
+        };
         let current = self.view.current().and_then(|current| self.view.key_of(current));
-        let (Some(uses), Some(current), Some(over)) = (uses, current, self.over) else {
-            return State::Done(Outcome::UseUnknown);
+        let (Some(current), Some(over)) = (current, self.over) else {
+            return State::Done(Outcome::UseUnknown(Untold::Behind));
         };
         match judge(uses, self.target.key, current, over, &self.terms.policy, now) {
             Verdict::Unused => self.intend(object),
             Verdict::InUse(last) => State::Done(Outcome::InUse(last)),
-            Verdict::Unknown => State::Done(Outcome::UseUnknown),
+            Verdict::Unknown => State::Done(Outcome::UseUnknown(Untold::Behind)),
         }
     }
 
@@ -392,7 +401,7 @@ impl Try for Retire {
                 self.on_principal(principal.as_ref(), now)
             }
             (State::ReadLastUses(object), Reply::LastUses(uses)) => {
-                self.on_last_uses(uses.as_ref(), object, now)
+                self.on_last_uses(&uses, object, now)
             }
             (State::Intend(object), Reply::Moved) => self.intended(object),
             // Another try was faster.

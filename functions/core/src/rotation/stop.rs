@@ -106,7 +106,7 @@ impl Stop {
                 "the current version was not stored by Keywheel, so its key is unknown; set `adopt: true` to replace it, and name its keyId under `retire_keys` to have the old key removed"
             }
             Self::ForeignPending => {
-                "AWSPENDING rests on a version that Keywheel did not make; finish or cancel that rotation (aws secretsmanager cancel-rotate-secret)"
+                "AWSPENDING rests on a version that Keywheel did not make, or of which it left no trace; if RotateSecret was called for Keywheel's function, call it again: Secrets Manager then goes on with that version; otherwise finish that rotation with the tool that began it, or give it up: take the label off (aws secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id <the version>); cancel-rotate-secret leaves the label where it is, and turns the schedule off"
             }
             Self::ForeignValue => {
                 "this rotation's version holds a value that Keywheel did not store; take its labels off, the next sweep starts afresh"

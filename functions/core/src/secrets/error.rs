@@ -5,6 +5,7 @@ use aws_sdk_secretsmanager::operation::RequestId;
 
 use crate::http::Retry;
 use crate::http::aws::AwsFailure;
+use crate::secret::SecretText;
 
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,18 +58,21 @@ impl SecretsError {
         Self { operation, secret, kind: kind(&failure), failure: Some(failure) }
     }
 
-    /// The same, for a call whose parameters are secret.
-    pub(super) fn without_message<E>(
+    /// The same, for a call with a secret value. The service's own words stay where they are about who asks and about
+    /// the secret's state; a validation's may quote the value.
+    pub(super) fn of_value<E>(
         operation: &'static str,
-        secret: &str,
+        (secret, value): (&str, &SecretText),
         error: &SdkError<E>,
     ) -> Self
     where
         E: ProvideErrorMetadata + RequestId,
     {
         let mut own = Self::new(operation, secret, error);
+        let may_quote = own.kind == Kind::Other;
         if let Some(failure) = &mut own.failure
             && failure.code.is_some()
+            && (may_quote || failure.message.contains(value.expose()))
         {
             "refused".clone_into(&mut failure.message);
         }

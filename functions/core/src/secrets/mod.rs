@@ -223,8 +223,7 @@ impl Secrets {
             .set_version_stages(Some(labels.iter().map(ToString::to_string).collect()));
         match request.send().await {
             Ok(_) => Ok(Put::Stored),
-            // A validation's message may quote what it does not like.
-            Err(error) => match SecretsError::without_message("PutSecretValue", name, &error) {
+            Err(error) => match SecretsError::of_value("PutSecretValue", (name, value), &error) {
                 error if error.is("ResourceExistsException") => Ok(Put::Taken),
                 error => Err(error),
             },

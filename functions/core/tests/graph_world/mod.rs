@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
-use azure_core::credentials::TokenCredential;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_emulator::{Emulator, Faults, Operation, Rule, Seed, SeedApplication, SeedCertificate};
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
@@ -74,6 +74,28 @@ pub async fn start(builder: azure_emulator::Builder) -> World {
     .unwrap();
     let graph = Graph::new(http, credential, &endpoints.graph.parse().unwrap());
     World { emulator, graph }
+}
+
+/// Signed in as nobody in particular.
+#[derive(Debug)]
+struct SignedIn;
+
+#[async_trait::async_trait]
+impl TokenCredential for SignedIn {
+    async fn get_token(
+        &self,
+        _: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let expires = azure_core::time::OffsetDateTime::now_utc() + Duration::from_hours(1);
+        Ok(AccessToken::new("a token".to_owned(), expires))
+    }
+}
+
+/// A client of a stand-in at this address.
+pub fn graph_at(url: &str) -> Graph {
+    let http = Http::with_roots(b"").unwrap();
+    Graph::new(http, Arc::new(SignedIn), &url.parse().unwrap())
 }
 
 /// A call with twenty seconds.

@@ -1,5 +1,8 @@
 //! Each single thing that can be wrong with a credential is named with its place and its cure.
 
+use keywheel_core::identity::Cloud;
+use keywheel_core::manifest::Manifest;
+
 use super::{error, with};
 
 /// What is added to a manifest, and how the error begins.
@@ -233,5 +236,25 @@ fn one_wrong_thing_is_named_with_place_and_cure() {
     for (more, expected) in WRONG {
         let error = error(&with(more));
         assert!(error.starts_with(expected), "{more}\nexpected {expected}\n     got {error}");
+    }
+}
+
+/// Nothing would ever be removed there: the report of sign-ins is the global cloud's alone.
+#[test]
+fn when_unused_is_refused_where_there_is_no_report() {
+    let text = with(
+        "    retire: when-unused\nrules:\n  - match: { tag: x }\n    secret: \"r/{appId}\"\n    retire: when-unused\ndefaults:\n  retire: when-unused\n",
+    );
+    assert!(Manifest::parse_in(&text, "m.yaml", Cloud::Public).is_ok());
+    for cloud in [Cloud::UsGovernment, Cloud::China] {
+        let error = Manifest::parse_in(&text, "m.yaml", cloud).expect_err("not valid");
+        let paths: Vec<_> = error.problems().iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["credentials.one", "rules.0", "defaults"]);
+        let said = error.to_string();
+        assert!(
+            said.starts_with("m.yaml:6:13: credentials.one: `when-unused` cannot work"),
+            "{said}"
+        );
+        assert!(Manifest::parse_in(&with("    retire: after-overlap\n"), "m.yaml", cloud).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use keywheel_core::rotation::retire::{self, Target};
-use keywheel_core::rotation::{LastUses, OwnKey, RetireWhen, SignedInAs, Stop};
+use keywheel_core::rotation::{LastUses, OwnKey, RetireWhen, SignedInAs, Stop, Untold};
 
 use crate::scenario::{Actor, Job, Outcome, Scenario, run};
 use crate::world::{World, key_id, rotation, terms};
@@ -62,10 +62,10 @@ fn it_goes_only_when_it_was_seen_unused_for_long_enough() {
 
 #[test]
 fn a_report_that_cannot_be_read_or_lacks_our_own_sign_ins_proves_nothing() {
-    for report in [None, Some(LastUses::new())] {
+    for (report, why) in [(None, Untold::Unread), (Some(LastUses::new()), Untold::Behind)] {
         let mut world = turned(200);
         world.last_uses = report;
-        assert_eq!(retired(&mut world), retire::Outcome::UseUnknown);
+        assert_eq!(retired(&mut world), retire::Outcome::UseUnknown(why));
         assert!(world.alive(key_id(901)));
     }
 }

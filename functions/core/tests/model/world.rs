@@ -9,7 +9,7 @@ use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, Token, VersionId};
 use keywheel_core::rotation::names::display_name;
 use keywheel_core::rotation::{
     Call, Event, Key, Label, LastUses, Policy, Principal, Reply, RetireWhen, Scope, SecretState,
-    SignIn, Terms,
+    SignIn, Terms, Untold,
 };
 use uuid::Uuid;
 
@@ -283,7 +283,7 @@ impl World {
                 if moved { Reply::Moved } else { Reply::Refused }
             }
             Call::SignIn { key } => Reply::SignIn(self.sign_in(*key, replica)),
-            Call::ReadLastUses => Reply::LastUses(self.last_uses.clone()),
+            Call::ReadLastUses => Reply::LastUses(self.last_uses.clone().ok_or(Untold::Unread)),
             Call::Wait(_) => Reply::Waited,
             Call::Emit(event) => {
                 // A record is looked at when it is made: what is true at rest may not have been true then.

@@ -142,3 +142,39 @@ fn keys_that_are_named_for_removal_and_are_not_here_are_told_of() {
     assert!(elsewhere.explanation().contains("it is on the service principal"));
     assert_eq!(found, [elsewhere, Finding::NamedKeyNowhere(key_id(3))]);
 }
+
+/// `RotateSecret` with a token in another spelling, cut off between `addPassword` and its put: no label says whose the
+/// pending version is. The name of a key does.
+#[test]
+fn a_pending_version_that_a_key_of_ours_was_minted_for_is_resumed() {
+    let token: Token = "ABCDEF01-0000-4000-8000-000000000002".parse().unwrap();
+    let mut view = settled();
+    view.versions.insert(token.clone().into(), [Label::Pending].into());
+    let named = |scope: &Scope, token: &Token| Key {
+        display_name: Some(display_name(scope, token)),
+        ..key(2, None, days(0), Some(days(180)))
+    };
+    let found = |minted: Option<Key>| {
+        let keys = [key(1, Some(1), days(-90), Some(days(90)))].into_iter().chain(minted);
+        let state = SecretState::Present(view.clone());
+        plan::plan(&terms(), Trigger::Native, &state, Some(&principal(keys.collect())), now())
+    };
+    let ours = found(Some(named(&terms().scope, &token)));
+    let resume = Work::Rotate {
+        rotation: Some(token.clone()),
+        replaces: Some(rotation(1).into()),
+        reason: Reason::Resume,
+    };
+    assert_eq!((ours.work, ours.findings), (vec![resume], vec![]));
+    let foreign = vec![Finding::Stopped(Stop::ForeignPending)];
+    let other_spelling: Token = token.to_string().to_lowercase().parse().unwrap();
+    for minted in [
+        None,
+        Some(named(&Scope::of("0", "eu-central-1", "another"), &token)),
+        Some(named(&terms().scope, &other_spelling)),
+    ] {
+        let left_alone = found(minted);
+        assert_eq!(left_alone.findings, foreign);
+        assert!(!left_alone.work.iter().any(|work| matches!(work, Work::Rotate { .. })));
+    }
+}

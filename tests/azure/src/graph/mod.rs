@@ -184,6 +184,20 @@ fn before_work(mishaps: &[Mishap]) -> Result<(), GraphError> {
                     CONCURRENT,
                 ));
             }
+            FaultKind::NoPremiumLicense => {
+                return Err(GraphError::new(
+                    StatusCode::FORBIDDEN,
+                    "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+                    "Neither tenant is B2C or tenant doesn't have premium license",
+                ));
+            }
+            FaultKind::LockedWithEnforcementScope => {
+                return Err(GraphError::new(
+                    StatusCode::BAD_REQUEST,
+                    "CannotUpdateLockedServicePrincipalPropertyWithEnforcementScope",
+                    "Property passwordCredentials on the service principal is locked.",
+                ));
+            }
             FaultKind::ConcurrentRequests => return Err(GraphError::bad_request(CONCURRENT)),
             _ => {}
         }

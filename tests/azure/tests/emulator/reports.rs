@@ -1,6 +1,6 @@
 //! The directory audit and the report of sign-ins.
 
-use azure_emulator::{Delay, Emulator, Faults, Lag, Permission};
+use azure_emulator::{Delay, Emulator, FaultKind, Faults, Lag, Permission, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -200,4 +200,22 @@ async fn the_report_of_sign_ins_is_late_filtered_and_paged() {
     let next = h.get(page.body["@odata.nextLink"].as_str().unwrap()).await;
     assert_eq!((values(&page.body).len(), values(&next.body).len()), (1, 1));
     assert!(h.get("/reports/appCredentialSignInActivities").await.status.is_client_error());
+}
+
+#[tokio::test]
+async fn a_tenant_without_a_premium_licence_has_neither_and_all_else() {
+    let h = Harness::start(one_application()).await;
+    let rules = vec![Rule::new(FaultKind::NoPremiumLicense)];
+    h.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
+    let report = format!("{}/beta/reports/appCredentialSignInActivities", h.at.graph);
+    for url in [AUDITS, &report] {
+        let seen = h.get(url).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN);
+        let error = &seen.body["error"];
+        assert_eq!(error["code"], "Authentication_RequestFromNonPremiumTenantOrB2CTenant");
+        let said = "Neither tenant is B2C or tenant doesn't have premium license";
+        assert_eq!(error["message"], said);
+    }
+    assert_eq!(h.get("/applications").await.status, StatusCode::OK);
+    assert_eq!(h.add_password(APP).await.status, StatusCode::OK);
 }

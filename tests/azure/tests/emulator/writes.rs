@@ -1,6 +1,6 @@
 //! Passwords, objects, owners, soft deletion and batches.
 
-use azure_emulator::{Faults, Limits};
+use azure_emulator::{FaultKind, Faults, Limits, Rule};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -233,4 +233,20 @@ async fn a_batch_answers_each_request() {
         .map(|n| json!({"id": n.to_string(), "method": "GET", "url": "/applications"}))
         .collect();
     assert_eq!(h.post("/$batch", json!({"requests": many})).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_lock_with_an_enforcement_scope_refuses_passwords_and_nothing_else() {
+    let h = Harness::start(one_application()).await;
+    let id = h.object_id("service_principals", APP);
+    let add = format!("/servicePrincipals/{id}/addPassword");
+    let key = h.post(&add, json!({})).await.body["keyId"].clone();
+    let rules = vec![Rule::new(FaultKind::LockedWithEnforcementScope).application(id.clone())];
+    h.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
+    let remove = format!("/servicePrincipals/{id}/removePassword");
+    for seen in [h.post(&add, json!({})).await, h.post(&remove, json!({"keyId": key})).await] {
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST);
+        assert_eq!(seen.code(), "CannotUpdateLockedServicePrincipalPropertyWithEnforcementScope");
+    }
+    assert_eq!(h.get(&format!("/servicePrincipals/{id}")).await.status, StatusCode::OK);
 }

@@ -21,7 +21,7 @@ use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
 use crate::manifest::{self, CloudFacts, Credential, SECRET_TEXT, ValueFacts};
 use crate::rotation::names::display_name;
-use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try};
+use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try, Untold};
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
 
@@ -361,17 +361,21 @@ impl<'a> Hands<'a> {
         }
     }
 
-    /// `None` where the report is not to be had: then it proves nothing. Graph rations it, and it is asked for again with
+    /// An error where the report is not to be had: then it proves nothing. Graph rations it, and it is asked for again with
     /// the next sweep: that is no failure.
-    async fn last_uses(&self) -> Result<Option<LastUses>, EngineError> {
+    async fn last_uses(&self) -> Result<Result<LastUses, Untold>, EngineError> {
         let options = CallOptions::until(self.deadline);
         match self.engine.graph.last_uses(self.credential.application, &options).await {
-            Ok(uses) => Ok(Some(uses)),
+            Ok(uses) => Ok(Ok(uses)),
             Err(failure)
                 if failure.retry() == Retry::Never || *failure.kind() == Kind::Throttled =>
             {
                 warn!(credential = %self.credential.name, %failure, "no report of last sign-ins");
-                Ok(None)
+                Ok(Err(match failure.kind() {
+                    Kind::Forbidden { .. } => Untold::Forbidden,
+                    Kind::NotLicensed => Untold::NotLicensed,
+                    _ => Untold::Unread,
+                }))
             }
             Err(failure) => Err(failure.into()),
         }

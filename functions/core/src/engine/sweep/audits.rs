@@ -67,6 +67,10 @@ impl Engine {
         // Whoever is not signed in as an application cannot tell its own changes.
         let (Some(marks), Some(_)) = (&self.marks, self.identity.app()) else { return Ok(None) };
         report.audit_pages += 1;
+        if !self.cloud.has_directory_audits() {
+            report.findings.extend(self.about_ourselves(Finding::AuditNotInCloud));
+            return Ok(None);
+        }
         let mut mark: Mark = marks.read(MARK).await?.unwrap_or_default();
         let until = at.until.unwrap_or_else(|| self.graph.now());
         let read_to = mark.read_to.map_or(until, |read_to| read_to.min(until));
@@ -79,11 +83,10 @@ impl Engine {
             Ok(page) => page,
             Err(failure) => {
                 warn!(%failure, "the directory audit was not read");
-                let forbidden = matches!(failure.kind(), Kind::Forbidden { .. });
-                let finding = if forbidden {
-                    Some(Finding::AuditNotPermitted)
-                } else {
-                    (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to))
+                let finding = match failure.kind() {
+                    Kind::Forbidden { .. } => Some(Finding::AuditNotPermitted),
+                    Kind::NotLicensed => Some(Finding::AuditNotLicensed),
+                    _ => (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to)),
                 };
                 report.findings.extend(finding.and_then(|finding| self.about_ourselves(finding)));
                 return Ok(None);
@@ -92,7 +95,7 @@ impl Engine {
         report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
         let fresh: Vec<DirectoryAudit> =
             page.items.into_iter().filter(|audit| !mark.told.contains_key(&audit.id)).collect();
-        for (audit, seen) in self.foreign_changes(fresh, deadline).await? {
+        for (audit, seen) in self.foreign_changes(fresh, report, deadline).await? {
             mark.told.insert(audit.id, audit.at);
             report.findings.extend(seen);
         }
@@ -126,13 +129,14 @@ impl Engine {
     async fn foreign_changes(
         &self,
         audits: Vec<DirectoryAudit>,
+        report: &mut Report,
         deadline: Instant,
     ) -> Result<Vec<(DirectoryAudit, Vec<Seen>)>, EngineError> {
         if audits.is_empty() {
             return Ok(Vec::new());
         }
         let options = CallOptions::until(read_by(deadline));
-        let objects = self.belonging(&audits, &options).await?;
+        let objects = self.belonging(&audits, report, &options).await?;
         let ourselves = self.ourselves(&options).await?;
         let mut found = Vec::new();
         for audit in audits {
@@ -173,13 +177,19 @@ impl Engine {
     async fn belonging(
         &self,
         audits: &[DirectoryAudit],
+        report: &mut Report,
         options: &CallOptions,
     ) -> Result<HashMap<ObjectId, (Belonging, Vec<Credential>)>, EngineError> {
         let ids: BTreeSet<ObjectId> = audits.iter().map(|audit| audit.change.object).collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
-        let mut objects = self.graph.objects_by_id(KeyOn::Application, &ids, options).await?;
-        objects.extend(self.graph.objects_by_id(KeyOn::ServicePrincipal, &ids, options).await?);
-        let ruled = self.ruled_of(&objects, options).await?;
+        let mut objects = Vec::new();
+        for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
+            let read = self.graph.objects_by_id(on, &ids, options).await?;
+            objects.extend(read.items);
+            // What was changed on it cannot be told.
+            report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
+        }
+        let ruled = self.ruled_of(&objects, report, options).await?;
         let with_credentials = objects.into_iter().map(|object| {
             let listed = self.manifest.credentials();
             let mut managed: Vec<Credential> =
@@ -196,6 +206,7 @@ impl Engine {
     async fn ruled_of(
         &self,
         objects: &[Belonging],
+        report: &mut Report,
         options: &CallOptions,
     ) -> Result<HashMap<AppId, Credential>, EngineError> {
         if self.manifest.rules().is_empty() {
@@ -204,6 +215,7 @@ impl Engine {
         let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
         let apps: Vec<AppId> = apps.into_iter().collect();
         let read = self.graph.applications_by_app_id(&apps, Detail::Keys, options).await?;
+        report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
         let ruled = read.items.iter().filter_map(|application| {
             let tagged = |tag: &str| application.tags.iter().any(|other| other == tag);
             let rule = self.manifest.rules().iter().find(|rule| tagged(rule.tag()))?;

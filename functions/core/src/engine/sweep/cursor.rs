@@ -1,5 +1,7 @@
 //! The place that a sweep has come to.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,9 @@ pub struct Cursor {
     /// Until when the directory audit is read, once that has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+    /// Those of the rules' tags that an application had so far; none: nobody has looked from the first page on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagged: Option<BTreeSet<String>>,
     /// What was found so far for the digest; none: it is a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,

@@ -45,6 +45,8 @@ pub(super) struct Object {
     pub(super) display_name: Option<String>,
     pub(super) tags: Vec<String>,
     pub(super) most_keys: Option<usize>,
+    /// Of an application: whether it forbids changes of its service principal's keys.
+    pub(super) locks_principal: bool,
     pub(super) keys: Vec<Key>,
     pub(super) certificates: Vec<Certificate>,
 }
@@ -101,6 +103,7 @@ impl Seen {
             Finding::ForeignChange(change) => change.audit.clone(),
             // Several may have no client id.
             Finding::UnreadableObject { object, .. } => format!("{object} {}", now.date_naive()),
+            Finding::RuleMatchesNobody(tag) => format!("{subject} {tag} {}", now.date_naive()),
             _ => format!("{subject} {} {}", self.application, now.date_naive()),
         };
         let id = event_id(&once, &kind.to_string(), self.finding.key());
@@ -146,6 +149,7 @@ impl From<Application> for Object {
             display_name: application.display_name,
             tags: application.tags,
             most_keys: most_keys(application.sign_in_audience.as_deref()),
+            locks_principal: application.locks_principal,
             keys,
             certificates,
         }
@@ -165,6 +169,7 @@ impl From<ServicePrincipal> for Object {
             display_name: principal.display_name,
             tags: principal.tags,
             most_keys: None,
+            locks_principal: false,
             keys,
             certificates,
         }

@@ -13,7 +13,9 @@ mod cursor;
 mod digest;
 mod found;
 mod kept;
+mod other;
 mod report;
+mod rules;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
@@ -25,7 +27,7 @@ use crate::http::Retry;
 use crate::ids::{AppId, CredentialName};
 use crate::manifest::{Credential, KeyOn, Rule};
 use crate::queue::Queue;
-use crate::rotation::finding::{Finding, Holder, inspect, named_in_vain};
+use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::{Principal, Scope, SecretState};
 use crate::secrets::Prefixes;
@@ -35,6 +37,7 @@ pub use digest::Digested;
 use found::Object;
 pub use found::{Planned, Seen};
 use kept::{Kept, kept};
+use other::of_other;
 pub use report::Report;
 
 /// What a page may need after it is read: it is not begun with less time left.
@@ -130,9 +133,17 @@ impl Engine {
                 let detail = Detail::KeysAndCertificates;
                 let page = self.graph.applications(detail, link.as_ref(), &options).await?;
                 report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
+                let tagged = self.tagged(at, &page.items);
                 let objects = page.items.into_iter().map(Object::from).collect();
                 self.sweep_applications(objects, secrets, report, &options).await?;
-                (Listing::ServicePrincipals, page.next)
+                let Some(next) = page.next.map(|next| next.to_string()) else {
+                    report.findings.extend(self.rules_in_vain(tagged.as_ref()));
+                    return Ok(Some(Cursor::at(Listing::ServicePrincipals, None)));
+                };
+                return Ok(Some(Cursor {
+                    tagged,
+                    ..Cursor::at(Listing::Applications, Some(next))
+                }));
             }
             Listing::ServicePrincipals => {
                 let detail = Detail::KeysAndCertificates;
@@ -201,7 +212,10 @@ impl Engine {
         let some: Vec<Credential> = some.into_iter().filter(readable).collect();
         let applications = by_app_id(applications.items.into_iter().map(Object::from));
         report.objects += applications.len();
+        let before = report.findings.len();
         self.sweep_credentials(&some, &all, &applications, secrets, report, options).await?;
+        let found = report.findings.get_mut(before..).unwrap_or_default();
+        self.name_object_ids(found, options).await?;
         Ok(Some(next))
     }
 
@@ -236,7 +250,7 @@ impl Engine {
                     KeyOn::Application => principals.get(id),
                     KeyOn::ServicePrincipal => applications.get(id),
                 };
-                report.findings.extend(in_vain(credential, object, other));
+                report.findings.extend(of_other(credential, object, other));
             }
         }
         let swept: BTreeSet<&CredentialName> =
@@ -308,6 +322,7 @@ impl Engine {
         for mut object in objects {
             let listed = listed.get(&object.application);
             let mut kept = Kept::by_nobody(listed.map(|listed| listed.name.clone()));
+            let mut beside = false;
             if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
                 // Its keys were looked at as a credential's.
                 object.keys.clear();
@@ -320,8 +335,13 @@ impl Engine {
                     continue;
                 }
                 kept.credential = Some(name);
+                beside = true;
             }
             self.inspect(&object, &kept, report);
+            if beside {
+                // Whether its service principal is locked is asked of it.
+                of_rules.insert(object.application, object);
+            }
         }
         for some in ruled.chunks(AT_ONCE) {
             self.sweep_credentials(some, some, &of_rules, secrets, report, options).await?;
@@ -381,24 +401,6 @@ impl Engine {
 
 fn is_among(unreadable: &[Unreadable], application: AppId) -> bool {
     unreadable.iter().any(|object| object.app_id == Some(application))
-}
-
-/// What `retire_keys` names that is not on the credential's own object.
-fn in_vain(credential: &Credential, object: &Object, other: Option<&Object>) -> Vec<Seen> {
-    let here = match credential.key_on {
-        KeyOn::Application => Holder::Application,
-        KeyOn::ServicePrincipal => Holder::ServicePrincipal,
-    };
-    let elsewhere = other.map(|other| other.keys.as_slice()).unwrap_or_default();
-    let found =
-        named_in_vain(&credential.policy.retire_keys, (here, &object.keys), elsewhere).into_iter();
-    let seen = found.map(|finding| Seen {
-        credential: Some(credential.name.clone()),
-        application: credential.application,
-        display_name: object.display_name.clone(),
-        finding,
-    });
-    seen.collect()
 }
 
 /// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.

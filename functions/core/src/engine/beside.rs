@@ -1,0 +1,105 @@
+//! What is read besides the object that holds a credential's keys: the application's other object, and what an id that
+//! is no client id belongs to.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use super::{Engine, EngineError};
+use crate::graph::{self, CallOptions, Detail, Unreadable};
+use crate::ids::{AppId, ObjectId};
+use crate::manifest::{Credential, KeyOn};
+use crate::rotation::Key;
+use crate::rotation::finding::{Finding, Holder, named_in_vain};
+
+/// Where a credential keeps its keys, in the rules' words.
+pub(super) fn holder(on: KeyOn) -> Holder {
+    match on {
+        KeyOn::Application => Holder::Application,
+        KeyOn::ServicePrincipal => Holder::ServicePrincipal,
+    }
+}
+
+/// The other object, as far as it concerns a credential.
+#[derive(Default)]
+struct Other {
+    keys: Vec<Key>,
+    locks_principal: bool,
+    unreadable: Vec<Unreadable>,
+}
+
+impl Engine {
+    /// What the other object tells of a credential whose own holds these keys.
+    pub(super) async fn found_beside(
+        &self,
+        credential: &Credential,
+        keys: &[Key],
+        options: &CallOptions,
+    ) -> Result<Vec<Finding>, EngineError> {
+        let (here, named) = (holder(credential.key_on), &credential.policy.retire_keys);
+        if here == Holder::Application && named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let other = self.other(credential, options).await?;
+        if let Some(Unreadable { object, why, .. }) = other.unreadable.into_iter().next() {
+            return Ok(vec![Finding::UnreadableObject { object, why }]);
+        }
+        let mut found = named_in_vain(named, (here, keys), &other.keys);
+        found.extend(here.locked(other.locks_principal));
+        Ok(found)
+    }
+
+    async fn other(
+        &self,
+        credential: &Credential,
+        options: &CallOptions,
+    ) -> Result<Other, EngineError> {
+        let ids = [credential.application];
+        Ok(match credential.key_on {
+            KeyOn::Application => {
+                let read =
+                    self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
+                let principal = read.items.into_iter().next();
+                let keys = principal.map(|principal| principal.keys).unwrap_or_default();
+                Other { keys, unreadable: read.unreadable, ..Other::default() }
+            }
+            KeyOn::ServicePrincipal => {
+                let read = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
+                let application = read.items.into_iter().next();
+                let locks_principal = application.as_ref().is_some_and(|one| one.locks_principal);
+                let keys = application.map(|application| application.keys).unwrap_or_default();
+                Other { keys, locks_principal, unreadable: read.unreadable }
+            }
+        })
+    }
+
+    /// What is to be told of a client id that is an object's id; `None`: it is none either.
+    pub async fn object_id_given(
+        &self,
+        application: AppId,
+        deadline: Instant,
+    ) -> Result<Option<Finding>, EngineError> {
+        let options = CallOptions::until(deadline);
+        Ok(self.object_ids_given(&[application], &options).await?.remove(&application))
+    }
+
+    /// The same, of several: by what was given.
+    pub(super) async fn object_ids_given(
+        &self,
+        given: &[AppId],
+        options: &CallOptions,
+    ) -> Result<HashMap<AppId, Finding>, EngineError> {
+        let ids: Vec<ObjectId> = given.iter().map(|id| ObjectId(id.0)).collect();
+        let mut found = HashMap::new();
+        for (on, holder) in [
+            (graph::KeyOn::Application, Holder::Application),
+            (graph::KeyOn::ServicePrincipal, Holder::ServicePrincipal),
+        ] {
+            for object in self.graph.objects_by_id(on, &ids, options).await?.items {
+                let finding = Finding::ObjectIdGiven(holder, object.app_id);
+                found.insert(AppId(object.id.0), finding);
+            }
+        }
+        Ok(found)
+    }
+}
