@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from keywheel_local import ask, block_kit
@@ -29,7 +30,7 @@ def world(start: Callable[..., World], channel: StandIn) -> World:
     tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
     for name in ("slack", "told", "system", "now", "retried", "status", "reasoned", "late", "dashed"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
-    for name in ("approved", "approved-late"):
+    for name in ("approved", "approved-late", "denied", "withdrawn", "raced"):
         tenant.managed(name, "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
@@ -268,9 +269,12 @@ def test_somebody_else_must_approve(world: World, channel: StandIn) -> None:
     assert jobs_of(world, one) == [], "neither the asker nor a stranger"
     press()
     press()
-    approved, again = posted(channel, path, f"<@{ask.BOB}> approved", "decided already")
+    press(button="deny")
+    press(button="deny", user=ask.ALICE)
+    approved, again, *denied = posted(channel, path, f"<@{ask.BOB}> approved", "approved it already")
     assert approved["replace_original"] and f"<@{ask.BOB}> approved" in approved["text"]
-    assert "decided already" in again["text"]
+    assert again["text"].startswith("Not approved: somebody has approved it already")
+    assert ["Not denied: somebody has approved" in told["text"] for told in denied] == [True, True]
     press(str(uuid.uuid4()))
     assert len(posted(channel, path, "no such request")) == 1
     world.rest()
@@ -284,6 +288,57 @@ def test_somebody_else_must_approve(world: World, channel: StandIn) -> None:
 
     system = ask.rotate(stack, one.name).send(stack)
     assert system.status == 403 and "second person" in system.json["detail"], "a system cannot be approved"
+
+
+def denials(world: World, one: Credential) -> list[dict]:
+    return [event["data"] for event in world.events("keywheel.approval.denied") if event["subject"] == one.name]
+
+
+@pytest.mark.parametrize(("name", "user", "verb", "headline"), [
+    ("denied", ask.BOB, "denied", "a rotation was denied"),
+    ("withdrawn", ask.ALICE, "withdrew", "a rotation was withdrawn"),
+])
+def test_a_denied_request_never_begins(
+        world: World, channel: StandIn, name: str, user: str, verb: str, headline: str) -> None:
+    one, stack, path = world.tenant.credentials[name], world.stack, f"/commands/{name}"
+    buttons = ask.shown(stack, f"rotate {one.name} <leaked>")["blocks"][1]["elements"]
+    assert [button["text"]["text"] for button in buttons] == ["Approve", "Deny"]
+    [approval] = {button["value"] for button in buttons}
+
+    def press(button: str, user: str) -> None:
+        request = ask.press(stack, approval, button=button, user=user, response_url=channel.url + path)
+        assert request.send(stack).status == 200
+
+    press("deny", ask.MALLORY)
+    [refused] = posted(channel, path, "Not denied")
+    assert "does not allow you" in refused["text"] and not refused["replace_original"] and not denials(world, one)
+    for button, by in (("deny", user), ("deny", user), ("approve", ask.BOB)):
+        press(button, by)
+    shown = posted(channel, path, f"<@{user}> {verb} the request: `{one.name}` is not rotated. Reason: &lt;leaked&gt;.")
+    assert len(shown) == 3, "also to whoever would approve"
+    assert all(told["replace_original"] and [b["type"] for b in told["blocks"]] == ["section"] for told in shown)
+    world.rest()
+    assert jobs_of(world, one) == [] and world.current(one.secret)[0] == one.current.rotation
+    [told_of] = denials(world, one)
+    assert (told_of["requested_by"], told_of["denied_by"]) == (
+        f"slack:{ask.TEAM}/{ask.ALICE}", f"slack:{ask.TEAM}/{user}")
+    assert len(told(channel, CHANNEL, f"{one.name}: {headline}")) == 1
+    recorded(world, one)
+
+
+def test_of_two_buttons_pressed_at_once_one_decides(world: World, channel: StandIn) -> None:
+    one, stack, path = world.tenant.credentials["raced"], world.stack, "/commands/raced"
+    for _ in range(4):
+        approval = ask.shown(stack, f"rotate {one.name}")["blocks"][1]["elements"][0]["value"]
+        presses = [ask.press(stack, approval, button=button, user=user, response_url=f"{channel.url}{path}/{approval}")
+                   for button, user in (("approve", ask.BOB), ("deny", ask.ALICE), ("deny", ask.BOB))]
+        with ThreadPoolExecutor(3) as pool:
+            assert [answer.status for answer in pool.map(lambda one: one.send(stack), presses)] == [200] * 3
+        begun = [job for job in jobs_of(world, one) if job["request"] == approval]
+        denied = [event for event in denials(world, one) if event["request"] == approval]
+        assert len(begun) + len(denied) == 1, "one decision"
+        assert (len(posted(channel, f"{path}/{approval}", "Not denied")) == 2) == bool(begun)
+        world.rest()
 
 
 @pytest.mark.usefixtures("stall")

@@ -73,6 +73,7 @@ fn targets_are_told_of_what_they_are_for() {
         ("keywheel.rotation.promoted", "prod-a", [false, true, false]),
         ("keywheel.rotation.requested", "prod-a", [false, true, false]),
         ("keywheel.approval.granted", "prod-a", [false, true, false]),
+        ("keywheel.approval.denied", "prod-a", [false, true, false]),
         ("keywheel.key.removed", "prod-a", [false, true, false]),
         ("keywheel.key.minted", "prod-a", [false, false, false]),
         ("keywheel.rotation.stored", "prod-a", [false, false, false]),

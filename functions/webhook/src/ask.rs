@@ -141,6 +141,11 @@ impl Webhook {
         asked: &Requested,
         now: DateTime<Utc>,
     ) -> Result<(), Refused> {
+        self.put_event(Self::event_of(kind, asked, now)).await
+    }
+
+    /// The event of a request.
+    pub(crate) fn event_of(kind: EventType, asked: &Requested, at: DateTime<Utc>) -> CloudEvent {
         let id = event_id(&asked.request.to_string(), &kind.to_string(), None);
         let mut data = EventData::of(asked.credential.clone(), asked.application);
         data.rotation = Some(asked.request.into());
@@ -149,7 +154,7 @@ impl Webhook {
         data.requested_by = Some(asked.requested_by.clone());
         data.approved_by.clone_from(&asked.approved_by);
         data.reason.clone_from(&asked.reason);
-        self.put_event(CloudEvent::new(id, kind, now, data)).await
+        CloudEvent::new(id, kind, at, data)
     }
 
     /// A finding about the webhook itself, and no credential. Under the same `once` it counts once.

@@ -4,6 +4,7 @@
 //! it does not sign in to Entra. [`Webhook::answer`] takes a request as it came and needs no network of its own.
 
 mod answer;
+mod approval;
 mod ask;
 mod github;
 mod keys;

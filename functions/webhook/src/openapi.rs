@@ -149,7 +149,7 @@ mod tests {
                 "/slack/interactions": { "post": {
                     "operationId": "slackInteraction",
                     "summary": "A button pressed in Slack.",
-                    "description": "Approves a rotation that waits for a second person. What came of it is posted to the `response_url`.",
+                    "description": "Approves or denies a rotation that waits for a second person. What came of it is posted to the `response_url`.",
                     "parameters": slack_headers,
                     "requestBody": form("As Slack sends `block_actions`: `payload=` and JSON."),
                     "responses": responses(&[("200", json!({ "description": "Taken." }))], &signed),

@@ -11,9 +11,9 @@ use keywheel_core::audit::EventType;
 use keywheel_core::ids::{CredentialName, RotationId};
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::{
-    Awaiting, Decided, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
+    Awaiting, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
 };
-use keywheel_core::request::permission::{Caller, Decision, approve, decide};
+use keywheel_core::request::permission::{Decision, decide};
 use keywheel_core::request::signature::{Unsigned, verify_slack};
 use keywheel_core::request::slack::{Command, Pressed, Slash, is_ssl_check, response_url};
 use keywheel_core::request::{find, request_id};
@@ -29,7 +29,7 @@ use crate::{Webhook, header, tell};
 /// Slack waits for three seconds, on the way there and back included. A command is answered by then,
 const ANSWERED: Duration = Duration::from_millis(2_500);
 /// and what a button leads to is done by then, so that there is time left for the post that tells of it.
-const APPROVED: Duration = Duration::from_millis(1_800);
+const DECIDED: Duration = Duration::from_millis(1_800);
 
 impl Webhook {
     pub(crate) async fn slack_command(
@@ -140,56 +140,14 @@ impl Webhook {
             .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
         self.permitted(&pressed.origin)?;
         self.count(&pressed.origin, now)?;
-        let approved = self.approve(&pressed, now);
-        let message = match tokio::time::timeout_at(came + APPROVED, approved).await {
+        let decided = self.decide(&pressed, now);
+        let message = match tokio::time::timeout_at(came + DECIDED, decided).await {
             Ok(Ok(message)) => message,
             Ok(Err(refused)) => tell::refused(&refused),
             Err(_) => tell::press_again(),
         };
         self.post(&pressed.origin, &message, came + ANSWERED).await;
         Ok(nothing(StatusCode::OK))
-    }
-
-    async fn approve(&self, pressed: &Pressed, now: DateTime<Utc>) -> Result<Value, Refused> {
-        let id = pressed.approval;
-        let awaiting: Option<Awaiting> = self.state.get(&approval_key(id)).await.map_err(ours)?;
-        let Some(Awaiting { requested, team, user }) = awaiting else {
-            return Ok(tell::no_such_approval());
-        };
-        let manifest = self.manifest().await?;
-        let found = find(&manifest, &requested.credential)
-            .filter(|(found, _)| found.application == requested.application);
-        let Some((credential, ruled)) = found else {
-            return Ok(tell::no_such_approval());
-        };
-        let (approver, requester) = (pressed.origin.caller(), Caller::Slack { team, user });
-        if let Err(refusal) =
-            approve(&approver, &requester, requested.requested_at, &credential.allow, now)
-        {
-            return Ok(tell::may_not_approve(refusal));
-        }
-        let approved_by = approver.to_string();
-        let decided = Decided { schema: SCHEMA, approved_by: approved_by.clone(), at: now };
-        let key = format!("approvals/{id}.decided");
-        if !self.state.put_new(&key, &decided).await.map_err(ours)? {
-            let first: Option<Decided> = self.state.get(&key).await.map_err(ours)?;
-            let first = first.ok_or_else(|| ours("a decision is gone that was there"))?;
-            // The one who approved may press again where queueing failed; nobody else takes over from them.
-            if first.approved_by != approved_by || self.is_queued(id).await? {
-                return Ok(tell::decided_already());
-            }
-        }
-        let granted = Requested {
-            approved_by: Some(approved_by),
-            approved_at: Some(now),
-            // It may have been turned since it was asked for.
-            replaces: self.look(&credential, ruled).await?,
-            slack: Some(pressed.origin.clone()),
-            ..requested
-        };
-        self.tell(EventType::ApprovalGranted, &granted, now).await?;
-        let begun = self.begin(&credential, granted, now).await?;
-        Ok(tell::approved(&begun, &pressed.origin.user))
     }
 
     async fn slack_signed(
@@ -243,6 +201,6 @@ fn asked_mark(id: RotationId) -> RotationId {
     request_id("asked", &id.to_string())
 }
 
-fn approval_key(id: RotationId) -> String {
+pub(crate) fn approval_key(id: RotationId) -> String {
     format!("approvals/{id}.json")
 }
