@@ -56,7 +56,7 @@ class Aws:
             archive.writestr(entry, f"#!{sys.executable}\n{RUNTIME}\n{bootstrap}\nserve(handle)\n")
         made = self.client("lambda").create_function(
             FunctionName=name, Runtime="provided.al2023", Role=role["Arn"], Handler="bootstrap",
-            Code={"ZipFile": code.getvalue()}, Timeout=20, **settings)
+            Code={"ZipFile": code.getvalue()}, **{"Timeout": 20} | settings)
         return made["FunctionArn"]
 
 

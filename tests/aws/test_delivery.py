@@ -20,6 +20,8 @@ def handle(event):
         job = json.loads(record["body"])
         print("job", job["name"], record["attributes"]["ApproximateReceiveCount"], flush=True)
         time.sleep(job.get("seconds", 0))
+        if "report" in job:
+            return {"batchItemFailures": job["report"]}
         if job.get("fail"):
             return {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
     return {"batchItemFailures": []}
@@ -65,6 +67,22 @@ def test_groups_run_side_by_side_and_a_group_in_order(aws, name, queue):
     spans = {json.loads(call["event"]["Records"][0]["body"])["name"]: (call["started"], call["ended"]) for call in ran}
     assert spans["a1"][1] <= spans["a2"][0] and spans["b1"][1] <= spans["b2"][0]
     assert spans["b1"][0] < spans["a1"][1], "two groups at once"
+
+
+REPORTS = {
+    "an empty id": [{"itemIdentifier": ""}], "null": [{"itemIdentifier": None}], "no id": [{}], "a bare id": ["x"],
+    "another's id": [{"itemIdentifier": "00000000-0000-0000-0000-000000000000"}], "no list": {"itemIdentifier": "x"}}
+
+
+@pytest.mark.parametrize("what", REPORTS)
+def test_a_report_that_lambda_cannot_read_fails_the_whole_batch(aws, name, queue, what):
+    """As Lambda's guide lists them: a message called done would be lost."""
+    url, dead = queue
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    send(aws, url, "a", name="reported", report=REPORTS[what])
+    done(aws, name, 2)
+    [letter] = until(lambda: aws.client("sqs").receive_message(QueueUrl=dead).get("Messages"))
+    assert json.loads(letter["Body"])["name"] == "reported"
 
 
 def test_a_failed_message_waits_out_its_visibility_then_dies(aws, name, queue):

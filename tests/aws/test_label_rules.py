@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 CASES = json.loads((Path(__file__).parent / "label_rules.json").read_text())["cases"]
@@ -66,7 +67,9 @@ class Runner:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_label_rules(aws, name, rotation_function, case):
-    runner = Runner(aws.client("secretsmanager"), name, rotation_function)
+    # All cases together are above the quota of writes in a second, which is no matter of this table.
+    patient = Config(retries={"total_max_attempts": 10, "mode": "standard"})
+    runner = Runner(aws.client("secretsmanager", patient), name, rotation_function)
     for number, step in enumerate(case["steps"], 1):
         try:
             runner.run(step)

@@ -38,7 +38,9 @@ def test_a_queue_policy_names_one_resource_in_each_statement(aws, name, queues):
     refused = "InvalidAttributeValue", "Invalid value for the parameter Policy."
     assert refusal(sqs.set_queue_attributes, QueueUrl=url, Attributes={"Policy": policy(arn, other)}) == refused
     assert refusal(sqs.create_queue, QueueName=f"{name}-3", Attributes={"Policy": policy(arn, other)}) == refused
-    for broken in ("no JSON", "{}", policy(arn, actions=[]), policy(arn, actions="s3:GetObject")):
+    for broken in ("no JSON", "{}", policy(arn, actions=[]), policy(arn, actions="s3:GetObject"),
+                   policy(arn).replace("events.amazonaws.com", "events"), policy(arn).replace(
+                       '"Effect"', '"Condition": {"ArnEqual": {"aws:SourceArn": "x"}}, "Effect"')):
         assert refusal(sqs.set_queue_attributes, QueueUrl=url, Attributes={"Policy": broken}) == refused
     code, message = refusal(sqs.set_queue_attributes, QueueUrl=url, Attributes={
         "Policy": policy(arn, actions=[f"sqs:Action{number}" for number in range(8)])})
@@ -47,7 +49,8 @@ def test_a_queue_policy_names_one_resource_in_each_statement(aws, name, queues):
 
 def deployed(aws, name: str, resources: dict) -> dict:
     stacks = aws.client("cloudformation")
-    stacks.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    stacks.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}),
+                        Capabilities=["CAPABILITY_NAMED_IAM"])
     until(lambda: not stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"].endswith("_IN_PROGRESS"))
     return stacks.describe_stacks(StackName=name)["Stacks"][0]
 

@@ -225,3 +225,9 @@ def test_an_insertion_stays_told_when_the_chain_goes_on(world: World):
     assert answer == {"result": {"batchItemFailures": []}, "error": None}
     assert json.loads(chain.read(place + 1))["event"]["data"]["number"] == place
     assert chain.told() == {(place, "unintended")}
+    done = world.stack.keywheel("audit", "export", "--quiet", chain.name)
+    assert done.returncode == 5, done
+    assert f"{chain.name}: record {place}: unintended" in done.stderr, done.stderr
+    lines = [line.encode() for line in done.stdout.splitlines()]
+    assert [json.loads(line)["sequence"] for line in lines] == list(range(1, place + 2)), "as they were written"
+    assert lines[place - 1] == chain.read(place).strip()

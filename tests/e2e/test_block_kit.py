@@ -30,6 +30,7 @@ CONFIRM = {"title": plain("t"), "text": plain("t"), "confirm": plain("Yes"), "de
 GOOD = {
     "text": message(section("a &amp; <@U1> <!date^1800000000^{date}|then> <https://x|y>")),
     "button": message(actions(button(style="primary"), button(action_id="b", style="danger", confirm=CONFIRM))),
+    "two buttons": message(actions(button(style="primary"), button(action_id="b", style="danger", text=plain("Deny")))),
     "longest": message(actions(button(text=plain("x" * 75), action_id="x" * 255, value="x" * 2000))),
     "context": message({"type": "context", "elements": [plain("x")] * 10}),
     "answer": message(section("x"), response_type="in_channel", replace_original=True),

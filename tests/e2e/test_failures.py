@@ -28,6 +28,7 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
     tenant.managed("wanted-gone", "+150d", 30)
+    tenant.managed("watched", "+150d", 30)
     for name in WAITING:
         tenant.managed(name, "+150d", 30)
     return start(tenant)
@@ -164,6 +165,31 @@ def test_conditional_access_blocks_the_new_secret_and_the_old_one_stays(world: W
     assert world.dead_letters() == []
     assert world.current(one.secret)[0] != one.current.rotation and world.signs_in(one)
     assert set(world.keys(one)) == keys, "no second key was minted"
+
+
+def test_whoever_follows_a_job_that_fails_for_good_is_told_so(world: World):
+    """Not that it is under way; and an older letter of a rotation that is resumed says nothing of the new job."""
+    one = world.tenant.credentials["watched"]
+    rotate = "rotate", one.name, "--now-revoke-old", "--yes", "--timeout", "120s"
+    world.stack.admin("POST", "faults", {"rules": [
+        {"kind": "conditional_access", "operation": "token", "application": one.app.app_id}]})
+    try:
+        done = world.stack.keywheel(*rotate, "--json")
+    finally:
+        world.stack.admin("POST", "faults", {})
+    assert done.returncode == 4, done
+    told = json.loads(done.stdout)
+    assert told["outcome"] == "failed" and "AADSTS53003" in told["why"], told
+    assert "under way" not in done.stderr and "failed for good" in done.stderr, done.stderr
+    arn = world.client("sqs").get_queue_attributes(
+        QueueUrl=world.stack.env["KEYWHEEL_DEAD_LETTER_URL"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    assert f"aws sqs start-message-move-task --source-arn {arn}" in told["why"]
+    assert world.current(one.secret)[0] == one.current.rotation and world.signs_in(one)
+    again = world.stack.keywheel(*rotate, "--json")
+    assert again.returncode == 0, again
+    assert json.loads(again.stdout)["version"] == told["version"], "resumed"
+    [letter] = world.dead_letters()
+    assert "AADSTS53003" in letter["reason"], "it was only looked at"
 
 
 def test_a_permission_that_is_lacking_leaves_the_secret_as_it_was(world: World):

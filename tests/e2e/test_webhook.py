@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from keywheel_local import ask, block_kit
+from keywheel_local import ask
+from keywheel_local.asked import jobs_of, recorded, told, turned
 from keywheel_local.stand_in import StandIn
 from keywheel_local.tenant import DEFAULTS, Credential, Tenant
 from keywheel_local.world import World, until
@@ -29,8 +30,6 @@ def world(start: Callable[..., World], channel: StandIn) -> World:
     tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
     for name in ("slack", "told", "system", "now", "retried", "status", "reasoned", "late", "dashed"):
         tenant.managed(name, "+150d", 30, allow=ALLOW)
-    for name in ("approved", "approved-late"):
-        tenant.managed(name, "+150d", 30, allow=ALLOW, approval="required")
     tenant.managed("others", "+150d", 30)
     tenant.by_hand("by-hand", "+100d", allow=ALLOW)
     tenant.by_hand("adopted", "+100d", allow=ALLOW, adopt=True)
@@ -63,46 +62,6 @@ def stall(world: World) -> Iterator[None]:
         "kind": "stall", "service": "sqs", "operation": "SendMessageBatch", "seconds": 10, "count": 1})
     yield
     world.stack.local("DELETE", "faults")
-
-
-def turned(world: World, one: Credential, rotation: str) -> None:
-    """The secret was turned by this rotation, and the new one works."""
-    world.rest()
-    version, key = world.current(one.secret)
-    assert version == rotation != one.current.rotation
-    assert key != one.current.key.key_id and world.signs_in(one)
-
-
-def told(channel: StandIn, path: str, words: str) -> list[dict]:
-    """Slack's messages at this path with these words, each valid Block Kit; waits for the first."""
-    def messages() -> list[dict]:
-        return [one for one in (request.json for request in channel.received(path)) if words in json.dumps(one)]
-
-    until(lambda: bool(messages()), f"{words} is told in Slack")
-    assert [problem for message in messages() for problem in block_kit.problems(message)] == []
-    return messages()
-
-
-def posted(channel: StandIn, path: str, *words: str) -> list[dict]:
-    """What was told at a ``response_url`` with any of these words. A rotation's steps are told there too."""
-    messages = [request.json for request in channel.received(path)]
-    assert [problem for message in messages for problem in block_kit.problems(message)] == []
-    return [message for message in messages if any(each in message["text"] for each in words)]
-
-
-def recorded(world: World, one: Credential) -> None:
-    """The credential's chain is whole, and holds each event told of it."""
-    until(lambda: not world.waiting("KEYWHEEL_AUDIT_QUEUE_URL") and not world.busy(), "all is recorded")
-    verified = world.stack.keywheel("audit", "verify", one.name)
-    assert verified.returncode == 0, verified
-    record = world.stack.keywheel("audit", "export", one.name).stdout
-    for event in world.events():
-        if event["subject"] == one.name:
-            assert event["id"] in record, event["type"]
-
-
-def jobs_of(world: World, one: Credential) -> list[dict]:
-    return [job for job in world.jobs() if job["credential"] == one.name]
 
 
 def test_a_system_asks_and_the_secret_is_turned(world: World, channel: StandIn) -> None:
@@ -247,45 +206,6 @@ def test_a_failure_of_ours_loses_no_request(world: World) -> None:
     assert len(requested) == 1, "told twice counts once"
 
 
-def test_somebody_else_must_approve(world: World, channel: StandIn) -> None:
-    one, stack, path = world.tenant.credentials["approved"], world.stack, "/commands/approved"
-    asked = ask.shown(stack, f"rotate {one.name}")
-    assert asked["response_type"] == "in_channel" and f"<@{ask.ALICE}> asks" in asked["text"]
-    assert [block["type"] for block in asked["blocks"]] == ["section", "actions"]
-    approval = asked["blocks"][1]["elements"][0]["value"]
-    assert jobs_of(world, one) == []
-
-    def press(pressed: str = approval, **by: str) -> None:
-        request = ask.press(stack, pressed, response_url=channel.url + path, **by)
-        assert request.send(stack).status == 200
-
-    for user, team in ((ask.ALICE, ask.TEAM), (ask.MALLORY, ask.TEAM), (ask.BOB, "T0OTHER01")):
-        press(user=user, team=team)
-    refused = posted(channel, path, "")
-    assert ["yourself" in told["text"] for told in refused] == [True, False, False]
-    assert ["does not allow you" in told["text"] for told in refused] == [False, True, True]
-    assert all(told["response_type"] == "ephemeral" and not told["replace_original"] for told in refused)
-    assert jobs_of(world, one) == [], "neither the asker nor a stranger"
-    press()
-    press()
-    approved, again = posted(channel, path, f"<@{ask.BOB}> approved", "decided already")
-    assert approved["replace_original"] and f"<@{ask.BOB}> approved" in approved["text"]
-    assert "decided already" in again["text"]
-    press(str(uuid.uuid4()))
-    assert len(posted(channel, path, "no such request")) == 1
-    world.rest()
-    [job] = jobs_of(world, one)
-    turned(world, one, job["work"]["rotation"])
-    assert approval == job["request"] == job["work"]["rotation"]
-    [granted] = [e["data"] for e in world.events("keywheel.approval.granted") if e["subject"] == one.name]
-    assert (granted["requested_by"], granted["approved_by"]) == (
-        f"slack:{ask.TEAM}/{ask.ALICE}", f"slack:{ask.TEAM}/{ask.BOB}")
-    assert len([e for e in world.events("keywheel.approval.requested") if e["subject"] == one.name]) == 1
-
-    system = ask.rotate(stack, one.name).send(stack)
-    assert system.status == 403 and "second person" in system.json["detail"], "a system cannot be approved"
-
-
 @pytest.mark.usefixtures("stall")
 def test_slack_has_its_answer_though_ours_is_late(world: World) -> None:
     one = world.tenant.credentials["late"]
@@ -294,22 +214,6 @@ def test_slack_has_its_answer_though_ours_is_late(world: World) -> None:
     assert "longer than Slack waits" in shown["text"] and f"`{one.name}` may be on its way" in shown["text"]
     [job] = jobs_of(world, one)
     turned(world, one, job["work"]["rotation"])
-
-
-@pytest.mark.usefixtures("stall")
-def test_a_button_whose_answer_is_late_may_be_pressed_again(world: World, channel: StandIn) -> None:
-    one, stack, path = world.tenant.credentials["approved-late"], world.stack, "/commands/late"
-    approval = ask.shown(stack, f"rotate {one.name}")["blocks"][1]["elements"][0]["value"]
-    pressed = ask.press(stack, approval, response_url=channel.url + path)
-    assert pressed.send(stack).status == 200
-    [late] = posted(channel, path, "Press the button again")
-    assert not late["replace_original"], "the button stays"
-    assert pressed.send(stack).status == 200
-    assert len(posted(channel, path, f"<@{ask.BOB}> approved")) == 1
-    turned(world, one, approval)
-    promoted = [event for event in world.events("keywheel.rotation.promoted") if event["subject"] == one.name]
-    granted = [event for event in world.events("keywheel.approval.granted") if event["subject"] == one.name]
-    assert (len(promoted), len(granted)) == (1, 1), "it counts once"
 
 
 def test_status_plan_and_help_are_for_those_who_may(world: World) -> None:

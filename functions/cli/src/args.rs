@@ -13,7 +13,7 @@ Exit codes:
   3    `rotate`: not current within --timeout; the rotation goes on
   4    `rotate`, `status`, `audit`: refused, such as an unknown credential; `rotate`: failed for good,
        or the old key that --now-revoke-old was to remove is left
-  5    `audit verify`: a chain is not whole
+  5    `audit verify`, `audit export`: a chain is not whole
   130  interrupted; what was queued goes on
 
 Environment:
@@ -132,7 +132,8 @@ Examples:
   keywheel audit export > audit.ndjson
 
 Needs the two buckets of the audit trail, and neither the manifest nor Entra.
-Exit codes: 0 done, 1 an error, 4 nothing is recorded of NAME, 5 `verify`: a chain is not whole.")]
+Exit codes: 0 done, 1 an error, 4 nothing is recorded of NAME, 5 `verify`, `export`: a chain is
+not whole.")]
     Audit(Audit),
 }
 

@@ -149,7 +149,7 @@ mod tests {
                 "/slack/interactions": { "post": {
                     "operationId": "slackInteraction",
                     "summary": "A button pressed in Slack.",
-                    "description": "Approves a rotation that waits for a second person. What came of it is posted to the `response_url`.",
+                    "description": "Approves or denies a rotation that waits for a second person. What came of it is posted to the `response_url`.",
                     "parameters": slack_headers,
                     "requestBody": form("As Slack sends `block_actions`: `payload=` and JSON."),
                     "responses": responses(&[("200", json!({ "description": "Taken." }))], &signed),
@@ -162,7 +162,18 @@ mod tests {
                         header("X-Hub-Signature-256", "GitHub's signature.", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
                         header("X-GitHub-Event", "The kind of event; all but `secret_scanning_alert` are taken and left alone.", "secret_scanning_alert"),
                     ],
-                    "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object" } } } },
+                    "requestBody": {
+                        "required": true,
+                        "description": "The event as JSON, or, as GitHub sends it unless a webhook says otherwise, a form with the event in `payload`. The signature is over the body as it is sent.",
+                        "content": {
+                            "application/json": { "schema": { "type": "object" } },
+                            "application/x-www-form-urlencoded": { "schema": {
+                                "type": "object",
+                                "required": ["payload"],
+                                "properties": { "payload": { "type": "string", "contentMediaType": "application/json" } },
+                            } },
+                        },
+                    },
                     "responses": responses(&[
                         ("202", json!({ "description": "The alert is queued for its comparison." })),
                         ("204", json!({ "description": "Nothing to do." })),

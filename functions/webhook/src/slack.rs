@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{Request, Response, StatusCode};
-use keywheel_core::audit::EventType;
-use keywheel_core::ids::{CredentialName, RotationId};
+use keywheel_core::asking::approval::asked_mark;
+use keywheel_core::ids::CredentialName;
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::{
-    Awaiting, Decided, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
+    Awaiting, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
 };
-use keywheel_core::request::permission::{Caller, Decision, approve, decide};
+use keywheel_core::request::permission::{Decision, decide};
 use keywheel_core::request::signature::{Unsigned, verify_slack};
 use keywheel_core::request::slack::{Command, Pressed, Slash, is_ssl_check, response_url};
 use keywheel_core::request::{find, request_id};
@@ -22,14 +22,13 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::answer::{Refused, nothing, ok};
-use crate::ask::ours;
 use crate::rotate::replayed;
 use crate::{Webhook, header, tell};
 
 /// Slack waits for three seconds, on the way there and back included. A command is answered by then,
 const ANSWERED: Duration = Duration::from_millis(2_500);
 /// and what a button leads to is done by then, so that there is time left for the post that tells of it.
-const APPROVED: Duration = Duration::from_millis(1_800);
+const DECIDED: Duration = Duration::from_millis(1_800);
 
 impl Webhook {
     pub(crate) async fn slack_command(
@@ -108,25 +107,13 @@ impl Webhook {
             slack: Some(origin.clone()),
         };
         if decision == Decision::Ask {
-            return self.await_approval(origin, asked, now).await;
+            let (team, user) = (origin.team.clone(), origin.user.clone());
+            let awaiting = Awaiting { requested: asked, team, user };
+            self.requests.await_approval(&awaiting, now).await?;
+            return Ok(tell::asking(&awaiting.requested, &origin.user));
         }
         let asked = self.requests.begin(&credential, asked, now).await?;
         Ok(tell::begun(&asked))
-    }
-
-    async fn await_approval(
-        &self,
-        origin: &SlackOrigin,
-        asked: Requested,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Refused> {
-        let id = asked.request;
-        let awaiting =
-            Awaiting { requested: asked, team: origin.team.clone(), user: origin.user.clone() };
-        self.requests.state().write_new(&approval_key(id), &awaiting).await.map_err(ours)?;
-        self.requests.tell(EventType::ApprovalRequested, &awaiting.requested, now).await?;
-        self.requests.mark(asked_mark(id), now).await?;
-        Ok(tell::asking(&awaiting.requested, &origin.user))
     }
 
     pub(crate) async fn slack_interaction(
@@ -140,57 +127,14 @@ impl Webhook {
             .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
         self.permitted(&pressed.origin)?;
         self.count(&pressed.origin, now)?;
-        let approved = self.approve(&pressed, now);
-        let message = match tokio::time::timeout_at(came + APPROVED, approved).await {
-            Ok(Ok(message)) => message,
-            Ok(Err(refused)) => tell::refused(&refused),
+        let decided = self.requests.decide(&pressed, now);
+        let message = match tokio::time::timeout_at(came + DECIDED, decided).await {
+            Ok(Ok(answer)) => tell::decided(&pressed, &answer),
+            Ok(Err(failure)) => tell::refused(&failure.into()),
             Err(_) => tell::press_again(),
         };
         self.post(&pressed.origin, &message, came + ANSWERED).await;
         Ok(nothing(StatusCode::OK))
-    }
-
-    async fn approve(&self, pressed: &Pressed, now: DateTime<Utc>) -> Result<Value, Refused> {
-        let id = pressed.approval;
-        let awaiting: Option<Awaiting> =
-            self.requests.state().read(&approval_key(id)).await.map_err(ours)?;
-        let Some(Awaiting { requested, team, user }) = awaiting else {
-            return Ok(tell::no_such_approval());
-        };
-        let manifest = self.manifest().await?;
-        let found = find(&manifest, &requested.credential)
-            .filter(|(found, _)| found.application == requested.application);
-        let Some((credential, ruled)) = found else {
-            return Ok(tell::no_such_approval());
-        };
-        let (approver, requester) = (pressed.origin.caller(), Caller::Slack { team, user });
-        if let Err(refusal) =
-            approve(&approver, &requester, requested.requested_at, &credential.allow, now)
-        {
-            return Ok(tell::may_not_approve(refusal));
-        }
-        let approved_by = approver.to_string();
-        let decided = Decided { schema: SCHEMA, approved_by: approved_by.clone(), at: now };
-        let key = format!("approvals/{id}.decided");
-        if !self.requests.state().write_new(&key, &decided).await.map_err(ours)? {
-            let first: Option<Decided> = self.requests.state().read(&key).await.map_err(ours)?;
-            let first = first.ok_or_else(|| ours("a decision is gone that was there"))?;
-            // The one who approved may press again where queueing failed; nobody else takes over from them.
-            if first.approved_by != approved_by || self.requests.is_queued(id).await? {
-                return Ok(tell::decided_already());
-            }
-        }
-        let granted = Requested {
-            approved_by: Some(approved_by),
-            approved_at: Some(now),
-            // It may have been turned since it was asked for.
-            replaces: self.requests.replaced(&credential, ruled).await?,
-            slack: Some(pressed.origin.clone()),
-            ..requested
-        };
-        self.requests.tell(EventType::ApprovalGranted, &granted, now).await?;
-        let begun = self.requests.begin(&credential, granted, now).await?;
-        Ok(tell::approved(&begun, &pressed.origin.user))
     }
 
     async fn slack_signed(
@@ -238,12 +182,4 @@ struct Wanted<'a> {
     name: &'a CredentialName,
     reason: Option<String>,
     revoke_old: RevokeOld,
-}
-
-fn asked_mark(id: RotationId) -> RotationId {
-    request_id("asked", &id.to_string())
-}
-
-fn approval_key(id: RotationId) -> String {
-    format!("approvals/{id}.json")
 }

@@ -1,12 +1,13 @@
 //! What people read in Slack: short, and with nothing that they typed taken for markup.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use keywheel_core::asking::approval::Answer;
 use keywheel_core::ids::{CredentialName, VersionId};
 use keywheel_core::manifest::Credential;
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
 use keywheel_core::request::permission::{Approval, Refusal};
-use keywheel_core::request::slack::{APPROVE, Command, escaped};
+use keywheel_core::request::slack::{APPROVE, Choice, Command, DENY, Pressed, escaped};
 use keywheel_core::rotation::retire::{Standing, standing};
 use keywheel_core::rotation::{SecretState, SecretView};
 use serde_json::{Value, json};
@@ -105,11 +106,12 @@ pub(crate) fn begun(asked: &Requested) -> Value {
     whisper(&text)
 }
 
-/// For all in the channel: one of them is to press the button.
+/// For all in the channel: one of them is to press a button.
 pub(crate) fn asking(asked: &Requested, user: &str) -> Value {
     let name = name(&asked.credential);
     let text = format!(
-        "<@{user}> asks to rotate {name}.{} {}\nSomebody else who may rotate it must approve within 30 minutes.",
+        "<@{user}> asks to rotate {name}.{} {}\nSomebody else who may rotate it must approve within 30 minutes. Any of \
+         them may deny it, and <@{user}> withdraws it with the same button.",
         because(asked),
         old_key(asked.revoke_old)
     );
@@ -118,21 +120,49 @@ pub(crate) fn asking(asked: &Requested, user: &str) -> Value {
         "text": text,
         "blocks": [section(&text), {
             "type": "actions",
-            "elements": [{
-                "type": "button",
-                "style": "primary",
-                "action_id": APPROVE,
-                "value": asked.request.to_string(),
-                "text": { "type": "plain_text", "text": "Approve" },
-            }],
+            "elements": [button(APPROVE, "Approve", "primary", asked), button(DENY, "Deny", "danger", asked)],
         }],
     })
 }
 
+fn button(action: &str, text: &str, style: &str, asked: &Requested) -> Value {
+    json!({
+        "type": "button",
+        "style": style,
+        "action_id": action,
+        "value": asked.request.to_string(),
+        "text": { "type": "plain_text", "text": text },
+    })
+}
+
 /// Takes the place of the question.
-pub(crate) fn approved(asked: &Requested, user: &str) -> Value {
+/// What came of a pressed button.
+pub(crate) fn decided(pressed: &Pressed, answer: &Answer) -> Value {
+    match answer {
+        Answer::NoSuchRequest => no_such_approval(pressed.choice),
+        Answer::MayNot(refusal) => may_not_decide(pressed.choice, *refusal),
+        Answer::Denied(requested, by) => denied(requested, by),
+        Answer::Begun(begun) => approved(begun, &pressed.origin.user),
+        Answer::ApprovedBefore => approved_already(pressed.choice),
+    }
+}
+
+fn approved(asked: &Requested, user: &str) -> Value {
     let (name, old) = (name(&asked.credential), old_key(asked.revoke_old));
     let text = format!("<@{user}> approved: {name} is being rotated.{} {old}", because(asked));
+    json!({ "replace_original": true, "text": text, "blocks": [section(&text)] })
+}
+
+/// Takes the place of the question, so that no button is left. `by` is a caller of Slack as an event names it.
+fn denied(asked: &Requested, by: &str) -> Value {
+    let person = |caller: &str| caller.rsplit('/').next().unwrap_or_default().to_owned();
+    let user = person(by);
+    let verb = if person(&asked.requested_by) == user { "withdrew" } else { "denied" };
+    let name = name(&asked.credential);
+    let text = format!(
+        "<@{user}> {verb} the request: {name} is not rotated.{} Whoever still wants it asks anew.",
+        because(asked)
+    );
     json!({ "replace_original": true, "text": text, "blocks": [section(&text)] })
 }
 
@@ -142,16 +172,23 @@ fn aside(text: &str) -> Value {
     message
 }
 
-pub(crate) fn may_not_approve(refusal: Refusal) -> Value {
-    aside(&format!("Not approved: {refusal}."))
+fn not(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Approve => "Not approved",
+        Choice::Deny => "Not denied",
+    }
 }
 
-pub(crate) fn decided_already() -> Value {
-    aside("Not approved: somebody has decided already.")
+fn may_not_decide(choice: Choice, refusal: Refusal) -> Value {
+    aside(&format!("{}: {refusal}.", not(choice)))
 }
 
-pub(crate) fn no_such_approval() -> Value {
-    aside("Not approved: there is no such request any more.")
+fn approved_already(choice: Choice) -> Value {
+    aside(&format!("{}: somebody has approved it already.", not(choice)))
+}
+
+fn no_such_approval(choice: Choice) -> Value {
+    aside(&format!("{}: there is no such request any more.", not(choice)))
 }
 
 pub(crate) fn nothing_to_show() -> Value {

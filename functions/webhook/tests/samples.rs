@@ -14,6 +14,20 @@ fn sample(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+#[test]
+fn the_document_names_what_each_sample_bears() {
+    let document: serde_json::Value = serde_json::from_str(keywheel_webhook::document()).unwrap();
+    let names = ["rotate", "slack-command", "slack-interaction", "github", "github-form"];
+    for name in names {
+        let event: serde_json::Value =
+            serde_json::from_str(&sample(&format!("webhook-{name}"))).unwrap();
+        let (path, kind) = (&event["rawPath"], &event["headers"]["content-type"]);
+        let operation = &document["paths"][path.as_str().unwrap()]["post"];
+        let content = &operation["requestBody"]["content"];
+        assert!(content.get(kind.as_str().unwrap()).is_some(), "{name}: {kind} {content}");
+    }
+}
+
 #[tokio::test]
 async fn each_sample_reaches_its_route_and_is_signed() {
     let aws = Aws::default();
@@ -27,6 +41,7 @@ async fn each_sample_reaches_its_route_and_is_signed() {
         // Its answer is posted to Slack, and no test is.
         ("webhook-slack-interaction", None),
         ("webhook-github", Some(202)),
+        ("webhook-github-form", Some(202)),
     ] {
         let text = sample(name);
         let (request, caller) =

@@ -15,6 +15,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from . import (
     cloudformation,
     delivery,
+    deployment,
     events,
     faults,
     federation,
@@ -22,6 +23,7 @@ from . import (
     functions,
     models,
     permissions,
+    policies,
     queue_policies,
     queues,
     quotas,
@@ -225,6 +227,8 @@ def build(endpoint: str, home: Path) -> App:
     function_urls.install()
     _remember_connections()
     queue_policies.install()
+    policies.install()
+    deployment.install()
     quotas.install()
     permissions.install(ministack)
     return App(ministack.app)

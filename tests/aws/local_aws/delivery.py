@@ -17,6 +17,7 @@ _MOST_GROUPS_AT_ONCE = 10
 log = logging.getLogger("local_aws.delivery")
 _send = eventbridge._dispatch_to_sqs
 _target: contextvars.ContextVar[tuple[dict, dict]] = contextvars.ContextVar("target")
+_batch: contextvars.ContextVar[set[str] | None] = contextvars.ContextVar("batch", default=None)
 
 
 def _dead_letter(target: dict, payload: str) -> None:
@@ -60,7 +61,45 @@ def _to_queue(spec: Any, payload: str, parameters: dict | None = None) -> None:
         _dead_letter(target, payload)
 
 
+def _is_report(answer: object, batch: set[str]) -> bool:
+    """Whether Lambda reads a function's answer as a report of single failures; any other fails the whole batch."""
+    if isinstance(answer, str) and answer:
+        try:
+            answer = json.loads(answer)
+        except ValueError:
+            return False
+    if not answer:
+        return True
+    if not isinstance(answer, dict):
+        return False
+    failures = answer.get("batchItemFailures") or []
+    return isinstance(failures, list) and all(
+        isinstance(one, dict) and one.get("itemIdentifier") in batch for one in failures)
+
+
+def _report_failures() -> None:
+    """Of sources with ``ReportBatchItemFailures``: an entry without the id of a message of the batch fails them all."""
+    run, execute = lambda_svc._run_sqs_batch, lambda_svc._execute_function
+
+    def run_batch(mapping: dict, record: dict, event: dict, batch: list[dict], *more: object) -> None:
+        reports = "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or [])
+        token = _batch.set({message["id"] for message in batch} if reports else None)
+        try:
+            run(mapping, record, event, batch, *more)
+        finally:
+            _batch.reset(token)
+
+    def executed(record: dict, event: dict) -> dict:
+        batch, result = _batch.get(), execute(record, event)
+        if batch is None or result.get("error") or _is_report(result.get("body"), batch):
+            return result
+        return result | {"error": True, "body": {"errorType": "InvalidReport", "errorMessage": "batchItemFailures"}}
+
+    lambda_svc._run_sqs_batch, lambda_svc._execute_function = run_batch, executed
+
+
 def install() -> None:
+    _report_failures()
     invoke_target = eventbridge._invoke_target
     concurrency = lambda_svc._sqs_esm_concurrency
 

@@ -8,6 +8,8 @@ from ministack.services import sqs
 from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
 
+from . import policies
+
 MOST_ACTIONS, MOST_STATEMENTS = 7, 20
 
 
@@ -33,6 +35,8 @@ def check_policy(text: str) -> None:
     for statement in statements:
         resources = statement.get("Resource")
         if isinstance(resources, list) and len(resources) != 1 or not resources or "Principal" not in statement:
+            raise invalid
+        if policies.unknown_operator(statement) or "Principal" in statement and policies.bad_principal(statement):
             raise invalid
         actions = statement.get("Action", [])
         actions = actions if isinstance(actions, list) else [actions]

@@ -12,6 +12,7 @@ WINDOW = ("InvalidParameterValueException", "Maximum batch window in seconds mus
           "size is greater than 10")
 NO_QUEUE = ("InvalidParameterValueException", "Error occurred while ReceiveMessage. SQS Error Code: "
             "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist.")
+SECONDS = 3  # a function may take, and its queue keeps a message from others
 RECEIVES = [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]
 ANSWERS = """
 import json
@@ -43,7 +44,7 @@ def make_queue(aws, name: str, **attributes: str) -> tuple[str, str]:
 def make_source(aws, name: str, *, most: int = 2, **attributes: str) -> tuple[str, str, str]:
     fifo = {key: value for key, value in attributes.items() if key == "FifoQueue"}
     dead, dead_arn = make_queue(aws, f"{name}-dead", **fifo)
-    url, arn = make_queue(aws, name, VisibilityTimeout="1", RedrivePolicy=json.dumps(
+    url, arn = make_queue(aws, name, VisibilityTimeout=str(SECONDS), RedrivePolicy=json.dumps(
         {"deadLetterTargetArn": dead_arn, "maxReceiveCount": most}), **attributes)
     return url, arn, dead
 
@@ -61,7 +62,7 @@ def letters(aws, url: str) -> list[str]:
 
 @pytest.fixture
 def consumer(aws, name) -> str:
-    aws.function(name, ANSWERS, RECEIVES)
+    aws.function(name, ANSWERS, RECEIVES, Timeout=SECONDS)
     return name
 
 
@@ -80,6 +81,15 @@ def test_a_batch_that_failed_comes_again_and_then_dies(aws, consumer, what):
     body, settings = TWICE[what]
     url, arn, dead = make_source(aws, consumer)
     connect(aws, consumer, arn, BatchSize=1, **settings)
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    assert letters(aws, dead) == [body]
+    assert calls(aws, consumer) == [[(body, "1")], [(body, "2")]]
+
+
+def test_a_report_that_names_no_message_fails_the_whole_batch(aws, consumer):
+    url, arn, dead = make_source(aws, consumer)
+    connect(aws, consumer, arn, BatchSize=1, **REPORTS)
+    body = json.dumps({"answer": {"batchItemFailures": [{"foo": "notvalid"}]}})
     aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
     assert letters(aws, dead) == [body]
     assert calls(aws, consumer) == [[(body, "1")], [(body, "2")]]

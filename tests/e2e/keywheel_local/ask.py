@@ -87,12 +87,12 @@ def shown(stack: Stack, text: str, **how) -> dict:
     return answer.json
 
 
-def press(stack: Stack, approval: str, *, user: str = BOB, team: str = TEAM, response_url: str = NOBODY,
-          **how) -> Request:
+def press(stack: Stack, approval: str, *, button: str = "approve", user: str = BOB, team: str = TEAM,
+          response_url: str = NOBODY, **how) -> Request:
     payload = {
         "type": "block_actions", "user": {"id": user, "team_id": team}, "team": {"id": team},
         "channel": {"id": "C0LOCAL01"}, "response_url": response_url,
-        "trigger_id": str(uuid.uuid4()), "actions": [{"action_id": "keywheel_approve", "value": approval}],
+        "trigger_id": str(uuid.uuid4()), "actions": [{"action_id": f"keywheel_{button}", "value": approval}],
     }
     return slack(stack, "/slack/interactions", {"payload": json.dumps(payload)}, **how)
 

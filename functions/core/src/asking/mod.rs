@@ -3,6 +3,7 @@
 //! In this order, so that a cut-off anywhere leaves a request that can be sent again. The note fixes its ids and what
 //! it replaces. The record comes before the job. Only the mark makes a repetition a repetition.
 
+pub mod approval;
 pub mod leak;
 
 use std::time::Duration;
@@ -214,19 +215,24 @@ impl Requests {
         asked: &Requested,
         now: DateTime<Utc>,
     ) -> Result<(), AskingError> {
-        let id = event_id(&asked.request.to_string(), &kind.to_string(), None);
-        let mut data = EventData::of(asked.credential.clone(), asked.application);
-        data.rotation = Some(asked.request.into());
-        data.request = Some(asked.request);
-        data.version.clone_from(&asked.replaces);
-        data.requested_by = Some(asked.requested_by.clone());
-        data.approved_by.clone_from(&asked.approved_by);
-        data.reason.clone_from(&asked.reason);
-        self.put_event(CloudEvent::new(id, kind, now, data)).await
+        self.put_event(event_of(kind, asked, now)).await
     }
 
     /// Puts an event on the bus.
     pub async fn put_event(&self, event: CloudEvent) -> Result<(), AskingError> {
         Ok(self.bus.put(&[event], Instant::now() + PATIENCE).await?)
     }
+}
+
+/// The event of a request. Its id follows from the request's.
+fn event_of(kind: EventType, asked: &Requested, at: DateTime<Utc>) -> CloudEvent {
+    let id = event_id(&asked.request.to_string(), &kind.to_string(), None);
+    let mut data = EventData::of(asked.credential.clone(), asked.application);
+    data.rotation = Some(asked.request.into());
+    data.request = Some(asked.request);
+    data.version.clone_from(&asked.replaces);
+    data.requested_by = Some(asked.requested_by.clone());
+    data.approved_by.clone_from(&asked.approved_by);
+    data.reason.clone_from(&asked.reason);
+    CloudEvent::new(id, kind, at, data)
 }

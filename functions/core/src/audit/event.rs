@@ -94,6 +94,8 @@ pub enum EventType {
     ApprovalRequested,
     /// `keywheel.approval.granted`.
     ApprovalGranted,
+    /// `keywheel.approval.denied`: by one who could have approved, or by the asker. It never begins.
+    ApprovalDenied,
     /// `keywheel.rotation.stored`.
     RotationStored,
     /// `keywheel.rotation.promoted`.
@@ -113,10 +115,11 @@ pub enum EventType {
 const FINDING: &str = "keywheel.finding.";
 
 impl EventType {
-    const NAMED: [(Self, &'static str); 9] = [
+    const NAMED: [(Self, &'static str); 10] = [
         (Self::RotationRequested, "keywheel.rotation.requested"),
         (Self::ApprovalRequested, "keywheel.approval.requested"),
         (Self::ApprovalGranted, "keywheel.approval.granted"),
+        (Self::ApprovalDenied, "keywheel.approval.denied"),
         (Self::RotationStored, "keywheel.rotation.stored"),
         (Self::RotationPromoted, "keywheel.rotation.promoted"),
         (Self::RotationAbandoned, "keywheel.rotation.abandoned"),
@@ -201,6 +204,9 @@ pub struct EventData {
     /// Who agreed to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// Who denied it; whoever asked, where they withdrew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_by: Option<String>,
     /// Who did it, where that was not Keywheel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
@@ -231,6 +237,7 @@ impl EventData {
             request: None,
             requested_by: None,
             approved_by: None,
+            denied_by: None,
             actor: None,
             directory_audit: None,
             reason: None,

@@ -49,7 +49,7 @@ pub enum Topic {
     Failures,
     /// A sweep found something.
     Findings,
-    /// A rotation was asked for or approved, came to its end, or an old key was removed.
+    /// A rotation was asked for, approved or denied, came to its end, or an old key was removed.
     Rotations,
     /// Once a day: what expires within 60 days.
     Digest,

@@ -40,6 +40,10 @@ fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTim
             ),
         ),
         "keywheel.rotation.requested" => (format!("{name}: a rotation was asked for"), reason()),
+        "keywheel.approval.denied" => (
+            format!("{name}: a rotation was {}", denied(data)),
+            "It was not begun, and will not be. What is current is as it was.".to_owned(),
+        ),
         "keywheel.rotation.promoted" => (
             format!("{name} has a new client secret"),
             format!("It was proved by signing in, and is AWSCURRENT. {}", going(old_key_goes)),
@@ -62,6 +66,7 @@ fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTim
     }
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
     fact("Asked for by", data.requested_by.clone());
+    fact("Denied by", data.denied_by.clone());
     if !text.contains(&reason()) {
         fact("Reason", data.reason.clone());
     }
@@ -69,6 +74,14 @@ fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTim
     fact("Rotation", data.rotation.as_ref().map(ToString::to_string));
     fact("Graph request", data.graph_request_id.clone());
     Told { headline, text, facts }
+}
+
+/// Whoever asked withdraws; anybody else denies.
+fn denied(data: &EventData) -> &'static str {
+    match &data.denied_by {
+        Some(by) if data.requested_by.as_ref() == Some(by) => "withdrawn",
+        _ => "denied",
+    }
 }
 
 /// When the old key goes, as a sentence.

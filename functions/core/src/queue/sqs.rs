@@ -8,7 +8,7 @@ use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use tokio::time::Instant;
 
-use super::{Job, JobError};
+use super::{DeadLetters, Job, JobError};
 use crate::http::aws::AwsFailure;
 use crate::http::{Backoff, Retry};
 
@@ -157,6 +157,11 @@ impl Queue {
                     .collect())
             }
         }
+    }
+
+    /// The dead letters of this queue; `None` where it has no queue for them.
+    pub async fn dead_letters(&self) -> Result<Option<DeadLetters>, QueueError> {
+        DeadLetters::of(&self.client, &self.url).await
     }
 
     /// Puts a message that fails for good where an alarm watches, as it was received, with the reason.

@@ -93,15 +93,26 @@ pub struct Awaiting {
     pub user: String,
 }
 
-/// Who approved (`approvals/{id}.decided`): put once.
+/// What was decided (`approvals/{id}.decided`): put once, so that the first decision is the only one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
     /// 1.
     pub schema: u32,
-    /// Who.
-    pub approved_by: String,
+    /// What, and by whom.
+    #[serde(flatten)]
+    pub decision: Decision,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// A decision about a rotation that waits for approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It begins: who approved it.
+    ApprovedBy(String),
+    /// It does not, ever: who denied it, or withdrew it.
+    DeniedBy(String),
 }
 
 /// What to do with a request.
@@ -164,6 +175,20 @@ mod tests {
             (came("a", None), came("a", None), false, Verdict::GoOn),
         ] {
             assert_eq!(first.verdict(&now, done), verdict, "{first:?} {now:?} {done}");
+        }
+    }
+
+    #[test]
+    fn a_decision_is_written_as_it_was_before_there_were_two() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for (decision, name) in [
+            (Decision::ApprovedBy("slack:T1/U1".to_owned()), "approved_by"),
+            (Decision::DeniedBy("slack:T1/U1".to_owned()), "denied_by"),
+        ] {
+            let decided = Decided { schema: SCHEMA, decision, at };
+            let json = serde_json::json!({ "schema": 1, name: "slack:T1/U1", "at": at });
+            assert_eq!(serde_json::to_value(&decided).unwrap(), json);
+            assert_eq!(serde_json::from_value::<Decided>(json).unwrap(), decided);
         }
     }
 

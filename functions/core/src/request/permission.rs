@@ -127,9 +127,19 @@ pub fn approve(
     Ok(())
 }
 
+/// Whether somebody may deny what another asked for: whoever may rotate it, and the asker, who withdraws it. It may be
+/// late, and the asker struck off: that nothing comes of a request harms nobody.
+pub fn deny(denier: &Caller, asker: &Caller, allow: &Allow) -> Result<(), Refusal> {
+    match denier {
+        Caller::Webhook { .. } => Err(Refusal::NeedsPeople),
+        Caller::Slack { .. } if allow.names(denier) || same_person(denier, asker) => Ok(()),
+        Caller::Slack { .. } => Err(Refusal::NotAllowed),
+    }
+}
+
 /// By the user's id alone: in an enterprise grid a command names the workspace it was typed in, and a button the
-/// one its presser is at home in. Two strangers of one id are refused as well, which is the safe side.
-fn same_person(one: &Caller, other: &Caller) -> bool {
+/// one its presser is at home in. Two strangers of one id cannot approve for each other, and can deny: the safe side both times.
+pub fn same_person(one: &Caller, other: &Caller) -> bool {
     match (one, other) {
         (Caller::Slack { user: one, .. }, Caller::Slack { user: other, .. }) => one == other,
         _ => one == other,
@@ -196,6 +206,22 @@ mod tests {
                 } else {
                     let refused = Decision::Refuse(Refusal::NeedsPeople);
                     assert_eq!((none, required), (Decision::Begin, refused));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_may_approve_may_deny_and_the_asker_may_withdraw() {
+        let asked = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for allow in allows() {
+            for denier in callers() {
+                for asker in callers() {
+                    let may = deny(&denier, &asker, &allow).is_ok();
+                    let person = matches!(denier, Caller::Slack { .. });
+                    let should = person && (allow.names(&denier) || same_person(&denier, &asker));
+                    assert_eq!(may, should, "{denier} {asker}");
+                    assert!(may || approve(&denier, &asker, asked, &allow, asked).is_err());
                 }
             }
         }

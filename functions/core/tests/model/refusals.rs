@@ -159,6 +159,35 @@ fn what_somebody_made_current_meanwhile_is_not_replaced() {
 }
 
 #[test]
+fn what_somebody_puts_at_any_step_stays_current() {
+    let by_hand = VersionId("put-by-somebody-in-the-meantime".into());
+    for at in 0.. {
+        let mut world = World::new(terms(false)).with_current(true);
+        world.proved.insert(key_id(900));
+        let mut running = Running::start(&world, &rotate(2, Some(1)));
+        let mut steps = 0;
+        while let Next::Call(call) = running.next() {
+            if steps == at {
+                // It takes AWSPENDING off a version that was just promoted.
+                world.secret.put(&by_hand, key_id(900), &[Label::Current]);
+            }
+            steps += 1;
+            let reply = world.carry_out(&call, Replica::UpToDate).unwrap();
+            running = running.answered(&mut world, &call, reply);
+        }
+        if steps <= at {
+            assert!(at > 8, "only {at} steps");
+            return;
+        }
+        assert_eq!(world.current().as_ref(), Some(&by_hand), "before step {at}");
+        run(&mut world, &rotate(2, Some(1))).unwrap();
+        assert_eq!(world.current().as_ref(), Some(&by_hand), "tried again, before step {at}");
+        let pending = world.secret.holder(&Label::Pending);
+        assert_ne!(pending, Some(rotation(2).into()), "before step {at}");
+    }
+}
+
+#[test]
 fn a_rotation_whose_key_is_dead_is_void_before_it_lets_go() {
     let mut world = World::new(terms(false)).with_current(true);
     let until = keywheel_core::rotation::Until::Stored;

@@ -84,6 +84,12 @@ impl Secret {
             None => {}
         }
         self.versions.entry(token.clone()).or_default().value = Some(value);
+        // No document says so: it was recorded from AWS.
+        if labels.contains(&Label::Current)
+            && let Some(current) = self.holder(&Label::Current).filter(|current| current != token)
+        {
+            self.detach(&Label::Pending, &current);
+        }
         for label in labels {
             self.attach(label.clone(), token);
         }

@@ -84,13 +84,13 @@ fn row(entry: &Entry, event: &Event) -> Vec<(String, Tone)> {
         Tone::Plain
     };
     let reason = event.detail("reason").map(|reason| format!("\n{reason}"));
-    // Out-of-band changes name an actor, who did not ask for anything.
-    let who = event.detail("actor").or_else(|| event.detail("requested_by")).unwrap_or_default();
+    // Out-of-band changes name an actor, who did not ask for anything; nor did whoever denied it.
+    let who = ["actor", "denied_by", "requested_by"].into_iter().find_map(|by| event.detail(by));
     vec![
         (entry.record.sequence.to_string(), Tone::Plain),
         (stamp(event.time()), Tone::Plain),
         (format!("{what}{}", reason.unwrap_or_default()), tone),
-        (who.to_owned(), Tone::Plain),
+        (who.unwrap_or_default().to_owned(), Tone::Plain),
         (detail("key"), Tone::Plain),
         (detail("graph_request_id"), Tone::Plain),
     ]

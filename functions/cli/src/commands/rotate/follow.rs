@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use keywheel_core::http::Retry;
 use keywheel_core::ids::KeyId;
 use keywheel_core::manifest::Credential;
+use keywheel_core::queue::QueueError;
 use keywheel_core::rotation::SecretState;
 use keywheel_core::secrets::{Secrets, SecretsError};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use super::decide::Decision;
 use super::left::Left;
+use super::letters::Letters;
 use crate::args::Rotate;
 use crate::exit::Exit;
 use crate::terminal::Terminal;
@@ -23,6 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// … once it takes longer than most rotations.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_mins(3);
+/// Between two looks at the dead letters.
+const LETTERS: Duration = Duration::from_secs(5);
 
 /// How the following ended. The rotation is the functions' matter: it goes on whatever is said here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,13 @@ pub(super) enum End {
     TimedOut,
     /// It will not be, for this reason.
     Failed(String),
+    /// Its job is a dead letter: nothing more comes of it by itself.
+    Dead {
+        /// Why.
+        why: String,
+        /// The queue that it is in.
+        arn: String,
+    },
     /// How far it is cannot be read.
     Unreadable(String),
     /// Ctrl-C.
@@ -49,7 +60,7 @@ impl End {
         match self {
             Self::Done | Self::Superseded => Exit::Done,
             Self::TimedOut => Exit::TimedOut,
-            Self::Failed(_) | Self::Left(_) => Exit::Refused,
+            Self::Failed(_) | Self::Dead { .. } | Self::Left(_) => Exit::Refused,
             Self::Unreadable(_) => Exit::Failed,
             Self::Interrupted => Exit::Interrupted,
         }
@@ -75,6 +86,8 @@ pub(super) struct Follow<'a> {
     /// The new version's key, once it is stored.
     pub(super) key: Option<KeyId>,
     pub(super) passed: Vec<Passed>,
+    /// Why the dead letters cannot be read.
+    pub(super) blind: Option<String>,
     progress: ProgressBar,
 }
 
@@ -98,15 +111,24 @@ impl<'a> Follow<'a> {
             left: decision.left,
             key: None,
             passed: Vec::new(),
+            blind: None,
             progress: terminal.spinner("waiting for the rotate function"),
         }
     }
 
     /// Looks until it is done, or out of time, or interrupted.
-    pub(super) async fn run(&mut self, secrets: &Secrets) -> End {
+    pub(super) async fn run(
+        &mut self,
+        secrets: &Secrets,
+        letters: Result<Option<Letters>, QueueError>,
+    ) -> End {
         let deadline = self.begun + self.timeout;
+        let letters = letters.unwrap_or_else(|failure| {
+            self.blind = Some(failure.to_string());
+            None
+        });
         let end = tokio::select! {
-            end = self.look(secrets) => end,
+            end = self.look(secrets, letters.as_ref()) => end,
             () = tokio::time::sleep_until(deadline) => End::TimedOut,
             Ok(()) = tokio::signal::ctrl_c() => End::Interrupted,
         };
@@ -114,8 +136,9 @@ impl<'a> Follow<'a> {
         end
     }
 
-    async fn look(&mut self, secrets: &Secrets) -> End {
+    async fn look(&mut self, secrets: &Secrets, letters: Option<&Letters>) -> End {
         self.pass(Step::Queued);
+        let mut look_at = Instant::now() + LETTERS;
         loop {
             match secrets.describe(self.secret).await {
                 Ok(described) => {
@@ -128,8 +151,24 @@ impl<'a> Follow<'a> {
                 }
                 Err(error) => self.mention(&error),
             }
+            if let Some(letters) = letters.filter(|_| Instant::now() >= look_at) {
+                if let Some(end) = self.dead(letters).await {
+                    return end;
+                }
+                look_at = Instant::now() + LETTERS;
+            }
             let long = self.begun.elapsed() > LONG;
             tokio::time::sleep(if long { LONG_PAUSE } else { PAUSE }).await;
+        }
+    }
+
+    async fn dead(&mut self, letters: &Letters) -> Option<End> {
+        match letters.why().await {
+            Ok(why) => why.map(|why| End::Dead { why, arn: letters.arn().to_owned() }),
+            Err(failure) => {
+                self.blind = Some(failure.to_string());
+                None
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod decide;
 mod follow;
 mod left;
+mod letters;
 mod result;
 
 use chrono::Utc;
@@ -17,6 +18,7 @@ use crate::session::{Session, soon};
 use crate::terminal::Terminal;
 use decide::Decision;
 use follow::{End, Follow};
+use letters::Letters;
 use result::Shape;
 
 /// Queues the rotation, and follows it unless that is not wanted.
@@ -35,14 +37,19 @@ pub(crate) async fn run(
     let (session, credential, decision) = prepared?;
     let job = job(&session, &credential, &decision, args);
     let queue = session.clients.queue()?;
+    let follows = args.wait || !args.no_wait;
+    let mut letters = Ok(None);
+    if follows {
+        letters = Letters::before(&queue, credential.application, &decision).await;
+    }
     queue.send_batch(std::slice::from_ref(&job)).await?;
     let mut shape = Shape::queued(&credential, &decision, &job, args);
-    if args.no_wait && !args.wait {
+    if !follows {
         let exit = decision.left.map_or(Exit::Done, |_| Exit::Refused);
         return shape.tell(terminal, exit);
     }
     let mut follow = Follow::new(&credential, &decision, args, terminal);
-    let end = follow.run(session.engine.secrets()).await;
+    let end = follow.run(session.engine.secrets(), letters).await;
     if matches!(end, End::Done | End::Superseded) {
         // For when the old key goes. The rotation is done, whether this can be read or not.
         let look = session.engine.look(&credential, soon()).await.ok();

@@ -100,14 +100,15 @@ impl Shape {
             End::Left(_) => "not-revoked",
             End::Superseded => "superseded",
             End::TimedOut => "timed-out",
-            End::Failed(_) => "failed",
+            End::Failed(_) | End::Dead { .. } => "failed",
             End::Unreadable(_) => "unreadable",
             End::Interrupted => "interrupted",
         };
         self.why = match end {
             End::Failed(why) | End::Unreadable(why) => Some(why.clone()),
             End::Left(left) => Some(left.why()),
-            End::TimedOut => Some(self.stuck().to_owned()),
+            End::Dead { why, arn } => Some(self.dead(why, arn)),
+            End::TimedOut => Some(self.stuck(follow.blind.as_deref())),
             End::Done | End::Superseded | End::Interrupted => None,
         };
     }
@@ -121,8 +122,24 @@ impl Shape {
         }
     }
 
-    fn stuck(&self) -> &'static str {
-        match self.steps.last().map(|passed| passed.step) {
+    /// A job that failed for good: how far it came, why it ended, and what to do.
+    fn dead(&self, why: &str, arn: &str) -> String {
+        let reached = match self.steps.last().map(|passed| passed.step) {
+            Some(Step::Promoted | Step::Recorded | Step::Revoked) if self.revoke_old == "now" => {
+                "the new secret is current, and the old key still works"
+            }
+            Some(Step::Promoted | Step::Recorded | Step::Revoked) => "the new secret is current",
+            _ => "what is current goes on working",
+        };
+        let why = why.trim_end_matches('.');
+        format!(
+            "its job failed for good and is a dead letter: {why}. {reached}. Mend the cause and then redrive the dead \
+             letter: aws sqs start-message-move-task --source-arn {arn}"
+        )
+    }
+
+    fn stuck(&self, blind: Option<&str>) -> String {
+        let stuck = match self.steps.last().map(|passed| passed.step) {
             None | Some(Step::Queued) => {
                 "no function has stored a new secret yet; look for the job in the dead-letter queue and in the \
                  rotate function's log"
@@ -133,6 +150,12 @@ impl Shape {
             Some(Step::Promoted | Step::Recorded | Step::Revoked) => {
                 "the new secret is current, and what is left is not done yet; the rotate function's log says why"
             }
+        };
+        match blind {
+            Some(failure) => {
+                format!("{stuck}. Whether its job is a dead letter cannot be seen: {failure}")
+            }
+            None => stuck.to_owned(),
         }
     }
 

@@ -2,12 +2,17 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod anything;
+mod block_kit;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::manifest::{Manifest, Target};
 use keywheel_core::notify::slack::{self, Telling};
 use keywheel_core::notify::{Notice, Progress, Request, sns};
-use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::anything::check_mail;
+use crate::block_kit::check;
 
 const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";
 const ID: &str = "7c5a3c4e-2f56-4f0f-9a53-0d8c2a2f9b11";
@@ -73,6 +78,7 @@ fn targets_are_told_of_what_they_are_for() {
         ("keywheel.rotation.promoted", "prod-a", [false, true, false]),
         ("keywheel.rotation.requested", "prod-a", [false, true, false]),
         ("keywheel.approval.granted", "prod-a", [false, true, false]),
+        ("keywheel.approval.denied", "prod-a", [false, true, false]),
         ("keywheel.key.removed", "prod-a", [false, true, false]),
         ("keywheel.key.minted", "prod-a", [false, false, false]),
         ("keywheel.rotation.stored", "prod-a", [false, false, false]),
@@ -232,186 +238,4 @@ fn progress_shows_each_step_as_it_is_done() {
     assert!(failed.contains("Rotating monk failed") && failed.contains("Graph said no"));
     assert!(!failed.contains('○') && !failed.contains("old key goes"));
     assert!(!format!("{request:?}").contains("PLANTED"), "a response_url is a capability");
-}
-
-/// So many characters of all blocks' texts Slack was seen to take; it publishes no limit, and has one.
-const SEEN_TAKEN: usize = 9597;
-
-fn texts(of: &Value) -> usize {
-    match of {
-        Value::Array(all) => all.iter().map(texts).sum(),
-        Value::Object(members) => match &members.get("text") {
-            Some(Value::String(text)) => text.encode_utf16().count(),
-            _ => members.values().map(texts).sum(),
-        },
-        _ => 0,
-    }
-}
-
-/// The published limits (docs.slack.dev/reference/block-kit/blocks), in characters however one counts them.
-fn check(message: &Value) {
-    let keys = |value: &Value| -> Vec<String> {
-        value.as_object().expect("an object").keys().cloned().collect()
-    };
-    let text = |value: &Value, kind: &str, limit: usize| {
-        assert_eq!(value["type"], kind);
-        let text = value["text"].as_str().expect("a text");
-        assert!((1..=limit).contains(&text.encode_utf16().count()), "{} {text}", text.len());
-        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
-        if kind == "mrkdwn" {
-            assert_eq!(value["verbatim"], true);
-            let plain = text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
-            assert!(!plain.contains(['&', '<', '>']), "not escaped: {text}");
-        }
-    };
-    let blocks = message["blocks"].as_array().expect("blocks");
-    assert!((1..=50).contains(&blocks.len()));
-    assert!(!message["text"].as_str().expect("a text").is_empty());
-    assert!(texts(&message["blocks"]) <= SEEN_TAKEN, "{message}");
-    for block in blocks {
-        match block["type"].as_str().expect("a type") {
-            "header" => text(&block["text"], "plain_text", 150),
-            "section" => {
-                assert_eq!(keys(block).len(), 2);
-                match &block["fields"] {
-                    Value::Array(fields) => {
-                        assert!((1..=10).contains(&fields.len()));
-                        for field in fields {
-                            text(field, "mrkdwn", 2000);
-                        }
-                    }
-                    _ => text(&block["text"], "mrkdwn", 3000),
-                }
-            }
-            "context" => {
-                let elements = block["elements"].as_array().expect("elements");
-                assert!((1..=10).contains(&elements.len()));
-                for element in elements {
-                    text(element, "mrkdwn", 3000);
-                }
-            }
-            other => panic!("{other}"),
-        }
-    }
-}
-
-const KINDS: [&str; 8] = [
-    "keywheel.rotation.failed",
-    "keywheel.rotation.promoted",
-    "keywheel.rotation.requested",
-    "keywheel.rotation.abandoned",
-    "keywheel.key.removed",
-    "keywheel.finding.foreign-key",
-    "keywheel.finding.<!channel>",
-    "keywheel.approval.requested",
-];
-
-/// Those that some target is told of.
-const TOLD: [&str; 4] = [KINDS[0], KINDS[1], KINDS[4], KINDS[5]];
-
-/// The lines of the sections that are items of a list: a bullet elsewhere in a line is somebody's text.
-fn items(message: &Value) -> usize {
-    let sections = message["blocks"].as_array().expect("blocks").iter();
-    let texts = sections.filter_map(|block| block["text"]["text"].as_str());
-    texts.flat_map(str::lines).filter(|line| line.starts_with("• ")).count()
-}
-
-/// Texts with all that Slack or a terminal would take for more than text, short and long.
-fn any_text() -> impl Strategy<Value = String> {
-    let pieces = proptest::sample::select(vec![
-        "&",
-        "<",
-        ">",
-        "<!channel>",
-        "*",
-        "`",
-        "\n",
-        "\u{0}",
-        "\u{202e}",
-        "𝒳",
-        "é",
-        "• ",
-        "word ",
-    ]);
-    let built = proptest::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat());
-    prop_oneof![
-        ".{0,80}",
-        built.clone(),
-        (built, 1..400_usize).prop_map(|(text, times)| text.repeat(times)),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn every_message_is_one_that_slack_and_sns_take(
-        kind in proptest::sample::select(KINDS.to_vec()), credential in any_text(), reason in any_text(),
-        by in any_text(), graph in any_text(),
-    ) {
-        let notice = notice_of(kind, &json!({
-            "credential": credential, "application": APP, "tenant": APP, "rotation": ID, "version": ID, "key": ID,
-            "requested_by": by, "reason": reason, "graph_request_id": graph,
-        }));
-        check(&slack::render(&notice, Some(at())).to_json());
-        check_mail(&sns::render(&notice, None));
-    }
-
-    #[test]
-    fn every_list_is_one_that_slack_takes(
-        events in proptest::collection::vec(
-            (proptest::sample::select(TOLD.to_vec()), any_text(), any_text()), 0..120,
-        ),
-    ) {
-        let tellings: Vec<Telling> = events.iter().map(|(kind, credential, reason)| {
-            let data = json!({ "credential": credential, "application": APP, "reason": reason });
-            Telling { notice: notice_of(kind, &data), old_key_goes: Some(at()) }
-        }).collect();
-        let mut told = 0;
-        for letter in slack::letters(tellings) {
-            let json = slack::list(&letter).to_json();
-            check(&json);
-            prop_assert_eq!(items(&json), letter.len(), "none is left out");
-            told += letter.len();
-        }
-        prop_assert_eq!(told, events.len());
-    }
-
-    #[test]
-    fn every_digest_is_one_that_slack_and_sns_take(
-        names in proptest::collection::vec((any_text(), any::<bool>()), 0..500), total in 0..100_000_u64,
-    ) {
-        let expiring: Vec<Value> = names.iter().map(|(name, managed)| json!({
-            "application": APP, "display_name": name, "certificate": ID, "expires_on": TIME, "managed": managed,
-        })).collect();
-        let total = total.max(names.len() as u64);
-        let notice = notice_of("keywheel.digest.expiring", &json!({ "expiring": expiring, "total": total }));
-        let json = slack::render(&notice, None).to_json();
-        check(&json);
-        // Each is listed or counted.
-        let text = json.to_string();
-        let left = text.split_once("\"and ").and_then(|(_, rest)| rest.split_once(" more:")).map(|(n, _)| n.parse::<u64>());
-        let listed = text.matches("• 2026-11-21:").count() as u64;
-        prop_assert_eq!(listed + left.and_then(Result::ok).unwrap_or(0), total);
-        check_mail(&sns::render(&notice, None));
-    }
-
-    #[test]
-    fn every_progress_is_one_that_slack_takes(
-        reason in any_text(), by in any_text(), why in any_text(), now in any::<bool>(),
-        steps in proptest::sample::subsequence(KINDS.to_vec(), 0..=KINDS.len()),
-    ) {
-        let request = request(&reason, &by, if now { "now" } else { "after-overlap" });
-        let mut progress = Progress::default();
-        for step in steps {
-            progress.add(step, at(), Some(why.clone()));
-        }
-        check(&progress.render(&request, None).to_json());
-    }
-}
-
-/// SNS: `Publish`'s `Subject` and `Message`.
-fn check_mail(mail: &sns::Mail) {
-    assert!((1..=100).contains(&mail.subject.len()), "{}", mail.subject);
-    assert!(mail.subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{}", mail.subject);
-    assert!(mail.subject.starts_with(|c: char| c.is_ascii_alphanumeric()));
-    assert!((1..256 * 1024).contains(&mail.message.len()));
 }

@@ -1,0 +1,105 @@
+//! Whether the job that is followed has become a dead letter.
+
+use std::collections::BTreeSet;
+
+use keywheel_core::ids::{AppId, KeyId, Token};
+use keywheel_core::queue::{DeadLetter, DeadLetters, Job, Queue, QueueError, Work};
+
+use super::decide::Decision;
+
+/// A dead letter of a job that ran out of tries says nothing.
+const NO_REASON: &str =
+    "it was tried five times, and no function wrote down why; the rotate function's log says more";
+
+/// The dead letters, beside those that were there before the job was queued.
+#[derive(Debug)]
+pub(super) struct Letters {
+    dead: DeadLetters,
+    before: BTreeSet<String>,
+    job: Followed,
+}
+
+/// What the job of a dead letter is known by.
+#[derive(Debug)]
+struct Followed {
+    application: AppId,
+    rotation: Token,
+    old_key: Option<KeyId>,
+}
+
+impl Letters {
+    /// Looks before the job is queued: a resumed rotation's id may be on an older letter. `None`: there is no queue of
+    /// dead letters.
+    pub(super) async fn before(
+        queue: &Queue,
+        application: AppId,
+        decision: &Decision,
+    ) -> Result<Option<Self>, QueueError> {
+        let Some(dead) = queue.dead_letters().await? else { return Ok(None) };
+        let before = dead.look().await?.into_iter().map(|letter| letter.id).collect();
+        let (rotation, old_key) = (decision.rotation.clone(), decision.old_key);
+        Ok(Some(Self { dead, before, job: Followed { application, rotation, old_key } }))
+    }
+
+    /// Why the job failed for good, if it did.
+    pub(super) async fn why(&self) -> Result<Option<String>, QueueError> {
+        let letters = self.dead.look().await?;
+        let new = |letter: &&DeadLetter| !self.before.contains(&letter.id);
+        let ours = letters.iter().filter(new).find(|letter| self.job.is_of(letter));
+        Ok(ours.map(|letter| letter.reason.clone().unwrap_or_else(|| NO_REASON.to_owned())))
+    }
+
+    /// What a redrive names.
+    pub(super) fn arn(&self) -> &str {
+        &self.dead.arn
+    }
+}
+
+impl Followed {
+    fn is_of(&self, letter: &DeadLetter) -> bool {
+        let Ok(job) = Job::parse(&letter.body) else { return false };
+        job.application == self.application
+            && match &job.work {
+                Work::Rotate { rotation, .. } => *rotation == self.rotation,
+                // What is left of `--now-revoke-old`.
+                Work::Retire { key, .. } => Some(*key) == self.old_key,
+                Work::Resolve { .. } => false,
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keywheel_core::ids::RotationId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_letter_is_ours_by_its_application_and_its_rotation_or_old_key() {
+        let id = |number| Uuid::from_u128(number);
+        let followed = Followed {
+            application: AppId(id(1)),
+            rotation: RotationId(id(2)).into(),
+            old_key: Some(KeyId(id(3))),
+        };
+        let job = |application: u128, work: serde_json::Value| {
+            let body = serde_json::json!({ "schema": 1, "credential": "monk", "application": id(application),
+                "requested_by": "ada", "work": work });
+            DeadLetter { id: "m".to_owned(), body: body.to_string(), reason: None }
+        };
+        let rotate = |rotation: u128| serde_json::json!({ "kind": "rotate", "rotation": id(rotation), "replaces": null, "reason": "requested" });
+        let retire =
+            |key: u128| serde_json::json!({ "kind": "retire", "version": null, "key": id(key) });
+        for (letter, ours) in [
+            (job(1, rotate(2)), true),
+            (job(1, rotate(3)), false),
+            (job(2, rotate(2)), false),
+            (job(1, retire(3)), true),
+            (job(1, retire(2)), false),
+            (DeadLetter { id: "m".to_owned(), body: "no job".to_owned(), reason: None }, false),
+        ] {
+            assert_eq!(followed.is_of(&letter), ours, "{}", letter.body);
+        }
+    }
+}

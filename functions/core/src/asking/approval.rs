@@ -1,0 +1,147 @@
+//! A rotation that waits for a second person, who approves or denies it, or that its asker withdraws.
+//!
+//! The first decision is put once and is the only one. Whatever follows from it is done again by whoever presses after a
+//! cut-off, and counts once.
+
+use chrono::{DateTime, Utc};
+
+use super::{AskingError, Requests, event_of};
+use crate::audit::EventType;
+use crate::ids::RotationId;
+use crate::manifest::Credential;
+use crate::request::delivery::{Awaiting, Decided, Decision, Requested, SCHEMA};
+use crate::request::permission::{Caller, Refusal, approve, deny};
+use crate::request::slack::{Choice, Pressed};
+use crate::request::{find, request_id};
+
+/// What came of a pressed button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// No such request waits, or the manifest has its credential no more.
+    NoSuchRequest,
+    /// Whoever pressed may not decide.
+    MayNot(Refusal),
+    /// The request is denied or withdrawn, by this caller.
+    Denied(Requested, String),
+    /// The rotation is begun.
+    Begun(Requested),
+    /// Somebody approved the request before.
+    ApprovedBefore,
+}
+
+fn waiting_key(request: RotationId) -> String {
+    format!("approvals/{request}.json")
+}
+
+fn decision_key(request: RotationId) -> String {
+    format!("approvals/{request}.decided")
+}
+
+/// Gives the id that marks a request as one that approval was asked for. The rotation itself is marked when its approval
+/// begins it.
+pub fn asked_mark(request: RotationId) -> RotationId {
+    request_id("asked", &request.to_string())
+}
+
+impl Requests {
+    /// Notes a rotation that waits for approval, and records that it was asked for.
+    pub async fn await_approval(
+        &self,
+        awaiting: &Awaiting,
+        now: DateTime<Utc>,
+    ) -> Result<(), AskingError> {
+        let asked = &awaiting.requested;
+        self.state.write_new(&waiting_key(asked.request), awaiting).await?;
+        self.tell(EventType::ApprovalRequested, asked, now).await?;
+        self.mark(asked_mark(asked.request), now).await
+    }
+
+    /// Carries out the decision of whoever pressed a button, or the first decision where there was one before.
+    pub async fn decide(
+        &self,
+        pressed: &Pressed,
+        now: DateTime<Utc>,
+    ) -> Result<Answer, AskingError> {
+        let awaiting: Option<Awaiting> = self.state.read(&waiting_key(pressed.approval)).await?;
+        let Some(Awaiting { requested, team, user }) = awaiting else {
+            return Ok(Answer::NoSuchRequest);
+        };
+        let manifest = self.manifest().await?;
+        let found = find(&manifest, &requested.credential)
+            .filter(|(found, _)| found.application == requested.application);
+        let Some((credential, ruled)) = found else {
+            return Ok(Answer::NoSuchRequest);
+        };
+        let (by, asker) = (pressed.origin.caller(), Caller::Slack { team, user });
+        let may = match pressed.choice {
+            Choice::Approve => approve(&by, &asker, requested.requested_at, &credential.allow, now),
+            Choice::Deny => deny(&by, &asker, &credential.allow),
+        };
+        if let Err(refusal) = may {
+            return Ok(Answer::MayNot(refusal));
+        }
+        let wanted = match pressed.choice {
+            Choice::Approve => Decision::ApprovedBy(by.to_string()),
+            Choice::Deny => Decision::DeniedBy(by.to_string()),
+        };
+        let first = self.decided(pressed.approval, &wanted, now).await?;
+        match first.decision {
+            Decision::DeniedBy(by) => self.deny(requested, by, first.at).await,
+            // Whoever approved may press again where queueing failed; nobody else takes over.
+            Decision::ApprovedBy(_) if first.decision == wanted => {
+                self.grant(pressed, requested, (&credential, ruled), now).await
+            }
+            Decision::ApprovedBy(_) => Ok(Answer::ApprovedBefore),
+        }
+    }
+
+    /// Gives the decision that stands: this one, unless there is one.
+    async fn decided(
+        &self,
+        request: RotationId,
+        wanted: &Decision,
+        at: DateTime<Utc>,
+    ) -> Result<Decided, AskingError> {
+        let decided = Decided { schema: SCHEMA, decision: wanted.clone(), at };
+        let key = decision_key(request);
+        if self.state.write_new(&key, &decided).await? {
+            return Ok(decided);
+        }
+        self.state.read(&key).await?.ok_or(AskingError::Gone(key))
+    }
+
+    /// Records a denial, whoever pressed: the first of them may have been cut off before.
+    async fn deny(
+        &self,
+        requested: Requested,
+        by: String,
+        at: DateTime<Utc>,
+    ) -> Result<Answer, AskingError> {
+        let mut event = event_of(EventType::ApprovalDenied, &requested, at);
+        event.data.denied_by = Some(by.clone());
+        self.put_event(event).await?;
+        Ok(Answer::Denied(requested, by))
+    }
+
+    async fn grant(
+        &self,
+        pressed: &Pressed,
+        requested: Requested,
+        (credential, ruled): (&Credential, bool),
+        now: DateTime<Utc>,
+    ) -> Result<Answer, AskingError> {
+        if self.is_queued(requested.request).await? {
+            return Ok(Answer::ApprovedBefore);
+        }
+        let granted = Requested {
+            approved_by: Some(pressed.origin.caller().to_string()),
+            approved_at: Some(now),
+            // The secret may have been turned since the rotation was asked for.
+            replaces: self.replaced(credential, ruled).await?,
+            slack: Some(pressed.origin.clone()),
+            ..requested
+        };
+        self.tell(EventType::ApprovalGranted, &granted, now).await?;
+        Ok(Answer::Begun(self.begin(credential, granted, now).await?))
+    }
+}

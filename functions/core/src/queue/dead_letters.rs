@@ -1,0 +1,123 @@
+//! The job queue's dead letters, as whoever waits for a job looks at them: nothing is taken out.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+
+use super::QueueError;
+use crate::http::aws::AwsFailure;
+
+/// The most that SQS hands out at once.
+const BATCH: i32 = 10;
+/// So many batches are read: whoever has more dead letters has looked away for long.
+const BATCHES: usize = 20;
+/// How long those of a batch are hidden where there are more than one: only so does the next batch hold others.
+const HIDDEN_SECONDS: i32 = 5;
+
+/// A dead-letter queue.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    client: Client,
+    url: String,
+    /// Its ARN, which a redrive names.
+    pub arn: String,
+}
+
+/// A message that failed for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The message's id.
+    pub id: String,
+    /// The message: most often a job.
+    pub body: String,
+    /// Why, where a function wrote it down. One that ran out of tries has none.
+    pub reason: Option<String>,
+}
+
+impl DeadLetters {
+    /// Those of the queue with this URL; `None` where it has no dead-letter queue.
+    pub(super) async fn of(client: &Client, url: &str) -> Result<Option<Self>, QueueError> {
+        let asked = client.get_queue_attributes().queue_url(url);
+        let asked = asked.attribute_names(QueueAttributeName::RedrivePolicy).send().await;
+        let answer =
+            asked.map_err(|error| failed("GetQueueAttributes", AwsFailure::new(&error)))?;
+        let policy =
+            answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::RedrivePolicy));
+        let Some(arn) = policy.as_deref().and_then(target) else { return Ok(None) };
+        // arn:aws:sqs:region:account:name
+        let mut parts = arn.rsplit(':');
+        let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let found = client.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
+        let found = found.send().await;
+        let found = found.map_err(|error| failed("GetQueueUrl", AwsFailure::new(&error)))?;
+        Ok(found.queue_url.map(|url| Self { client: client.clone(), url, arn }))
+    }
+
+    /// All that can be seen now. They stay in the queue.
+    pub async fn look(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        let (mut letters, mut hidden) = (Vec::new(), 0);
+        let waiting = self.waiting().await?;
+        if waiting == 0 {
+            return Ok(letters);
+        }
+        if waiting > BATCH {
+            hidden = HIDDEN_SECONDS;
+        }
+        for _ in 0..BATCHES {
+            let asked = self.client.receive_message().queue_url(&self.url);
+            let asked = asked.max_number_of_messages(BATCH).visibility_timeout(hidden);
+            let answer = asked.message_attribute_names("reason").send().await;
+            let answer =
+                answer.map_err(|error| failed("ReceiveMessage", AwsFailure::new(&error)))?;
+            let messages = answer.messages.unwrap_or_default();
+            let last = messages.is_empty() || hidden == 0;
+            letters.extend(messages.into_iter().filter_map(letter));
+            if last {
+                break;
+            }
+        }
+        Ok(letters)
+    }
+
+    async fn waiting(&self) -> Result<i32, QueueError> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let answer = asked.attribute_names(name.clone()).send().await;
+        let answer =
+            answer.map_err(|error| failed("GetQueueAttributes", AwsFailure::new(&error)))?;
+        let count = answer.attributes.and_then(|all| all.get(&name)?.parse().ok());
+        Ok(count.unwrap_or(i32::MAX))
+    }
+}
+
+fn target(policy: &str) -> Option<String> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    policy.get("deadLetterTargetArn")?.as_str().map(str::to_owned)
+}
+
+fn letter(message: Message) -> Option<DeadLetter> {
+    let reason = message.message_attributes.and_then(|mut all| all.remove("reason"));
+    Some(DeadLetter {
+        id: message.message_id?,
+        body: message.body?,
+        reason: reason.and_then(|reason| reason.string_value),
+    })
+}
+
+fn failed(operation: &'static str, failure: AwsFailure) -> QueueError {
+    QueueError::Failed { operation, failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redrive_policy_names_the_queue_of_dead_letters() {
+        let arn = "arn:aws:sqs:eu-central-1:111122223333:keywheel-dead.fifo";
+        let policy = format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":5}}");
+        assert_eq!(target(&policy).as_deref(), Some(arn));
+        for other in ["", "{}", "[]", "{\"deadLetterTargetArn\":7}"] {
+            assert_eq!(target(other), None, "{other}");
+        }
+    }
+}
