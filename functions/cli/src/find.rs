@@ -2,7 +2,7 @@
 
 use keywheel_core::engine::Engine;
 use keywheel_core::ids::{AppId, CredentialName};
-use keywheel_core::manifest::{Credential, Manifest, Rule};
+use keywheel_core::manifest::{Credential, Managed, Manifest, Rule};
 use keywheel_core::rotation::finding::Finding;
 
 use crate::exit::{Exit, Failure};
@@ -32,9 +32,8 @@ pub(crate) async fn find(
         },
         (Some(name), given) => {
             // The name of a rule's credential holds its application's id.
-            let ruled = manifest.credential_of_secret(name);
-            let ruled = ruled.ok_or_else(|| unknown(manifest, name))?;
-            of_application(ruled, given)?.application
+            let ruled = manifest.by_secret(name).ok_or_else(|| unknown(manifest, name))?;
+            of_application(ruled.credential, given)?.application
         }
         (None, None) => {
             let cure = "give its name, or --application";
@@ -58,17 +57,15 @@ pub(crate) async fn find(
     }
 }
 
-/// A credential that the manifest lists, by its name or its secret's.
+/// Finds a credential that the manifest lists, by its name or its secret's.
 fn listed(manifest: &Manifest, name: &str) -> Option<Credential> {
-    manifest.credential(&CredentialName(name.to_owned()), None).or_else(|| {
-        let mut all = manifest.credentials();
-        all.find(|one| one.secret.as_str() == name).cloned()
-    })
+    let named = manifest.by_name(&CredentialName(name.to_owned()));
+    let found = named.into_iter().chain(manifest.by_secret(name)).find(Managed::is_listed);
+    found.map(|managed| managed.credential)
 }
 
 fn listed_of(manifest: &Manifest, application: AppId) -> Vec<&Credential> {
-    let all = manifest.credentials();
-    all.filter(|one| one.application == application).collect()
+    manifest.listed(application).collect()
 }
 
 fn of_application(found: Credential, wanted: Option<AppId>) -> Result<Credential, Failure> {

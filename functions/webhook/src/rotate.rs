@@ -6,9 +6,9 @@ use keywheel_core::ids::{CredentialName, RotationId};
 use keywheel_core::manifest::Credential;
 use keywheel_core::request::delivery::{Delivery, Requested, SCHEMA, Verdict};
 use keywheel_core::request::permission::{Caller, Decision, decide};
+use keywheel_core::request::request_id;
 use keywheel_core::request::signature::{Unsigned, verify_webhook};
 use keywheel_core::request::webhook::{Rotate, RotationPath};
-use keywheel_core::request::{find, request_id};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -89,23 +89,20 @@ impl Webhook {
             .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
         let manifest = self.manifest().await?;
         let caller = Caller::Webhook { key: signer.key.clone() };
-        let (credential, ruled) = match find(&manifest, &wanted.credential) {
-            Some((credential, ruled)) => {
-                match decide(&caller, &credential.allow, credential.approval) {
-                    Decision::Begin => (credential, ruled),
-                    Decision::Refuse(why) if credential.allow.names(&caller) => {
-                        return Err(Refused::Forbidden(why.to_string()));
-                    }
-                    _ => return Err(unknown()),
-                }
+        let managed = manifest.by_name(&wanted.credential).ok_or_else(unknown)?;
+        let credential = &managed.credential;
+        match decide(&caller, &credential.allow, credential.approval) {
+            Decision::Begin => {}
+            Decision::Refuse(why) if credential.allow.names(&caller) => {
+                return Err(Refused::Forbidden(why.to_string()));
             }
-            None => return Err(unknown()),
-        };
+            _ => return Err(unknown()),
+        }
         let id = request_id(&format!("webhook {}", signer.key), &signer.id);
         let delivery = Delivery::new(request.body(), Some(signer.sent_at), now);
         match self.verdict("webhook", id, &delivery).await? {
             Verdict::GoOn => {}
-            Verdict::Repeated => return Ok(Accepted::response(&credential, id)),
+            Verdict::Repeated => return Ok(Accepted::response(credential, id)),
             Verdict::Replayed => return Err(replayed(Some(id))),
             Verdict::Conflict => {
                 let detail = "another request with this webhook-id came before".to_owned();
@@ -123,14 +120,14 @@ impl Webhook {
                 reason: wanted.reason,
                 revoke_old: wanted.revoke_old,
                 requested_at: now,
-                replaces: self.requests.replaced(&credential, ruled).await?,
+                replaces: self.requests.replaced(&managed).await?,
                 approved_by: None,
                 approved_at: None,
                 slack: None,
             },
         };
-        self.requests.begin(&credential, asked, now).await?;
-        Ok(Accepted::response(&credential, id))
+        self.requests.begin(credential, asked, now).await?;
+        Ok(Accepted::response(credential, id))
     }
 }
 

@@ -7,7 +7,6 @@ use keywheel_core::audit::{CloudEvent, EventType};
 use keywheel_core::ids::{CredentialName, RotationId, VersionId};
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
-use keywheel_core::request::find;
 use keywheel_core::request::permission::Caller;
 use keywheel_core::rotation::SecretState;
 use keywheel_core::rotation::watch::{Seen, Step, Watch};
@@ -83,10 +82,11 @@ impl Webhook {
         let signer = self.signer(request, path.signed().as_bytes(), now).await?;
         let manifest = self.manifest().await?;
         let caller = Caller::Webhook { key: signer.key };
-        let found = find(&manifest, &path.credential);
-        let (credential, _) = found
-            .filter(|(credential, _)| credential.allow.names(&caller))
+        let managed = manifest
+            .by_name(&path.credential)
+            .filter(|managed| managed.credential.allow.names(&caller))
             .ok_or(Refused::NotFound)?;
+        let credential = managed.credential;
         let asked = self.requests.noted(path.rotation).await?;
         let asked =
             asked.filter(|asked| asked.credential == credential.name).ok_or(Refused::NotFound)?;

@@ -14,9 +14,9 @@ use keywheel_core::request::delivery::{
     Awaiting, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
 };
 use keywheel_core::request::permission::{Decision, decide};
+use keywheel_core::request::request_id;
 use keywheel_core::request::signature::{Unsigned, verify_slack};
 use keywheel_core::request::slack::{Command, Pressed, Slash, is_ssl_check, response_url};
-use keywheel_core::request::{find, request_id};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
@@ -77,9 +77,10 @@ impl Webhook {
     ) -> Result<Value, Refused> {
         let manifest = self.manifest().await?;
         let caller = origin.caller();
-        let Some((credential, ruled)) = find(&manifest, wanted.name) else {
+        let Some(managed) = manifest.by_name(wanted.name) else {
             return Ok(tell::not_yours(wanted.name));
         };
+        let credential = &managed.credential;
         let decision = decide(&caller, &credential.allow, credential.approval);
         if matches!(decision, Decision::Refuse(_)) {
             return Ok(tell::not_yours(wanted.name));
@@ -101,7 +102,7 @@ impl Webhook {
             reason: wanted.reason,
             revoke_old: wanted.revoke_old,
             requested_at: now,
-            replaces: self.requests.replaced(&credential, ruled).await?,
+            replaces: self.requests.replaced(&managed).await?,
             approved_by: None,
             approved_at: None,
             slack: Some(origin.clone()),
@@ -112,7 +113,7 @@ impl Webhook {
             self.requests.await_approval(&awaiting, now).await?;
             return Ok(tell::asking(&awaiting.requested, &origin.user));
         }
-        let asked = self.requests.begin(&credential, asked, now).await?;
+        let asked = self.requests.begin(credential, asked, now).await?;
         Ok(tell::begun(&asked))
     }
 

@@ -5,7 +5,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use keywheel_core::ids::CredentialName;
 use keywheel_core::manifest::Credential;
 use keywheel_core::request::delivery::SlackOrigin;
-use keywheel_core::request::find;
 use keywheel_core::rotation::SecretState;
 use serde_json::Value;
 
@@ -55,9 +54,9 @@ impl Webhook {
     ) -> Result<Mine, Refused> {
         let (manifest, caller) = (self.manifest().await?, origin.caller());
         if let Some(name) = name {
-            let found = find(&manifest, name).filter(|(found, _)| found.allow.names(&caller));
-            return Ok(match found {
-                Some((found, _)) => Mine::These(vec![found], 0),
+            let found = manifest.by_name(name).map(|managed| managed.credential);
+            return Ok(match found.filter(|found| found.allow.names(&caller)) {
+                Some(found) => Mine::These(vec![found], 0),
                 None => Mine::Nothing(tell::not_yours(name)),
             });
         }

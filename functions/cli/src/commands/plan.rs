@@ -113,7 +113,7 @@ async fn sweep(engine: &Engine, show: impl Fn(&Report)) -> Result<Report, Failur
 /// Names the keys that a planned adoption will write; `None` for any other work.
 fn writes(planned: &Planned, manifest: &Manifest) -> Option<WritesShape> {
     let Work::Rotate { reason: Reason::Adopt, .. } = &planned.work else { return None };
-    let credential = manifest.credential(&planned.credential, Some(planned.application))?;
+    let credential = manifest.by_name_of(&planned.credential, planned.application)?.credential;
     let names = credential.format.field_names();
     Some(WritesShape {
         format: credential.format.name(),

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use super::{AskingError, Requests, event_of};
 use crate::audit::EventType;
 use crate::ids::RotationId;
-use crate::manifest::Credential;
+use crate::manifest::Managed;
 use crate::request::delivery::{Awaiting, Decided, Decision, Requested, SCHEMA};
 use crate::request::permission::{Caller, Refusal, approve, deny};
+use crate::request::request_id;
 use crate::request::slack::{Choice, Pressed};
-use crate::request::{find, request_id};
 
 /// What came of a pressed button.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +67,17 @@ impl Requests {
             return Ok(Answer::NoSuchRequest);
         };
         let manifest = self.manifest().await?;
-        let found = find(&manifest, &requested.credential)
-            .filter(|(found, _)| found.application == requested.application);
-        let Some((credential, ruled)) = found else {
+        let managed = manifest
+            .by_name(&requested.credential)
+            .filter(|managed| managed.credential.application == requested.application);
+        let Some(managed) = managed else {
             return Ok(Answer::NoSuchRequest);
         };
+        let allow = &managed.credential.allow;
         let (by, asker) = (pressed.origin.caller(), Caller::Slack { team, user });
         let may = match pressed.choice {
-            Choice::Approve => approve(&by, &asker, requested.requested_at, &credential.allow, now),
-            Choice::Deny => deny(&by, &asker, &credential.allow),
+            Choice::Approve => approve(&by, &asker, requested.requested_at, allow, now),
+            Choice::Deny => deny(&by, &asker, allow),
         };
         if let Err(refusal) = may {
             return Ok(Answer::MayNot(refusal));
@@ -89,7 +91,7 @@ impl Requests {
             Decision::DeniedBy(by) => self.deny(requested, by, first.at).await,
             // Whoever approved may press again where queueing failed; nobody else takes over.
             Decision::ApprovedBy(_) if first.decision == wanted => {
-                self.grant(pressed, requested, (&credential, ruled), now).await
+                self.grant(pressed, requested, &managed, now).await
             }
             Decision::ApprovedBy(_) => Ok(Answer::ApprovedBefore),
         }
@@ -127,7 +129,7 @@ impl Requests {
         &self,
         pressed: &Pressed,
         requested: Requested,
-        (credential, ruled): (&Credential, bool),
+        managed: &Managed,
         now: DateTime<Utc>,
     ) -> Result<Answer, AskingError> {
         if self.is_queued(requested.request).await? {
@@ -137,11 +139,11 @@ impl Requests {
             approved_by: Some(pressed.origin.caller().to_string()),
             approved_at: Some(now),
             // The secret may have been turned since the rotation was asked for.
-            replaces: self.replaced(credential, ruled).await?,
+            replaces: self.replaced(managed).await?,
             slack: Some(pressed.origin.clone()),
             ..requested
         };
         self.tell(EventType::ApprovalGranted, &granted, now).await?;
-        Ok(Answer::Begun(self.begin(credential, granted, now).await?))
+        Ok(Answer::Begun(self.begin(&managed.credential, granted, now).await?))
     }
 }

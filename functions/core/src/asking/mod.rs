@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::audit::{AuditError, Bus, CloudEvent, EventData, EventType, event_id};
 use crate::ids::{RotationId, VersionId};
-use crate::manifest::{Credential, LoadError, Manifest, ManifestSource, SourceError};
+use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource, SourceError};
 use crate::queue::{Job, Queue, QueueError};
 use crate::request::delivery::Requested;
 use crate::request::replaces;
@@ -162,14 +162,10 @@ impl Requests {
         Ok(())
     }
 
-    /// Looks up what a request replaces. `ruled`: a rule makes the credential.
-    pub async fn replaced(
-        &self,
-        credential: &Credential,
-        ruled: bool,
-    ) -> Result<Option<VersionId>, AskingError> {
-        let described = self.secrets.describe(credential.secret.as_str()).await?;
-        replaces(credential, ruled, &described.state).map_err(AskingError::Stopped)
+    /// Looks up the version that a request replaces.
+    pub async fn replaced(&self, managed: &Managed) -> Result<Option<VersionId>, AskingError> {
+        let described = self.secrets.describe(managed.credential.secret.as_str()).await?;
+        replaces(managed, &described.state).map_err(AskingError::Stopped)
     }
 
     /// Queues a rotation, unless that was done before. Gives the request that was noted first, which wins over

@@ -72,12 +72,12 @@ enum Came {
 impl Engine {
     /// Carries out a job, and says what becomes of its message. Failures are on the bus by then.
     pub async fn work(&self, job: &Job, deadline: Instant) -> Ended {
-        let Some(credential) = self.manifest.credential(&job.credential, Some(job.application))
-        else {
+        let Some(managed) = self.manifest.by_name_of(&job.credential, job.application) else {
             return self
                 .failed(job, "the manifest has no such credential any more".into(), deadline)
                 .await;
         };
+        let credential = &managed.credential;
         if credential.application != job.application {
             let why = format!("the manifest says application {} by now", credential.application);
             return self.failed(job, why, deadline).await;
@@ -85,11 +85,11 @@ impl Engine {
         // A key is minted only where somebody with the right to tag the application wants one; what was minted is
         // removed wherever it is.
         let entitled = match job.work {
-            Work::Rotate { .. } => self.is_managed(&credential, deadline).await,
+            Work::Rotate { .. } => self.is_managed(&managed, deadline).await,
             Work::Retire { .. } | Work::Resolve { .. } => Ok(true),
         };
         let came = match entitled {
-            Ok(true) => self.carry_out(job, &credential, deadline).await,
+            Ok(true) => self.carry_out(job, credential, deadline).await,
             Ok(false) => {
                 return self.give_up_after(job, UNTAGGED.into(), untagged(job), deadline).await;
             }

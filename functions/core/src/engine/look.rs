@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::hands::key_on;
 use super::{Engine, EngineError};
-use crate::graph::{Application, CallOptions, Detail};
+use crate::graph::{CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
-use crate::manifest::{self, Credential, Rule};
+use crate::manifest::{self, Credential, Managed};
 use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
 use crate::rotation::retire::{Standing, standing};
@@ -100,21 +100,23 @@ impl Engine {
         let options = CallOptions::until(deadline);
         let found =
             self.graph.applications_by_app_id(&[application], Detail::Keys, &options).await?;
-        Ok(found.items.iter().find_map(|application| self.credential_by_rule(application)))
+        let ruled =
+            found.items.iter().find_map(|found| self.manifest.by_tags(found.app_id, &found.tags));
+        Ok(ruled.map(|ruled| ruled.credential))
     }
 
     /// Whether the manifest lists the credential, or the tag of its rule is on its application. By a rule's pattern
     /// alone, whoever may name a secret could have a key of any application minted and stored there.
     pub(super) async fn is_managed(
         &self,
-        credential: &Credential,
+        managed: &Managed,
         deadline: Instant,
     ) -> Result<bool, EngineError> {
-        if self.manifest.credential(&credential.name, None).is_some() {
+        if managed.is_listed() {
             return Ok(true);
         }
-        let ruled = self.ruled(credential.application, deadline).await?;
-        Ok(ruled.is_some_and(|ruled| ruled.name == credential.name))
+        let ruled = self.ruled(managed.credential.application, deadline).await?;
+        Ok(ruled.is_some_and(|ruled| ruled.name == managed.credential.name))
     }
 
     /// The credentials that rules make of the whole directory.
@@ -127,23 +129,15 @@ impl Engine {
         loop {
             let options = CallOptions::until(deadline);
             let page = self.graph.applications(Detail::Keys, next.as_ref(), &options).await?;
-            let of_page = page.items.iter();
-            ruled.extend(of_page.filter_map(|application| self.credential_by_rule(application)));
+            let of_page = page
+                .items
+                .iter()
+                .filter_map(|found| self.manifest.by_tags(found.app_id, &found.tags));
+            ruled.extend(of_page.map(|ruled| ruled.credential));
             next = page.next;
             if next.is_none() {
                 return Ok(ruled);
             }
         }
-    }
-
-    fn credential_by_rule(&self, application: &Application) -> Option<Credential> {
-        let id = application.app_id;
-        let listed = |credential: &Credential| credential.application == id;
-        if self.manifest.credentials().any(listed) {
-            return None;
-        }
-        let tagged = |rule: &&Rule| application.tags.iter().any(|tag| tag == rule.tag());
-        let rule = self.manifest.rules().iter().find(tagged)?;
-        Some(rule.credential_for(id))
     }
 }

@@ -104,13 +104,14 @@ impl Engine {
         deadline: Instant,
     ) -> Result<(), NativeError> {
         let name = secret_name(secret_id);
-        let mut credential = self
+        let managed = self
             .manifest
-            .credential_of_secret(name)
+            .by_secret(name)
             .ok_or_else(|| NativeError::NotManaged(name.to_owned()))?;
-        if !self.is_managed(&credential, deadline).await? {
+        if !self.is_managed(&managed, deadline).await? {
             return Err(NativeError::NotManaged(name.to_owned()));
         }
+        let mut credential = managed.credential;
         let token: Token = token.parse().map_err(|_| NativeError::Token(token.to_owned()))?;
         let described = self.secrets.describe_own(name).await.map_err(EngineError::from)?;
         let view = present(described.state)?;

@@ -8,6 +8,7 @@
 mod decode;
 pub mod format;
 mod lasting;
+mod managed;
 mod names;
 mod notifications;
 mod problem;
@@ -27,6 +28,7 @@ use crate::request::permission::{Allow, Approval};
 use crate::rotation::policy::Policy;
 
 pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TEXT, ValueFacts};
+pub use managed::{Managed, Origin};
 pub use names::{NameError, SecretName, SecretPattern};
 pub use notifications::{Notification, Pattern, Target, Topic};
 pub use problem::{ManifestError, Place, Problem};
@@ -156,30 +158,6 @@ impl Manifest {
     /// Who is told, and of what.
     pub fn notifications(&self) -> &[Notification] {
         &self.notifications
-    }
-
-    /// The credential of this name: one that is listed, or one that a rule makes of the application.
-    ///
-    /// A listed one is found by its name alone. Its application may be another than was asked with, if
-    /// the manifest has changed since.
-    pub fn credential(
-        &self,
-        name: &CredentialName,
-        application: Option<AppId>,
-    ) -> Option<Credential> {
-        if let Some(listed) = self.credentials.get(name) {
-            return Some(listed.clone());
-        }
-        let application = application?;
-        let of_rule = |rule: &&Rule| rule.secret.secret(application).as_str() == name.0;
-        self.rules.iter().find(of_rule).map(|rule| rule.credential_for(application))
-    }
-
-    /// The credential that keeps its secret under this name, listed or of a rule.
-    pub fn credential_of_secret(&self, secret: &str) -> Option<Credential> {
-        let listed = self.credentials.values().find(|listed| listed.secret.as_str() == secret);
-        let ruled = |rule: &Rule| Some(rule.credential_for(rule.secret.application(secret)?));
-        listed.cloned().or_else(|| self.rules.iter().find_map(ruled))
     }
 
     /// The JSON Schema of manifests, for editors.

@@ -114,6 +114,6 @@ pub(super) fn marker(of: Uuid, to: &str) -> String {
 /// How long a replaced key works on.
 pub(super) fn overlap(manifest: &Manifest, notice: &Notice) -> Option<TimeDelta> {
     let data = notice.data()?;
-    let credential = manifest.credential(&data.credential, Some(data.application))?;
+    let credential = manifest.by_name_of(&data.credential, data.application)?.credential;
     Some(credential.policy.overlap + CLOCK_SLACK)
 }

@@ -13,8 +13,8 @@ pub mod webhook;
 
 use uuid::Uuid;
 
-use crate::ids::{CredentialName, RotationId, VersionId};
-use crate::manifest::{Credential, Manifest};
+use crate::ids::{RotationId, VersionId};
+use crate::manifest::Managed;
 use crate::rotation::{SecretState, Stop};
 
 /// The namespace of the ids of requests. It must never change: a request sent again would count as another.
@@ -31,25 +31,11 @@ fn field(body: &[u8], name: &str) -> Option<String> {
     fields.find_map(|(found, value)| (found == name).then(|| value.into_owned()))
 }
 
-/// The credential of this name, and whether a rule makes it.
-///
-/// A rule's is named like its secret, for any application: see [`replaces`].
-pub fn find(manifest: &Manifest, name: &CredentialName) -> Option<(Credential, bool)> {
-    if let Some(listed) = manifest.credential(name, None) {
-        return Some((listed, false));
-    }
-    let ruled = manifest.credential_of_secret(&name.0);
-    ruled.filter(|ruled| ruled.name == *name).map(|ruled| (ruled, true))
-}
-
 /// What a requested rotation replaces, by a fresh look at the secret; or why there can be none.
 ///
 /// What only Graph knows (an application without a service principal, say) stops the rotation itself.
-pub fn replaces(
-    credential: &Credential,
-    ruled: bool,
-    state: &SecretState,
-) -> Result<Option<VersionId>, Stop> {
+pub fn replaces(managed: &Managed, state: &SecretState) -> Result<Option<VersionId>, Stop> {
+    let ruled = !managed.is_listed();
     let view = match state {
         // Whether an application has the rule's tag only Graph knows. The first rotation is left to the sweep,
         // which looks: a pattern alone would let a caller have keys minted on any application.
@@ -62,7 +48,7 @@ pub fn replaces(
         return Err(Stop::SecretMissing);
     }
     let Some(current) = view.current() else { return Ok(None) };
-    if view.key_of(current).is_none() && !credential.policy.adopt {
+    if view.key_of(current).is_none() && !managed.credential.policy.adopt {
         return Err(Stop::UnknownKey);
     }
     Ok(Some(current.clone()))
@@ -71,7 +57,8 @@ pub fn replaces(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::KeyId;
+    use crate::ids::{CredentialName, KeyId};
+    use crate::manifest::Manifest;
     use crate::rotation::{Label, SecretView};
 
     const MANIFEST: &str = "tenant: 72f988bf-86f1-41af-91ab-2d7cd011db48
@@ -83,11 +70,6 @@ rules:
 ";
     const RULED: &str = "entra/8a1f6a6e-44d5-4d4e-9f57-0d9a4a6a7b10";
 
-    fn found(name: &str) -> Option<(Credential, bool)> {
-        let manifest = Manifest::parse(MANIFEST, "m.yaml").unwrap();
-        find(&manifest, &CredentialName(name.to_owned()))
-    }
-
     fn secret(labels: &[Label]) -> SecretState {
         let mut view = SecretView::default();
         view.versions.insert(VersionId("v".to_owned()), labels.iter().cloned().collect());
@@ -95,16 +77,8 @@ rules:
     }
 
     #[test]
-    fn a_credential_goes_by_one_name() {
-        assert!(matches!(found("monk"), Some((_, false))));
-        assert!(matches!(found(RULED), Some((_, true))));
-        for other in ["prod/monk", "Monk", "", "entra/x", &RULED.to_uppercase()] {
-            assert!(found(other).is_none(), "{other}");
-        }
-    }
-
-    #[test]
     fn what_is_replaced_is_what_is_current() {
+        let manifest = Manifest::parse(MANIFEST, "m.yaml").unwrap();
         let key = Label::Key(KeyId(Uuid::nil()));
         let current = secret(&[key.clone(), Label::Current]);
         let by_hand = secret(&[Label::Current]);
@@ -122,8 +96,8 @@ rules:
             (RULED, &by_hand, Err(Stop::SecretMissing)),
             (RULED, &SecretState::Present(SecretView::default()), Err(Stop::SecretMissing)),
         ] {
-            let (credential, ruled) = found(name).unwrap();
-            assert_eq!(replaces(&credential, ruled, state), expected, "{name} {state:?}");
+            let managed = manifest.by_name(&CredentialName(name.to_owned())).unwrap();
+            assert_eq!(replaces(&managed, state), expected, "{name} {state:?}");
         }
     }
 

@@ -105,8 +105,8 @@ proptest! {
             Ok(manifest) => {
                 for credential in manifest.credentials() {
                     let secret = credential.secret.as_str();
-                    let found = manifest.credential_of_secret(secret).unwrap();
-                    prop_assert_eq!(&found.name, &credential.name);
+                    let found = manifest.by_secret(secret).unwrap();
+                    prop_assert_eq!(&found.credential.name, &credential.name);
                     prop_assert!(credential.policy.lifetime > credential.policy.rotate_before);
                 }
             }

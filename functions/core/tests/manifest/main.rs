@@ -44,7 +44,7 @@ fn the_example_is_valid() {
     let manifest =
         Manifest::parse(EXAMPLE, "manifest.example.yaml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(manifest.credentials().len(), 5);
-    let named = |name: &str| manifest.credential(&CredentialName(name.into()), None).expect(name);
+    let named = |name: &str| manifest.by_name(&CredentialName(name.into())).expect(name).credential;
     assert_eq!(named("monk-deployment").format, Format::SdkAuth);
     let terraform = named("terraform-runner");
     assert_eq!(terraform.policy.lifetime, TimeDelta::days(14));
@@ -83,9 +83,10 @@ fn a_rule_makes_a_credential_of_an_application() {
     assert_eq!(made.secret.as_str(), format!("keywheel/entra/{APP}"));
     assert_eq!(made.name.0, made.secret.as_str());
     assert_eq!(made.tags.get("managed-by").map(String::as_str), Some("keywheel"));
-    assert_eq!(manifest.credential(&made.name, Some(id(APP))), Some(made.clone()));
-    assert_eq!(manifest.credential(&made.name, Some(id(OTHER))), None);
-    assert_eq!(manifest.credential(&made.name, None), None);
+    let managed = manifest.by_name_of(&made.name, id(APP)).unwrap();
+    assert_eq!(managed.credential, made);
+    assert!(!managed.is_listed());
+    assert_eq!(manifest.by_name_of(&made.name, id(OTHER)), None);
 }
 
 #[test]
@@ -240,11 +241,11 @@ fn fields_may_be_named_otherwise() {
 fn a_secret_may_be_named_as_an_arn_ends() {
     for name in ["prod/client-secret", "prod-AbC123", "-a1B2c3"] {
         let manifest = parse(&with("").replace("prod/one", name)).expect(name);
-        assert!(manifest.credential_of_secret(name).is_some(), "{name}");
+        assert!(manifest.by_secret(name).is_some(), "{name}");
     }
     let rule = "rules:\n  - match: { tag: x }\n    secret: entra/{appId}/client-secret\n";
     let manifest = parse(&with(rule)).expect("valid");
-    assert!(manifest.credential_of_secret(&format!("entra/{OTHER}/client-secret")).is_some());
+    assert!(manifest.by_secret(&format!("entra/{OTHER}/client-secret")).is_some());
 }
 
 #[test]

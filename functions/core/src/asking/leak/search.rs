@@ -12,7 +12,6 @@ use crate::ids::{CredentialName, KeyId};
 use crate::manifest::{Credential, Manifest};
 use crate::queue::{Job, RevokeOld, SCHEMA, Work};
 use crate::request::delivery::{self, Requested};
-use crate::request::find;
 use crate::request::github::{Cure, Leaked, Live, live};
 use crate::rotation::SecretState;
 use crate::secrets::{Kind, Prefixes, SecretsError};
@@ -116,9 +115,9 @@ impl Search<'_> {
         let mut next = None;
         for _ in 0..PAGES {
             let page = self.requests.secrets().list(&prefixes, next.as_deref()).await?;
-            let named = |name: String| find(manifest, &CredentialName(name));
-            let ruled = page.items.into_iter().filter_map(|listed| named(listed.name));
-            all.extend(ruled.filter(|(_, ruled)| *ruled).map(|(credential, _)| credential));
+            let named = |name: String| manifest.by_name(&CredentialName(name));
+            let managed = page.items.into_iter().filter_map(|secret| named(secret.name));
+            all.extend(managed.filter(|one| !one.is_listed()).map(|one| one.credential));
             next = page.next;
             if next.is_none() {
                 return Ok(all);

@@ -191,12 +191,8 @@ impl Engine {
         }
         let ruled = self.ruled_of(&objects, report, options).await?;
         let with_credentials = objects.into_iter().map(|object| {
-            let listed = self.manifest.credentials();
-            let mut managed: Vec<Credential> =
-                listed.filter(|one| one.application == object.app_id).cloned().collect();
-            if managed.is_empty() {
-                managed.extend(ruled.get(&object.app_id).cloned());
-            }
+            let listed = self.manifest.listed(object.app_id);
+            let managed = listed.chain(ruled.get(&object.app_id)).cloned().collect();
             (object.id, (object, managed))
         });
         Ok(with_credentials.collect())
@@ -217,9 +213,8 @@ impl Engine {
         let read = self.graph.applications_by_app_id(&apps, Detail::Keys, options).await?;
         report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
         let ruled = read.items.iter().filter_map(|application| {
-            let tagged = |tag: &str| application.tags.iter().any(|other| other == tag);
-            let rule = self.manifest.rules().iter().find(|rule| tagged(rule.tag()))?;
-            Some((application.app_id, rule.credential_for(application.app_id)))
+            let managed = self.manifest.by_tags(application.app_id, &application.tags)?;
+            Some((application.app_id, managed.credential))
         });
         Ok(ruled.collect())
     }

@@ -10,8 +10,6 @@ use super::{Cursor, Listing, Object, RESERVE, passes, read_by};
 use crate::audit::{Digest, DigestEvent, Expiring};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail, PageLink};
-use crate::ids::AppId;
-use crate::manifest::Credential;
 
 /// What expires within this time is told.
 const SOON: TimeDelta = TimeDelta::days(60);
@@ -96,12 +94,12 @@ impl Engine {
         if !due {
             return;
         }
-        let credentials = self.credentials_of(object);
+        let managed = self.manifest.of_application(object.application, &object.tags);
+        let credentials = managed.iter().map(|managed| &managed.credential);
+        let some = credentials.clone().next().map(|credential| credential.name.clone());
         let scoped: HashMap<_, _> = credentials
-            .iter()
             .map(|credential| (credential.name.clone(), self.terms(credential, None).scope))
             .collect();
-        let some = credentials.first().map(|credential| credential.name.clone());
         let expiring = |credential, expires_on, managed| Expiring {
             credential,
             application: object.application,
@@ -123,17 +121,6 @@ impl Engine {
             let certificate = Some(certificate.key_id);
             digest.add(Expiring { certificate, ..expiring(some.clone(), end, false) });
         }
-    }
-
-    /// The credentials that the manifest has for an object's application, by themselves or by a rule.
-    fn credentials_of(&self, object: &Object) -> Vec<Credential> {
-        let of = |app: AppId| self.manifest.credentials().filter(move |one| one.application == app);
-        let mut credentials: Vec<Credential> = of(object.application).cloned().collect();
-        if credentials.is_empty() {
-            let rule = self.rule_for(object);
-            credentials.extend(rule.map(|rule| rule.credential_for(object.application)));
-        }
-        credentials
     }
 }
 

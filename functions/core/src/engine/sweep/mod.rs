@@ -25,7 +25,7 @@ use super::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail, PageLink, Unreadable};
 use crate::http::Retry;
 use crate::ids::{AppId, CredentialName};
-use crate::manifest::{Credential, KeyOn, Rule};
+use crate::manifest::{Credential, KeyOn};
 use crate::queue::Queue;
 use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
@@ -326,8 +326,8 @@ impl Engine {
             if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
                 // Its keys were looked at as a credential's.
                 object.keys.clear();
-            } else if let Some(rule) = self.rule_for(&object).filter(|_| listed.is_none()) {
-                let credential = rule.credential_for(object.application);
+            } else if let Some(managed) = self.manifest.by_tags(object.application, &object.tags) {
+                let credential = managed.credential;
                 let (name, on) = (credential.name.clone(), credential.key_on);
                 ruled.push(credential);
                 if on == KeyOn::Application {
@@ -349,22 +349,16 @@ impl Engine {
         Ok(())
     }
 
-    fn rule_for(&self, object: &Object) -> Option<&Rule> {
-        self.manifest.rules().iter().find(|rule| object.tags.iter().any(|tag| tag == rule.tag()))
-    }
-
     /// Service principals have passwords and certificates of their own, which no portal page shows.
     fn sweep_service_principals(&self, objects: Vec<Object>, report: &mut Report) {
         report.objects += objects.len();
         let listed = self.listed();
         for mut object in objects {
-            let managed = match listed.get(&object.application) {
-                Some(listed) => listed.on.contains(&KeyOn::ServicePrincipal),
-                // Rules are for what is not listed.
-                None => self.rule_for(&object).is_some_and(|rule| {
-                    rule.credential_for(object.application).key_on == KeyOn::ServicePrincipal
-                }),
-            };
+            let listed = listed.get(&object.application);
+            let ruled = self.manifest.by_tags(object.application, &object.tags);
+            let on_principal = KeyOn::ServicePrincipal;
+            let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
+                || ruled.is_some_and(|ruled| ruled.credential.key_on == on_principal);
             if managed {
                 object.keys.clear();
             }
