@@ -8,7 +8,7 @@ from collections.abc import Callable
 from keywheel_local.tenant import Tenant
 from keywheel_local.world import World, until
 
-VISIBILITY = "12"  # seconds until a message of a dead function comes back
+VISIBILITY = 12  # seconds until a message of a dead function comes back
 
 
 def test_killed_functions_leave_nothing_behind(start: Callable[..., World]):
@@ -16,7 +16,7 @@ def test_killed_functions_leave_nothing_behind(start: Callable[..., World]):
     for number in range(3):
         tenant.managed(f"expiring-{number}", "+10d", 170)
         tenant.credential(f"first-{number}")
-    world = start(tenant, parameters={"QueueVisibilitySeconds": VISIBILITY})
+    world = start(tenant, visibility=VISIBILITY)
     before = {name: world.current(one.secret)[0] for name, one in tenant.credentials.items()}
     world.sweep()
     kill_at(world, lambda: written(world) >= 2)

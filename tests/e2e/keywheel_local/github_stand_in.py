@@ -12,7 +12,7 @@ from types import TracebackType
 @dataclass
 class GitHub:
     """``alerts``: the leaked texts by path. Whoever has not the token is told nothing; ``failing``: nobody is;
-    ``throttled``: nobody is for now, as GitHub says it: with 403. ``answering``: no answer comes while it is not set."""
+    ``throttled``: nobody is for now, as GitHub says it: with 403. No answer comes while ``answering`` is not set."""
 
     token: str
     alerts: dict[str, str] = field(default_factory=dict)

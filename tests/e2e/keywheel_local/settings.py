@@ -36,6 +36,7 @@ class Settings:
     permission: str = "Application.ReadWrite.All"
     read_audit: bool = True
     parameters: dict[str, str] = field(default_factory=dict)  # of the template
+    visibility: int | None = None  # of queues, in seconds, once deployed: Lambda takes no less than 300 before
     name: str = "keywheel"
 
     def function(self, name: str) -> Path:

@@ -44,6 +44,9 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
 }
 
 
+QUEUES = {"KEYWHEEL_QUEUE_URL", "KEYWHEEL_NOTIFY_QUEUE_URL", "KEYWHEEL_AUDIT_QUEUE_URL", "KEYWHEEL_COMPARE_QUEUE_URL"}
+
+
 class Stack:
     """A deployment on this machine. As a context manager it ends with its block; ``make up`` leaves it running."""
 
@@ -129,6 +132,10 @@ class Stack:
                     for name in ("sweep", "rotate", "webhook", "compare", "audit", "notify")}
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
+        if settings.visibility is not None:
+            for queue in QUEUES & self.env.keys():
+                self.client("sqs").set_queue_attributes(
+                    QueueUrl=self.env[queue], Attributes={"VisibilityTimeout": str(settings.visibility)})
         # MiniStack serves function URLs below its own address.
         url_id = outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
         self.env["KEYWHEEL_WEBHOOK_URL"] = f"{self.env['AWS_ENDPOINT_URL']}/_aws/lambda-url/{url_id}"

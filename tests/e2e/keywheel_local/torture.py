@@ -237,7 +237,7 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
         member(tenant, number)
     begun, done = time.monotonic(), 0
     with World(tenant, home, azure_replicas=3, azure_random_seed=seed,
-               parameters={"QueueVisibilitySeconds": "30", "RotationConcurrency": "20"}) as world:
+               visibility=30, parameters={"RotationConcurrency": "20"}) as world:
         with Witness(world, tenant.credentials, OVERLAP) as witness, Killer(world, random.Random(seed)) as killer:
             weather = Weather(world, witness)
             while done < rotations:
