@@ -22,6 +22,7 @@ pub mod secret;
 pub mod secrets;
 pub mod settings;
 mod settings_secret;
+pub mod sha256;
 pub mod signing_key;
 pub mod slack;
 pub mod store;

@@ -24,8 +24,7 @@ use http::{Method, Request, Response, StatusCode};
 use keywheel_core::asking::{Deployment, DeploymentError, Requests};
 use keywheel_core::http::{self as client, Http, SetupError};
 use keywheel_core::queue::Queue;
-use keywheel_core::request::delivery;
-use keywheel_core::settings;
+use keywheel_core::{settings, sha256};
 use tracing::info;
 
 use answer::Refused;
@@ -205,7 +204,7 @@ impl Webhook {
             "a request to /{route} was signed right and could not be read: {detail}; nothing was done about it. Mend what \
              the sender sends, and send it again"
         );
-        let once = format!("{route} {}", delivery::digest(request.body()));
+        let once = format!("{route} {}", sha256::hexadecimal(request.body()));
         match self.settings_finding("request-unreadable", &once, &why, now).await {
             Ok(()) => Refused::Malformed(detail),
             Err(refused) => refused,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Url;
 use schemars::JsonSchema;
+use wildmatch::WildMatch;
 
 use super::decode::{At, Decode, parsed, parsed_like, text_schema, wire};
 use super::names::check_entry;
@@ -68,32 +69,9 @@ impl Notification {
 }
 
 impl Pattern {
-    /// Whether a name is of this pattern. Linear but for the last `*`, which is tried at each place.
+    /// Whether a name is of this pattern.
     pub fn matches(&self, name: &str) -> bool {
-        let (pattern, name): (Vec<char>, Vec<char>) =
-            (self.0.chars().collect(), name.chars().collect());
-        let (mut p, mut n) = (0, 0);
-        // Where the last `*` was, and up to where it reaches.
-        let mut star: Option<(usize, usize)> = None;
-        while let Some(at) = name.get(n) {
-            match pattern.get(p) {
-                Some('*') => {
-                    star = Some((p, n));
-                    p += 1;
-                }
-                Some(wanted) if *wanted == '?' || wanted == at => {
-                    p += 1;
-                    n += 1;
-                }
-                _ => {
-                    let Some((at_star, reached)) = star else { return false };
-                    star = Some((at_star, reached + 1));
-                    p = at_star + 1;
-                    n = reached + 1;
-                }
-            }
-        }
-        pattern.iter().skip(p).all(|left| *left == '*')
+        WildMatch::new(&self.0).matches(name)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use strsim::levenshtein;
+
 /// A place in the text, counted from one, as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -124,7 +126,7 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = plain(name);
     let (distance, best) = known
         .iter()
-        .map(|known| (distance(&name, &plain(known)), *known))
+        .map(|known| (levenshtein(&name, &plain(known)), *known))
         .min_by_key(|(distance, _)| *distance)?;
     // Further apart than a third of the name, and the guess is more puzzling than helpful.
     (distance * 3 <= name.chars().count().max(3)).then_some(best)
@@ -163,36 +165,9 @@ pub(super) fn stranger(word: &str) -> String {
     if plain && word.chars().count() <= LONGEST { quoted(word) } else { "`…`".to_owned() }
 }
 
-/// Levenshtein's distance: insertions, deletions and replacements from one text to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(&to) {
-            let above = *cell;
-            *cell = (diagonal + usize::from(a != *b)).min(above + 1).min(left + 1);
-            (diagonal, left) = (above, *cell);
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_are_levenshteins() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", ""), 3);
-        assert_eq!(distance("same", "same"), 0);
-    }
 
     #[test]
     fn a_near_name_is_suggested_and_a_far_one_is_not() {

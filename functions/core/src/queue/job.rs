@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::ids::{AppId, CredentialName, KeyId, RotationId, Token, VersionId};
 use crate::manifest::Credential;
 use crate::rotation::plan::Reason;
+use crate::sha256;
 
 /// The version of the shape below. A worker refuses any other, and its message waits for one that knows it.
 pub const SCHEMA: u32 = 1;
@@ -176,7 +176,7 @@ impl Job {
     /// `MessageDeduplicationId`: all of the job. SQS drops for five minutes what it has seen: the same
     /// message sent again, but neither a hand-off nor somebody who asks once more.
     pub fn deduplication_id(&self) -> Result<String, JobError> {
-        self.to_json().map(|json| hash(&json))
+        self.to_json().map(|json| sha256::hexadecimal(json.as_bytes()))
     }
 }
 
@@ -186,15 +186,7 @@ fn fit(text: &str) -> String {
     let fits = (1..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic())
         && !text.starts_with("sha256:");
-    if fits { text.to_owned() } else { format!("sha256:{}", hash(text)) }
-}
-
-fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    if fits { text.to_owned() } else { format!("sha256:{}", sha256::hexadecimal(text.as_bytes())) }
 }
 
 #[cfg(test)]

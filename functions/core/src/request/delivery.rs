@@ -5,10 +5,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::ids::{AppId, CredentialName, RotationId, VersionId};
 use crate::queue::RevokeOld;
+use crate::sha256;
 
 /// The version of the records below.
 pub const SCHEMA: u32 = 1;
@@ -131,7 +131,7 @@ pub enum Verdict {
 impl Delivery {
     /// A request that came just now.
     pub fn new(body: &[u8], sent_at: Option<DateTime<Utc>>, received_at: DateTime<Utc>) -> Self {
-        Self { schema: SCHEMA, body: digest(body), sent_at, received_at }
+        Self { schema: SCHEMA, body: sha256::hexadecimal(body), sent_at, received_at }
     }
 
     /// What to do with a request of which `self` was the first sending. `done`: its job is queued.
@@ -144,15 +144,6 @@ impl Delivery {
             (true, true, false) => Verdict::Replayed,
         }
     }
-}
-
-/// SHA-256 in hexadecimal.
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

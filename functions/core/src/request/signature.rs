@@ -93,14 +93,7 @@ fn recent(timestamp: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Unsigned
 
 fn hexadecimal(text: &str) -> Result<[u8; 32], Unsigned> {
     let mut bytes = [0; 32];
-    // Pairs of ASCII digits: `from_str_radix` alone would take a sign.
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Unsigned);
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        let pair = text.get(2 * index..2 * index + 2).ok_or(Unsigned)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| Unsigned)?;
-    }
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| Unsigned)?;
     Ok(bytes)
 }
 

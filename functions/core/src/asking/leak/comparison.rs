@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::RotationId;
-use crate::request::delivery::digest;
 use crate::request::github::Alert;
 use crate::request::request_id;
+use crate::sha256;
 
 /// The version of the message.
 const SCHEMA: u32 = 1;
@@ -34,7 +34,7 @@ pub struct NotAComparison;
 impl Comparison {
     /// Makes the comparison of a delivery.
     pub fn new(alert: Alert, body: &[u8], received_at: DateTime<Utc>) -> Self {
-        Self { schema: SCHEMA, alert, digest: digest(body), received_at }
+        Self { schema: SCHEMA, alert, digest: sha256::hexadecimal(body), received_at }
     }
 
     /// Reads a message. The alert's names are checked again: GitHub's token is sent to an address of them.
@@ -115,7 +115,7 @@ mod tests {
     fn ids_follow_from_the_body_the_credential_and_the_version() {
         let one = comparison();
         let mut other = comparison();
-        other.digest = digest(b"[]");
+        other.digest = sha256::hexadecimal(b"[]");
         assert_ne!(one.delivery(), other.delivery());
         let ids = [
             one.delivery(),

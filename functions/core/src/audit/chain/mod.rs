@@ -63,7 +63,7 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -82,16 +82,11 @@ impl FromStr for Hash {
     type Err = NotAHash;
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let lower = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if text.len() != 64 || !text.as_bytes().iter().all(lower) {
-            return Err(NotAHash);
-        }
         let mut bytes = [0; 32];
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| NotAHash)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAHash)?;
-        }
-        Ok(Self(bytes))
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash)?;
+        // A hash has one spelling, for a record is compared byte for byte.
+        let upper = text.bytes().any(|digit| digit.is_ascii_uppercase());
+        if upper { Err(NotAHash) } else { Ok(Self(bytes)) }
     }
 }
 
