@@ -283,6 +283,7 @@ chrono = { version = "0.4", default-features = false, features = ["clock", "serd
 serde = { version = "1", features = ["derive"] }
 schemars = { version = "1", features = ["chrono04", "uuid1"] }
 sha2 = "0.11"
+thiserror = "2"
 uuid = { version = "1", features = ["serde", "v4", "v5"] }
 zeroize = "1"
 [dev-dependencies]
@@ -354,7 +355,8 @@ fn every_mistake_is_caught() {
     let crate_ = build();
     let rules = crate_.join("src/rotation");
     let sound = run(&crate_, "", false);
-    assert!(sound.status.success(), "{}", String::from_utf8_lossy(&sound.stdout));
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(sound.status.success(), "{} {}", said(&sound.stdout), said(&sound.stderr));
     let mut survived = Vec::new();
     for Mistake { name, patches, scenarios } in MISTAKES {
         let files: Vec<_> = patches.iter().map(|(file, ..)| rules.join(file)).collect();
