@@ -119,7 +119,7 @@ const MISTAKES: &[Mistake] = &[
         patches: &[(
             "resolve.rs",
             "                State::LookForLabel(why)\n",
-            "                { let _ = why; self.intend(ObjectId(uuid::Uuid::nil())) }\n",
+            "                { let _ = why; self.remove(ObjectId(uuid::Uuid::nil())) }\n",
         )],
         scenarios: "refusals",
     },
@@ -192,9 +192,9 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "take void off before the key's label",
         patches: &[(
-            "retire.rs",
-            "ours.push(Label::Key(self.target.key));",
-            "ours.insert(0, Label::Key(self.target.key));",
+            "removal.rs",
+            "ours.push(Label::Key(self.key));",
+            "ours.insert(0, Label::Key(self.key));",
         )],
         scenarios: "retiring_a_void",
     },
@@ -228,45 +228,45 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "take a removal that Graph put off for done",
         patches: &[(
-            "retire.rs",
-            "(State::End(End::Remove), Reply::Removed) =>",
-            "(State::End(End::Remove), Reply::Removed | Reply::NotRemoved) =>",
+            "removal.rs",
+            "(Step::Act(Act::Remove), Reply::Removed) =>",
+            "(Step::Act(Act::Remove), Reply::Removed | Reply::NotRemoved) =>",
         )],
         scenarios: "retiring_beside",
     },
     Mistake {
         name: "record what was not seen removed",
         patches: &[(
-            "retire.rs",
-            "None => State::LookForIntent,",
-            "None => self.end(End::RecordRemoved),",
+            "removal.rs",
+            "if written || view.current().is_none() {",
+            "if self.version.is_some() || written || view.current().is_none() {",
         )],
         scenarios: "moved",
     },
     Mistake {
         name: "forget whose doing a removal was",
         patches: &[(
-            "retire.rs",
-            "Some(_) => self.end(End::RecordRemoved),",
-            "Some(_) => self.end(End::RecordNotFound),",
+            "removal.rs",
+            "self.minted_first(Act::RecordRemoved)",
+            "self.minted_first(Act::RecordNotFound)",
         )],
         scenarios: "retired_twice",
     },
     Mistake {
         name: "believe the first look that a key is gone",
         patches: &[(
-            "retire.rs",
-            "if *view == self.view { self.end(End::RecordNotFound) }",
-            "if true || *view == self.view { self.end(End::RecordNotFound) }",
+            "removal.rs",
+            "(Step::LookForIntent, Reply::Secret(SecretState::Present(now))) if now == *view =>",
+            "(Step::LookForIntent, Reply::Secret(SecretState::Present(now))) if true || now == *view =>",
         )],
         scenarios: "retired_twice",
     },
     Mistake {
         name: "record a resolved key that was never seen",
         patches: &[(
-            "resolve.rs",
-            "if ours || self.view.current().is_none() {",
-            "if true || ours || self.view.current().is_none() {",
+            "removal.rs",
+            "if written || view.current().is_none() {",
+            "if self.version.is_none() || written || view.current().is_none() {",
         )],
         scenarios: "resolving_beside",
     },

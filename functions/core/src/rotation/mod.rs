@@ -22,6 +22,7 @@ pub mod observed;
 pub mod plan;
 pub mod policy;
 pub mod proof;
+mod removal;
 pub mod resolve;
 pub mod retire;
 pub mod room;
