@@ -57,11 +57,14 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "resolve a key of another scope",
-        patches: &[(
-            "resolve.rs",
-            "key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation)",
-            "false",
-        )],
+        patches: &[
+            (
+                "resolve.rs",
+                "key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation)",
+                "false",
+            ),
+            ("live.rs", "is_some_and(|key| terms.is_anothers(key))", "is_some_and(|_| false)"),
+        ],
         scenarios: "two_credentials",
     },
     Mistake {
@@ -83,7 +86,11 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "retire another credential's key by name",
-        patches: &[("retire.rs", "if self.terms.is_anothers(key) {", "if false {")],
+        patches: &[(
+            "live.rs",
+            "is_some_and(|key| terms.is_anothers(key))",
+            "is_some_and(|_| false)",
+        )],
         scenarios: "refusals",
     },
     Mistake {
@@ -144,10 +151,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "retire the key under AWSCURRENT",
-        patches: &[
-            ("retire.rs", "if current_key == self.target.key {", "if false {"),
-            ("standing.rs", "if view.current() == Some(version) || (", "if ("),
-        ],
+        patches: &[("live.rs", "if view.current() == Some(version) {", "if false {")],
         scenarios: "refusals",
     },
     Mistake {
@@ -186,7 +190,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "remove the key that Keywheel is signed in with",
-        patches: &[("retire.rs", "if self.terms.is_own_key(self.target.key) {", "if false {")],
+        patches: &[("live.rs", "if terms.is_own_key(key) {", "if false {")],
         scenarios: "refusals",
     },
     Mistake {

@@ -17,6 +17,7 @@ pub mod calls;
 pub mod finding;
 pub mod foreign_change;
 pub mod last_use;
+mod live;
 pub mod names;
 pub mod observed;
 pub mod plan;

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::{Beside, beside_current};
 use super::calls::{Call, Next, Reply, Try};
+use super::live::{Live, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::removal::{End, Progress, Removal};
@@ -109,8 +110,10 @@ impl Resolve {
         {
             return State::Done(why);
         }
-        if self.terms.is_own_key(self.key) {
-            return Self::stop(Stop::OwnKey);
+        match live(&self.terms, &self.view, principal, self.key) {
+            Some(Live::Because(stop)) => return Self::stop(stop),
+            Some(Live::ForNow) => return State::Done(Outcome::NotYet),
+            None => {}
         }
         let Some(key) = key else {
             return State::Remove(self.removal().absent(principal.object_id, &self.view));

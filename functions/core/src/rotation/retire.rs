@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::beside::{Beside, beside_current};
 use super::calls::{Call, Next, Reply, Try};
 use super::last_use::{LastUses, Untold, Verdict, judge, watch};
+use super::live::{Live, by_labels, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::removal::{End, Progress, Removal};
@@ -100,8 +101,8 @@ impl Retire {
         let Some(current_key) = self.view.key_of(&current) else {
             return Self::stop(Stop::UnknownKey);
         };
-        if current_key == self.target.key {
-            return Self::stop(Stop::KeyIsCurrent);
+        if let Some(Live::Because(stop)) = by_labels(&self.view, self.target.key) {
+            return Self::stop(stop);
         }
         let Some(since) = self.view.since(&current) else {
             return State::StartClock(Tail::mend(current, current_key));
@@ -169,15 +170,14 @@ impl Retire {
             Beside::NotShownYet => return State::Done(Outcome::NotYet),
             Beside::Unsafe(stop) => return Self::stop(stop),
         }
-        if self.terms.is_own_key(self.target.key) {
-            return Self::stop(Stop::OwnKey);
+        match live(&self.terms, &self.view, principal, self.target.key) {
+            Some(Live::Because(stop)) => return Self::stop(stop),
+            Some(Live::ForNow) => return State::Done(Outcome::NotYet),
+            None => {}
         }
         let Some(key) = key else {
             return State::Remove(self.removal().absent(principal.object_id, &self.view));
         };
-        if self.terms.is_anothers(key) {
-            return Self::stop(Stop::KeyOfAnother);
-        }
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
             Some(version) => {
