@@ -104,7 +104,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "claim by stealing",
-        patches: &[("rotate/mod.rs", "self.rotation = rotation;", "let _ = rotation;")],
+        patches: &[("rotate/orient.rs", "self.rotation = rotation;", "let _ = rotation;")],
         scenarios: "refusals",
     },
     Mistake {
@@ -173,7 +173,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "leave a cut-off promotion without its since label",
         patches: &[(
-            "rotate/mod.rs",
+            "rotate/orient.rs",
             "if let Some(tail) = Tail::due(&self.view, now) {",
             "if let Some(tail) = Tail::due(&self.view, now).filter(|_| false) {",
         )],
