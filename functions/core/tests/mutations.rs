@@ -57,11 +57,14 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "resolve a key of another scope",
-        patches: &[(
-            "resolve.rs",
-            "key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation)",
-            "false",
-        )],
+        patches: &[
+            (
+                "resolve.rs",
+                "key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation)",
+                "false",
+            ),
+            ("live.rs", "is_some_and(|key| terms.is_anothers(key))", "is_some_and(|_| false)"),
+        ],
         scenarios: "two_credentials",
     },
     Mistake {
@@ -83,7 +86,11 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "retire another credential's key by name",
-        patches: &[("retire.rs", "if self.terms.is_anothers(key) {", "if false {")],
+        patches: &[(
+            "live.rs",
+            "is_some_and(|key| terms.is_anothers(key))",
+            "is_some_and(|_| false)",
+        )],
         scenarios: "refusals",
     },
     Mistake {
@@ -97,7 +104,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "claim by stealing",
-        patches: &[("rotate/mod.rs", "self.rotation = rotation;", "let _ = rotation;")],
+        patches: &[("rotate/orient.rs", "self.rotation = rotation;", "let _ = rotation;")],
         scenarios: "refusals",
     },
     Mistake {
@@ -119,7 +126,7 @@ const MISTAKES: &[Mistake] = &[
         patches: &[(
             "resolve.rs",
             "                State::LookForLabel(why)\n",
-            "                { let _ = why; self.intend(ObjectId(uuid::Uuid::nil())) }\n",
+            "                { let _ = why; self.remove(ObjectId(uuid::Uuid::nil())) }\n",
         )],
         scenarios: "refusals",
     },
@@ -144,10 +151,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "retire the key under AWSCURRENT",
-        patches: &[
-            ("retire.rs", "if current_key == self.target.key {", "if false {"),
-            ("standing.rs", "if view.current() == Some(version) || (", "if ("),
-        ],
+        patches: &[("live.rs", "if view.current() == Some(version) {", "if false {")],
         scenarios: "refusals",
     },
     Mistake {
@@ -169,7 +173,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "leave a cut-off promotion without its since label",
         patches: &[(
-            "rotate/mod.rs",
+            "rotate/orient.rs",
             "if let Some(tail) = Tail::due(&self.view, now) {",
             "if let Some(tail) = Tail::due(&self.view, now).filter(|_| false) {",
         )],
@@ -186,15 +190,15 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         name: "remove the key that Keywheel is signed in with",
-        patches: &[("retire.rs", "if self.terms.is_own_key(self.target.key) {", "if false {")],
+        patches: &[("live.rs", "if terms.is_own_key(key) {", "if false {")],
         scenarios: "refusals",
     },
     Mistake {
         name: "take void off before the key's label",
         patches: &[(
-            "retire.rs",
-            "ours.push(Label::Key(self.target.key));",
-            "ours.insert(0, Label::Key(self.target.key));",
+            "removal.rs",
+            "ours.push(Label::Key(self.key));",
+            "ours.insert(0, Label::Key(self.key));",
         )],
         scenarios: "retiring_a_void",
     },
@@ -228,45 +232,45 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "take a removal that Graph put off for done",
         patches: &[(
-            "retire.rs",
-            "(State::End(End::Remove), Reply::Removed) =>",
-            "(State::End(End::Remove), Reply::Removed | Reply::NotRemoved) =>",
+            "removal.rs",
+            "(Step::Act(Act::Remove), Reply::Removed) =>",
+            "(Step::Act(Act::Remove), Reply::Removed | Reply::NotRemoved) =>",
         )],
         scenarios: "retiring_beside",
     },
     Mistake {
         name: "record what was not seen removed",
         patches: &[(
-            "retire.rs",
-            "None => State::LookForIntent,",
-            "None => self.end(End::RecordRemoved),",
+            "removal.rs",
+            "if written || view.current().is_none() {",
+            "if self.version.is_some() || written || view.current().is_none() {",
         )],
         scenarios: "moved",
     },
     Mistake {
         name: "forget whose doing a removal was",
         patches: &[(
-            "retire.rs",
-            "Some(_) => self.end(End::RecordRemoved),",
-            "Some(_) => self.end(End::RecordNotFound),",
+            "removal.rs",
+            "self.minted_first(Act::RecordRemoved)",
+            "self.minted_first(Act::RecordNotFound)",
         )],
         scenarios: "retired_twice",
     },
     Mistake {
         name: "believe the first look that a key is gone",
         patches: &[(
-            "retire.rs",
-            "if *view == self.view { self.end(End::RecordNotFound) }",
-            "if true || *view == self.view { self.end(End::RecordNotFound) }",
+            "removal.rs",
+            "(Step::LookForIntent, Reply::Secret(SecretState::Present(now))) if now == *view =>",
+            "(Step::LookForIntent, Reply::Secret(SecretState::Present(now))) if true || now == *view =>",
         )],
         scenarios: "retired_twice",
     },
     Mistake {
         name: "record a resolved key that was never seen",
         patches: &[(
-            "resolve.rs",
-            "if ours || self.view.current().is_none() {",
-            "if true || ours || self.view.current().is_none() {",
+            "removal.rs",
+            "if written || view.current().is_none() {",
+            "if self.version.is_none() || written || view.current().is_none() {",
         )],
         scenarios: "resolving_beside",
     },

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::names::{self, Label, Scope};
+use super::stop::Stop;
 use crate::ids::{KeyId, ObjectId, Token, VersionId};
 
 /// What `DescribeSecret` tells of a secret: the labels of each version, never a value.
@@ -27,6 +28,17 @@ pub enum SecretState {
     ScheduledForDeletion,
     /// It is there, perhaps without any value yet.
     Present(SecretView),
+}
+
+impl SecretState {
+    /// Returns the labels of a secret that can be read, or why there are none.
+    pub(super) fn present(self) -> Result<SecretView, Stop> {
+        match self {
+            Self::Present(view) => Ok(view),
+            Self::Missing => Err(Stop::SecretMissing),
+            Self::ScheduledForDeletion => Err(Stop::SecretScheduledForDeletion),
+        }
+    }
 }
 
 impl SecretView {

@@ -4,9 +4,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::{Beside, beside_current};
-use super::calls::{Call, Event, Next, Reply, Try};
+use super::calls::{Call, Next, Reply, Try};
+use super::live::{Live, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
+use super::removal::{End, Progress, Removal};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, ObjectId, Token};
@@ -68,25 +70,8 @@ enum State {
     },
     /// There is one, so the key stays; unless it was stored since the labels were read, and names another key.
     LookForLabel(Outcome),
-    /// Written before the key goes: whoever finds it gone would not know by whom.
-    Intend(ObjectId),
-    /// The last look before the key goes: have the labels changed since they were read?
-    LookAgain,
-    /// The key is not there. Has another try removed it since the labels were read?
-    LookForIntent,
-    /// The try that minted the key may not have lived to say so.
-    EmitMinted(End),
-    End(End),
-    TakeOff(Label),
+    Remove(Removal),
     Done(Outcome),
-}
-
-/// What becomes of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum End {
-    Remove,
-    RecordRemoved,
-    Nothing,
 }
 
 impl Resolve {
@@ -100,13 +85,10 @@ impl Resolve {
     }
 
     fn on_secret(&mut self, secret: SecretState) -> State {
-        let SecretState::Present(view) = secret else {
-            return Self::stop(match secret {
-                SecretState::Missing => Stop::SecretMissing,
-                _ => Stop::SecretScheduledForDeletion,
-            });
+        self.view = match secret.present() {
+            Ok(view) => view,
+            Err(stop) => return Self::stop(stop),
         };
-        self.view = view;
         if self.view.named_keys().contains(&self.key) {
             return State::Done(Outcome::Named);
         }
@@ -128,11 +110,13 @@ impl Resolve {
         {
             return State::Done(why);
         }
-        if self.terms.is_own_key(self.key) {
-            return Self::stop(Stop::OwnKey);
+        match live(&self.terms, &self.view, principal, self.key) {
+            Some(Live::Because(stop)) => return Self::stop(stop),
+            Some(Live::ForNow) => return State::Done(Outcome::NotYet),
+            None => {}
         }
         let Some(key) = key else {
-            return self.absent(principal.object_id);
+            return State::Remove(self.removal().absent(principal.object_id, &self.view));
         };
         if key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation) {
             return Self::stop(Stop::ForeignKey);
@@ -146,7 +130,7 @@ impl Resolve {
     /// A version that names another key came first; one without a key's label may have held this one.
     fn unread(&self, object: ObjectId, published: Option<Outcome>) -> State {
         match self.view.key_of(&self.rotation.clone().into()) {
-            Some(_) => self.intend(object),
+            Some(_) => self.remove(object),
             None => State::ReadValue { object, published },
         }
     }
@@ -154,50 +138,27 @@ impl Resolve {
     /// The version is there, so the key may have been published: it is treated as one that was replaced.
     fn published(&self, object: ObjectId, now: DateTime<Utc>) -> State {
         match read_until(&self.view, self.terms.policy.overlap) {
-            Some(due) if now >= due => self.intend(object),
+            Some(due) if now >= due => self.remove(object),
             _ => State::Done(Outcome::NotYet),
         }
     }
 
-    fn intent(&self, object: ObjectId) -> Label {
-        Label::Removing(object, self.key)
+    fn removal(&self) -> Removal {
+        Removal::new(self.key, None, Some(self.rotation.clone()))
     }
 
-    /// No version holds the key's secret, so the intent stands on the current one.
-    fn intend(&self, object: ObjectId) -> State {
-        let written = self.view.holder(&self.intent(object)).is_some();
-        if written || self.view.current().is_none() {
-            State::LookAgain
-        } else {
-            State::Intend(object)
+    fn remove(&self, object: ObjectId) -> State {
+        State::Remove(self.removal().present(object, &self.view))
+    }
+
+    fn removing(progress: Progress) -> State {
+        match progress {
+            Progress::Going(removal) => State::Remove(removal),
+            Progress::Undecided => State::Describe,
+            Progress::Over(End::Removed) => State::Done(Outcome::Removed),
+            Progress::Over(End::NotFound) => State::Done(Outcome::Gone),
+            Progress::Over(End::Unfit) => State::Done(Outcome::NotYet),
         }
-    }
-
-    fn intended(&mut self, object: ObjectId) -> State {
-        let label = self.intent(object);
-        let current = self.view.current().cloned();
-        let labels = current.and_then(|current| self.view.versions.get_mut(&current));
-        labels.map(|labels| labels.insert(label));
-        State::LookAgain
-    }
-
-    /// Before the first version there is none to write an intent on: then it counts that a sweep saw the key.
-    fn absent(&self, object: ObjectId) -> State {
-        let ours = self.view.holder(&self.intent(object)).is_some();
-        if ours || self.view.current().is_none() {
-            State::EmitMinted(End::RecordRemoved)
-        } else {
-            State::LookForIntent
-        }
-    }
-
-    /// After the record nobody needs to know any more whose doing it was.
-    fn take_off(&self) -> State {
-        let mut every = self.view.versions.values().flatten();
-        let of_key = |label: &&Label| matches!(label, Label::Removing(_, key) if *key == self.key);
-        every
-            .find(of_key)
-            .map_or(State::Done(Outcome::Removed), |label| State::TakeOff(label.clone()))
     }
 
     /// Why a key stays where the current one is not shown, dead or unknown, or where there is none. Those that were
@@ -214,7 +175,7 @@ impl Resolve {
         if self.view.current().is_some() && !of_this_life(&self.view, key) {
             return Some(published);
         }
-        if self.view.holder(&self.intent(principal.object_id)).is_some() {
+        if self.view.holder(&Label::Removing(principal.object_id, self.key)).is_some() {
             // It may be going already: whoever stopped here would leave no record of it.
             return None;
         }
@@ -232,35 +193,16 @@ impl Try for Resolve {
     type Outcome = Outcome;
 
     fn next(&self) -> Next<Outcome> {
-        Next::Call(match &self.state {
-            State::Describe | State::LookForLabel(_) | State::LookAgain | State::LookForIntent => {
-                Call::DescribeSecret
-            }
-            State::ReadPrincipal => Call::ReadPrincipal,
+        let call = match &self.state {
+            State::Describe | State::LookForLabel(_) => Some(Call::DescribeSecret),
+            State::ReadPrincipal => Some(Call::ReadPrincipal),
             State::ReadValue { .. } => {
-                Call::ReadValue { version: self.rotation.clone().into(), key: None }
+                Some(Call::ReadValue { version: self.rotation.clone().into(), key: None })
             }
-            State::Intend(object) => Call::MoveLabel {
-                label: self.intent(*object),
-                to: self.view.current().cloned(),
-                from: None,
-            },
-            State::EmitMinted(_) => {
-                Call::Emit(Event::Minted { rotation: self.rotation.clone(), key: self.key })
-            }
-            State::End(End::Remove) => Call::RemovePassword { key: self.key },
-            State::End(End::RecordRemoved) => Call::Emit(Event::Removed {
-                version: Some(self.rotation.clone().into()),
-                key: self.key,
-            }),
-            State::End(End::Nothing) => return Next::Done(Outcome::Gone),
-            State::TakeOff(label) => Call::MoveLabel {
-                label: label.clone(),
-                to: None,
-                from: self.view.holder(label).cloned(),
-            },
+            State::Remove(removal) => removal.call(&self.view),
             State::Done(outcome) => return Next::Done(*outcome),
-        })
+        };
+        call.map_or(Next::Done(Outcome::NotYet), Next::Call)
     }
 
     fn answered(mut self, reply: Reply, now: DateTime<Utc>) -> Self {
@@ -270,38 +212,21 @@ impl Try for Resolve {
             (State::ReadPrincipal, Reply::Principal(principal)) => {
                 self.on_principal(principal.as_ref(), now)
             }
-            (State::ReadValue { object, .. }, Reply::NoValue) => self.intend(object),
+            (State::ReadValue { object, .. }, Reply::NoValue) => self.remove(object),
             (State::ReadValue { published: Some(why), .. }, Reply::Value) => {
                 State::LookForLabel(why)
             }
             (State::ReadValue { object, .. }, Reply::Value) => self.published(object, now),
-            (State::Intend(object), Reply::Moved) => self.intended(object),
             (State::LookForLabel(why), Reply::Secret(SecretState::Present(view)))
                 if view == self.view =>
             {
                 State::Done(why)
             }
-            (State::LookAgain, Reply::Secret(SecretState::Present(view))) if view == self.view => {
-                State::EmitMinted(End::Remove)
+            // The labels have changed since.
+            (State::LookForLabel(_), Reply::Secret(_)) => State::Describe,
+            (State::Remove(removal), reply) => {
+                Self::removing(removal.answered(&mut self.view, reply))
             }
-            (State::LookForIntent, Reply::Secret(SecretState::Present(view)))
-                if view == self.view =>
-            {
-                State::EmitMinted(End::Nothing)
-            }
-            // Another try was faster, or the labels have changed since.
-            (State::Intend(_), Reply::Refused)
-            | (
-                State::LookForLabel(_) | State::LookAgain | State::LookForIntent,
-                Reply::Secret(_),
-            ) => State::Describe,
-            (State::EmitMinted(end), Reply::Emitted) => State::End(end),
-            (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
-            // Graph made it wait, and the labels may have changed meanwhile.
-            (State::End(End::Remove), Reply::NotRemoved) => State::LookAgain,
-            (State::End(End::RecordRemoved), Reply::Emitted) => self.take_off(),
-            // Refused: the label is off already.
-            (State::TakeOff(_), _) => State::Done(Outcome::Removed),
             _ => State::Done(Outcome::NotYet),
         };
         self

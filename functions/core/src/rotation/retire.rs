@@ -3,15 +3,17 @@
 use chrono::{DateTime, Utc};
 
 use super::beside::{Beside, beside_current};
-use super::calls::{Call, Event, Next, Reply, Try};
+use super::calls::{Call, Next, Reply, Try};
 use super::last_use::{LastUses, Untold, Verdict, judge, watch};
+use super::live::{Live, by_labels, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
+use super::removal::{End, Progress, Removal};
 pub use super::standing::{Standing, standing};
 use super::stop::Stop;
 use super::tail::Tail;
 use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
-use crate::ids::{KeyId, ObjectId, Token, VersionId};
+use crate::ids::{KeyId, ObjectId, VersionId};
 
 /// Which key is to go, and where its secret lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,31 +75,8 @@ enum State {
     },
     ReadPrincipal,
     ReadLastUses(ObjectId),
-    /// Written before the key goes: whoever finds it gone would not know by whom.
-    Intend(ObjectId),
-    LookAgain,
-    /// The key is not there. Has another try removed it since the labels were read?
-    LookForIntent,
-    /// The try that stored a version that was never current may not have lived to say what it minted.
-    EmitMinted {
-        rotation: Token,
-        then: End,
-    },
-    End(End),
-    TakeOff {
-        labels: Vec<Label>,
-        outcome: Outcome,
-    },
+    Remove(Removal),
     Done(Outcome),
-}
-
-/// What becomes of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum End {
-    Remove,
-    /// It is gone, by this try or by one that was cut off before it could say so.
-    RecordRemoved,
-    RecordNotFound,
 }
 
 impl Retire {
@@ -112,21 +91,18 @@ impl Retire {
     }
 
     fn on_secret(&mut self, secret: SecretState, now: DateTime<Utc>) -> State {
-        let SecretState::Present(view) = secret else {
-            return Self::stop(match secret {
-                SecretState::Missing => Stop::SecretMissing,
-                _ => Stop::SecretScheduledForDeletion,
-            });
+        self.view = match secret.present() {
+            Ok(view) => view,
+            Err(stop) => return Self::stop(stop),
         };
-        self.view = view;
         let Some(current) = self.view.current().cloned() else {
             return Self::stop(Stop::UnknownKey);
         };
         let Some(current_key) = self.view.key_of(&current) else {
             return Self::stop(Stop::UnknownKey);
         };
-        if current_key == self.target.key {
-            return Self::stop(Stop::KeyIsCurrent);
+        if let Some(Live::Because(stop)) = by_labels(&self.view, self.target.key) {
+            return Self::stop(stop);
         }
         let Some(since) = self.view.since(&current) else {
             return State::StartClock(Tail::mend(current, current_key));
@@ -140,15 +116,11 @@ impl Retire {
     fn version_due(&mut self, version: &VersionId, now: DateTime<Utc>) -> State {
         match self.view.key_of(version) {
             Some(key) if key == self.target.key => {}
-            // An earlier try was cut off between its last labels.
-            None if self
-                .labels_to_take_off()
-                .iter()
-                .any(|label| matches!(label, Label::Void(_) | Label::Removing(..))) =>
-            {
-                return self.take_all_off(Outcome::Removed);
+            None => {
+                let left = self.removal().last_labels(&self.view);
+                return left.map_or(State::Done(Outcome::Nothing), State::Remove);
             }
-            _ => return State::Done(Outcome::Nothing),
+            Some(_) => return State::Done(Outcome::Nothing),
         }
         self.over = None;
         let due = match standing(&self.view, version, self.terms.policy.overlap) {
@@ -198,20 +170,14 @@ impl Retire {
             Beside::NotShownYet => return State::Done(Outcome::NotYet),
             Beside::Unsafe(stop) => return Self::stop(stop),
         }
-        if self.terms.is_own_key(self.target.key) {
-            return Self::stop(Stop::OwnKey);
+        match live(&self.terms, &self.view, principal, self.target.key) {
+            Some(Live::Because(stop)) => return Self::stop(stop),
+            Some(Live::ForNow) => return State::Done(Outcome::NotYet),
+            None => {}
         }
         let Some(key) = key else {
-            let intent = self.intent(principal.object_id);
-            // Removed by an earlier try that was cut off before it could say so.
-            return match self.view.holder(&intent) {
-                Some(_) => self.end(End::RecordRemoved),
-                None => State::LookForIntent,
-            };
+            return State::Remove(self.removal().absent(principal.object_id, &self.view));
         };
-        if self.terms.is_anothers(key) {
-            return Self::stop(Stop::KeyOfAnother);
-        }
         // The label says that we minted it; so must the key itself.
         let ours = match &self.target.version {
             Some(version) => {
@@ -229,7 +195,7 @@ impl Retire {
         match self.over {
             Some(_) if key.valid_at(now) => State::ReadLastUses(principal.object_id),
             // Nobody signs in with an expired key.
-            _ => self.intend(principal.object_id),
+            _ => self.remove(principal.object_id),
         }
     }
 
@@ -252,51 +218,30 @@ impl Retire {
             return State::Done(Outcome::UseUnknown(Untold::Behind));
         };
         match judge(uses, self.target.key, current, over, &self.terms.policy, now) {
-            Verdict::Unused => self.intend(object),
+            Verdict::Unused => self.remove(object),
             Verdict::InUse(last) => State::Done(Outcome::InUse(last)),
             Verdict::Unknown => State::Done(Outcome::UseUnknown(Untold::Behind)),
         }
     }
 
-    fn intent(&self, object: ObjectId) -> Label {
-        Label::Removing(object, self.target.key)
-    }
-
-    fn intend(&self, object: ObjectId) -> State {
-        match self.view.holder(&self.intent(object)) {
-            Some(_) => State::LookAgain,
-            None => State::Intend(object),
-        }
-    }
-
-    /// The version that the intent is written on: a foreign key has none of its own.
-    fn intent_on(&self) -> Option<VersionId> {
-        self.target.version.clone().or_else(|| self.view.current().cloned())
-    }
-
-    fn intended(&mut self, object: ObjectId) -> State {
-        let label = self.intent(object);
-        let version = self.intent_on().and_then(|id| self.view.versions.get_mut(&id));
-        version.map(|labels| labels.insert(label));
-        State::LookAgain
-    }
-
-    /// The last look: the labels were read before Graph was, and Graph may have taken its time.
-    fn look_again(&self, view: &SecretView) -> State {
-        if *view == self.view { self.end(End::Remove) } else { State::Describe }
-    }
-
-    /// Nobody wrote down that the key was seen here: perhaps it never was, and lives where the manifest pointed
-    /// before. It must not pass for removed.
-    fn look_for_intent(&self, view: &SecretView) -> State {
-        if *view == self.view { self.end(End::RecordNotFound) } else { State::Describe }
-    }
-
-    fn end(&self, then: End) -> State {
+    fn removal(&self) -> Removal {
+        let version = self.target.version.clone();
         let never_current = |version: &&VersionId| self.view.since(version).is_none();
-        match self.target.version.as_ref().filter(never_current).and_then(VersionId::token) {
-            Some(rotation) => State::EmitMinted { rotation, then },
-            None => State::End(then),
+        let minted = version.as_ref().filter(never_current).and_then(VersionId::token);
+        Removal::new(self.target.key, version, minted)
+    }
+
+    fn remove(&self, object: ObjectId) -> State {
+        State::Remove(self.removal().present(object, &self.view))
+    }
+
+    fn removing(progress: Progress) -> State {
+        match progress {
+            Progress::Going(removal) => State::Remove(removal),
+            Progress::Undecided => State::Describe,
+            Progress::Over(End::Removed) => State::Done(Outcome::Removed),
+            Progress::Over(End::NotFound) => State::Done(Outcome::NotFound),
+            Progress::Over(End::Unfit) => State::Done(Outcome::NotYet),
         }
     }
 
@@ -311,38 +256,9 @@ impl Retire {
         })
     }
 
-    /// Until its key's label is off, a later try goes on. `AWSPENDING` goes before that and `void` after it:
-    /// a version that has its key's label and is not void may be resumed, and lagging replicas would still
-    /// accept the dead key's secret. What tells that we removed it stays as long as anybody may ask.
-    fn labels_to_take_off(&self) -> Vec<Label> {
-        let every = self.view.versions.values().flatten();
-        let intents = every
-            .filter(|label| matches!(label, Label::Removing(_, key) if *key == self.target.key));
-        // Taken from the end.
-        let mut ours: Vec<Label> = intents.cloned().collect();
-        let Some(labels) = self.target.version.as_ref().and_then(|id| self.view.versions.get(id))
-        else {
-            return ours;
-        };
-        let of = |kind: fn(&Label) -> bool| labels.iter().filter(move |label| kind(label)).cloned();
-        ours.extend(of(|label| matches!(label, Label::Void(_))));
-        ours.push(Label::Key(self.target.key));
-        ours.extend(of(|label| matches!(label, Label::Since(_))));
-        ours.extend(of(|label| matches!(label, Label::Previous | Label::Pending)));
-        ours
-    }
-
-    fn take_off(labels: Vec<Label>, outcome: Outcome) -> State {
-        if labels.is_empty() { State::Done(outcome) } else { State::TakeOff { labels, outcome } }
-    }
-
-    fn take_all_off(&self, outcome: Outcome) -> State {
-        Self::take_off(self.labels_to_take_off(), outcome)
-    }
-
     fn call(&self) -> Option<Call> {
         Some(match &self.state {
-            State::Describe | State::LookAgain | State::LookForIntent => Call::DescribeSecret,
+            State::Describe => Call::DescribeSecret,
             State::StartClock(tail) => tail.call()?,
             State::Since(at) => Call::MoveLabel {
                 label: Label::Since(*at),
@@ -354,25 +270,7 @@ impl Retire {
             }
             State::ReadPrincipal => Call::ReadPrincipal,
             State::ReadLastUses(_) => Call::ReadLastUses,
-            State::Intend(object) => {
-                Call::MoveLabel { label: self.intent(*object), to: self.intent_on(), from: None }
-            }
-            State::EmitMinted { rotation, .. } => {
-                Call::Emit(Event::Minted { rotation: rotation.clone(), key: self.target.key })
-            }
-            State::End(end) => {
-                let (version, key) = (self.target.version.clone(), self.target.key);
-                match end {
-                    End::Remove => Call::RemovePassword { key },
-                    End::RecordRemoved => Call::Emit(Event::Removed { version, key }),
-                    End::RecordNotFound => Call::Emit(Event::NotFound { version, key }),
-                }
-            }
-            State::TakeOff { labels, .. } => {
-                let label = labels.last()?.clone();
-                let holder = self.view.holder(&label).or(self.target.version.as_ref()).cloned();
-                Call::MoveLabel { label, to: None, from: holder }
-            }
+            State::Remove(removal) => removal.call(&self.view)?,
             State::Done(_) => return None,
         })
     }
@@ -403,25 +301,8 @@ impl Try for Retire {
             (State::ReadLastUses(object), Reply::LastUses(uses)) => {
                 self.on_last_uses(&uses, object, now)
             }
-            (State::Intend(object), Reply::Moved) => self.intended(object),
-            // Another try was faster.
-            (State::Intend(_), Reply::Refused) => State::Describe,
-            (State::LookAgain, Reply::Secret(SecretState::Present(view))) => self.look_again(&view),
-            (State::LookForIntent, Reply::Secret(SecretState::Present(view))) => {
-                self.look_for_intent(&view)
-            }
-            (State::EmitMinted { then, .. }, Reply::Emitted) => State::End(then),
-            (State::End(End::Remove), Reply::Removed) => State::End(End::RecordRemoved),
-            // Graph made it wait, and the labels may have changed meanwhile.
-            (State::End(End::Remove), Reply::NotRemoved) => State::LookAgain,
-            (State::End(End::RecordRemoved), Reply::Emitted) => self.take_all_off(Outcome::Removed),
-            (State::End(End::RecordNotFound), Reply::Emitted) => {
-                self.take_all_off(Outcome::NotFound)
-            }
-            // Refused: the label is off already.
-            (State::TakeOff { mut labels, outcome }, _) => {
-                labels.pop();
-                Self::take_off(labels, outcome)
+            (State::Remove(removal), reply) => {
+                Self::removing(removal.answered(&mut self.view, reply))
             }
             _ => State::Done(Outcome::NotYet),
         };

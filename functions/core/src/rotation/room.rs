@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::live::live;
 use super::observed::{Principal, SecretView};
 use super::plan::{Work, removals};
 use super::retire::{Standing, Target, standing};
@@ -42,8 +43,9 @@ pub fn make_room(
         let Standing::Past(over) = standing(view, version, terms.policy.overlap) else {
             return None;
         };
-        let ours = key.minted_by(&terms.scope).is_some() && !terms.is_own_key(key.key_id);
-        let may_go = ours && (urgent || !key.valid_at(now - CLOCK_SLACK));
+        let stays = key.minted_by(&terms.scope).is_none()
+            || live(terms, view, principal, key.key_id).is_some();
+        let may_go = !stays && (urgent || !key.valid_at(now - CLOCK_SLACK));
         may_go.then(|| (over, Target { version: Some(version.clone()), key: key.key_id }))
     });
     past.min_by_key(|(over, _)| *over).map(|(_, target)| Room::Early(target))

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::live::of_version;
 use super::names::Label;
 use super::observed::SecretView;
 use super::{CLOCK_SLACK, VOID_FOR};
@@ -45,7 +46,7 @@ fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
 /// How a version stands that holds a key of ours.
 pub fn standing(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Standing {
     let void = view.void(version);
-    if view.current() == Some(version) || (view.pending() == Some(version) && void.is_none()) {
+    if of_version(view, version).is_some() {
         return Standing::InUse;
     }
     let was_current = view.since(version).is_some() || view.carries(version, &Label::Previous);

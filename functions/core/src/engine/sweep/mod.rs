@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 mod audits;
+mod credentials;
 mod cursor;
 mod digest;
 mod found;
@@ -17,27 +18,24 @@ mod other;
 mod report;
 mod rules;
 
-use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, EngineError};
-use crate::graph::{CallOptions, Detail, PageLink, Unreadable};
+use crate::graph::{CallOptions, Detail, PageLink};
 use crate::http::Retry;
 use crate::ids::{AppId, CredentialName};
-use crate::manifest::{Credential, KeyOn};
+use crate::manifest::KeyOn;
 use crate::queue::Queue;
 use crate::rotation::finding::{Finding, inspect};
-use crate::rotation::plan::{self, Plan, Trigger};
-use crate::rotation::{Principal, Scope, SecretState};
+use crate::rotation::{Scope, SecretState};
 use crate::secrets::Prefixes;
 
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
 use found::Object;
 pub use found::{Planned, Seen};
-use kept::{Kept, kept};
-use other::of_other;
+use kept::Kept;
 pub use report::Report;
 
 /// What a page may need after it is read: it is not begun with less time left.
@@ -183,132 +181,6 @@ impl Engine {
         }
     }
 
-    /// Some of the credentials that the manifest lists, after this one by name.
-    async fn sweep_listed(
-        &self,
-        after: Option<&str>,
-        secrets: &Secrets,
-        report: &mut Report,
-        options: &CallOptions,
-    ) -> Result<Option<Cursor>, EngineError> {
-        let rest = self
-            .manifest
-            .credentials()
-            .filter(|credential| after.is_none_or(|after| credential.name.0.as_str() > after));
-        let some: Vec<Credential> = rest.take(AT_ONCE).cloned().collect();
-        let on: BTreeSet<AppId> = some.iter().map(|credential| credential.application).collect();
-        let beside = |credential: &&Credential| on.contains(&credential.application);
-        let all: Vec<Credential> = self.manifest.credentials().filter(beside).cloned().collect();
-        let ids: Vec<AppId> = on.into_iter().collect();
-        // Their certificates come with the page of all applications: Graph rations those.
-        let last = some.last().filter(|_| some.len() == AT_ONCE);
-        let next = match last {
-            Some(last) => Cursor::at(Listing::Credentials, Some(last.name.0.clone())),
-            None => Cursor::at(Listing::Applications, None),
-        };
-        let applications = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
-        // An application that cannot be read is a finding of its page, and does not count as gone.
-        let readable = |one: &Credential| !is_among(&applications.unreadable, one.application);
-        let some: Vec<Credential> = some.into_iter().filter(readable).collect();
-        let applications = by_app_id(applications.items.into_iter().map(Object::from));
-        report.objects += applications.len();
-        let before = report.findings.len();
-        self.sweep_credentials(&some, &all, &applications, secrets, report, options).await?;
-        let found = report.findings.get_mut(before..).unwrap_or_default();
-        self.name_object_ids(found, options).await?;
-        Ok(Some(next))
-    }
-
-    /// `all` are the credentials on the same applications, those swept before or after among them.
-    async fn sweep_credentials(
-        &self,
-        credentials: &[Credential],
-        all: &[Credential],
-        applications: &HashMap<AppId, Object>,
-        secrets: &Secrets,
-        report: &mut Report,
-        options: &CallOptions,
-    ) -> Result<(), EngineError> {
-        let ids: BTreeSet<AppId> =
-            credentials.iter().map(|credential| credential.application).collect();
-        let ids: Vec<AppId> = ids.into_iter().collect();
-        let principals =
-            self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
-        let unreadable = principals.unreadable;
-        let principals = by_app_id(principals.items.into_iter().map(Object::from));
-        report.objects += principals.len();
-        let readable = |one: &&Credential| !is_among(&unreadable, one.application);
-        for credential in credentials.iter().filter(readable) {
-            let id = &credential.application;
-            let holder = match credential.key_on {
-                KeyOn::Application => applications.get(id),
-                KeyOn::ServicePrincipal => principals.get(id),
-            };
-            self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
-            if let Some(object) = holder {
-                let other = match credential.key_on {
-                    KeyOn::Application => principals.get(id),
-                    KeyOn::ServicePrincipal => applications.get(id),
-                };
-                report.findings.extend(of_other(credential, object, other));
-            }
-        }
-        let swept: BTreeSet<&CredentialName> =
-            credentials.iter().map(|credential| &credential.name).collect();
-        for ((application, on), kept) in kept(all, |credential| self.terms(credential, None).scope)
-        {
-            let objects = match on {
-                KeyOn::Application => applications,
-                KeyOn::ServicePrincipal => &principals,
-            };
-            // One that several credentials share is inspected once: with the first of them.
-            let first = kept.credential.as_ref().is_some_and(|first| swept.contains(first));
-            if let Some(object) = objects.get(&application).filter(|_| first) {
-                self.inspect(object, &kept, report);
-            }
-        }
-        Ok(())
-    }
-
-    fn sweep_credential(
-        &self,
-        credential: &Credential,
-        holder: Option<&Object>,
-        has_service_principal: bool,
-        secrets: &Secrets,
-        report: &mut Report,
-    ) {
-        let secret = secrets.get(credential.secret.as_str()).cloned();
-        let secret = secret.unwrap_or(SecretState::Missing);
-        let principal = holder.map(|object| Principal {
-            object_id: object.id,
-            has_service_principal,
-            most_keys: object.most_keys,
-            keys: object.keys.clone(),
-        });
-        let end = current_end(&secret, principal.as_ref());
-        report.ends.extend(end.map(|end| (credential.name.clone(), end)));
-        let trigger = match credential.trigger {
-            crate::manifest::Trigger::Sweep => Trigger::Sweep,
-            crate::manifest::Trigger::Native => Trigger::Native,
-        };
-        let terms = self.terms(credential, None);
-        let Plan { work, findings } =
-            plan::plan(&terms, trigger, &secret, principal.as_ref(), self.graph.now());
-        report.credentials += 1;
-        report.planned.extend(work.into_iter().map(|work| Planned {
-            credential: credential.name.clone(),
-            application: credential.application,
-            work,
-        }));
-        report.findings.extend(findings.into_iter().map(|finding| Seen {
-            credential: Some(credential.name.clone()),
-            application: credential.application,
-            display_name: holder.and_then(|object| object.display_name.clone()),
-            finding,
-        }));
-    }
-
     async fn sweep_applications(
         &self,
         objects: Vec<Object>,
@@ -393,10 +265,6 @@ impl Engine {
     }
 }
 
-fn is_among(unreadable: &[Unreadable], application: AppId) -> bool {
-    unreadable.iter().any(|object| object.app_id == Some(application))
-}
-
 /// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.
 fn read_by(deadline: Instant) -> Instant {
     deadline.checked_sub(RESERVE / 3).unwrap_or(deadline)
@@ -407,20 +275,10 @@ fn passes(failure: &EngineError) -> bool {
     failure.retry() != Retry::Never
 }
 
-/// When the key of the current version expires, where both are known.
-fn current_end(secret: &SecretState, principal: Option<&Principal>) -> Option<DateTime<Utc>> {
-    let SecretState::Present(view) = secret else { return None };
-    principal?.key(view.key_of(view.current()?)?)?.end
-}
-
 /// What the manifest's own entries say of an application.
 struct Listed {
     /// The first of them, by name.
     name: CredentialName,
     /// Where they keep their keys.
     on: BTreeSet<KeyOn>,
-}
-
-fn by_app_id(objects: impl Iterator<Item = Object>) -> HashMap<AppId, Object> {
-    objects.map(|object| (object.application, object)).collect()
 }

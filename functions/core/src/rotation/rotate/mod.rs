@@ -2,6 +2,7 @@
 //!
 //! Every try begins by looking at what is there, so that it goes on wherever an earlier one was cut off.
 
+mod orient;
 mod state;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -115,94 +116,6 @@ impl Rotate {
 
     fn stop(stop: Stop) -> State {
         State::Done(Outcome::Stopped(stop))
-    }
-
-    fn on_secret(&mut self, secret: SecretState, now: DateTime<Utc>) -> State {
-        match secret {
-            SecretState::Present(view) => {
-                self.view = view;
-                self.orient(now)
-            }
-            SecretState::ScheduledForDeletion => Self::stop(Stop::SecretScheduledForDeletion),
-            SecretState::Missing if self.replaces == Replaces::Version(None) => State::Create,
-            SecretState::Missing => Self::stop(Stop::SecretMissing),
-        }
-    }
-
-    /// Where this rotation stands, by the labels alone.
-    fn orient(&mut self, now: DateTime<Utc>) -> State {
-        let current = self.view.current().cloned();
-        if let Some(tail) = Tail::due(&self.view, now) {
-            return State::MendPromoted(tail);
-        }
-        if self.replaces == Replaces::Current {
-            self.replaces = Replaces::Version(current.clone());
-        }
-        let own = self.version();
-        if current.as_ref() == Some(&own) {
-            return State::Done(match self.view.key_of(&own) {
-                Some(_) => Outcome::Promoted(self.rotation.clone()),
-                None => Outcome::Stopped(Stop::UnknownKey),
-            });
-        }
-        if let Some(pending) = self.view.pending().cloned()
-            && (self.view.void(&pending).is_some() || self.view.since(&pending).is_some())
-        {
-            // Given up, or gone back from by hand: it will not become current again.
-            return State::Release { from: pending };
-        }
-        if self.replaces != Replaces::Version(current) || self.view.since(&own).is_some() {
-            return self.superseded(&own);
-        }
-        if self.view.void(&own).is_some() {
-            return self.given_up(&own);
-        }
-        if let Some(stop) = self.join_pending(&own) {
-            return Self::stop(stop);
-        }
-        // One that is stored already needs no more than was reserved for it.
-        let is_stored = self.view.key_of(&self.version()).is_some();
-        if !is_stored && self.view.label_count() > MAX_LABELS {
-            return Self::stop(Stop::TooManyLabels);
-        }
-        State::ReadPrincipal
-    }
-
-    /// A void rotation lets go of the lock, or the next sweep would resume it.
-    fn superseded(&self, own: &VersionId) -> State {
-        match self.view.key_of(own) {
-            Some(key) if self.until == Until::Promoted && self.view.pending() == Some(own) => {
-                State::Abandon { key, step: AbandonStep::Release }
-            }
-            _ => State::Done(Outcome::Superseded),
-        }
-    }
-
-    /// An earlier try gave it up, and may not have lived to say so.
-    fn given_up(&self, own: &VersionId) -> State {
-        match self.view.key_of(own) {
-            Some(key) => State::Abandon { key, step: AbandonStep::Emit },
-            None => State::Done(Outcome::Abandoned(self.rotation.clone())),
-        }
-    }
-
-    /// Where another rotation holds `AWSPENDING`, that one is resumed instead of starting a rival.
-    fn join_pending(&mut self, own: &VersionId) -> Option<Stop> {
-        let pending = self.view.pending();
-        if self.until != Until::Promoted && pending != Some(own) {
-            return Some(Stop::NotPending);
-        }
-        match pending {
-            None => None,
-            Some(pending) if pending == own => None,
-            Some(pending) => match self.view.rotation_of(pending) {
-                Some(rotation) => {
-                    self.rotation = rotation;
-                    None
-                }
-                None => Some(Stop::ForeignPending),
-            },
-        }
     }
 
     fn on_principal(&mut self, principal: Option<Principal>) -> State {
