@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted({*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("events/*.md"), *ROOT.glob("infra/*/*.md"),
                 *ROOT.glob("functions/*/*.md"), *ROOT.glob("tests/*/*.md")})
