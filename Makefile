@@ -38,7 +38,7 @@ sbom: $(VENV)/stamp ## Write a CycloneDX SBOM of each program into dist/
 	$(PYTHON) infra/sbom.py $(DIST)
 
 # ---- Checks ------------------------------------------------------------------------------------------------------
-.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-infra test-e2e test-clients template
+.PHONY: test lint format clippy deny test-rust test-python test-aws test-azure test-infra test-docs test-e2e test-clients template
 test: lint test-rust test-python ## Check everything
 
 lint: format clippy deny template ## Format, clippy, licences, template
@@ -72,7 +72,7 @@ mutations: ## Make deliberate mistakes in the rules, and see the model catch eac
 fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)
 	functions/core/tests/fuzz.sh $(TARGETS)
 
-test-python: test-aws test-azure test-infra test-e2e test-clients ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
+test-python: test-aws test-azure test-infra test-docs test-e2e test-clients ## The local AWS, the emulator with Microsoft's SDKs, the deployed system
 
 test-aws: $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/aws
@@ -83,12 +83,32 @@ test-azure: build $(VENV)/stamp
 test-infra: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/infra
 
+test-docs: build $(VENV)/stamp ## Links, anchors and commands of the README and of docs/
+	$(PYTHON) -m pytest -q tests/docs
+
 # Each file has deployments of its own, and spends its time waiting.
 test-e2e: build $(VENV)/stamp
 	$(PYTHON) -m pytest -q tests/e2e --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-clients: build $(VENV)/stamp ## The published OpenAPI document, by schemathesis
 	$(PYTHON) -m pytest -q tests/clients
+
+# ---- Documents ---------------------------------------------------------------------------------------------------
+BOOK := target/book
+MDBOOK := $(TOOLS)/mdbook-0.5.4/bin/mdbook
+PAGES := $(wildcard *.md LICENSE docs/*.md docs/*/* events/* infra/template.yaml infra/*/README.md functions/*/README.md tests/*/README.md)
+.PHONY: docs
+docs: $(MDBOOK) ## Build docs/ as a book into target/docs
+	rm -rf $(BOOK) target/docs
+	mkdir -p $(BOOK)
+	cp --parents $(PAGES) $(BOOK)
+	cp docs/book.toml $(BOOK)
+	sed -e 's|](|](docs/|' -e 's|](docs/../|](|' docs/SUMMARY.md >$(BOOK)/SUMMARY.md
+	rm $(BOOK)/docs/SUMMARY.md
+	$(MDBOOK) build --dest-dir $(CURDIR)/target/docs $(BOOK)
+
+$(MDBOOK):
+	cargo install --quiet --locked --version 0.5.4 --no-default-features --features search --root $(TOOLS)/mdbook-0.5.4 mdbook
 
 # ---- Releases ----------------------------------------------------------------------------------------------------
 .PHONY: release reproducible

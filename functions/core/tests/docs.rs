@@ -1,0 +1,215 @@
+//! The tables of `docs/` that follow from the code.
+//!
+//! `KEYWHEEL_UPDATE_SCHEMAS=1 cargo test --workspace --test docs` writes them anew.
+#![allow(missing_docs, clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use keywheel_core::ids::{AppId, KeyId};
+use keywheel_core::manifest::Manifest;
+use keywheel_core::rotation::finding::{Finding, ForeignChange, Holder};
+use keywheel_core::rotation::{Stop, Untold};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Holds the part of a page between its two marks to the text, or writes it.
+fn publish(page: &str, part: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let whole = std::fs::read_to_string(&path).expect("a page of docs/");
+    let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
+    let (before, rest) = whole.split_once(&begin).expect("the mark before a generated part");
+    let (published, after) = rest.split_once(&end).expect("the mark after a generated part");
+    if std::env::var_os("KEYWHEEL_UPDATE_SCHEMAS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, format!("{before}{begin}{text}{end}{after}")).expect("written");
+    } else {
+        assert!(published == text, "docs/{page} has drifted: run with KEYWHEEL_UPDATE_SCHEMAS=1");
+    }
+}
+
+fn row(cells: &[&str]) -> String {
+    let cells = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " "));
+    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+}
+
+// ---- Findings -----------------------------------------------------------------------------------
+
+/// Every finding of the rules, by name, with its explanation.
+fn findings() -> Vec<(&'static str, String)> {
+    let (key, at) = (KeyId(Uuid::nil()), DateTime::<Utc>::UNIX_EPOCH);
+    let change = ForeignChange {
+        key,
+        added: true,
+        actor: "ACTOR".to_owned(),
+        at,
+        audit: String::new(),
+        correlation: None,
+    };
+    let mut all = vec![
+        Finding::ForeignKey(key),
+        Finding::UnlistedKey(key),
+        Finding::NamedKeyOfAnother(key),
+        Finding::NamedKeyElsewhere(key, Holder::ServicePrincipal),
+        Finding::NamedKeyNowhere(key),
+        Finding::EndlessKey(key),
+        Finding::LifetimeOverPolicy(key),
+        Finding::ExpiringKey(key, at),
+        Finding::ExpiringCertificate(key, at),
+        Finding::NativeRotationLate(key, at),
+        Finding::KeyInUse(key, at),
+        Finding::LastUseUnknown(key, Untold::Forbidden),
+        Finding::LastUseUnknown(key, Untold::NotLicensed),
+        Finding::LastUseUnknown(key, Untold::Unread),
+        Finding::LastUseUnknown(key, Untold::Behind),
+        Finding::KeyNotFound(key),
+        Finding::TwoKeysOnly,
+        Finding::ServicePrincipalLocked,
+        Finding::ObjectIdGiven(Holder::Application, AppId(Uuid::nil())),
+        Finding::RuleMatchesNobody("TAG".to_owned()),
+        Finding::RolledBack,
+        Finding::ReplacedKeyUnknown,
+        Finding::ForeignChange(change),
+        Finding::AuditNotPermitted,
+        Finding::AuditNotLicensed,
+        Finding::AuditNotInCloud,
+        Finding::AuditUnread(at),
+        Finding::UnreadableObject { object: "OBJECT".to_owned(), why: "WHY".to_owned() },
+    ];
+    all.extend(stops().into_iter().map(Finding::Stopped));
+    all.iter().for_each(listed);
+    let mut rows: Vec<_> =
+        all.iter().map(|finding| (finding.name(), finding.explanation())).collect();
+    rows.sort();
+    rows.dedup();
+    rows
+}
+
+/// A new finding does not compile here until somebody adds it to the list above.
+fn listed(finding: &Finding) {
+    match finding {
+        Finding::Stopped(_)
+        | Finding::ForeignKey(_)
+        | Finding::UnlistedKey(_)
+        | Finding::NamedKeyOfAnother(_)
+        | Finding::NamedKeyElsewhere(..)
+        | Finding::NamedKeyNowhere(_)
+        | Finding::EndlessKey(_)
+        | Finding::LifetimeOverPolicy(_)
+        | Finding::ExpiringKey(..)
+        | Finding::ExpiringCertificate(..)
+        | Finding::NativeRotationLate(..)
+        | Finding::KeyInUse(..)
+        | Finding::LastUseUnknown(..)
+        | Finding::KeyNotFound(_)
+        | Finding::TwoKeysOnly
+        | Finding::ServicePrincipalLocked
+        | Finding::ObjectIdGiven(..)
+        | Finding::RuleMatchesNobody(_)
+        | Finding::RolledBack
+        | Finding::ReplacedKeyUnknown
+        | Finding::ForeignChange(_)
+        | Finding::AuditNotPermitted
+        | Finding::AuditNotLicensed
+        | Finding::AuditNotInCloud
+        | Finding::AuditUnread(_)
+        | Finding::UnreadableObject { .. } => {}
+    }
+}
+
+/// Every reason to stop, from its own JSON Schema.
+fn stops() -> Vec<Stop> {
+    let schema = serde_json::to_value(schemars::schema_for!(Stop)).expect("JSON");
+    let names = schema["oneOf"].as_array().expect("a reason to stop is one of several");
+    let read =
+        |one: &Value| serde_json::from_value(one["const"].clone()).expect("a reason to stop");
+    names.iter().map(read).collect()
+}
+
+#[test]
+fn the_table_of_findings_is_the_code_s() {
+    let mut text = row(&["finding", "what it means", "what to do"]) + "|---|---|---|\n";
+    for (name, explanation) in findings() {
+        let samples = [
+            ("1970-01-01 00:00:00 UTC", "*time*"),
+            ("1970-01-01", "*date*"),
+            ("00000000-0000-0000-0000-000000000000", "CLIENT-ID"),
+            ("<", "\\<"),
+            ("`TAG`", "*tag*"),
+            ("ACTOR", "*somebody*"),
+            ("OBJECT", "*object*"),
+            ("WHY", "*cause*"),
+        ];
+        let told = samples.iter().fold(explanation, |told, (from, to)| told.replace(from, to));
+        let (means, act) = told.split_once("; ").unwrap_or((&told, ""));
+        text += &row(&[&format!("`{name}`"), means, act]);
+    }
+    publish("findings.md", "findings", &format!("\n{text}\n"));
+}
+
+// ---- The manifest -------------------------------------------------------------------------------
+
+#[test]
+fn the_tables_of_the_manifest_are_its_schema_s() {
+    let schema = Manifest::schema();
+    let defs = &schema["$defs"];
+    let (credential, rule) = (&defs["Credential"], &defs["Rule"]);
+    let defaults = &defs["WireOptions"]["properties"];
+    let all = |_: &str, _: &Value| true;
+    let mut text = String::from("\n");
+    let mut part = |title: &str, object: &Value, which: &dyn Fn(&str, &Value) -> bool| {
+        write!(text, "### {title}\n\n{}", table(object, defs, which)).expect("written");
+    };
+    part("The whole manifest", &schema, &all);
+    part("A credential: fields that may stand in `defaults` too", credential, &|name, _| {
+        defaults.get(name).is_some()
+    });
+    part("A credential: fields of its own", credential, &|name, _| defaults.get(name).is_none());
+    part("A rule: fields that differ from a credential's", rule, &|name, field| {
+        credential["properties"].get(name) != Some(field)
+    });
+    for (title, name) in [
+        ("`match`", "Match"),
+        ("`allow`", "Allow"),
+        ("`allow.slack`", "SlackUsers"),
+        ("`fields`", "Fields"),
+        ("`notifications`", "Notification"),
+    ] {
+        part(title, &defs[name], &all);
+    }
+    publish("manifest.md", "fields", &text);
+}
+
+fn table(object: &Value, defs: &Value, which: &dyn Fn(&str, &Value) -> bool) -> String {
+    let mut text = row(&["field", "value", "meaning"]) + "|---|---|---|\n";
+    let required = object["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fields = object["properties"].as_object().expect("fields");
+    for (name, field) in fields.iter().filter(|(name, field)| which(name, field)) {
+        let must = if required.iter().any(|one| one == name) { " Required." } else { "" };
+        let means = field["description"].as_str().unwrap_or_default();
+        text += &row(&[&format!("`{name}`"), &values(field, defs), &format!("{means}{must}")]);
+    }
+    text + "\n"
+}
+
+/// What may be written there.
+fn values(field: &Value, defs: &Value) -> String {
+    if let Some(name) = field["$ref"].as_str() {
+        return values(&defs[name.trim_start_matches("#/$defs/")], defs);
+    }
+    if let Some(each) = field["oneOf"].as_array().filter(|each| each[0].get("const").is_some()) {
+        let one = |value: &Value| {
+            let means = value["description"].as_str().unwrap_or_default();
+            format!("`{}`: {means}", value["const"].as_str().unwrap_or_default())
+        };
+        return each.iter().map(one).collect::<Vec<_>>().join("<br>");
+    }
+    match field["type"].as_str() {
+        Some("array") => format!("list of: {}", values(&field["items"], defs)),
+        Some("boolean") => "`true`, `false`".to_owned(),
+        Some("object") => "object".to_owned(),
+        _ if field["format"] == "uuid" => "UUID".to_owned(),
+        _ if field.get("examples").is_some() => "duration: `30d`, `24h`, `60s`".to_owned(),
+        _ => "text".to_owned(),
+    }
+}
