@@ -199,7 +199,7 @@ impl Tree {
     fn compile(&self) -> Result<Vec<Message>, Failure> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&self.copy).env("CARGO_TARGET_DIR", &self.target);
-        cargo.args(["test", "--no-run", "--lib", "--tests", "--keep-going", "--quiet"]);
+        cargo.args(["build", "--tests", "--keep-going", "--quiet"]);
         cargo.args(["--message-format", "json", "--config", OPTIMISE]);
         for package in PACKAGES {
             cargo.arg("-p").arg(package_name(package));
