@@ -33,9 +33,9 @@ pub(crate) fn plant(text: &str, mutants: &[&Mutant], switch: &str) -> Result<Fil
         Planter { text, switch, by_place, edits: Edits::default(), why: HashMap::new() };
     let file = syn::parse_file(text).map_err(|error| format!("not parsed: {error}"))?;
     planter.visit_file(&file);
-    let planted: HashSet<u32> = planter.edits.mutants();
+    let known: HashSet<u32> = planter.edits.mutants();
     let mut left_out = planter.why;
-    for mutant in mutants.iter().filter(|mutant| !planted.contains(&mutant.id)) {
+    for mutant in mutants.iter().filter(|mutant| !known.contains(&mutant.id)) {
         left_out.entry(mutant.id).or_insert_with(|| {
             "its place is not an expression in a function, or the kind is unknown".to_owned()
         });

@@ -136,7 +136,8 @@ impl Report<'_> {
     /// Writes `report.txt` and `report.json` into a folder.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Failure> {
         fs::create_dir_all(folder)?;
-        let stale: String = self.stale.iter().map(|line| format!("stale: {line}\n")).collect();
+        let stale: Vec<String> = self.stale.iter().map(|line| format!("stale: {line}")).collect();
+        let stale = stale.join("\n");
         let mut left_out = String::new();
         for mutant in self.mutants {
             if let Some(Fate::NotSchematised(why)) = self.fates.get(&mutant.id) {
@@ -148,7 +149,7 @@ impl Report<'_> {
             }
         }
         let text = format!(
-            "{}\n{stale}Survivors\n{}\nNot schematised\n{left_out}",
+            "{}\n{stale}\nSurvivors\n{}\nNot schematised\n{left_out}",
             self.table(),
             self.survivors()
         );

@@ -18,7 +18,7 @@ const LEFT_OUT: &[&str] = &["core/mutations"];
 const MEMORY: &str = "6000000";
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 /// No test takes this long without a mutant.
-const BASELINE: Duration = Duration::from_secs(600);
+const BASELINE: Duration = Duration::from_mins(10);
 
 /// A test, as it is without a mutant.
 #[derive(Clone, Debug)]

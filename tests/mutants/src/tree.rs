@@ -23,8 +23,9 @@ const MAX_ROUNDS: usize = 12;
 
 /// The copy.
 pub(crate) struct Tree {
-    root: PathBuf,
     copy: PathBuf,
+    /// The Rust files as they were copied: the work tree may change meanwhile.
+    sources: HashMap<String, String>,
     target: PathBuf,
     planted: HashMap<String, Planted>,
 }
@@ -40,7 +41,8 @@ pub(crate) struct Program {
 #[derive(Deserialize)]
 struct Message {
     reason: String,
-    message: Option<Diagnostic>,
+    #[serde(rename = "message")]
+    diagnostic: Option<Diagnostic>,
     target: Option<Target>,
     manifest_path: Option<PathBuf>,
     executable: Option<PathBuf>,
@@ -79,9 +81,6 @@ impl Tree {
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let copy = target.join("mutants/tree");
-        if copy.exists() {
-            fs::remove_dir_all(&copy)?;
-        }
         let mut git = Command::new("git");
         git.current_dir(root).args([
             "ls-files",
@@ -91,18 +90,29 @@ impl Tree {
             "--exclude-standard",
         ]);
         let listed = String::from_utf8(git.output()?.stdout)?;
+        let mut sources = HashMap::new();
+        forget(&copy, &listed)?;
         for file in listed.split('\0').filter(|file| !file.is_empty()) {
             let (from, to) = (root.join(file), copy.join(file));
             if !from.is_file() {
                 continue;
             }
             fs::create_dir_all(to.parent().ok_or("a file without a folder")?)?;
-            fs::copy(from, to)?;
+            if file.starts_with("functions/") && from.extension().is_some_and(|of| of == "rs") {
+                let text = fs::read_to_string(&from)?;
+                // What is mutated is written when it is planted.
+                if !file.contains("/src/") {
+                    write(&to, text.as_bytes())?;
+                }
+                sources.insert(file.to_owned(), text);
+            } else {
+                write(&to, &fs::read(&from)?)?;
+            }
         }
         for package in PACKAGES {
             without_programs(&copy.join(package))?;
         }
-        Ok(Self { root: root.to_owned(), copy, target, planted: HashMap::new() })
+        Ok(Self { copy, sources, target, planted: HashMap::new() })
     }
 
     /// Where reports go.
@@ -133,9 +143,9 @@ impl Tree {
                 Some(_) => "crate::mutants::is",
                 None => "::keywheel_core::mutants::is",
             };
-            let text = fs::read_to_string(self.root.join(file))?;
+            let text = self.sources.get(file).ok_or("cargo-mutants lists an unknown file")?;
             let planted =
-                plant(&text, &mutants, switch).map_err(|error| format!("{file}: {error}"))?;
+                plant(text, &mutants, switch).map_err(|error| format!("{file}: {error}"))?;
             for (mutant, why) in planted.left_out {
                 fates.insert(mutant, Fate::NotSchematised(why));
             }
@@ -143,22 +153,16 @@ impl Tree {
         }
         let count = mutants.len() + 1;
         let switch = format!("{SWITCH}\nconst COUNT: usize = {count};\n");
-        fs::write(self.copy.join("functions/core/src/mutants.rs"), switch)?;
-        for package in PACKAGES {
-            let file = format!("{package}/src/lib.rs");
-            let mut text = match self.planted.get(&file) {
-                Some(planted) => planted.text.clone(),
-                None => fs::read_to_string(self.root.join(&file))?,
-            };
-            if *package == "functions/core" {
+        write(&self.copy.join("functions/core/src/mutants.rs"), switch.as_bytes())?;
+        for (file, source) in self.sources.iter().filter(|(file, _)| file.contains("/src/")) {
+            if PACKAGES.iter().any(|package| *file == format!("{package}/src/main.rs")) {
+                continue;
+            }
+            let mut text = self.planted.get(file).map_or(source, |planted| &planted.text).clone();
+            if file == "functions/core/src/lib.rs" {
                 text.push_str("\npub mod mutants;\n");
             }
-            fs::write(self.copy.join(&file), text)?;
-        }
-        for (file, planted) in &self.planted {
-            if !file.ends_with("src/lib.rs") {
-                fs::write(self.copy.join(file), &planted.text)?;
-            }
+            write(&self.copy.join(file), text.as_bytes())?;
         }
         Ok(())
     }
@@ -176,7 +180,7 @@ impl Tree {
             let messages = self.compile()?;
             let errors: Vec<&Diagnostic> = messages
                 .iter()
-                .filter_map(|message| message.message.as_ref())
+                .filter_map(|message| message.diagnostic.as_ref())
                 .filter(|message| message.level == "error" && !message.spans.is_empty())
                 .collect();
             if errors.is_empty() {
@@ -209,7 +213,7 @@ impl Tree {
         let messages: Vec<Message> =
             lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         let failed = messages.iter().any(|message| {
-            message.message.as_ref().is_some_and(|message| message.level == "error")
+            message.diagnostic.as_ref().is_some_and(|message| message.level == "error")
         });
         if !output.status.success() && !failed {
             return Err(format!("cargo failed in {}; run it there", self.copy.display()).into());
@@ -271,13 +275,34 @@ fn programs(messages: Vec<Message>) -> Vec<Program> {
         .collect()
 }
 
+/// Leaves alone what is the same already, so that Cargo does not build it again.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    Ok(fs::write(path, bytes)?)
+}
+
+/// Removes from the copy what an earlier one had and this one has not.
+fn forget(copy: &Path, listed: &str) -> Result<(), Failure> {
+    let list = copy.join("../files");
+    let now: HashSet<&str> = listed.split('\0').collect();
+    for file in fs::read_to_string(&list).unwrap_or_default().split('\0') {
+        let old = copy.join(file);
+        if !now.contains(file) && old.is_file() {
+            fs::remove_file(old)?;
+        }
+    }
+    fs::create_dir_all(copy)?;
+    Ok(fs::write(list, listed)?)
+}
+
 /// A program of the copy would take the place of the real one in the target folder.
 fn without_programs(package: &Path) -> Result<(), Failure> {
     let manifest = package.join("Cargo.toml");
     let mut table: toml::Table = fs::read_to_string(&manifest)?.parse()?;
     if table.remove("bin").is_some() {
-        fs::write(&manifest, toml::to_string(&table)?)?;
-        fs::remove_file(package.join("src/main.rs"))?;
+        write(&manifest, toml::to_string(&table)?.as_bytes())?;
     }
     Ok(())
 }
