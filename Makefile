@@ -68,6 +68,18 @@ prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in 
 mutations: ## Make deliberate mistakes in the rules, and see the model catch each (minutes)
 	cargo test --quiet --workspace --test mutations -- --ignored --nocapture
 
+# cargo-mutants only lists the mutants; tests/mutants makes and runs them.
+$(VENV)/bin/cargo-mutants: | $(VENV)/stamp
+	cargo install --quiet --locked --version 27.1.0 --root $(VENV) cargo-mutants
+
+.PHONY: mutants mutants-sample
+mutants: $(VENV)/bin/cargo-mutants ## Mutate all code that the fast tests answer for (MUTANTS='--only rotation/ …')
+	cargo build --quiet -p mutants
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $${CARGO_TARGET_DIR:-target}/debug/mutants $(MUTANTS)
+
+mutants-sample: ## Mutate at 100 places, picked by SEED (1)
+	$(MAKE) mutants MUTANTS='--sample 100 --seed $(or $(SEED),1)'
+
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)
 	functions/core/tests/fuzz.sh $(TARGETS)
