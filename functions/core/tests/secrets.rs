@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
-use keywheel_core::audit::{Bus, CloudEvent, EventData, EventType};
+use keywheel_core::audit::{AuditError, Bus, CloudEvent, EventData, EventType};
 use keywheel_core::http::Retry;
 use keywheel_core::ids::{AppId, CredentialName, KeyId, Token, VersionId};
 use keywheel_core::queue::{Job, Queue, SCHEMA, Work};
@@ -267,6 +267,25 @@ async fn an_event_that_is_not_accepted_is_an_error() {
     let error = bus.put(&[event(1)], Instant::now() + Duration::from_secs(9)).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never);
     assert_eq!(stub.operations().len(), 1);
+}
+
+#[tokio::test]
+async fn no_event_is_forgotten_when_the_call_itself_fails() {
+    let stub = Stub::start(|request| {
+        let entries = request.json()["Entries"].as_array().map_or(0, Vec::len);
+        if entries == 10 {
+            return Some((400, json!({ "__type": "AccessDeniedException" }).to_string()));
+        }
+        ok(&json!({ "FailedEntryCount": 0, "Entries": vec![json!({ "EventId": "e" }); entries] }))
+    })
+    .await;
+    let bus = Bus::new(&stub.config(), "keywheel".to_owned());
+    let all: Vec<CloudEvent> = (0..12).map(event).collect();
+    let error = bus.put(&all, Instant::now() + Duration::from_secs(9)).await.unwrap_err();
+    let AuditError::NotAccepted { events, failure } = &error else { panic!("{error}") };
+    assert_eq!(*events, (0..10).map(Uuid::from_u128).collect::<Vec<_>>());
+    assert_eq!(failure.code.as_deref(), Some("AccessDeniedException"));
+    assert_eq!(stub.operations().len(), 2, "the second batch was sent all the same");
 }
 
 #[tokio::test]

@@ -246,6 +246,7 @@ mod tests {
     #[test]
     fn other_schemas_are_refused_by_name() {
         assert!(matches!(Job::parse(r#"{"schema":2,"new":true}"#), Err(JobError::Schema(2))));
+        assert!(matches!(Job::parse(r#"{"schema":0}"#), Err(JobError::Schema(0))));
         assert!(matches!(Job::parse("{}"), Err(JobError::NoSchema)));
         assert!(matches!(Job::parse("{\"schema\":1}"), Err(JobError::Shape(_))));
         assert!(matches!(Job::parse("not json"), Err(JobError::Shape(_))));

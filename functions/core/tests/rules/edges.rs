@@ -208,3 +208,49 @@ fn the_labels_are_read_again_before_a_removal_is_asked_for_again() {
     let (_, stopped) = led(this.answered(Reply::NotRemoved, now()), &back, &keys, now());
     assert_eq!(stopped, Next::Done(retire::Outcome::Stopped(Stop::KeyIsCurrent)));
 }
+
+/// What a try to retire the foreign key 9, which is named, asks for first, besides reads; or how it ends.
+fn named(view: &SecretView, now_: bool, named: bool) -> Next<retire::Outcome> {
+    let mut terms = terms();
+    if named {
+        terms.policy.retire_keys.insert(key_id(9));
+    }
+    let keys =
+        [key(2, Some(2), days(-2), Some(days(178))), key(9, None, days(-300), Some(days(60)))];
+    let target = Target { version: None, key: key_id(9) };
+    led(Retire::new(terms, target, now_), view, &keys, now()).1
+}
+
+#[test]
+fn a_try_at_a_named_foreign_key_waits_for_the_overlap_unless_told_not_to() {
+    let current =
+        |since| view(&[(2, &[Label::Current, Label::Key(key_id(2)), Label::Since(since)])]);
+    let intends = |asked: &Next<retire::Outcome>| {
+        matches!(asked, Next::Call(Call::MoveLabel { label: Label::Removing(..), .. }))
+    };
+    let early = named(&current(days(-1)), false, true);
+    assert_eq!(early, Next::Done(retire::Outcome::NotYet), "the slack is not over");
+    let young = named(&current(at(-7200)), false, true);
+    assert_eq!(young, Next::Done(retire::Outcome::NotYet));
+    let ripe = named(&current(days(-2)), false, true);
+    assert!(intends(&ripe), "{ripe:?}");
+    let at_once = named(&current(at(-7200)), true, true);
+    assert!(intends(&at_once), "{at_once:?}");
+    for at_once in [false, true] {
+        let unnamed = named(&current(days(-2)), at_once, false);
+        assert_eq!(unnamed, Next::Done(retire::Outcome::Stopped(Stop::ForeignKey)));
+    }
+}
+
+#[test]
+fn a_key_that_a_version_names_is_no_foreign_key_though_the_manifest_names_it() {
+    let labels = [Label::Previous, Label::Key(key_id(9)), Label::Since(days(-90))];
+    let view = view(&[
+        (1, &labels),
+        (2, &[Label::Current, Label::Key(key_id(2)), Label::Since(days(-3))]),
+    ]);
+    for at_once in [false, true] {
+        let asked = named(&view, at_once, true);
+        assert_eq!(asked, Next::Done(retire::Outcome::NotYet), "{at_once}");
+    }
+}
