@@ -33,8 +33,8 @@ pub(super) fn live(
 
 /// Says why a key must not be removed, as far as the labels tell.
 pub(super) fn by_labels(view: &SecretView, key: KeyId) -> Option<Live> {
-    let holders = view.versions.keys().filter(|version| view.key_of(version) == Some(key));
-    holders.filter_map(|version| of_version(view, version)).next()
+    let mut holders = view.versions.keys().filter(|version| view.key_of(version) == Some(key));
+    holders.find_map(|version| of_version(view, version))
 }
 
 /// Says why a version's key must not be removed, as far as the labels tell.

@@ -13,22 +13,22 @@ use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, ObjectId, Token};
 
-/// How resolving a key came out.
+/// Says how resolving a key ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// The key is gone.
+    /// Keywheel removed the key.
     Removed,
-    /// It is not there, and was not removed by us.
+    /// The key is not there, and Keywheel did not remove it.
     Gone,
-    /// A version names it after all.
+    /// A version names the key after all.
     Named,
-    /// It is too young: the try that minted it may still be alive. Or no other valid key is left.
+    /// The key is too young, for the try that minted it may still be alive; or no other valid key is left.
     NotYet,
-    /// It must not be removed, or not now.
+    /// The key must not be removed, or not now.
     Stopped(Stop),
 }
 
-/// When a key of ours that no version names may go; `None`: not on what is known.
+/// Returns when a key that Keywheel minted and no version names may go; `None`: what is known does not allow it.
 ///
 /// A key minted since the secret was made was never anybody's: it waits for the try that may still store it.
 /// An older one may be of the secret's past life, before it was deleted and made anew: whoever read that may
@@ -48,7 +48,7 @@ fn read_until(view: &SecretView, overlap: TimeDelta) -> Option<DateTime<Utc>> {
     Some(view.since(view.current()?)? + overlap + CLOCK_SLACK)
 }
 
-/// One try at resolving a key.
+/// Tries to resolve a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resolve {
     terms: Terms,

@@ -1,4 +1,4 @@
-//! Retiring a key: removing it once nobody can still be using it.
+//! Retires a key: decides when nobody can be using it any more, and removes it then.
 
 use chrono::{DateTime, Utc};
 
@@ -15,7 +15,7 @@ use super::tail::Tail;
 use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
 use crate::ids::{KeyId, ObjectId, VersionId};
 
-/// Which key is to go, and where its secret lies.
+/// Names the key that is to go, and the version that holds its secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// The version that holds the key's secret; `None` for a foreign key that the manifest names.
@@ -24,33 +24,33 @@ pub struct Target {
     pub key: KeyId,
 }
 
-/// How retiring a key came out.
+/// Says how retiring a key ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// The key is gone and its version carries no label of ours.
+    /// Keywheel removed the key, and the version carries no label of Keywheel.
     Removed,
-    /// There was no telling since when the key is out of use; it is written down from now on.
+    /// No label said since when the key is out of use. The overlap is counted from now on.
     ClockStarted,
-    /// It is too early, or a rotation is under way on it.
+    /// The overlap is not over, or a rotation is under way on the key.
     NotYet,
-    /// Its overlap is over, but somebody signed in with it, last at this time.
+    /// The overlap is over, but somebody signed in with the key, last at this time.
     InUse(DateTime<Utc>),
-    /// Its overlap is over, but whether it is still used cannot be told, for this reason.
+    /// The overlap is over, but this reason hides whether the key is still used.
     UseUnknown(Untold),
-    /// It is not where it should be, and was not removed by us; its version carries no label of ours.
+    /// The key is not where it should be, and Keywheel did not remove it. The version carries no label of Keywheel.
     NotFound,
-    /// There is nothing to retire any more.
+    /// The version does not name the key any more.
     Nothing,
-    /// It must not be removed, or not now.
+    /// The key must not be removed, or not now.
     Stopped(Stop),
 }
 
-/// When a key may go whose overlap is over at this time.
+/// Returns when a key may go whose overlap is over at this time.
 pub fn ripe(over: DateTime<Utc>, policy: &Policy) -> DateTime<Utc> {
     over + watch(policy)
 }
 
-/// One try at retiring a key.
+/// Tries to retire a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Retire {
     terms: Terms,
