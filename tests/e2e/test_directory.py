@@ -29,7 +29,7 @@ def world(start: Callable[..., World]) -> World:
 
 
 def foreign_changes(world: World) -> list[dict]:
-    return world.events("keywheel.finding.foreign_change")
+    return world.events("keywheel.finding.foreign-change")
 
 
 def test_what_keywheel_did_itself_is_no_foreign_change(world: World):
@@ -62,7 +62,7 @@ def test_a_person_who_adds_and_removes_a_key_is_told_once(world: World):
     assert len(told) == 3 and "removed" in told[-1]["data"]["reason"]
     again = [call for call in world.stack.local("GET", "sent") if call["operation"] == "PutEvents"][put:]
     entries = [entry["DetailType"] for call in again for entry in call["request"]["Entries"]]
-    assert entries.count("keywheel.finding.foreign_change") == 1, "what was told is not told again"
+    assert entries.count("keywheel.finding.foreign-change") == 1, "what was told is not told again"
 
 
 def test_the_digest_tells_all_that_expires_within_60_days(world: World):

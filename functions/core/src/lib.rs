@@ -6,6 +6,7 @@
 pub mod asking;
 pub mod audit;
 pub mod engine;
+pub mod events;
 pub mod graph;
 pub mod http;
 pub mod identity;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
-use keywheel_core::audit::{AuditError, Bus, CloudEvent, EventData, EventType};
+use keywheel_core::audit::{AuditError, Bus};
+use keywheel_core::events::{CloudEvent, EventData, EventType};
 use keywheel_core::http::Retry;
 use keywheel_core::ids::{AppId, CredentialName, KeyId, Token, VersionId};
 use keywheel_core::queue::{Job, Queue, SCHEMA, Work};

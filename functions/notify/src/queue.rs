@@ -99,7 +99,7 @@ mod material;
 
 #[cfg(test)]
 mod tests {
-    use keywheel_core::manifest::Topic;
+    use keywheel_core::events::Topic;
 
     use super::{material, *};
 

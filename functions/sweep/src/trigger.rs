@@ -1,7 +1,7 @@
 //! What may start a sweep: a schedule, an earlier sweep that ran out of time, or a person's invocation.
 
-use keywheel_core::audit::Digest;
 use keywheel_core::engine::sweep::{Cursor, Digested, Report};
+use keywheel_core::events::{Digest, EventType};
 use keywheel_lambda::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,8 +28,8 @@ impl Trigger {
     ///
     /// What is wrong is told without a word of the event: nobody knows what a strange one holds.
     pub(crate) fn parse(event: &Value) -> Result<Self, Failure> {
-        match event.get("detail-type").and_then(Value::as_str) {
-            Some(Cursor::CONTINUED) => {
+        match event.get("detail-type").and_then(Value::as_str).map(EventType::from) {
+            Some(EventType::SweepContinued) => {
                 let detail = event.get("detail").filter(|detail| detail.is_object());
                 let cursor = detail.and_then(|detail| Cursor::deserialize(detail).ok());
                 let cursor = cursor.ok_or_else(|| {
@@ -136,7 +136,7 @@ mod tests {
     fn a_digest_is_asked_for_and_goes_on_as_one() {
         let asked = Trigger::parse(&sample("sweep-digest")).unwrap();
         assert_eq!(asked, Trigger { cursor: Cursor::digest(), dry_run: false });
-        let event = json!({ "detail-type": Cursor::CONTINUED, "detail": asked.cursor });
+        let event = json!({ "detail-type": EventType::SweepContinued, "detail": asked.cursor });
         assert_eq!(Trigger::parse(&event).unwrap(), asked);
         let dry = Trigger::parse(&json!({ "digest": true, "dry_run": true })).unwrap();
         assert!(dry.dry_run && dry.cursor.digest.is_some());
@@ -163,7 +163,7 @@ mod tests {
             material::event("sweep-dry-run.json"),
             material::event("sweep-digest.json"),
             json!({ "dry_run": false, "client_secret": material::SECRET }).to_string(),
-            json!({ "detail-type": Cursor::CONTINUED, "detail": { "listing": material::SECRET, "next": 1 } }).to_string(),
+            json!({ "detail-type": EventType::SweepContinued, "detail": { "listing": material::SECRET, "next": 1 } }).to_string(),
         ])) {
             match material::in_time(|| Trigger::parse(&event)) {
                 // Only who says so, and says it in full, sweeps dry.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use keywheel_core::asking::AskingError;
-use keywheel_core::audit::{CloudEvent, EventData, EventType, event_id};
+use keywheel_core::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use keywheel_core::ids::{AppId, CredentialName, RotationId};
 use keywheel_core::manifest::Manifest;
 use keywheel_core::request::delivery::{Delivery, Verdict};
@@ -71,12 +71,12 @@ impl Webhook {
     /// A finding about the webhook itself, and no credential. Under the same `once` it counts once.
     pub(crate) async fn settings_finding(
         &self,
-        what: &str,
+        finding: FindingKind,
         once: &str,
         why: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Refused> {
-        let kind = EventType::Finding(what.to_owned());
+        let kind = EventType::Finding(finding);
         let id = event_id(once, &kind.to_string(), None);
         let mut data = EventData::of(CredentialName(SUBJECT.to_owned()), AppId(Uuid::nil()));
         data.reason = Some(why.to_owned());

@@ -22,6 +22,7 @@ use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode};
 use keywheel_core::asking::{Deployment, DeploymentError, Requests};
+use keywheel_core::events::FindingKind;
 use keywheel_core::http::{self as client, Http, SetupError};
 use keywheel_core::queue::Queue;
 use keywheel_core::{settings, sha256};
@@ -205,7 +206,7 @@ impl Webhook {
              the sender sends, and send it again"
         );
         let once = format!("{route} {}", sha256::hexadecimal(request.body()));
-        match self.settings_finding("request-unreadable", &once, &why, now).await {
+        match self.settings_finding(FindingKind::RequestUnreadable, &once, &why, now).await {
             Ok(()) => Refused::Malformed(detail),
             Err(refused) => refused,
         }
@@ -224,7 +225,8 @@ impl Webhook {
             names.join(", ")
         );
         let once = format!("{why} {}", now.date_naive());
-        let _logged = self.settings_finding("webhook-key-unusable", &once, &why, now).await;
+        let _logged =
+            self.settings_finding(FindingKind::WebhookKeyUnusable, &once, &why, now).await;
     }
 
     /// The order matters: what costs nothing comes first, and nothing is read before its signature is verified.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use http::{Request, Response, StatusCode};
-use keywheel_core::audit::{CloudEvent, EventType};
+use keywheel_core::events::{CloudEvent, EventType};
 use keywheel_core::ids::{CredentialName, RotationId, VersionId};
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;

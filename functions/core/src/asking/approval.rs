@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{AskingError, Requests, event_of};
-use crate::audit::EventType;
+use crate::events::EventType;
 use crate::ids::RotationId;
 use crate::manifest::Managed;
 use crate::request::delivery::{Awaiting, Decided, Decision, Requested, SCHEMA};

@@ -13,7 +13,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::audit::{AuditError, Bus, CloudEvent, EventData, EventType, event_id};
+use crate::audit::{AuditError, Bus};
+use crate::events::{CloudEvent, EventData, EventType, event_id};
 use crate::ids::{RotationId, VersionId};
 use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource, SourceError};
 use crate::queue::{Job, Queue, QueueError};

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::event::{CloudEvent, SOURCE};
+use crate::events::{CloudEvent, EventType, SOURCE};
 use crate::http::aws::AwsFailure;
 use crate::http::{Backoff, Retry};
 
@@ -100,17 +100,17 @@ impl Bus {
     /// Puts a message of Keywheel to itself, which is no audit event.
     pub async fn put_message<T: Serialize>(
         &self,
-        kind: &str,
+        kind: &EventType,
         detail: &T,
         deadline: Instant,
     ) -> Result<(), AuditError> {
         let id = Uuid::new_v4();
-        let entry = self.wire(id, kind, Utc::now(), detail)?;
+        let entry = self.wire(id, &kind.name(), Utc::now(), detail)?;
         self.put_all(vec![entry], deadline).await
     }
 
     fn entry(&self, event: &CloudEvent) -> Result<Entry, AuditError> {
-        self.wire(event.id, &event.kind.to_string(), event.time, event)
+        self.wire(event.id, &event.kind.name(), event.time, event)
     }
 
     fn wire<T: Serialize>(

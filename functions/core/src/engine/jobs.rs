@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::hands::{Asked, Hands};
 use super::sweep::Seen;
 use super::{Engine, EngineError};
-use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::events::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
 use crate::manifest::Credential;

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 pub use error::EngineError;
 
 use crate::audit::Bus;
+use crate::events::EventType;
 use crate::graph::Graph;
 use crate::http::{self, Http, Unpooled};
 use crate::identity::{Cloud, Endpoints, Identity, SignInMode};
@@ -141,7 +142,7 @@ impl Clients {
         deadline: Instant,
     ) -> Result<(), EngineError> {
         let bus = Bus::new(&self.aws, required("KEYWHEEL_BUS")?);
-        Ok(bus.put_message(sweep::Cursor::CONTINUED, rest, deadline).await?)
+        Ok(bus.put_message(&EventType::SweepContinued, rest, deadline).await?)
     }
 
     async fn sign_in(&self, tenant: TenantId) -> Result<(Identity, Graph), EngineError> {

@@ -30,7 +30,7 @@ use crate::rotation::policy::Policy;
 pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TEXT, ValueFacts};
 pub use managed::{Managed, Origin};
 pub use names::{NameError, SecretName, SecretPattern};
-pub use notifications::{Notification, Pattern, Target, Topic};
+pub use notifications::{Notification, Pattern, Target};
 pub use problem::{ManifestError, Place, Problem};
 pub use source::{LoadError, ManifestSource, SourceError};
 pub use tree::MAX_BYTES;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use reqwest::Url;
-use schemars::JsonSchema;
 use wildmatch::WildMatch;
 
 use super::decode::{At, Decode, parsed, parsed_like, text_schema, wire};
 use super::names::check_entry;
 use super::problem::{Place, Problems, list, stranger, suggest};
 use super::tree::Node;
+use crate::events::Topic;
 use crate::ids::CredentialName;
 
 /// So many targets may be listed: each event is held against all of them, and sent to those it concerns.
@@ -40,20 +40,6 @@ pub enum Target {
         /// The name of the signing key in the notify secret.
         key: String,
     },
-}
-
-/// What may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub enum Topic {
-    /// A job failed for good.
-    Failures,
-    /// A sweep found something.
-    Findings,
-    /// A rotation was asked for, approved or denied, came to its end, or an old key was removed.
-    Rotations,
-    /// Once a day: what expires within 60 days.
-    Digest,
 }
 
 /// A credential's name, in which `*` stands for any characters and `?` for one.

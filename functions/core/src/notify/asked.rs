@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::notifier::overlap;
 use super::progress::STEPS;
 use super::{Notice, Notifier, NotifyError, Outcome, Progress, Request};
+use crate::events::EventType;
 use crate::http::Retry;
 use crate::ids::RotationId;
 use crate::manifest::Manifest;
@@ -72,12 +73,12 @@ impl Notifier {
     async fn answer(
         &self,
         request: &Request,
-        (url, kind): (&SecretText, &str),
+        (url, kind): (&SecretText, &EventType),
         overlap: Option<TimeDelta>,
         now: DateTime<Utc>,
     ) -> Result<(), NotifyError> {
         let replaces = request.replaces();
-        let message = if !replaces && kind == "keywheel.key.removed" {
+        let message = if !replaces && *kind == EventType::KeyRemoved {
             request.render_removed()
         } else {
             self.progress_of(request.request).await?.render(request, overlap)
@@ -93,7 +94,7 @@ impl Notifier {
         for kind in STEPS {
             let key = Request::progress_key(request, kind);
             if let Some(step) = self.state.read::<Step>(&key).await? {
-                progress.add(kind, step.time, step.data.reason);
+                progress.add(kind.clone(), step.time, step.data.reason);
             }
         }
         Ok(progress)

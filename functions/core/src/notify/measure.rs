@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::notifier::marker;
 use super::{Notice, Notifier, NotifyError};
+use crate::events::EventType;
 use crate::metrics::{self, Document, Metric};
 
 impl Notifier {
@@ -15,13 +16,13 @@ impl Notifier {
     pub(super) async fn measure(&self, notice: &Notice) -> Result<(), NotifyError> {
         let metrics = &self.metrics;
         let count = |metric| metrics.whole(metric, &[1.0], notice.time);
-        let documents = match (notice.kind.as_str(), notice.finding()) {
-            ("keywheel.rotation.stored", _) => return self.time_to_prove(notice, "stored").await,
-            ("keywheel.rotation.promoted", _) => {
+        let documents = match (&notice.kind, notice.finding()) {
+            (EventType::RotationStored, _) => return self.time_to_prove(notice, "stored").await,
+            (EventType::RotationPromoted, _) => {
                 self.time_to_prove(notice, "promoted").await?;
                 vec![count(Metric::Rotations)]
             }
-            ("keywheel.rotation.failed", _) => vec![count(Metric::RotationFailures)],
+            (EventType::RotationFailed, _) => vec![count(Metric::RotationFailures)],
             (_, Some(kind)) => {
                 vec![metrics.by(Metric::Findings, 1.0, ("Kind", kind), notice.time)]
             }

@@ -6,11 +6,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::NotifyError;
-use crate::audit::{Digest, DigestEvent, EventData, EventType, Expiring, SOURCE, SWEEP, event_id};
+use crate::events::{Digest, EventData, EventType, Expiring, SOURCE, SWEEP, Topic, event_id};
 use crate::ids::CredentialName;
-use crate::manifest::{Notification, Topic};
-
-const FINDING: &str = "keywheel.finding.";
+use crate::manifest::Notification;
 
 /// An event. Types that this version does not know are carried too: they are told to nobody, or as they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +16,7 @@ pub struct Notice {
     /// The event's id: the same however often it is told.
     pub id: Uuid,
     /// Its type, such as `keywheel.rotation.promoted`.
-    pub kind: String,
+    pub kind: EventType,
     /// When it was told first.
     pub time: DateTime<Utc>,
     /// What it is about.
@@ -53,7 +51,7 @@ struct Envelope {
 struct Head {
     id: Uuid,
     #[serde(rename = "type")]
-    kind: String,
+    kind: EventType,
     time: DateTime<Utc>,
 }
 
@@ -74,8 +72,8 @@ impl Notice {
             return Err(NotifyError::Event("its detail is no CloudEvent"));
         };
         let data = event.get("data").filter(|data| data.is_object());
-        let what = match kind.as_str() {
-            DigestEvent::TYPE => data
+        let what = match kind {
+            EventType::DigestExpiring => data
                 .and_then(|data| Digest::deserialize(data).ok())
                 .map(|digest| What::Expiring { digest, cut_from: None }),
             _ => data
@@ -88,35 +86,28 @@ impl Notice {
 
     /// Under which topic it is told; `None`: a step on the way, which only the record holds.
     pub fn topic(&self) -> Option<Topic> {
-        match self.kind.as_str() {
-            "keywheel.rotation.failed" => Some(Topic::Failures),
-            "keywheel.rotation.requested"
-            | "keywheel.rotation.promoted"
-            | "keywheel.rotation.abandoned"
-            | "keywheel.key.removed" => Some(Topic::Rotations),
-            DigestEvent::TYPE => Some(Topic::Digest),
-            kind if kind.starts_with(FINDING) => Some(Topic::Findings),
-            kind if kind.starts_with("keywheel.approval.") => Some(Topic::Rotations),
-            _ => None,
-        }
+        self.kind.topic()
     }
 
     /// What people are told of once: the event, or of what sweeps try again each hour the day's failures of one
     /// credential. A fault that lasts would drown all others.
     pub fn occasion(&self) -> Uuid {
-        let Some(data) = self.data().filter(|_| self.kind == EventType::RotationFailed.to_string())
-        else {
+        let Some(data) = self.data().filter(|_| self.kind == EventType::RotationFailed) else {
             return self.id;
         };
         if data.request.is_some() || data.requested_by.as_deref() != Some(SWEEP) {
             return self.id;
         }
-        event_id(&format!("{} {}", data.credential, self.time.date_naive()), &self.kind, None)
+        event_id(
+            &format!("{} {}", data.credential, self.time.date_naive()),
+            &self.kind.name(),
+            None,
+        )
     }
 
     /// The finding's name, where it is one.
     pub fn finding(&self) -> Option<&str> {
-        self.kind.strip_prefix(FINDING)
+        self.kind.finding()
     }
 
     /// The particulars, where it is about one credential.
@@ -243,7 +234,8 @@ mod tests {
         let expiring = ["prod-a", "other", "test-a"].map(|name| {
             json!({ "credential": name, "application": Uuid::nil(), "expires_on": "2026-12-01T00:00:00Z", "managed": true })
         });
-        let digest = notice(DigestEvent::TYPE, &json!({ "expiring": expiring, "total": 3 }));
+        let digest =
+            notice("keywheel.digest.expiring", &json!({ "expiring": expiring, "total": 3 }));
         let part = digest.for_target(&[prod, test, rotations]).unwrap();
         let [prod_a, _, test_a] = expiring;
         assert_eq!(part.event["data"], json!({ "expiring": [prod_a, test_a], "total": 2 }));

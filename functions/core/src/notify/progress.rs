@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer};
 
 use super::words::going;
+use crate::events::EventType;
 use crate::ids::{CredentialName, RotationId};
 use crate::queue::RevokeOld;
 use crate::secret::SecretText;
@@ -15,27 +16,27 @@ const ANSWERABLE_FOR: TimeDelta = TimeDelta::minutes(29);
 
 /// The steps of which somebody is told who asked, each at most once: a `response_url` takes five posts.
 /// That a rotation was given up shows in the message of its successor's next step.
-const TOLD: [&str; 5] = [
-    "keywheel.key.minted",
-    "keywheel.rotation.stored",
-    "keywheel.rotation.promoted",
-    "keywheel.key.removed",
-    "keywheel.rotation.failed",
+const TOLD: &[EventType] = &[
+    EventType::KeyMinted,
+    EventType::RotationStored,
+    EventType::RotationPromoted,
+    EventType::KeyRemoved,
+    EventType::RotationFailed,
 ];
 
 /// The same where a command asked: Slack shows each post as a further message, whatever it is said to replace, so that
 /// only what a rotation comes to is told.
-const TOLD_OF_COMMANDS: [&str; 3] =
-    ["keywheel.rotation.promoted", "keywheel.key.removed", "keywheel.rotation.failed"];
+const TOLD_OF_COMMANDS: &[EventType] =
+    &[EventType::RotationPromoted, EventType::KeyRemoved, EventType::RotationFailed];
 
 /// All types of events that a request's progress is made of.
-pub(super) const STEPS: [&str; 6] = [
-    "keywheel.key.minted",
-    "keywheel.rotation.stored",
-    "keywheel.rotation.promoted",
-    "keywheel.key.removed",
-    "keywheel.rotation.abandoned",
-    "keywheel.rotation.failed",
+pub(super) const STEPS: &[EventType] = &[
+    EventType::KeyMinted,
+    EventType::RotationStored,
+    EventType::RotationPromoted,
+    EventType::KeyRemoved,
+    EventType::RotationAbandoned,
+    EventType::RotationFailed,
 ];
 
 /// What somebody asked for: `requests/{request}.json` in the state bucket.
@@ -82,7 +83,7 @@ pub struct Progress(Vec<Done>);
 /// A step that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Done {
-    kind: String,
+    kind: EventType,
     time: DateTime<Utc>,
     reason: Option<String>,
 }
@@ -94,17 +95,17 @@ impl Request {
     }
 
     /// The key of one step's object.
-    pub fn progress_key(request: RotationId, kind: &str) -> String {
+    pub fn progress_key(request: RotationId, kind: &EventType) -> String {
         format!("progress/{request}/{kind}.json")
     }
 
     /// Where a step is to be told of in Slack, if it is.
-    pub(super) fn answer(&self, kind: &str, now: DateTime<Utc>) -> Option<&SecretText> {
+    pub(super) fn answer(&self, kind: &EventType, now: DateTime<Utc>) -> Option<&SecretText> {
         let slack = self.slack.as_ref()?;
         // Of an approved request it is the button's address, which is as old as the press.
         let since = self.approved_at.unwrap_or(self.requested_at);
-        let told = if self.replaces() { &TOLD[..] } else { &TOLD_OF_COMMANDS[..] };
-        let asks = told.contains(&kind) && now < since + ANSWERABLE_FOR;
+        let told = if self.replaces() { TOLD } else { TOLD_OF_COMMANDS };
+        let asks = told.contains(kind) && now < since + ANSWERABLE_FOR;
         asks.then_some(&slack.response_url)
     }
 
@@ -123,19 +124,19 @@ impl Request {
 
 impl Progress {
     /// Adds a step.
-    pub fn add(&mut self, kind: &str, time: DateTime<Utc>, reason: Option<String>) {
-        self.0.push(Done { kind: kind.to_owned(), time, reason });
+    pub fn add(&mut self, kind: EventType, time: DateTime<Utc>, reason: Option<String>) {
+        self.0.push(Done { kind, time, reason });
     }
 
-    fn of(&self, kind: &str) -> Option<&Done> {
-        self.0.iter().find(|done| done.kind == kind)
+    fn of(&self, kind: &EventType) -> Option<&Done> {
+        self.0.iter().find(|done| done.kind == *kind)
     }
 
     /// Writes it out: what is being turned, each step as it is done, when the old key goes.
     pub fn render(&self, request: &Request, overlap: Option<TimeDelta>) -> Message {
         let name = &request.credential;
         let (failed, promoted) =
-            (self.of("keywheel.rotation.failed"), self.of("keywheel.rotation.promoted"));
+            (self.of(&EventType::RotationFailed), self.of(&EventType::RotationPromoted));
         let message = Message::new(&match (failed, promoted) {
             (Some(_), _) => format!("Rotating {name} failed"),
             (None, Some(_)) => format!("{name} has a new client secret"),
@@ -146,21 +147,21 @@ impl Progress {
         fields.extend(request.reason.as_ref().map(|reason| Mrkdwn::field("Reason", reason)));
         let mut steps = Mrkdwn::section();
         for (kind, words) in [
-            ("keywheel.key.minted", "A new key is minted"),
-            ("keywheel.rotation.stored", "Its secret is stored"),
-            ("keywheel.rotation.promoted", "It is proved, and current"),
-            ("keywheel.key.removed", "The old key is removed"),
+            (EventType::KeyMinted, "A new key is minted"),
+            (EventType::RotationStored, "Its secret is stored"),
+            (EventType::RotationPromoted, "It is proved, and current"),
+            (EventType::KeyRemoved, "The old key is removed"),
         ] {
-            steps = match self.of(kind) {
+            steps = match self.of(&kind) {
                 Some(done) => {
                     let at = done.time.format("%H:%M:%S UTC").to_string();
                     steps.plain("✓ ").plain(words).plain(" · ").plain(&at).line()
                 }
-                None if kind == "keywheel.key.removed" || failed.is_some() => steps,
+                None if kind == EventType::KeyRemoved || failed.is_some() => steps,
                 None => steps.plain("○ ").plain(words).line(),
             };
         }
-        if self.of("keywheel.rotation.abandoned").is_some() {
+        if self.of(&EventType::RotationAbandoned).is_some() {
             steps = steps.plain("A first try was given up, and made afresh.").line();
         }
         if let Some(why) = failed {
@@ -177,9 +178,9 @@ impl Progress {
 
     fn old_key(&self, request: &Request, overlap: Option<TimeDelta>) -> Mrkdwn {
         let text = Mrkdwn::section();
-        let promoted = self.of("keywheel.rotation.promoted");
-        if self.of("keywheel.key.removed").is_some()
-            || self.of("keywheel.rotation.failed").is_some()
+        let promoted = self.of(&EventType::RotationPromoted);
+        if self.of(&EventType::KeyRemoved).is_some()
+            || self.of(&EventType::RotationFailed).is_some()
         {
             return text;
         }
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn an_approved_request_is_answered_from_the_press_on() {
         let asked: DateTime<Utc> = "2026-11-21T10:00:00Z".parse().unwrap();
-        let answered = |kind: &str, approved: Option<i64>, after: i64| {
+        let answered = |kind: &EventType, approved: Option<i64>, after: i64| {
             let request: Request = serde_json::from_value(json!({
                 "request": "00000000-0000-0000-0000-0000000000ab", "credential": "monk", "requested_by": "slack:T/U",
                 "requested_at": asked, "approved_at": approved.map(|minutes| asked + TimeDelta::minutes(minutes)),
@@ -215,12 +216,12 @@ mod tests {
             .unwrap();
             request.answer(kind, asked + TimeDelta::minutes(after)).is_some()
         };
-        let promoted = "keywheel.rotation.promoted";
+        let promoted = &EventType::RotationPromoted;
         assert!(answered(promoted, None, 28) && !answered(promoted, None, 29));
         assert!(answered(promoted, Some(28), 56) && !answered(promoted, Some(28), 57));
         for kind in TOLD {
             assert!(answered(kind, Some(0), 1));
-            assert_eq!(answered(kind, None, 1), TOLD_OF_COMMANDS.contains(&kind), "{kind}");
+            assert_eq!(answered(kind, None, 1), TOLD_OF_COMMANDS.contains(kind), "{kind}");
         }
     }
 }

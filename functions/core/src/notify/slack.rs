@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::words::{left_out, line, second, told};
 use super::{Notice, What};
-use crate::audit::Digest;
-use crate::manifest::Topic;
+use crate::events::{Digest, Topic};
 use crate::slack::blocks::{Message, Mrkdwn, TEXTS};
 
 /// The longest line of a list.

@@ -82,7 +82,7 @@ impl Notifier {
             Target::Sns(topic) => {
                 for Telling { notice, old_key_goes } in letter {
                     let mail = sns::render(notice, *old_key_goes);
-                    publish(&self.topics, topic, &mail, &notice.kind).await?;
+                    publish(&self.topics, topic, &mail, &notice.kind.name()).await?;
                 }
             }
             Target::Webhook { url, key } => {
@@ -132,12 +132,12 @@ impl Notifier {
         let each = letter.iter().map(async |Telling { notice, .. }| {
             let outcome = match &sent {
                 Ok(()) => {
-                    info!(event = %notice.id, kind = notice.kind, target = to, "told");
+                    info!(event = %notice.id, kind = %notice.kind, target = to, "told");
                     let put = self.state.write(&marked(target, notice, key), &()).await;
                     Outcome::from(put.map_err(NotifyError::from))
                 }
                 Err(failure) => {
-                    warn!(event = %notice.id, kind = notice.kind, target = to, %failure, "not told yet");
+                    warn!(event = %notice.id, kind = %notice.kind, target = to, %failure, "not told yet");
                     Outcome::of(Arc::clone(failure))
                 }
             };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Notice, What};
-use crate::audit::{Digest, EventData, Expiring};
+use crate::events::{Digest, EventData, EventType, Expiring};
 
 /// What is told of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,32 +31,33 @@ pub fn told(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Told {
 fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTime<Utc>>) -> Told {
     let name = &data.credential;
     let reason = || data.reason.clone().unwrap_or_default();
-    let (headline, text) = match notice.kind.as_str() {
-        "keywheel.rotation.failed" => (
+    let (headline, text) = match &notice.kind {
+        EventType::RotationFailed => (
             format!("Rotating {name} failed"),
             format!(
                 "{} What is current goes on working; a message in the dead-letter queue holds the job.",
                 sentence(&reason())
             ),
         ),
-        "keywheel.rotation.requested" => (format!("{name}: a rotation was asked for"), reason()),
-        "keywheel.approval.denied" => (
+        EventType::RotationRequested => (format!("{name}: a rotation was asked for"), reason()),
+        EventType::ApprovalDenied => (
             format!("{name}: a rotation was {}", denied(data)),
             "It was not begun, and will not be. What is current is as it was.".to_owned(),
         ),
-        "keywheel.rotation.promoted" => (
+        EventType::RotationPromoted => (
             format!("{name} has a new client secret"),
             format!("It was proved by signing in, and is AWSCURRENT. {}", going(old_key_goes)),
         ),
-        "keywheel.rotation.abandoned" => (
+        EventType::RotationAbandoned => (
             format!("{name}: a rotation was given up"),
             "Its key was dead, or another rotation won. What is current is as it was.".to_owned(),
         ),
-        "keywheel.key.removed" => {
+        EventType::KeyRemoved => {
             (format!("{name}: a key was removed"), "It does not work any more.".to_owned())
         }
         kind => {
-            let kind = kind.strip_prefix("keywheel.").unwrap_or(kind);
+            let kind = kind.name();
+            let kind = kind.strip_prefix("keywheel.").unwrap_or(&kind);
             (format!("{name}: {}", kind.replace(['.', '-', '_'], " ")), reason())
         }
     };

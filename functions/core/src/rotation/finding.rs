@@ -9,6 +9,7 @@ use super::last_use::Untold;
 use super::names::is_minted;
 use super::observed::Key;
 use super::stop::Stop;
+use crate::events::FindingKind;
 use crate::ids::{AppId, KeyId};
 
 /// Something a sweep saw and only reports.
@@ -144,36 +145,41 @@ pub struct ForeignChange {
 }
 
 impl Finding {
-    /// The finding's name, as in `keywheel.finding.<name>`.
-    pub fn name(&self) -> &'static str {
+    /// Gives the finding's entry in the catalogue.
+    pub fn kind(&self) -> FindingKind {
         match self {
-            Self::Stopped(stop) => stop.name(),
-            Self::ForeignKey(_) => "foreign-key",
-            Self::UnlistedKey(_) => "unlisted-key",
-            Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.name(),
-            Self::NamedKeyElsewhere(..) => "named-key-elsewhere",
-            Self::NamedKeyNowhere(_) => "named-key-nowhere",
-            Self::EndlessKey(_) => "endless-key",
-            Self::LifetimeOverPolicy(_) => "lifetime-over-policy",
-            Self::ExpiringKey(..) => "expiring-key",
-            Self::ExpiringCertificate(..) => "expiring-certificate",
-            Self::NativeRotationLate(..) => "native-rotation-late",
-            Self::KeyInUse(..) => "key-in-use",
-            Self::LastUseUnknown(..) => "last-use-unknown",
-            Self::KeyNotFound(_) => "key-not-found",
-            Self::TwoKeysOnly => "two-keys-only",
-            Self::ServicePrincipalLocked => "service-principal-locked",
-            Self::ObjectIdGiven(..) => "object-id-given",
-            Self::RuleMatchesNobody(_) => "rule-matches-nobody",
-            Self::RolledBack => "rolled-back",
-            Self::ReplacedKeyUnknown => "replaced-key-unknown",
-            Self::ForeignChange(_) => "foreign_change",
-            Self::AuditNotPermitted => "audit-not-permitted",
-            Self::AuditNotLicensed => "audit-not-licensed",
-            Self::AuditNotInCloud => "audit-not-in-cloud",
-            Self::AuditUnread(_) => "audit_unread",
-            Self::UnreadableObject { .. } => "unreadable-object",
+            Self::Stopped(stop) => stop.kind(),
+            Self::ForeignKey(_) => FindingKind::ForeignKey,
+            Self::UnlistedKey(_) => FindingKind::UnlistedKey,
+            Self::NamedKeyOfAnother(_) => FindingKind::KeyOfAnother,
+            Self::NamedKeyElsewhere(..) => FindingKind::NamedKeyElsewhere,
+            Self::NamedKeyNowhere(_) => FindingKind::NamedKeyNowhere,
+            Self::EndlessKey(_) => FindingKind::EndlessKey,
+            Self::LifetimeOverPolicy(_) => FindingKind::LifetimeOverPolicy,
+            Self::ExpiringKey(..) => FindingKind::ExpiringKey,
+            Self::ExpiringCertificate(..) => FindingKind::ExpiringCertificate,
+            Self::NativeRotationLate(..) => FindingKind::NativeRotationLate,
+            Self::KeyInUse(..) => FindingKind::KeyInUse,
+            Self::LastUseUnknown(..) => FindingKind::LastUseUnknown,
+            Self::KeyNotFound(_) => FindingKind::KeyNotFound,
+            Self::TwoKeysOnly => FindingKind::TwoKeysOnly,
+            Self::ServicePrincipalLocked => FindingKind::ServicePrincipalLocked,
+            Self::ObjectIdGiven(..) => FindingKind::ObjectIdGiven,
+            Self::RuleMatchesNobody(_) => FindingKind::RuleMatchesNobody,
+            Self::RolledBack => FindingKind::RolledBack,
+            Self::ReplacedKeyUnknown => FindingKind::ReplacedKeyUnknown,
+            Self::ForeignChange(_) => FindingKind::ForeignChange,
+            Self::AuditNotPermitted => FindingKind::AuditNotPermitted,
+            Self::AuditNotLicensed => FindingKind::AuditNotLicensed,
+            Self::AuditNotInCloud => FindingKind::AuditNotInCloud,
+            Self::AuditUnread(_) => FindingKind::AuditUnread,
+            Self::UnreadableObject { .. } => FindingKind::UnreadableObject,
         }
+    }
+
+    /// Gives the finding's name, as in `keywheel.finding.<name>`.
+    pub fn name(&self) -> &'static str {
+        self.kind().name()
     }
 
     /// The key or certificate that it is about.
@@ -213,22 +219,7 @@ impl Finding {
     /// What it means and what to do about it, in a sentence for people.
     pub fn explanation(&self) -> String {
         match self {
-            Self::Stopped(stop) => stop.explanation().to_owned(),
-            Self::ForeignKey(_) => {
-                "a key that Keywheel did not mint; name it under `retire_keys` to have it removed"
-                    .into()
-            }
-            Self::UnlistedKey(_) => "a key that a Keywheel minted for a secret that this manifest does not list: another region's or \
-                 account's, or one under its name of before; leave it to whoever publishes that secret, and name it \
-                 under `retire_keys` only once nobody reads that any more"
-                .into(),
-            Self::NamedKeyOfAnother(_) => Stop::KeyOfAnother.explanation().to_owned(),
             Self::NamedKeyElsewhere(_, holder) => elsewhere(*holder),
-            Self::NamedKeyNowhere(_) => "`retire_keys` names this key, and it is neither on the application nor on its service \
-                 principal; it is gone, or a keyId of another application: take it out of `retire_keys`, or correct it"
-                .into(),
-            Self::EndlessKey(_) => "a key that never expires; replace it by one with an end".into(),
-            Self::LifetimeOverPolicy(_) => "a key that lives longer than the policy allows".into(),
             Self::ExpiringKey(_, at) => {
                 format!(
                     "expires on {}, and nobody manages it; add it to the manifest",
@@ -249,30 +240,11 @@ impl Finding {
             Self::LastUseUnknown(_, why) => {
                 format!("its overlap is over, but {}", why.explanation())
             }
-            Self::KeyNotFound(_) => "an old key of this credential is not on its application (or service principal), \
-                 and Keywheel did not remove it; if `application` or `key_on` was changed in the manifest, it still \
-                 lives where that pointed before: remove it there"
-                .into(),
-            Self::TwoKeysOnly => "`signInAudience` lets personal accounts sign in to the application, so it may hold two keys, \
-                 and keys that no rule of Keywheel's removes leave no room for the next rotation's; remove one of them in \
-                 Entra, name it under `retire_keys`, or take personal accounts out of `signInAudience`"
-                .into(),
-            Self::ServicePrincipalLocked => "the application's instance property lock forbids changes of keys on its service principal, \
-                 where this credential keeps its own: Entra will refuse the next rotation, and the removal of old keys; say \
-                 `key_on: application`, or turn the lock off (Entra: the application's Authentication, App instance property \
-                 lock)"
-                .into(),
             Self::ObjectIdGiven(holder, client) => object_id(*holder, *client),
             Self::RuleMatchesNobody(tag) => format!(
                 "no application has the tag `{tag}`, so this rule of the manifest manages nothing; tag an application in \
                  Entra, correct the tag (capital letters count), or take the rule out"
             ),
-            Self::RolledBack => "it is due, but somebody went back to this version by hand, so it is not replaced before half of \
-                 `rotate_before` is over, or no more than `overlap` is left; when its users can take a new secret, rotate it (keywheel rotate)"
-                .into(),
-            Self::ReplacedKeyUnknown => "the secret that was replaced was to be revoked, but Keywheel did not mint it and \
-                 does not know its key; remove the key in Entra by hand, unless it is gone already"
-                .into(),
             Self::ForeignChange(change) => {
                 let did = if change.added { "added" } else { "removed" };
                 format!(
@@ -280,17 +252,6 @@ impl Finding {
                     change.at, change.actor
                 )
             }
-            Self::AuditNotPermitted => "changes that others make to the keys of managed applications go unseen; \
-                 grant Keywheel AuditLog.Read.All and Directory.Read.All (infra/entra/setup.py --client-id … --read-audit), \
-                 or deploy with WatchDirectoryAudits=false"
-                .into(),
-            Self::AuditNotLicensed => "changes that others make to the keys of managed applications go unseen: Entra says that \
-                 the tenant has no Microsoft Entra ID P1 licence, and gives its directory audit only with one; get the \
-                 licence, or deploy with WatchDirectoryAudits=false; a permission does not help"
-                .into(),
-            Self::AuditNotInCloud => "changes that others make to the keys of managed applications go unseen: Microsoft Graph \
-                 has no directory audit in China; deploy with WatchDirectoryAudits=false"
-                .into(),
             Self::AuditUnread(since) => format!(
                 "Entra's directory audit could not be read since {since}: changes that others make to keys go unseen; \
                  the sweep's log says why"
@@ -299,6 +260,7 @@ impl Finding {
                 "Graph lists {object} otherwise than it documents ({why}), so it is left out, and what it tells is not watched; \
                  look at the object in Entra, and ask Microsoft's support if nothing is wrong with it there"
             ),
+            _ => self.kind().explanation().to_owned(),
         }
     }
 }

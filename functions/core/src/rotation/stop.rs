@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::events::FindingKind;
+
 /// A reason to stop. Nothing was changed that a later try could not go on from.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -60,95 +62,40 @@ impl Stop {
         matches!(self, Self::Contended | Self::NotProved | Self::KeyNotSeen)
     }
 
-    /// The finding's name, as in `keywheel.finding.<name>`.
-    pub fn name(self) -> &'static str {
+    /// Gives the finding that reports this stop.
+    pub fn kind(self) -> FindingKind {
         match self {
-            Self::SecretMissing => "secret-missing",
-            Self::SecretScheduledForDeletion => "secret-scheduled-for-deletion",
-            Self::ApplicationGone => "application-gone",
-            Self::NoServicePrincipal => "no-service-principal",
-            Self::UnknownKey => "unknown-key",
-            Self::ForeignPending => "foreign-pending",
-            Self::ForeignValue => "foreign-value",
-            Self::NotPending => "not-pending",
-            Self::TooManyUnnamedKeys => "too-many-unnamed-keys",
-            Self::NoRoomForKey => "no-room-for-key",
-            Self::TooManyLabels => "too-many-labels",
-            Self::Contended => "contended",
-            Self::BlockedByConditionalAccess => "blocked-by-conditional-access",
-            Self::PrincipalDisabled => "principal-disabled",
-            Self::NotProved => "not-proved",
-            Self::KeyNotSeen => "key-not-seen",
-            Self::CurrentKeyAbsent => "current-key-absent",
-            Self::KeyIsCurrent => "key-is-current",
-            Self::OwnKey => "own-key",
-            Self::ForeignKey => "foreign-key",
-            Self::KeyOfAnother => "key-of-another",
+            Self::SecretMissing => FindingKind::SecretMissing,
+            Self::SecretScheduledForDeletion => FindingKind::SecretScheduledForDeletion,
+            Self::ApplicationGone => FindingKind::ApplicationGone,
+            Self::NoServicePrincipal => FindingKind::NoServicePrincipal,
+            Self::UnknownKey => FindingKind::UnknownKey,
+            Self::ForeignPending => FindingKind::ForeignPending,
+            Self::ForeignValue => FindingKind::ForeignValue,
+            Self::NotPending => FindingKind::NotPending,
+            Self::TooManyUnnamedKeys => FindingKind::TooManyUnnamedKeys,
+            Self::NoRoomForKey => FindingKind::NoRoomForKey,
+            Self::TooManyLabels => FindingKind::TooManyLabels,
+            Self::Contended => FindingKind::Contended,
+            Self::BlockedByConditionalAccess => FindingKind::BlockedByConditionalAccess,
+            Self::PrincipalDisabled => FindingKind::PrincipalDisabled,
+            Self::NotProved => FindingKind::NotProved,
+            Self::KeyNotSeen => FindingKind::KeyNotSeen,
+            Self::CurrentKeyAbsent => FindingKind::CurrentKeyAbsent,
+            Self::KeyIsCurrent => FindingKind::KeyIsCurrent,
+            Self::OwnKey => FindingKind::OwnKey,
+            Self::ForeignKey => FindingKind::ForeignKey,
+            Self::KeyOfAnother => FindingKind::KeyOfAnother,
         }
     }
 
-    /// What happened and what to do about it, in a sentence for people.
+    /// Gives the finding's name.
+    pub fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Says what happened and what to do about it.
     pub fn explanation(self) -> &'static str {
-        match self {
-            Self::SecretMissing => {
-                "the secret is not in Secrets Manager; a sweep creates it when the credential is in the manifest"
-            }
-            Self::SecretScheduledForDeletion => {
-                "the secret is scheduled for deletion; restore it (aws secretsmanager restore-secret) or take the credential out of the manifest"
-            }
-            Self::ApplicationGone => {
-                "Graph does not know the application; restore it from the deleted items or correct `application` in the manifest"
-            }
-            Self::NoServicePrincipal => {
-                "the application has no service principal in this tenant, so nobody can sign in with a new secret; create one (az ad sp create --id <appId>)"
-            }
-            Self::UnknownKey => {
-                "the current version was not stored by Keywheel, so its key is unknown; set `adopt: true` to replace it, and name its keyId under `retire_keys` to have the old key removed"
-            }
-            Self::ForeignPending => {
-                "AWSPENDING rests on a version that Keywheel did not make, or of which it left no trace; if RotateSecret was called for Keywheel's function, call it again: Secrets Manager then goes on with that version; otherwise finish that rotation with the tool that began it, or give it up: take the label off (aws secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id <the version>); cancel-rotate-secret leaves the label where it is, and turns the schedule off"
-            }
-            Self::ForeignValue => {
-                "this rotation's version holds a value that Keywheel did not store; take its labels off, the next sweep starts afresh"
-            }
-            Self::NotPending => "the version is not AWSPENDING; start again with RotateSecret",
-            Self::TooManyUnnamedKeys => {
-                "earlier tries failed and left keys that no version names; sweeps remove them an hour after they were minted and then try again; mend what failed the tries"
-            }
-            Self::NoRoomForKey => {
-                "the application holds as many keys as it may (two, where `signInAudience` lets personal accounts in), so no new one is minted; wait until the old key's overlap is over, or have the old keys removed at once (keywheel rotate --now-revoke-old), or remove a key that nobody needs in Entra"
-            }
-            Self::TooManyLabels => {
-                "the secret carries nearly as many staging labels as Secrets Manager allows; a shorter `overlap` has old versions retired sooner; take off labels that others made, and never one of Keywheel's (`keywheel:…`): what it does not know of it removes"
-            }
-            Self::Contended => {
-                "other rotations of this secret kept getting in the way; it is tried again"
-            }
-            Self::BlockedByConditionalAccess => {
-                "a Conditional Access policy blocks sign-ins of this service principal from here (AADSTS53003); exempt it or set `promote_when_blocked: true`"
-            }
-            Self::PrincipalDisabled => {
-                "the application or its service principal is disabled (AADSTS7000112); enable it or take the credential out of the manifest"
-            }
-            Self::NotProved => {
-                "the new secret was not accepted in time, so it was not published; it is tried again"
-            }
-            Self::KeyNotSeen => {
-                "sign-ins with the new secret succeed but Graph does not show its key yet; it is tried again"
-            }
-            Self::CurrentKeyAbsent => {
-                "the key of the current version is not on the application or has expired, so no other key is removed; rotate the credential (keywheel rotate)"
-            }
-            Self::KeyIsCurrent => "the key under AWSCURRENT is never removed",
-            Self::OwnKey => {
-                "Keywheel may be signed in with this key; let it sign in federated, or rotate its own credential first"
-            }
-            Self::ForeignKey => {
-                "Keywheel did not mint this key; name its keyId under `retire_keys` to have it removed"
-            }
-            Self::KeyOfAnother => {
-                "`retire_keys` names a key that Keywheel minted for another credential of the manifest, so it is not removed; take it out of `retire_keys`: it goes when its own credential does not need it any more"
-            }
-        }
+        self.kind().explanation()
     }
 }

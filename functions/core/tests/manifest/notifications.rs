@@ -1,7 +1,8 @@
 //! Who is told of what: the targets of a manifest.
 
+use keywheel_core::events::Topic;
 use keywheel_core::ids::CredentialName;
-use keywheel_core::manifest::{Target, Topic};
+use keywheel_core::manifest::Target;
 
 use super::{EXAMPLE, error, parse, with};
 

@@ -110,7 +110,7 @@ proptest! {
         let request = request(&reason, &by, if now { "now" } else { "after-overlap" });
         let mut progress = Progress::default();
         for step in steps {
-            progress.add(step, at(), Some(why.clone()));
+            progress.add(step.into(), at(), Some(why.clone()));
         }
         check(&progress.render(&request, None).to_json());
     }

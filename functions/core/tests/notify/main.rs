@@ -218,7 +218,7 @@ fn progress_shows_each_step_as_it_is_done() {
     let lines = |steps: &[&str]| {
         let mut progress = Progress::default();
         for step in steps {
-            progress.add(&format!("keywheel.{step}"), at(), Some("Graph said no".into()));
+            progress.add(format!("keywheel.{step}").into(), at(), Some("Graph said no".into()));
         }
         let json = progress.render(&request, Some(TimeDelta::hours(24))).to_json();
         check(&json);

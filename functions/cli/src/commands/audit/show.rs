@@ -2,6 +2,7 @@
 
 use keywheel_core::audit::chain::{Event, Folder};
 use keywheel_core::audit::ledger::{Entry, Reader};
+use keywheel_core::events::{EventType, Topic};
 use keywheel_core::ids::CredentialName;
 use serde::Serialize;
 use serde_json::Value;
@@ -78,10 +79,9 @@ fn shape(entry: &Entry) -> RecordShape<'_> {
 fn row(entry: &Entry, event: &Event) -> Vec<(String, Tone)> {
     let detail = |name| event.detail(name).unwrap_or_default().to_owned();
     let what = event.kind().trim_start_matches("keywheel.");
-    let tone = if what.starts_with("finding.") || what.ends_with(".failed") {
-        Tone::Bad
-    } else {
-        Tone::Plain
+    let tone = match EventType::from(event.kind()).topic() {
+        Some(Topic::Findings | Topic::Failures) => Tone::Bad,
+        _ => Tone::Plain,
     };
     let reason = event.detail("reason").map(|reason| format!("\n{reason}"));
     // Out-of-band changes name an actor, who did not ask for anything; nor did whoever denied it.

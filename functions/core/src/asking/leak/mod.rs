@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tracing::error;
 
 use super::{AskingError, Requests};
-use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use crate::http::{Http, Retry};
 use crate::ids::{AppId, CredentialName};
 use crate::request::github::Leaked;
@@ -88,7 +88,7 @@ impl Leaks {
             let why = sentences::unread(&comparison.alert);
             return Ok(self
                 .requests
-                .tell_of_leak("leaked-secret-unread", comparison, &why)
+                .tell_of_leak(FindingKind::LeakedSecretUnread, comparison, &why)
                 .await?);
         };
         if self.search(comparison, &leaked).await? {
@@ -113,7 +113,9 @@ impl Leaks {
         let hit = found.hits > 0 || self.requests.is_queued(comparison.hit()).await?;
         if !hit {
             let why = sentences::unmatched(&comparison.alert, &found.unreadable);
-            self.requests.tell_of_leak("leaked-secret-unmatched", comparison, &why).await?;
+            self.requests
+                .tell_of_leak(FindingKind::LeakedSecretUnmatched, comparison, &why)
+                .await?;
         }
         Ok(hit || found.unreadable.is_empty())
     }
@@ -136,13 +138,13 @@ impl Requests {
         credentials: Vec<CredentialName>,
     ) -> Result<(), AskingError> {
         let why = sentences::not_compared(&comparison.alert, credentials);
-        self.tell_of_leak("leaked-secret-not-compared", comparison, &why).await
+        self.tell_of_leak(FindingKind::LeakedSecretNotCompared, comparison, &why).await
     }
 
     /// Tells a finding about an alert, and no credential. Of one delivery it counts once.
     async fn tell_of_leak(
         &self,
-        finding: &str,
+        finding: FindingKind,
         comparison: &Comparison,
         why: &str,
     ) -> Result<(), AskingError> {
@@ -164,18 +166,18 @@ impl Requests {
         data.version = Some(hit.live.version.clone());
         data.key = hit.key;
         let once = format!("{} {why}", hit.credential.name);
-        self.put_finding("leaked-secret", &once, why, comparison, data).await
+        self.put_finding(FindingKind::LeakedSecret, &once, why, comparison, data).await
     }
 
     async fn put_finding(
         &self,
-        finding: &str,
+        finding: FindingKind,
         once: &str,
         why: &str,
         comparison: &Comparison,
         mut data: EventData,
     ) -> Result<(), AskingError> {
-        let kind = EventType::Finding(finding.to_owned());
+        let kind = EventType::Finding(finding);
         let id = event_id(once, &kind.to_string(), data.key);
         data.requested_by = Some(SUBJECT.to_owned());
         data.reason = Some(why.to_owned());

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::audit::SOURCE;
+use crate::events::SOURCE;
 use crate::ids::CredentialName;
 
 /// The longest name that a chain may have.

@@ -3,10 +3,9 @@
 use uuid::Uuid;
 
 use super::Hands;
-use crate::audit::{CloudEvent, EventData, EventType, event_id};
+use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use crate::ids::{KeyId, Token, VersionId};
 use crate::rotation::Event;
-use crate::rotation::finding::Finding;
 
 impl Hands<'_> {
     /// An event of this try, as it is told.
@@ -29,8 +28,8 @@ impl Hands<'_> {
                 (EventType::KeyRemoved, version.clone(), *key, Some(removal_request(*key)))
             }
             Event::NotFound { version, key } => {
-                let name = Finding::KeyNotFound(*key).name().to_owned();
-                (EventType::Finding(name), version.clone(), *key, None)
+                let kind = EventType::Finding(FindingKind::KeyNotFound);
+                (kind, version.clone(), *key, None)
             }
         };
         let subject =
@@ -44,7 +43,7 @@ impl Hands<'_> {
         data.requested_by = Some(self.asked.by.to_owned());
         data.request = self.asked.request;
         if matches!(event, Event::NotFound { .. }) {
-            data.reason = Some(Finding::KeyNotFound(key).explanation());
+            data.reason = Some(FindingKind::KeyNotFound.explanation().to_owned());
         }
         data.graph_request_id =
             client_request_id.and_then(|_| self.graph_requests.get(&key).cloned());

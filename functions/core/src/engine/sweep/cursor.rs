@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Digest;
+use crate::events::Digest;
 
 /// Where a sweep goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +36,6 @@ impl Cursor {
     pub fn digest() -> Self {
         Self { digest: Some(Digest::default()), ..Self::at(Listing::Applications, None) }
     }
-
-    /// The `detail-type` of the event that makes a sweep go on.
-    pub const CONTINUED: &str = "keywheel.sweep.continued";
 }
 
 /// The parts of a sweep, in order.

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Cursor, Listing, Object, RESERVE, passes, read_by};
-use crate::audit::{Digest, DigestEvent, Expiring};
 use crate::engine::{Engine, EngineError};
+use crate::events::{Digest, DigestEvent, EventType, Expiring};
 use crate::graph::{CallOptions, Detail, PageLink};
 
 /// What expires within this time is told.
@@ -58,7 +58,7 @@ impl Engine {
         if !dry_run {
             let tenant = self.manifest.tenant().to_string();
             let event = DigestEvent::new(&tenant, digest.clone(), self.graph.now());
-            self.bus.put_message(DigestEvent::TYPE, &event, deadline).await?;
+            self.bus.put_message(&EventType::DigestExpiring, &event, deadline).await?;
         }
         Ok(Digested { digest, objects, rest: None })
     }

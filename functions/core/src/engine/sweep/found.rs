@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::audit::{CloudEvent, EventData, EventType, SWEEP, event_id};
+use crate::events::{CloudEvent, EventData, EventType, SWEEP, event_id};
 use crate::graph::{Application, ServicePrincipal, Unreadable};
 use crate::ids::{AppId, CredentialName, KeyId, ObjectId, RotationId};
 use crate::queue::{Job, RevokeOld, SCHEMA};
@@ -95,7 +95,7 @@ impl Seen {
 
     /// The finding as an event. Its id is the same all day, so that hourly sweeps do not repeat it.
     pub(in crate::engine) fn event(&self, now: DateTime<Utc>) -> CloudEvent {
-        let kind = EventType::Finding(self.finding.name().to_owned());
+        let kind = EventType::Finding(self.finding.kind());
         let subject =
             self.credential.clone().unwrap_or_else(|| CredentialName(self.application.to_string()));
         let once = match &self.finding {

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Cursor, Planned, Seen};
-use crate::audit::{CloudEvent, SWEEP};
 use crate::engine::{Engine, EngineError};
+use crate::events::{CloudEvent, SWEEP};
 use crate::ids::CredentialName;
 use crate::metrics::{Document, Metrics};
 use crate::queue::{Job, Queue};

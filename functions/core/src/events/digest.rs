@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::event::{SOURCE, event_id};
+use super::{EventType, SOURCE, event_id};
 use crate::ids::{AppId, CredentialName, KeyId};
 
 /// As many entries as are told.
@@ -87,9 +87,10 @@ pub struct DigestEvent {
     pub id: Uuid,
     /// `keywheel`.
     pub source: String,
-    /// [`DigestEvent::TYPE`].
+    /// `keywheel.digest.expiring`.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: EventType,
     /// When it was told.
     pub time: DateTime<Utc>,
     /// `application/json`.
@@ -99,16 +100,14 @@ pub struct DigestEvent {
 }
 
 impl DigestEvent {
-    /// The event's type, and its entry's `detail-type` on the bus.
-    pub const TYPE: &str = "keywheel.digest.expiring";
-
     /// The digest of a deployment (told apart by its tenant) and a day.
     pub fn new(tenant: &str, data: Digest, now: DateTime<Utc>) -> Self {
+        let kind = EventType::DigestExpiring;
         Self {
             specversion: "1.0".to_owned(),
-            id: event_id(&format!("{tenant} {}", now.date_naive()), Self::TYPE, None),
+            id: event_id(&format!("{tenant} {}", now.date_naive()), &kind.name(), None),
             source: SOURCE.to_owned(),
-            kind: Self::TYPE.to_owned(),
+            kind,
             time: now,
             datacontenttype: "application/json".to_owned(),
             data,

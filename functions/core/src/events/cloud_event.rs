@@ -1,12 +1,11 @@
 //! What is told of a change: who asked, which keys, which of Graph's requests. Never a secret.
 
-use std::fmt;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::EventType;
 use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, Token, VersionId};
 
 /// Who tells: the events' `source`, and their entries' on the bus.
@@ -82,97 +81,6 @@ impl CloudEvent {
             datacontenttype: ContentType::Json,
             data,
         }
-    }
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventType {
-    /// `keywheel.rotation.requested`: by somebody outside, and allowed.
-    RotationRequested,
-    /// `keywheel.approval.requested`: it waits for a second person.
-    ApprovalRequested,
-    /// `keywheel.approval.granted`.
-    ApprovalGranted,
-    /// `keywheel.approval.denied`: by one who could have approved, or by the asker. It never begins.
-    ApprovalDenied,
-    /// `keywheel.rotation.stored`.
-    RotationStored,
-    /// `keywheel.rotation.promoted`.
-    RotationPromoted,
-    /// `keywheel.rotation.abandoned`: its key was dead, or another rotation won.
-    RotationAbandoned,
-    /// `keywheel.rotation.failed`: for good; the job is in the dead-letter queue.
-    RotationFailed,
-    /// `keywheel.key.minted`.
-    KeyMinted,
-    /// `keywheel.key.removed`.
-    KeyRemoved,
-    /// `keywheel.finding.<what>`: seen, and only reported.
-    Finding(String),
-}
-
-const FINDING: &str = "keywheel.finding.";
-
-impl EventType {
-    const NAMED: [(Self, &'static str); 10] = [
-        (Self::RotationRequested, "keywheel.rotation.requested"),
-        (Self::ApprovalRequested, "keywheel.approval.requested"),
-        (Self::ApprovalGranted, "keywheel.approval.granted"),
-        (Self::ApprovalDenied, "keywheel.approval.denied"),
-        (Self::RotationStored, "keywheel.rotation.stored"),
-        (Self::RotationPromoted, "keywheel.rotation.promoted"),
-        (Self::RotationAbandoned, "keywheel.rotation.abandoned"),
-        (Self::RotationFailed, "keywheel.rotation.failed"),
-        (Self::KeyMinted, "keywheel.key.minted"),
-        (Self::KeyRemoved, "keywheel.key.removed"),
-    ];
-
-    /// Reads a type's name; `None` where it is not one of ours.
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Some(what) = text.strip_prefix(FINDING) {
-            return Some(Self::Finding(what.to_owned())).filter(|_| !what.is_empty());
-        }
-        Self::NAMED.into_iter().find_map(|(kind, name)| (name == text).then_some(kind))
-    }
-}
-
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Finding(what) = self {
-            return write!(f, "{FINDING}{what}");
-        }
-        let named = Self::NAMED.iter().find(|(kind, _)| kind == self);
-        f.write_str(named.map_or("keywheel", |(_, name)| name))
-    }
-}
-
-impl Serialize for EventType {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for EventType {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let unknown = || serde::de::Error::custom(format!("{text:?} is no type of Keywheel's"));
-        Self::parse(&text).ok_or_else(unknown)
-    }
-}
-
-impl JsonSchema for EventType {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "EventType".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names = Self::NAMED.map(|(_, name)| name);
-        schemars::json_schema!({
-            "description": "What happened.",
-            "type": "string",
-            "anyOf": [{ "enum": names }, { "pattern": "^keywheel\\.finding\\..+" }]
-        })
     }
 }
 
@@ -274,19 +182,6 @@ mod tests {
             })
         );
         assert_eq!(serde_json::from_value::<CloudEvent>(json).unwrap().kind, EventType::KeyMinted);
-    }
-
-    #[test]
-    fn types_are_read_as_they_are_written() {
-        let finding =
-            (EventType::Finding("key-unknown".to_owned()), "keywheel.finding.key-unknown");
-        for (kind, name) in EventType::NAMED.into_iter().chain([finding]) {
-            assert_eq!(kind.to_string(), name);
-            assert_eq!(EventType::parse(name), Some(kind));
-        }
-        for other in ["keywheel.finding.", "keywheel.key", "com.example"] {
-            assert_eq!(EventType::parse(other), None);
-        }
     }
 
     #[test]
