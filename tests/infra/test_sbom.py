@@ -16,7 +16,8 @@ SBOMS = sorted((ROOT / "dist").glob("*.cdx.json"))
 
 
 def test_every_program_has_one() -> None:
-    programs = {"keywheel", *(f"keywheel-{name}" for name in ("sweep", "rotate", "webhook", "compare", "audit", "notify"))}
+    functions = ("sweep", "rotate", "webhook", "compare", "audit", "notify")
+    programs = {"keywheel", *(f"keywheel-{name}" for name in functions)}
     assert {sbom.name.removesuffix(".cdx.json") for sbom in SBOMS} == programs
 
 
