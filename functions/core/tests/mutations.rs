@@ -316,14 +316,19 @@ fn build() -> PathBuf {
     let crate_ = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
     let _ = fs::remove_dir_all(crate_.join("src"));
     let _ = fs::remove_dir_all(crate_.join("tests"));
-    for part in ["src/ids.rs", "src/secret.rs", "src/rotation", "tests/model"] {
+    for part in
+        ["src/ids.rs", "src/secret.rs", "src/events/finding.rs", "src/rotation", "tests/model"]
+    {
         fs::create_dir_all(crate_.join(part).parent().unwrap()).unwrap();
         copy(&core.join(part), &crate_.join(part));
     }
     fs::write(crate_.join("Cargo.toml"), MANIFEST).unwrap();
     fs::copy(core.join("../../Cargo.lock"), crate_.join("Cargo.lock")).unwrap();
-    fs::write(crate_.join("src/lib.rs"), "pub mod ids;\npub mod rotation;\npub mod secret;\n")
-        .unwrap();
+    // Of the events the rules know the names of findings alone.
+    let events = "mod finding;\npub use finding::FindingKind;\n";
+    fs::write(crate_.join("src/events/mod.rs"), events).unwrap();
+    let library = "pub mod events;\npub mod ids;\npub mod rotation;\npub mod secret;\n";
+    fs::write(crate_.join("src/lib.rs"), library).unwrap();
     crate_
 }
 
