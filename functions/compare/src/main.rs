@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 mod queue;
 
-/// What the function works with.
+/// The clients of the function.
 struct Compare {
     leaks: Leaks,
     /// The queue of comparisons.

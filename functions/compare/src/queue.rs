@@ -65,14 +65,8 @@ async fn give_up(
     message.bury(&compare.queue, &why).await
 }
 
-/// Gives Keywheel's own pause, which grows, or the one that was asked for, where that is longer.
 fn pause(retry: Retry, receives: usize) -> Duration {
-    let own = PAUSES.get(receives.saturating_sub(1)).or(PAUSES.last()).copied();
-    let own = Duration::from_secs(own.unwrap_or_default());
-    match retry {
-        Retry::After(asked) => asked.min(LONGEST).max(own),
-        Retry::Soon | Retry::Never => own,
-    }
+    keywheel_lambda::pause(&PAUSES, LONGEST, retry, receives)
 }
 
 #[cfg(test)]

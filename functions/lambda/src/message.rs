@@ -3,11 +3,23 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use keywheel_core::http::Retry;
 use keywheel_core::queue::{Queue, QueueError};
 use serde_json::Value;
 use tracing::warn;
 
 use crate::Failure;
+
+/// Gives the pause before a message's next try: Keywheel's own, in seconds by how often the message was received, or the
+/// pause that a service asks for, up to `longest`, where that is longer.
+pub fn pause(own: &[u64], longest: Duration, retry: Retry, receives: usize) -> Duration {
+    let own = own.get(receives.saturating_sub(1)).or(own.last()).copied();
+    let own = Duration::from_secs(own.unwrap_or_default());
+    match retry {
+        Retry::After(asked) => asked.min(longest).max(own),
+        Retry::Soon | Retry::Never => own,
+    }
+}
 
 /// Whether a message is done with, which SQS then deletes, or stays in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,12 +85,7 @@ async fn settle(
 }
 
 fn pause(retry: Retry, receives: usize) -> Duration {
-    let own = PAUSES.get(receives.saturating_sub(1)).or(PAUSES.last()).copied();
-    let own = Duration::from_secs(own.unwrap_or_default());
-    match retry {
-        Retry::After(wanted) => wanted.min(LONGEST).max(own),
-        Retry::Soon | Retry::Never => own,
-    }
+    keywheel_lambda::pause(&PAUSES, LONGEST, retry, receives)
 }
 
 #[cfg(test)]

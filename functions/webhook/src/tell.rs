@@ -136,7 +136,7 @@ fn button(action: &str, text: &str, style: &str, asked: &Requested) -> Value {
 }
 
 /// Takes the place of the question.
-/// What came of a pressed button.
+/// The message that answers a pressed button.
 pub(crate) fn decided(pressed: &Pressed, answer: &Answer) -> Value {
     match answer {
         Answer::NoSuchRequest => no_such_approval(pressed.choice),

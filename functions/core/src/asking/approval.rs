@@ -14,7 +14,7 @@ use crate::request::permission::{Caller, Refusal, approve, deny};
 use crate::request::request_id;
 use crate::request::slack::{Choice, Pressed};
 
-/// What came of a pressed button.
+/// The result of a pressed button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// No such request waits, or the manifest has its credential no more.

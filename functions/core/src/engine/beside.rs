@@ -1,5 +1,5 @@
-//! What is read besides the object that holds a credential's keys: the application's other object, and what an id that
-//! is no client id belongs to.
+//! Reads more than the object that holds a credential's keys: the application's other object, and the object whose id was
+//! given for a client id.
 
 use std::collections::HashMap;
 

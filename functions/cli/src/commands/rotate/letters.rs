@@ -19,7 +19,7 @@ pub(super) struct Letters {
     job: Followed,
 }
 
-/// What the job of a dead letter is known by.
+/// The marks by which the job of a dead letter is known.
 #[derive(Debug)]
 struct Followed {
     application: AppId,
@@ -49,7 +49,7 @@ impl Letters {
         Ok(ours.map(|letter| letter.reason.clone().unwrap_or_else(|| NO_REASON.to_owned())))
     }
 
-    /// What a redrive names.
+    /// The ARN that a redrive names.
     pub(super) fn arn(&self) -> &str {
         &self.dead.arn
     }
@@ -61,7 +61,7 @@ impl Followed {
         job.application == self.application
             && match &job.work {
                 Work::Rotate { rotation, .. } => *rotation == self.rotation,
-                // What is left of `--now-revoke-old`.
+                // The removal that `--now-revoke-old` asks for.
                 Work::Retire { key, .. } => Some(*key) == self.old_key,
                 Work::Resolve { .. } => false,
             }

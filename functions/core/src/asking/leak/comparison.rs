@@ -1,4 +1,4 @@
-//! What the queue of comparisons holds of an alert. The leaked text is never in it.
+//! The message that the queue of comparisons holds of an alert. The message never has the leaked text.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -29,7 +29,7 @@ use search::{Hit, Search};
 
 /// How long one comparing may take. The function has two minutes, and the rest is for saying that it failed.
 const COMPARING: Duration = Duration::from_secs(80);
-/// Whom findings are about that no credential is known for.
+/// The subject of findings that are about no credential.
 const SUBJECT: &str = "github";
 
 /// Compares leaked texts.

@@ -37,7 +37,7 @@ pub(super) struct Hit {
     pub(super) key: Option<KeyId>,
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Default)]
 pub(super) struct Found {
     /// How many live secrets are the leaked one; each is acted on.

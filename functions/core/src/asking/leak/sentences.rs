@@ -1,4 +1,4 @@
-//! What findings about a leak say.
+//! The sentences of findings about a leak.
 
 use crate::ids::CredentialName;
 use crate::request::github::Alert;

@@ -1,4 +1,4 @@
-//! What the record does with its buckets, over and above reading and writing.
+//! The record's buckets: heads, and the pause between writers that met.
 
 use std::time::Duration;
 
