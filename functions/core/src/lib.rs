@@ -5,6 +5,7 @@
 
 pub mod asking;
 pub mod audit;
+pub mod cursors;
 pub mod engine;
 pub mod events;
 pub mod graph;
@@ -12,7 +13,6 @@ pub mod http;
 pub mod identity;
 pub mod ids;
 pub mod manifest;
-pub mod marks;
 pub mod metrics;
 pub mod notify;
 pub mod process;

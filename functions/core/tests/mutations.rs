@@ -40,16 +40,16 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "retire without the overlap",
         patches: &[(
-            "standing.rs",
-            "Standing::Past(at + overlap + CLOCK_SLACK)",
-            "Standing::Past(at)",
+            "version_state.rs",
+            "VersionState::Past(at + overlap + CLOCK_SLACK)",
+            "VersionState::Past(at)",
         )],
         scenarios: "one_try",
     },
     Mistake {
         name: "believe the labels after a rollback",
         patches: &[(
-            "tail.rs",
+            "after_promotion.rs",
             "filter(|later| *later > since)",
             "filter(|later| *later > since && false)",
         )],
@@ -174,8 +174,8 @@ const MISTAKES: &[Mistake] = &[
         name: "leave a cut-off promotion without its since label",
         patches: &[(
             "rotate/orient.rs",
-            "if let Some(tail) = Tail::due(&self.view, now) {",
-            "if let Some(tail) = Tail::due(&self.view, now).filter(|_| false) {",
+            "if let Some(after) = AfterPromotion::due(&self.view, now) {",
+            "if let Some(after) = AfterPromotion::due(&self.view, now).filter(|_| false) {",
         )],
         scenarios: "a_rollback_by_hand",
     },
@@ -205,8 +205,8 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "retire a void version soon",
         patches: &[
-            ("standing.rs", "VOID_FOR.max(overlap + CLOCK_SLACK)", "VOID_FOR"),
-            ("tail.rs", "view.holder(&Label::Previous)", "None"),
+            ("version_state.rs", "VOID_FOR.max(overlap + CLOCK_SLACK)", "VOID_FOR"),
+            ("after_promotion.rs", "view.holder(&Label::Previous)", "None"),
         ],
         scenarios: "a_value_put_by_hand",
     },

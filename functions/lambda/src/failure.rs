@@ -61,7 +61,7 @@ impl From<EngineError> for Failure {
             EngineError::Identity(_) | EngineError::OwnSecret { .. } => "keywheel.identity",
             EngineError::Audit(_) => "keywheel.audit",
             EngineError::Queue(_) => "keywheel.queue",
-            EngineError::Mark(_) => "keywheel.marks",
+            EngineError::Cursor(_) => "keywheel.cursors",
             EngineError::Format { .. } => "keywheel.format",
             EngineError::Manifest(_) | EngineError::Source(_) => "keywheel.manifest",
             EngineError::Setup(_) | EngineError::Unset(_) | EngineError::Account(_) => {

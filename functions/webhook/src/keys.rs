@@ -27,20 +27,20 @@ pub(crate) struct KeyRing {
     secrets: Secrets,
     /// The secret's name; without one nothing is signed as it must be.
     name: Option<String>,
-    kept: Mutex<Kept>,
+    cached: Mutex<Cached>,
     /// Entries of the secret that cannot be used, and that nobody was told of yet.
     untold: std::sync::Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Cached {
     keys: Option<(Arc<Keys>, Instant)>,
     tried: Option<Instant>,
 }
 
 impl KeyRing {
     pub(crate) fn new(secrets: Secrets, name: Option<String>) -> Self {
-        Self { secrets, name, kept: Mutex::default(), untold: std::sync::Mutex::default() }
+        Self { secrets, name, cached: Mutex::default(), untold: std::sync::Mutex::default() }
     }
 
     /// Verifies with the keys at hand and, should that fail, with those of this moment.
@@ -77,7 +77,7 @@ impl KeyRing {
         let Some(name) = &self.name else {
             return Ok(Arc::default());
         };
-        let mut kept = self.kept.lock().await;
+        let mut kept = self.cached.lock().await;
         let tried = kept.tried.map(|at| at.elapsed());
         if let Some((keys, at)) = &kept.keys
             && suffice(at.elapsed(), tried, age)

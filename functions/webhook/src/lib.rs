@@ -10,11 +10,11 @@ mod keys;
 mod limit;
 mod openapi;
 mod received;
+mod replies;
 mod rotate;
 mod rotations;
 mod slack;
 mod status;
-mod tell;
 
 use std::time::Duration;
 

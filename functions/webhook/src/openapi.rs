@@ -14,7 +14,7 @@ mod tests {
     use super::document;
     use crate::answer::Problem;
     use crate::rotate::Accepted;
-    use crate::rotations::Standing;
+    use crate::rotations::RotationStatus;
 
     /// What each status of a problem means.
     const PROBLEMS: &[(&str, &str)] = &[
@@ -86,7 +86,7 @@ mod tests {
         generator.subschema_for::<Rotate>();
         let problem = generator.subschema_for::<Problem>();
         let (accepted, standing) =
-            (generator.subschema_for::<Accepted>(), generator.subschema_for::<Standing>());
+            (generator.subschema_for::<Accepted>(), generator.subschema_for::<RotationStatus>());
         assert!([problem, accepted, standing].iter().all(|schema| schema.get("$ref").is_some()));
         let schemas = generator.take_definitions(true);
         let slack_headers = vec![
@@ -136,7 +136,7 @@ mod tests {
                     "operationId": "rotation",
                     "summary": "How a rotation stands.",
                     "parameters": rotation_parameters,
-                    "responses": responses(&[("200", object("Standing", "By the secret's labels, and what was told of it."))], &["401", "404", "405", "413", "429", "503"]),
+                    "responses": responses(&[("200", object("RotationStatus", "By the secret's labels, and what was told of it."))], &["401", "404", "405", "413", "429", "503"]),
                 } },
                 "/slack/commands": { "post": {
                     "operationId": "slackCommand",

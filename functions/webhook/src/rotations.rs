@@ -42,7 +42,7 @@ pub(crate) enum Progress {
 
 /// How a rotation stands.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Standing {
+pub(crate) struct RotationStatus {
     /// Its id.
     rotation: RotationId,
     /// The credential.
@@ -58,12 +58,12 @@ pub(crate) struct Standing {
     /// When the old key goes.
     revoke_old: RevokeOld,
     /// What was told of it, in the order of time.
-    steps: Vec<Told>,
+    steps: Vec<StepTaken>,
 }
 
 /// A step that was told.
 #[derive(Serialize, JsonSchema)]
-struct Told {
+struct StepTaken {
     /// The event's type.
     r#type: String,
     /// When.
@@ -98,7 +98,7 @@ impl Webhook {
         let (state, version) = progress(&asked, &described.state, &told);
         Ok(ok(
             StatusCode::OK,
-            &Standing {
+            &RotationStatus {
                 rotation: asked.request,
                 credential: asked.credential,
                 state,
@@ -108,7 +108,7 @@ impl Webhook {
                 revoke_old: asked.revoke_old,
                 steps: told
                     .into_iter()
-                    .map(|event| Told { r#type: event.kind.to_string(), time: event.time })
+                    .map(|event| StepTaken { r#type: event.kind.to_string(), time: event.time })
                     .collect(),
             },
         ))

@@ -23,7 +23,7 @@ use tracing::warn;
 
 use crate::answer::{Refused, nothing, ok};
 use crate::rotate::replayed;
-use crate::{Webhook, header, tell};
+use crate::{Webhook, header, replies};
 
 /// Slack waits for three seconds, on the way there and back included. A command is answered by then,
 const ANSWERED: Duration = Duration::from_millis(2_500);
@@ -48,9 +48,9 @@ impl Webhook {
         let answered = async {
             let delivery = Delivery::new(request.body(), Some(sent_at), now);
             match &slash.command {
-                Command::Help => Ok(tell::help()),
-                Command::Unknown => Ok(tell::unknown()),
-                Command::UnknownOption(option) => Ok(tell::unknown_option(option)),
+                Command::Help => Ok(replies::help()),
+                Command::Unknown => Ok(replies::unknown()),
+                Command::UnknownOption(option) => Ok(replies::unknown_option(option)),
                 Command::Plan => self.plan(&slash.origin, now).await,
                 Command::Status(name) => self.status(&slash.origin, name.as_ref()).await,
                 Command::Rotate { name, reason, revoke_old } => {
@@ -60,11 +60,11 @@ impl Webhook {
             }
         };
         let answered = tokio::time::timeout_at(answered_at, answered).await;
-        match answered.unwrap_or_else(|_| Ok(tell::late(&slash.command))) {
+        match answered.unwrap_or_else(|_| Ok(replies::late(&slash.command))) {
             Ok(message) => Ok(ok(StatusCode::OK, &message)),
             // A sending that is replayed is not a person's.
             Err(refused @ Refused::Conflict { rotation: Some(_), .. }) => Err(refused),
-            Err(refused) => Ok(ok(StatusCode::OK, &tell::refused(&refused))),
+            Err(refused) => Ok(ok(StatusCode::OK, &replies::refused(&refused))),
         }
     }
 
@@ -78,12 +78,12 @@ impl Webhook {
         let manifest = self.manifest().await?;
         let caller = origin.caller();
         let Some(managed) = manifest.by_name(wanted.name) else {
-            return Ok(tell::not_yours(wanted.name));
+            return Ok(replies::not_yours(wanted.name));
         };
         let credential = &managed.credential;
         let decision = decide(&caller, &credential.allow, credential.approval);
         if matches!(decision, Decision::Refuse(_)) {
-            return Ok(tell::not_yours(wanted.name));
+            return Ok(replies::not_yours(wanted.name));
         }
         // Slack does not number what it sends; no two people's forms have one `trigger_id`.
         let id = request_id("slack", &delivery.body);
@@ -111,10 +111,10 @@ impl Webhook {
             let (team, user) = (origin.team.clone(), origin.user.clone());
             let awaiting = Awaiting { requested: asked, team, user };
             self.requests.await_approval(&awaiting, now).await?;
-            return Ok(tell::asking(&awaiting.requested, &origin.user));
+            return Ok(replies::asking(&awaiting.requested, &origin.user));
         }
         let asked = self.requests.begin(credential, asked, now).await?;
-        Ok(tell::begun(&asked))
+        Ok(replies::begun(&asked))
     }
 
     pub(crate) async fn slack_interaction(
@@ -130,9 +130,9 @@ impl Webhook {
         self.count(&pressed.origin, now)?;
         let decided = self.requests.decide(&pressed, now);
         let message = match tokio::time::timeout_at(came + DECIDED, decided).await {
-            Ok(Ok(answer)) => tell::decided(&pressed, &answer),
-            Ok(Err(failure)) => tell::refused(&failure.into()),
-            Err(_) => tell::press_again(),
+            Ok(Ok(answer)) => replies::decided(&pressed, &answer),
+            Ok(Err(failure)) => replies::refused(&failure.into()),
+            Err(_) => replies::press_again(),
         };
         self.post(&pressed.origin, &message, came + ANSWERED).await;
         Ok(nothing(StatusCode::OK))

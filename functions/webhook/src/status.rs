@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::answer::Refused;
 use crate::ask::ours;
-use crate::{Webhook, tell};
+use crate::{Webhook, replies};
 
 /// So many credentials are looked at for one answer: it must come within Slack's three seconds.
 const SHOWN: usize = 15;
@@ -27,8 +27,8 @@ impl Webhook {
             Mine::Nothing(message) => return Ok(message),
         };
         let lines: Vec<String> =
-            self.looks(mine).await?.iter().map(|(c, s)| tell::standing_line(c, s)).collect();
-        Ok(tell::list(&lines, more))
+            self.looks(mine).await?.iter().map(|(c, s)| replies::standing_line(c, s)).collect();
+        Ok(replies::list(&lines, more))
     }
 
     pub(crate) async fn plan(
@@ -41,9 +41,10 @@ impl Webhook {
             Mine::Nothing(message) => return Ok(message),
         };
         let looks = self.looks(mine).await?;
-        let mut lines: Vec<String> = looks.iter().map(|(c, s)| tell::due_line(c, s, now)).collect();
-        lines.push(tell::BY_LABELS.to_owned());
-        Ok(tell::list(&lines, more))
+        let mut lines: Vec<String> =
+            looks.iter().map(|(c, s)| replies::due_line(c, s, now)).collect();
+        lines.push(replies::BY_LABELS.to_owned());
+        Ok(replies::list(&lines, more))
     }
 
     /// What the caller may rotate: how anything else stands is not for them.
@@ -57,7 +58,7 @@ impl Webhook {
             let found = manifest.by_name(name).map(|managed| managed.credential);
             return Ok(match found.filter(|found| found.allow.names(&caller)) {
                 Some(found) => Mine::These(vec![found], 0),
-                None => Mine::Nothing(tell::not_yours(name)),
+                None => Mine::Nothing(replies::not_yours(name)),
             });
         }
         let mut mine: Vec<Credential> =
@@ -65,7 +66,7 @@ impl Webhook {
         let more = mine.len().saturating_sub(SHOWN);
         mine.truncate(SHOWN);
         Ok(if mine.is_empty() {
-            Mine::Nothing(tell::nothing_to_show())
+            Mine::Nothing(replies::nothing_to_show())
         } else {
             Mine::These(mine, more)
         })

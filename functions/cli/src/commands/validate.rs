@@ -43,8 +43,8 @@ struct ProblemShape<'a> {
 impl<'a> From<&'a Problem> for ProblemShape<'a> {
     fn from(problem: &'a Problem) -> Self {
         Self {
-            line: problem.place.line,
-            column: problem.place.column,
+            line: problem.position.line,
+            column: problem.position.column,
             path: &problem.path,
             what: &problem.what,
             cure: &problem.cure,
@@ -133,9 +133,9 @@ fn invalid(source: &str, error: &ManifestError, terminal: &Terminal) -> Result<E
         terminal.print_json(&Shape { source, problems, ..Shape::default() })?;
     } else {
         for problem in problems {
-            let Problem { place, path, what, .. } = problem;
+            let Problem { position, path, what, .. } = problem;
             let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
-            let line = plain(&format!("{source}:{place}: {path}{what}"));
+            let line = plain(&format!("{source}:{position}: {path}{what}"));
             terminal.print(&format!("{line}\n  cure: {}", plain(&problem.cure)))?;
         }
     }

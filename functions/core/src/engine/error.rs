@@ -1,12 +1,12 @@
 //! Why the engine could not go on, in the words of whichever client failed.
 
 use crate::audit::AuditError;
+use crate::cursors::CursorError;
 use crate::graph::GraphError;
 use crate::http::{Retry, SetupError};
 use crate::identity::{IdentityError, TokenError};
 use crate::ids::{CredentialName, KeyId};
 use crate::manifest::{FormatError, LoadError, SourceError};
-use crate::marks::MarkError;
 use crate::queue::QueueError;
 use crate::secrets::SecretsError;
 use crate::settings::Unset;
@@ -62,7 +62,7 @@ pub enum EngineError {
     Source(#[from] SourceError),
     /// How far the directory audit was read.
     #[error(transparent)]
-    Mark(#[from] MarkError),
+    Cursor(#[from] CursorError),
     /// The HTTP client.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -93,7 +93,7 @@ impl EngineError {
             Self::Token(error) => error.retry(),
             Self::Audit(error) => error.retry(),
             Self::Queue(error) => error.retry(),
-            Self::Mark(error) => error.retry(),
+            Self::Cursor(error) => error.retry(),
             // Somebody may be mending it; the queue counts the tries.
             Self::OutOfTime
             | Self::TextNotAtHand(_)

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::hands::{Asked, Hands};
+use super::executor::{Executor, Requester};
 use super::sweep::Seen;
 use super::{Engine, EngineError};
 use crate::events::{CloudEvent, EventData, EventType, event_id};
@@ -194,14 +194,14 @@ impl Engine {
         credential: &Credential,
         deadline: Instant,
     ) -> Result<Came, EngineError> {
-        let by = Asked { by: &job.requested_by, request: job.request };
+        let by = Requester { by: &job.requested_by, request: job.request };
         match &job.work {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
                 let terms = self.terms(credential, None);
                 let replaces_version = Replaces::Version(replaces.clone());
                 let this =
                     Rotate::new(terms.clone(), rotation.clone(), replaces_version, Until::Promoted);
-                let hands = Hands::new(self, credential, &terms, by, deadline);
+                let hands = Executor::new(self, credential, &terms, by, deadline);
                 let outcome = hands.carry_out(this).await?;
                 match outcome {
                     // Superseded: another rotation replaced the key that somebody wants gone.
@@ -247,8 +247,8 @@ impl Engine {
         let terms = self.removal_terms(credential).await?;
         let key = target.key;
         let this = Retire::new(terms.clone(), target, now);
-        let asked = Asked { by: &job.requested_by, request: job.request };
-        let hands = Hands::new(self, credential, &terms, asked, deadline);
+        let asked = Requester { by: &job.requested_by, request: job.request };
+        let hands = Executor::new(self, credential, &terms, asked, deadline);
         Ok(match hands.carry_out(this).await? {
             retire::Outcome::Removed => Came::Out("removed"),
             retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => Came::Unrevoked,
@@ -278,11 +278,13 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Came, EngineError> {
         let terms = self.removal_terms(credential).await?;
-        let look = self.look(credential, deadline).await?;
-        let (SecretState::Present(view), Some(principal)) = (&look.secret, &look.principal) else {
+        let inspection = self.inspect(credential, deadline).await?;
+        let (SecretState::Present(view), Some(principal)) =
+            (&inspection.secret, &inspection.principal)
+        else {
             return Ok(Came::Stopped(Stop::NoRoomForKey));
         };
-        let room = make_room(&terms, view, principal, urgent, look.now);
+        let room = make_room(&terms, view, principal, urgent, inspection.now);
         let came = match room {
             Some(Room::Early(target)) => {
                 self.retire(job, credential, target, true, deadline).await?
@@ -312,8 +314,8 @@ impl Engine {
     ) -> Result<Came, EngineError> {
         let terms = self.removal_terms(credential).await?;
         let this = Resolve::new(terms.clone(), rotation.clone(), key);
-        let by = Asked { by: &job.requested_by, request: job.request };
-        let outcome = Hands::new(self, credential, &terms, by, deadline).carry_out(this).await?;
+        let by = Requester { by: &job.requested_by, request: job.request };
+        let outcome = Executor::new(self, credential, &terms, by, deadline).carry_out(this).await?;
         Ok(match outcome {
             resolve::Outcome::Removed => Came::Out("removed"),
             resolve::Outcome::Gone => Came::Out("gone already, by another hand"),

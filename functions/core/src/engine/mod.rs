@@ -1,11 +1,11 @@
 //! Makes it happen: runs the rules' tries against the real services.
 
-mod beside;
 mod error;
-mod hands;
+mod executor;
+pub mod inspect;
 pub mod jobs;
-pub mod look;
 pub mod native;
+mod other_object;
 pub mod sweep;
 
 use std::collections::BTreeSet;
@@ -18,13 +18,13 @@ use tokio::time::Instant;
 pub use error::EngineError;
 
 use crate::audit::Bus;
+use crate::cursors::Cursors;
 use crate::events::EventType;
 use crate::graph::Graph;
 use crate::http::{self, Http, Unpooled};
 use crate::identity::{Cloud, Endpoints, Identity, SignInMode};
 use crate::ids::TenantId;
 use crate::manifest::{Credential, Manifest, ManifestSource};
-use crate::marks::Marks;
 use crate::queue::Queue;
 use crate::rotation::{Scope, SignedInAs, Terms};
 use crate::secrets::Secrets;
@@ -32,12 +32,12 @@ use crate::settings::{self, required};
 
 /// Where the secrets lie: in another account or region one of the same name is another secret.
 #[derive(Clone, Debug)]
-struct Place {
+struct Location {
     account: String,
     region: String,
 }
 
-impl Place {
+impl Location {
     fn scope(&self, credential: &Credential) -> Scope {
         Scope::of(&self.account, &self.region, credential.secret.as_str())
     }
@@ -52,7 +52,7 @@ pub struct Clients {
     source: ManifestSource,
     cloud: Cloud,
     endpoints: Endpoints,
-    place: Place,
+    location: Location,
     /// Who we are to AWS.
     caller: Option<String>,
     /// The sign-in of the manifest's tenant, kept for its cached tokens as long as Graph takes them.
@@ -79,7 +79,7 @@ impl Clients {
             proofs: http.unpooled()?,
             source,
             endpoints: Endpoints::from_env(cloud)?,
-            place: Place { account, region },
+            location: Location { account, region },
             caller,
             signed_in: Mutex::new(None),
             http,
@@ -94,7 +94,7 @@ impl Clients {
         self.engine_with(bus).await
     }
 
-    /// An engine that is only read with (dry runs, [`Engine::look`]): it needs no `KEYWHEEL_BUS`, and a
+    /// An engine that is only read with (dry runs, [`Engine::inspect`]): it needs no `KEYWHEEL_BUS`, and a
     /// change, which is never without its record, fails at the bus.
     pub async fn reader(&self) -> Result<Engine, EngineError> {
         self.engine_with(settings::optional("KEYWHEEL_BUS").unwrap_or_default()).await
@@ -108,7 +108,7 @@ impl Clients {
     async fn engine_with(&self, bus: String) -> Result<Engine, EngineError> {
         let manifest = self.source.load_in(&self.aws, self.cloud).await?;
         let scopes =
-            manifest.credentials().map(|credential| self.place.scope(credential)).collect();
+            manifest.credentials().map(|credential| self.location.scope(credential)).collect();
         let (identity, graph) = self.sign_in(manifest.tenant()).await?;
         Ok(Engine {
             graph,
@@ -117,11 +117,11 @@ impl Clients {
             proofs: self.proofs.clone(),
             endpoints: self.endpoints.clone(),
             cloud: self.cloud,
-            place: self.place.clone(),
+            location: self.location.clone(),
             manifest: Arc::new(manifest),
             scopes: Arc::new(scopes),
-            marks: match settings::optional("KEYWHEEL_MARKS") {
-                Some(place) => Some(Marks::new(&self.aws, &place)?),
+            cursors: match settings::optional("KEYWHEEL_CURSORS") {
+                Some(place) => Some(Cursors::new(&self.aws, &place)?),
                 None => None,
             },
             identity,
@@ -183,9 +183,9 @@ pub struct Engine {
     proofs: Unpooled,
     endpoints: Endpoints,
     cloud: Cloud,
-    place: Place,
+    location: Location,
     /// Where a sweep remembers how far it read; none: it reads no directory audit.
-    marks: Option<Marks>,
+    cursors: Option<Cursors>,
     identity: Identity,
 }
 
@@ -204,7 +204,7 @@ impl Engine {
     fn terms(&self, credential: &Credential, signed_in_as: Option<SignedInAs>) -> Terms {
         Terms {
             application: credential.application,
-            scope: self.place.scope(credential),
+            scope: self.location.scope(credential),
             policy: credential.policy.clone(),
             signed_in_as,
             listed: Arc::clone(&self.scopes),

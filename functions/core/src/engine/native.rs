@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use super::hands::{Asked, Hands};
+use super::executor::{Executor, Requester};
 use super::{Engine, EngineError};
 use crate::ids::{Token, VersionId};
 use crate::manifest::Credential;
@@ -139,8 +139,8 @@ impl Engine {
     ) -> Result<(), NativeError> {
         let terms = self.terms(credential, None);
         let this = Rotate::new(terms.clone(), token, Replaces::Current, step.until());
-        let asked = Asked { by: REQUESTED_BY, request: None };
-        let hands = Hands::new(self, credential, &terms, asked, deadline);
+        let asked = Requester { by: REQUESTED_BY, request: None };
+        let hands = Executor::new(self, credential, &terms, asked, deadline);
         match hands.carry_out(this).await? {
             rotate::Outcome::Stored(_)
             | rotate::Outcome::Proved(_)

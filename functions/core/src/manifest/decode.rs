@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::problem::{Place, Problems, list, stranger, suggest};
+use super::problem::{Position, Problems, list, stranger, suggest};
 use super::tree::{Entry, Key, Node, Value};
 
 /// A type that a node can be read as. `None` means that the problem has been noted.
@@ -12,17 +12,17 @@ pub(super) trait Decode: Sized {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self>;
 }
 
-/// A value at its place.
+/// A value and its position in the text.
 #[derive(Clone, Debug)]
 pub(super) struct At<T> {
-    pub(super) place: Place,
+    pub(super) position: Position,
     /// `None` where the value was wrong, or missing: that has been noted, and nothing more is said of it.
     pub(super) value: Option<T>,
 }
 
 impl<T: Decode> At<T> {
     fn decode(node: Node, problems: &mut Problems) -> Self {
-        Self { place: node.place, value: T::decode(node, problems) }
+        Self { position: node.position, value: T::decode(node, problems) }
     }
 }
 
@@ -63,18 +63,18 @@ pub(super) fn decode_group<G: Group>(node: Node, problems: &mut Problems) -> Opt
 
 /// A mapping whose fields are taken out one by one.
 pub(super) struct Fields {
-    place: Place,
+    position: Position,
     entries: Vec<Entry>,
 }
 
 impl Fields {
     fn open(node: Node, problems: &mut Problems) -> Option<Self> {
         match node.value {
-            Value::Map(entries) => Some(Self { place: node.place, entries }),
+            Value::Map(entries) => Some(Self { position: node.position, entries }),
             other => {
                 wrong_kind(
                     "a mapping",
-                    node.place,
+                    node.position,
                     &other,
                     "write `field: value` lines, indented",
                     problems,
@@ -94,8 +94,8 @@ impl Fields {
         let entry = self.entries.swap_remove(index);
         Some(problems.within(name, |problems| match entry.node.value {
             Value::Nothing => {
-                problems.add(entry.place, "there is no value", "give one, or remove the line");
-                At { place: entry.place, value: None }
+                problems.add(entry.position, "there is no value", "give one, or remove the line");
+                At { position: entry.position, value: None }
             }
             _ => At::decode(entry.node, problems),
         }))
@@ -104,24 +104,24 @@ impl Fields {
     /// A field that must be there.
     pub(super) fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> At<T> {
         self.optional(name, problems).unwrap_or_else(|| {
-            problems.add(self.place, format!("`{name}` is missing"), "add it");
-            At { place: self.place, value: None }
+            problems.add(self.position, format!("`{name}` is missing"), "add it");
+            At { position: self.position, value: None }
         })
     }
 
     /// Whatever nobody took is unknown.
     fn close(mut self, known: &[&str], problems: &mut Problems) {
-        self.entries.sort_by_key(|entry| entry.place);
-        for Entry { key, place, .. } in self.entries {
+        self.entries.sort_by_key(|entry| entry.position);
+        for Entry { key, position, .. } in self.entries {
             let Key::Text(key) = key else {
                 let what = format!("a field has a name, and this is {}", key.kind());
-                problems.add(place, what, cure_of_field(&key, known));
+                problems.add(position, what, cure_of_field(&key, known));
                 continue;
             };
             match not_here(&key) {
-                Some(why) => problems.add(place, format!("`{key}` is not possible here"), why),
+                Some(why) => problems.add(position, format!("`{key}` is not possible here"), why),
                 None => problems.add(
-                    place,
+                    position,
                     format!("unknown field {}", stranger(&key)),
                     suggest(&key, known),
                 ),
@@ -174,12 +174,12 @@ fn cure_of_name(key: &Key) -> &'static str {
 /// Notes that another kind of value was expected.
 pub(super) fn wrong_kind(
     expected: &str,
-    place: Place,
+    position: Position,
     found: &Value,
     cure: &str,
     problems: &mut Problems,
 ) {
-    problems.add(place, format!("expected {expected}, found {}", found.kind()), cure);
+    problems.add(position, format!("expected {expected}, found {}", found.kind()), cure);
 }
 
 /// The text of a node.
@@ -187,7 +187,7 @@ pub(super) fn text(node: Node, problems: &mut Problems) -> Option<String> {
     match node.value {
         Value::Text(text) => Some(text),
         other => {
-            wrong_kind("a text", node.place, &other, cure_of_text(&other, None), problems);
+            wrong_kind("a text", node.position, &other, cure_of_text(&other, None), problems);
             None
         }
     }
@@ -218,13 +218,13 @@ pub(super) fn parsed_like<T>(
     like: Option<&str>,
     parse: impl FnOnce(&str) -> Result<T, (String, String)>,
 ) -> Option<T> {
-    let place = node.place;
+    let position = node.position;
     match node.value {
         Value::Text(text) => {
-            parse(&text).map_err(|(what, cure)| problems.add(place, what, cure)).ok()
+            parse(&text).map_err(|(what, cure)| problems.add(position, what, cure)).ok()
         }
         other => {
-            wrong_kind("a text", place, &other, cure_of_text(&other, like), problems);
+            wrong_kind("a text", position, &other, cure_of_text(&other, like), problems);
             None
         }
     }
@@ -237,7 +237,7 @@ impl Decode for bool {
             other => {
                 wrong_kind(
                     "`true` or `false`",
-                    node.place,
+                    node.position,
                     &other,
                     "write one of them, without quotes",
                     problems,
@@ -261,7 +261,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
                     .collect(),
             ),
             other => {
-                wrong_kind("a list", node.place, &other, "begin each entry with `- `", problems);
+                wrong_kind("a list", node.position, &other, "begin each entry with `- `", problems);
                 None
             }
         }
@@ -278,19 +278,19 @@ pub(super) struct Named<T>(pub(super) Vec<(At<String>, At<T>)>);
 impl<T: Decode> Decode for Named<T> {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
         let Fields { entries, .. } = Fields::open(node, problems)?;
-        let read = |Entry { key, place, node }: Entry| {
+        let read = |Entry { key, position, node }: Entry| {
             let name = match key {
                 Key::Text(name) => Some(name),
                 other => {
                     let what = format!("a name is a text, and this is {}", other.kind());
-                    problems.add(place, what, cure_of_name(&other));
+                    problems.add(position, what, cure_of_name(&other));
                     None
                 }
             };
             // What stands under a name that is none is read all the same: its problems are told too.
             let step = name.as_deref().unwrap_or(NAMELESS);
             let value = problems.within(step, |problems| At::decode(node, problems));
-            (At { place, value: name }, value)
+            (At { position, value: name }, value)
         };
         Some(Self(entries.into_iter().map(read).collect()))
     }

@@ -31,7 +31,7 @@ pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TE
 pub use managed::{Managed, Origin};
 pub use names::{NameError, SecretName, SecretPattern};
 pub use notifications::{Notification, Pattern, Target};
-pub use problem::{ManifestError, Place, Problem};
+pub use problem::{ManifestError, Position, Problem};
 pub use source::{LoadError, ManifestSource, SourceError};
 pub use tree::MAX_BYTES;
 

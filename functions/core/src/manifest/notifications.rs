@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 use super::decode::{At, Decode, parsed, parsed_like, text_schema, wire};
 use super::names::check_entry;
-use super::problem::{Place, Problems, list, stranger, suggest};
+use super::problem::{Position, Problems, list, stranger, suggest};
 use super::tree::Node;
 use crate::events::Topic;
 use crate::ids::CredentialName;
@@ -100,10 +100,10 @@ pub(super) fn resolve(
 ) -> Vec<Notification> {
     problems.within("notifications", |problems| {
         if let Some(over) = listed.get(MOST) {
-            problems.add(over.place, format!("more than {MOST} targets"), "remove some");
+            problems.add(over.position, format!("more than {MOST} targets"), "remove some");
         }
-        let one = |(index, At { place, value }): (usize, At<WireNotification>)| {
-            problems.within(&index.to_string(), |problems| notification(value?, place, problems))
+        let one = |(index, At { position, value }): (usize, At<WireNotification>)| {
+            problems.within(&index.to_string(), |problems| notification(value?, position, problems))
         };
         listed.into_iter().enumerate().filter_map(one).collect()
     })
@@ -111,13 +111,13 @@ pub(super) fn resolve(
 
 fn notification(
     wire: WireNotification,
-    place: Place,
+    position: Position,
     problems: &mut Problems,
 ) -> Option<Notification> {
     let WireNotification { slack, sns, webhook, key, on, credentials } = wire;
     if let (None, Some(key)) = (&webhook, &key) {
         let cure = "add `webhook:` with the receiver's URL, or remove it";
-        problems.add(key.place, "`key` is given, but there is no `webhook`", cure);
+        problems.add(key.position, "`key` is given, but there is no `webhook`", cure);
     }
     let target = match (slack, sns, webhook) {
         (Some(name), None, None) => Target::Slack(name.value?.0),
@@ -125,39 +125,47 @@ fn notification(
         (None, None, Some(url)) => {
             let Some(key) = key else {
                 let cure = "add `key:` with the name of its signing key in the notify secret";
-                problems.add(url.place, "the webhook has no `key`: it could not be signed", cure);
+                problems.add(
+                    url.position,
+                    "the webhook has no `key`: it could not be signed",
+                    cure,
+                );
                 return None;
             };
             Target::Webhook { url: url.value?.0, key: key.value?.0 }
         }
         (None, None, None) => {
             let what = "nobody is named who is to be told";
-            problems.add(place, what, "add one of `slack`, `sns`, `webhook`");
+            problems.add(position, what, "add one of `slack`, `sns`, `webhook`");
             return None;
         }
         _ => {
             let what = "more than one of `slack`, `sns` and `webhook`";
-            problems.add(place, what, "make an entry of each");
+            problems.add(position, what, "make an entry of each");
             return None;
         }
     };
     let on = match on {
         None => BTreeSet::from([Topic::Failures, Topic::Findings, Topic::Digest]),
-        Some(At { place, value }) => {
+        Some(At { position, value }) => {
             let topics: BTreeSet<Topic> = some(value?)?.into_iter().collect();
             if topics.is_empty() {
-                problems.add(place, "told of nothing", "name what it is told of, or remove `on`");
+                problems.add(
+                    position,
+                    "told of nothing",
+                    "name what it is told of, or remove `on`",
+                );
             }
             topics
         }
     };
     let credentials = match credentials {
         None => Vec::new(),
-        Some(At { place, value }) => {
+        Some(At { position, value }) => {
             let patterns = some(value?)?;
             if patterns.is_empty() {
                 let cure = "name some, or remove `credentials` to be told of all";
-                problems.add(place, "told of no credential", cure);
+                problems.add(position, "told of no credential", cure);
             }
             patterns
         }

@@ -7,19 +7,19 @@ use strsim::levenshtein;
 
 /// A place in the text, counted from one, as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct Position {
     /// The line.
     pub line: u64,
     /// The column, in characters.
     pub column: u64,
 }
 
-impl Place {
+impl Position {
     /// The beginning of the text: of what is wrong with all of it.
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
     }
@@ -32,7 +32,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Where it is.
-    pub place: Place,
+    pub position: Position,
     /// The fields that lead there, such as `credentials.aks.overlap`; empty for the file as such.
     pub path: String,
     /// What is wrong.
@@ -76,7 +76,7 @@ impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().take(SHOWN).enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{}:{}: {problem}", self.file, problem.place)?;
+            write!(f, "{separator}{}:{}: {problem}", self.file, problem.position)?;
         }
         match self.problems.len().saturating_sub(SHOWN) {
             0 => Ok(()),
@@ -94,9 +94,14 @@ pub(super) struct Problems {
 
 impl Problems {
     /// Notes a problem with what is being read.
-    pub(super) fn add(&mut self, place: Place, what: impl Into<String>, cure: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        position: Position,
+        what: impl Into<String>,
+        cure: impl Into<String>,
+    ) {
         let path = self.path.join(".");
-        self.found.push(Problem { place, path, what: what.into(), cure: cure.into() });
+        self.found.push(Problem { position, path, what: what.into(), cure: cure.into() });
     }
 
     /// Reads something one step further down the path.
@@ -111,8 +116,8 @@ impl Problems {
     pub(super) fn settle<T>(mut self, file: &str, value: Option<T>) -> Result<T, ManifestError> {
         // A wrong default is met again by every credential that takes it.
         let mut seen = BTreeSet::new();
-        self.found.retain(|problem| seen.insert((problem.place, problem.what.clone())));
-        self.found.sort_by_key(|problem| problem.place);
+        self.found.retain(|problem| seen.insert((problem.position, problem.what.clone())));
+        self.found.sort_by_key(|problem| problem.position);
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => Err(ManifestError { file: file.to_owned(), problems: self.found }),
@@ -181,7 +186,7 @@ mod tests {
     fn a_flood_of_problems_is_cut_short() {
         let mut problems = Problems::default();
         for line in 1..=60 {
-            problems.add(Place { line, column: 1 }, "wrong", "mend it");
+            problems.add(Position { line, column: 1 }, "wrong", "mend it");
         }
         let error = problems.settle::<()>("m.yaml", None).expect_err("problems");
         assert_eq!(error.problems().len(), 60);

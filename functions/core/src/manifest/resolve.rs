@@ -10,7 +10,7 @@ use crate::ids::CredentialName;
 use super::decode::{At, Decode, NAMELESS, Named};
 use super::names::{CREDENTIAL_CURE, SecretPattern, check_credential};
 use super::notifications;
-use super::problem::{Place, Problems, quoted};
+use super::problem::{Position, Problems, quoted};
 use super::tree::{Node, Value};
 use super::wire::{Wire, WireCredential, WireOptions, WireRule};
 use super::{Credential, Manifest, Rule};
@@ -21,7 +21,7 @@ pub(super) use cloud::check_cloud;
 pub(super) fn wire(tree: Node, problems: &mut Problems) -> Option<Wire> {
     if matches!(tree.value, Value::Nothing) {
         problems.add(
-            tree.place,
+            tree.position,
             "the manifest is empty",
             "begin with `tenant:` and `credentials:`",
         );
@@ -58,7 +58,7 @@ fn listed(
         let step = name.value.as_deref().unwrap_or(NAMELESS);
         let settings = problems.within("credentials", |problems| {
             problems.within(step, |problems| {
-                settings::resolve(&wire.only, defaults, name.place, problems)
+                settings::resolve(&wire.only, defaults, name.position, problems)
             })
         });
         let settings = settings.ok()?;
@@ -75,11 +75,11 @@ fn rules_of(
     defaults: Option<&WireOptions>,
     problems: &mut Problems,
 ) -> Vec<Rule> {
-    let resolve = |(index, At { place, value }): (usize, At<WireRule>)| {
+    let resolve = |(index, At { position, value }): (usize, At<WireRule>)| {
         let wire = value?;
         let settings = problems.within("rules", |problems| {
             problems.within(&index.to_string(), |problems| {
-                settings::resolve(&wire.only, defaults, place, problems)
+                settings::resolve(&wire.only, defaults, position, problems)
             })
         });
         let settings = settings.ok()?;
@@ -93,7 +93,7 @@ fn check_names(credentials: &Named<WireCredential>, problems: &mut Problems) {
         let Some(text) = &name.value else { continue };
         if let Err(error) = check_credential(text) {
             problems.within("credentials", |problems| {
-                problems.add(name.place, error.to_string(), CREDENTIAL_CURE);
+                problems.add(name.position, error.to_string(), CREDENTIAL_CURE);
             });
         }
     }
@@ -108,14 +108,14 @@ fn check_secrets(
     problems: &mut Problems,
 ) {
     let patterns = patterns(rules, problems);
-    let mut owners: BTreeMap<&str, (&str, Place)> = BTreeMap::new();
+    let mut owners: BTreeMap<&str, (&str, Position)> = BTreeMap::new();
     for (name, credential) in &credentials.0 {
         let name_text = name.value.as_deref().unwrap_or(NAMELESS);
         if let Some((_, line)) =
             patterns.iter().find(|(pattern, _)| pattern.application(name_text).is_some())
         {
             let what = format!("the name could be that of a credential of the rule at line {line}");
-            problems.add(name.place, what, "name the credential otherwise");
+            problems.add(name.position, what, "name the credential otherwise");
         }
         let Some(secret) = credential.value.as_ref().map(|credential| &credential.secret) else {
             continue;
@@ -123,24 +123,24 @@ fn check_secrets(
         let Some(secret_name) = &secret.value else {
             continue;
         };
-        if let Some((owner, place)) = owners.get(secret_name.as_str()) {
+        if let Some((owner, position)) = owners.get(secret_name.as_str()) {
             let what = format!(
                 "the credentials {} (line {}) and {} (line {}) share the secret {}",
                 quoted(owner),
-                place.line,
+                position.line,
                 quoted(name_text),
-                name.place.line,
+                name.position.line,
                 quoted(secret_name.as_str()),
             );
-            problems.add(secret.place, what, ONE_SECRET);
+            problems.add(secret.position, what, ONE_SECRET);
         }
-        owners.entry(secret_name.as_str()).or_insert((name_text, name.place));
+        owners.entry(secret_name.as_str()).or_insert((name_text, name.position));
         if let Some((_, line)) =
             patterns.iter().find(|(pattern, _)| pattern.application(secret_name.as_str()).is_some())
         {
             let what =
                 format!("the secret could be that of a credential of the rule at line {line}");
-            problems.add(secret.place, what, ONE_SECRET);
+            problems.add(secret.position, what, ONE_SECRET);
         }
     }
 }
@@ -152,7 +152,8 @@ fn patterns<'a>(
 ) -> Vec<(&'a SecretPattern, u64)> {
     let mut seen: Vec<(&SecretPattern, u64)> = Vec::new();
     for rule in rules {
-        let Some(At { place, value: Some(pattern) }) = rule.value.as_ref().map(|rule| &rule.secret)
+        let Some(At { position, value: Some(pattern) }) =
+            rule.value.as_ref().map(|rule| &rule.secret)
         else {
             continue;
         };
@@ -160,9 +161,9 @@ fn patterns<'a>(
             let what = format!(
                 "the rule at line {line} has the same pattern: an application with both tags would have two credentials on one secret"
             );
-            problems.add(*place, what, "give each rule a pattern of its own");
+            problems.add(*position, what, "give each rule a pattern of its own");
         }
-        seen.push((pattern, place.line));
+        seen.push((pattern, position.line));
     }
     seen
 }

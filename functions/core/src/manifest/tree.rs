@@ -1,4 +1,4 @@
-//! YAML text as a tree in which every node knows its place.
+//! YAML text as a tree in which every node knows its position.
 //!
 //! A tree, and not the wire types at once: serde stops at the first value that does not fit, and a
 //! manifest's errors are to be reported all together.
@@ -10,15 +10,15 @@ use serde_saphyr::{
     DuplicateKeyPolicy, Error, Location, MessageFormatter, Spanned, UserMessageFormatter,
 };
 
-use super::problem::{Place, Problems, stranger};
+use super::problem::{Position, Problems, stranger};
 
 /// The largest manifest: some five thousand credentials written out.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// A value and its place.
+/// A value and its position.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) value: Value,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Key {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: Key,
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) node: Node,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_BYTES {
         let what = format!("the manifest has {} bytes, more than {MAX_BYTES}", text.len());
         problems.add(
-            Place::START,
+            Position::START,
             what,
             "describe a fleet by rules, or split it over two deployments",
         );
@@ -130,7 +130,7 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Node, Error> 
 }
 
 fn report(error: &Error, problems: &mut Problems) {
-    let place = error.location().map_or(Place::START, place_of);
+    let position = error.location().map_or(Position::START, position_of);
     let (what, cure) = match bare(error) {
         Error::Eof { .. } => {
             ("the manifest is empty".to_owned(), "begin with `tenant:` and `credentials:`")
@@ -155,7 +155,7 @@ fn report(error: &Error, problems: &mut Problems) {
             "check indentation, quotes and colons here and on the line before",
         ),
     };
-    problems.add(place, what, cure);
+    problems.add(position, what, cure);
 }
 
 /// The error itself, without where an alias brought it about.
@@ -166,16 +166,16 @@ fn bare(error: &Error) -> &Error {
     }
 }
 
-fn place_of(location: Location) -> Place {
+fn position_of(location: Location) -> Position {
     // Unknown locations are zero: the beginning is the nearest to the truth.
-    Place { line: location.line().max(1), column: location.column().max(1) }
+    Position { line: location.line().max(1), column: location.column().max(1) }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
         // Where a value is written, and not where an alias or a merge repeats it: there it is mended.
-        Ok(Self { place: place_of(spanned.defined), value: spanned.value })
+        Ok(Self { position: position_of(spanned.defined), value: spanned.value })
     }
 }
 
@@ -253,13 +253,13 @@ impl<'de> Visitor<'de> for AnyValue {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Node>()? {
-            let place = key.place;
+            let position = key.position;
             let key = match key.value {
                 Value::Text(text) => Key::Text(text),
                 Value::Bool(value) => Key::Bool(value),
                 other => Key::Other(other.kind()),
             };
-            entries.push(Entry { key, place, node: map.next_value()? });
+            entries.push(Entry { key, position, node: map.next_value()? });
         }
         Ok(Value::Map(entries))
     }

@@ -4,13 +4,13 @@
 //! [`webhook`]); the [`Notifier`] sends it. Each event is told to each target at least once, and as a rule once:
 //! what was told is marked in the state bucket, so that a target that fails is tried again alone.
 
-mod asked;
 mod error;
 mod measure;
 mod notice;
 mod notifier;
 mod outcome;
 mod progress;
+mod request_progress;
 mod secret;
 mod send;
 pub mod slack;

@@ -119,7 +119,7 @@ impl Notifier {
         }
     }
 
-    /// Marks what was told; what was not is for the queue to bring again.
+    /// Cursors what was told; what was not is for the queue to bring again.
     async fn note(
         &self,
         target: &Target,

@@ -7,7 +7,7 @@ use crate::events::{Digest, EventData, EventType, Expiring};
 
 /// What is told of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Wording {
     /// In one line.
     pub headline: String,
     /// What it means, or why it happened.
@@ -17,10 +17,10 @@ pub struct Told {
 }
 
 /// Writes out an event. `old_key_goes` is when a replaced key may be removed, where that is known.
-pub fn told(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Told {
+pub fn told(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Wording {
     match &notice.what {
         What::Credential(data) => of_credential(notice, data, old_key_goes),
-        What::Expiring { digest, cut_from } => Told {
+        What::Expiring { digest, cut_from } => Wording {
             headline: headline_of(digest, cut_from.is_some()),
             text: cut_from.map(of_cut).unwrap_or_default(),
             facts: Vec::new(),
@@ -28,7 +28,11 @@ pub fn told(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Told {
     }
 }
 
-fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTime<Utc>>) -> Told {
+fn of_credential(
+    notice: &Notice,
+    data: &EventData,
+    old_key_goes: Option<DateTime<Utc>>,
+) -> Wording {
     let name = &data.credential;
     let reason = || data.reason.clone().unwrap_or_default();
     let (headline, text) = match &notice.kind {
@@ -74,7 +78,7 @@ fn of_credential(notice: &Notice, data: &EventData, old_key_goes: Option<DateTim
     fact("Key", data.key.map(|key| key.to_string()));
     fact("Rotation", data.rotation.as_ref().map(ToString::to_string));
     fact("Graph request", data.graph_request_id.clone());
-    Told { headline, text, facts }
+    Wording { headline, text, facts }
 }
 
 /// Whoever asked withdraws; anybody else denies.

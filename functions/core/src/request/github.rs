@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::field;
 use crate::ids::{KeyId, VersionId};
 use crate::manifest::{Format, SECRET_TEXT};
-use crate::rotation::retire::{Standing, standing};
+use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{SecretState, SecretView};
 use crate::secret::SecretText;
 
@@ -248,9 +248,9 @@ pub fn live(state: &SecretState, overlap: TimeDelta) -> Vec<Live> {
 }
 
 fn live_version(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Live {
-    let cure = match (standing(view, version, overlap), view.key_of(version)) {
+    let cure = match (version_state(view, version, overlap), view.key_of(version)) {
         // Also one that somebody stored by hand: where the manifest adopts it, it can be replaced.
-        (Standing::InUse, _) => Cure::Rotate,
+        (VersionState::InUse, _) => Cure::Rotate,
         // One that was never current may belong to a try under way: the rules of its removal wait for that.
         (_, Some(key)) => Cure::Retire(key),
         (_, None) => Cure::ByHand,

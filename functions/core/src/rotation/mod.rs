@@ -12,8 +12,9 @@
 //! | … and `keywheel:since`, not `AWSCURRENT` | **past**: its key goes when the overlap is over |
 //! | … and `keywheel:void` | **void**: given up, will never be current; its key goes soon |
 
-mod beside;
+mod after_promotion;
 pub mod calls;
+mod current_key;
 pub mod finding;
 pub mod foreign_change;
 pub mod last_use;
@@ -28,9 +29,8 @@ pub mod resolve;
 pub mod retire;
 pub mod room;
 pub mod rotate;
-mod standing;
 pub mod stop;
-mod tail;
+pub mod version_state;
 pub mod watch;
 
 use std::collections::BTreeSet;

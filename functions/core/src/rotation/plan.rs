@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::resolve::{of_this_life, unnamed_due};
-use super::retire::{Standing, Target, ripe, standing};
+use super::retire::{Target, ripe};
 use super::room::make_room;
 use super::stop::Stop;
+use super::version_state::{VersionState, version_state};
 use super::{CLOCK_SLACK, LEEWAY, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, Token, VersionId};
 
@@ -261,7 +262,7 @@ fn unclaimed(
 ) -> Option<Token> {
     view.versions.keys().find_map(|version| {
         let key = principal.key(view.key_of(version)?)?;
-        let usable = standing(view, version, terms.policy.overlap) == Standing::Unclaimed
+        let usable = version_state(view, version, terms.policy.overlap) == VersionState::Unclaimed
             && key.valid_at(now + terms.policy.rotate_before);
         version.token().filter(|_| usable)
     })
@@ -285,7 +286,7 @@ fn plan_removals(
     now: DateTime<Utc>,
 ) -> Vec<Work> {
     let current = view.current();
-    // Beside a current version whose key is unknown nothing is removed but what was never anybody's.
+    // CurrentKey a current version whose key is unknown nothing is removed but what was never anybody's.
     let known = current.is_none_or(|current| view.key_of(current).is_some());
     let since = current.and_then(|current| view.since(current));
     let resumed: BTreeSet<VersionId> = queued
@@ -380,12 +381,12 @@ fn retire_due(
     now: DateTime<Utc>,
 ) -> Option<Target> {
     let key = view.key_of(version)?;
-    let due = match standing(view, version, terms.policy.overlap) {
-        Standing::InUse => false,
-        Standing::PastUnknown => true,
-        Standing::Past(over) => now >= ripe(over, &terms.policy),
-        Standing::Void(at) => now >= at,
-        Standing::Unclaimed => principal
+    let due = match version_state(view, version, terms.policy.overlap) {
+        VersionState::InUse => false,
+        VersionState::PastUnknown => true,
+        VersionState::Past(over) => now >= ripe(over, &terms.policy),
+        VersionState::Void(at) => now >= at,
+        VersionState::Unclaimed => principal
             .key(key)
             .and_then(|key| key.start)
             .is_none_or(|start| now - start >= UNNAMED_FOR),

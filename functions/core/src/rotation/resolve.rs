@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::beside::{Beside, beside_current};
 use super::calls::{Call, Next, Reply, Try};
+use super::current_key::{CurrentKey, current_key};
 use super::live::{Live, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
@@ -100,10 +100,10 @@ impl Resolve {
             return Self::stop(Stop::ApplicationGone);
         };
         let key = principal.key(self.key);
-        let published = match beside_current(&self.view, principal, now) {
-            Beside::Valid => None,
-            Beside::NotShownYet => Some(Outcome::NotYet),
-            Beside::Unsafe(stop) => Some(Outcome::Stopped(stop)),
+        let published = match current_key(&self.view, principal, now) {
+            CurrentKey::Valid => None,
+            CurrentKey::NotShownYet => Some(Outcome::NotYet),
+            CurrentKey::Unsafe(stop) => Some(Outcome::Stopped(stop)),
         };
         if let (Some(key), Some(published)) = (key, published)
             && let Some(why) = self.stays(key, published, principal, now)

@@ -2,16 +2,16 @@
 
 use chrono::{DateTime, Utc};
 
-use super::beside::{Beside, beside_current};
+use super::after_promotion::AfterPromotion;
 use super::calls::{Call, Next, Reply, Try};
+use super::current_key::{CurrentKey, current_key};
 use super::last_use::{LastUses, Untold, Verdict, judge, watch};
 use super::live::{Live, by_labels, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
 use super::removal::{End, Progress, Removal};
-pub use super::standing::{Standing, standing};
 use super::stop::Stop;
-use super::tail::Tail;
+use super::version_state::{VersionState, version_state};
 use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
 use crate::ids::{KeyId, ObjectId, VersionId};
 
@@ -66,7 +66,7 @@ pub struct Retire {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum State {
     Describe,
-    StartClock(Tail),
+    StartClock(AfterPromotion),
     /// The promotion is recorded already, but its label tells nothing of the target.
     Since(DateTime<Utc>),
     Void {
@@ -105,7 +105,7 @@ impl Retire {
             return Self::stop(stop);
         }
         let Some(since) = self.view.since(&current) else {
-            return State::StartClock(Tail::mend(current, current_key));
+            return State::StartClock(AfterPromotion::mend(current, current_key));
         };
         match self.target.version.clone() {
             Some(version) => self.version_due(&version, now),
@@ -123,16 +123,16 @@ impl Retire {
             Some(_) => return State::Done(Outcome::Nothing),
         }
         self.over = None;
-        let due = match standing(&self.view, version, self.terms.policy.overlap) {
-            Standing::InUse => return State::Done(Outcome::NotYet),
-            Standing::Unclaimed => {
+        let due = match version_state(&self.view, version, self.terms.policy.overlap) {
+            VersionState::InUse => return State::Done(Outcome::NotYet),
+            VersionState::Unclaimed => {
                 return State::Void { version: version.clone(), at: now };
             }
-            Standing::Past(_) | Standing::PastUnknown if self.now => now,
-            Standing::PastUnknown => return State::Since(now),
-            Standing::Past(over) => self.ripe(over),
+            VersionState::Past(_) | VersionState::PastUnknown if self.now => now,
+            VersionState::PastUnknown => return State::Since(now),
+            VersionState::Past(over) => self.ripe(over),
             // Nobody was ever given it.
-            Standing::Void(due) => due,
+            VersionState::Void(due) => due,
         };
         if now < due { State::Done(Outcome::NotYet) } else { State::ReadPrincipal }
     }
@@ -163,12 +163,12 @@ impl Retire {
             return Self::stop(Stop::ApplicationGone);
         };
         let key = principal.key(self.target.key);
-        match beside_current(&self.view, principal, now) {
-            Beside::Valid => {}
+        match current_key(&self.view, principal, now) {
+            CurrentKey::Valid => {}
             // Nobody was ever given its key, and there is none to remove: only labels, which take others' room.
-            Beside::Unsafe(_) if key.is_none() && self.is_void() => {}
-            Beside::NotShownYet => return State::Done(Outcome::NotYet),
-            Beside::Unsafe(stop) => return Self::stop(stop),
+            CurrentKey::Unsafe(_) if key.is_none() && self.is_void() => {}
+            CurrentKey::NotShownYet => return State::Done(Outcome::NotYet),
+            CurrentKey::Unsafe(stop) => return Self::stop(stop),
         }
         match live(&self.terms, &self.view, principal, self.target.key) {
             Some(Live::Because(stop)) => return Self::stop(stop),
@@ -259,7 +259,7 @@ impl Retire {
     fn call(&self) -> Option<Call> {
         Some(match &self.state {
             State::Describe => Call::DescribeSecret,
-            State::StartClock(tail) => tail.call()?,
+            State::StartClock(after) => after.call()?,
             State::Since(at) => Call::MoveLabel {
                 label: Label::Since(*at),
                 to: self.view.current().cloned(),
@@ -291,7 +291,7 @@ impl Try for Retire {
         let state = std::mem::replace(&mut self.state, State::Describe);
         self.state = match (state, reply) {
             (State::Describe, Reply::Secret(secret)) => self.on_secret(secret, now),
-            (State::StartClock(tail), reply) => State::StartClock(tail.answered(&reply, now)),
+            (State::StartClock(after), reply) => State::StartClock(after.answered(&reply, now)),
             (State::Since(_) | State::Void { .. }, Reply::Moved) => {
                 State::Done(Outcome::ClockStarted)
             }

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use super::live::live;
 use super::observed::{Principal, SecretView};
 use super::plan::{Work, removals};
-use super::retire::{Standing, Target, standing};
+use super::retire::Target;
+use super::version_state::{VersionState, version_state};
 use super::{CLOCK_SLACK, Terms};
 
 /// What makes room for another key.
@@ -40,7 +41,7 @@ pub fn make_room(
     }
     let past = view.versions.keys().filter_map(|version| {
         let key = principal.key(view.key_of(version)?)?;
-        let Standing::Past(over) = standing(view, version, terms.policy.overlap) else {
+        let VersionState::Past(over) = version_state(view, version, terms.policy.overlap) else {
             return None;
         };
         let stays = key.minted_by(&terms.scope).is_none()

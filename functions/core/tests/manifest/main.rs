@@ -1,4 +1,4 @@
-//! Manifests that are read, and manifests that are not: with the place, the fault and the cure.
+//! Manifests that are read, and manifests that are not: with the position, the fault and the cure.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -204,7 +204,7 @@ fn all_that_is_wrong_is_reported_at_once() {
         "tenant: nonsense\ndefaults:\n  settle: 10m\n  formt: json\ncredentials:\n  one:\n    application: {APP}\n    secret: a b\n    overlap: never\n  two:\n    secret: prod/two\n    secret: prod/three\n    lifetime: 1d\nrules:\n  - secret: x\n"
     );
     let error = parse(&text).expect_err("not valid");
-    let lines: Vec<u64> = error.problems().iter().map(|problem| problem.place.line).collect();
+    let lines: Vec<u64> = error.problems().iter().map(|problem| problem.position.line).collect();
     assert_eq!(lines, [1, 3, 4, 8, 9, 11, 12, 13, 15, 15], "{error}");
 }
 
@@ -215,7 +215,7 @@ fn a_key_that_is_no_text_hides_nothing() {
         "tenant: nonsense\n7: x\ncredentials:\n  8:\n    application: {APP}\n    secret: a b\n    lifetime: 1d\n    true: x\n    tags: {{ 9: y }}\n  two:\n    application: {APP}\n    secret: prod/client-secret\n    ? [a]\n    : x\n    overlap: never\nnotifications:\n  - slack: ops\n    true: [digest]\n    of: x\n"
     );
     let error = parse(&text).expect_err("not valid");
-    let lines: Vec<u64> = error.problems().iter().map(|problem| problem.place.line).collect();
+    let lines: Vec<u64> = error.problems().iter().map(|problem| problem.position.line).collect();
     assert_eq!(lines, [1, 2, 4, 6, 7, 8, 9, 13, 15, 18, 19], "{error}");
 }
 

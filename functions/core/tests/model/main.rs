@@ -7,7 +7,7 @@
     clippy::print_stdout
 )]
 
-mod beside;
+mod concurrent;
 mod label_rules;
 mod lives;
 mod moved;

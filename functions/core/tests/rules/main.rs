@@ -15,7 +15,7 @@ use keywheel_core::rotation::last_use::{LastUses, REPORT_LAG, judge, watch};
 use keywheel_core::rotation::names::{display_name, minted_by};
 use keywheel_core::rotation::plan::{self, Plan, Reason, Trigger, Work};
 use keywheel_core::rotation::proof::{Proof, Verdict};
-use keywheel_core::rotation::retire::{Standing, standing};
+use keywheel_core::rotation::version_state::{VersionState, version_state};
 use keywheel_core::rotation::{
     Call, Key, Label, Next, Policy, Principal, Replaces, Reply, RetireWhen, Rotate, Scope,
     SecretState, SecretView, SignIn, Stop, Terms, Try, Until, last_use, rotate,
@@ -340,8 +340,8 @@ fn after_a_rollback_by_hand_the_overlap_is_not_believed() {
         (1, &[Label::Current, Label::Key(key_id(1)), Label::Since(days(-90))]),
         (2, &[Label::Previous, Label::Key(key_id(2)), Label::Since(days(-3))]),
     ]);
-    let standing = standing(&view, &rotation(2).into(), TimeDelta::hours(24));
-    assert_eq!(standing, Standing::PastUnknown);
+    let standing = version_state(&view, &rotation(2).into(), TimeDelta::hours(24));
+    assert_eq!(standing, VersionState::PastUnknown);
 }
 
 /// How a rotation fares that may only describe the secret and take labels off it.

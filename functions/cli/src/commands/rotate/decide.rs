@@ -1,6 +1,6 @@
 //! What a request to rotate becomes: a new rotation, the resumption of one, or a refusal.
 
-use keywheel_core::engine::look::Look;
+use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::ids::{KeyId, RotationId, Token, VersionId};
 use keywheel_core::manifest::Credential;
 use keywheel_core::rotation::finding::Finding;
@@ -27,18 +27,18 @@ pub(super) struct Decision {
     pub(super) left: Option<Left>,
 }
 
-/// Decides by a fresh look, as a sweep would: what stops a sweep stops a request too.
+/// Decides by a fresh inspection, as a sweep would: what stops a sweep stops a request too.
 pub(super) fn decide(
     credential: &Credential,
-    look: &Look,
+    inspection: &Inspection,
     revoke_old: bool,
 ) -> Result<Decision, Failure> {
-    let planned = look.plan.work.iter().find_map(|work| match work {
+    let planned = inspection.plan.work.iter().find_map(|work| match work {
         Work::Rotate { rotation, reason, .. } => Some((rotation.clone(), *reason)),
         _ => None,
     });
     if planned.is_none() {
-        let mut findings = look.plan.findings.iter();
+        let mut findings = inspection.plan.findings.iter();
         // Room for a new key is made where the old ones are to go at once.
         let room = |stop: &Stop| revoke_old && *stop == Stop::NoRoomForKey;
         if let Some(stop) = findings.find_map(|found| stop(found).filter(|stop| !room(stop))) {
@@ -49,13 +49,13 @@ pub(super) fn decide(
     let under_way =
         planned.filter(|(_, reason)| *reason != Reason::Record).and_then(|(rotation, _)| rotation);
     let resumed = under_way.is_some();
-    let view = match &look.secret {
+    let view = match &inspection.secret {
         SecretState::Present(view) => Some(view),
         _ => None,
     };
     let current = view.and_then(|view| view.current());
     let old_key = view.and_then(|view| view.key_of(current?));
-    let left = || Left::of(current, old_key, look.principal.as_ref());
+    let left = || Left::of(current, old_key, inspection.principal.as_ref());
     Ok(Decision {
         rotation: under_way.unwrap_or_else(|| RotationId(Uuid::new_v4()).into()),
         replaces: current.cloned(),

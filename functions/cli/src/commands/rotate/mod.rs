@@ -7,7 +7,7 @@ mod letters;
 mod result;
 
 use chrono::Utc;
-use keywheel_core::engine::look::Look;
+use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::manifest::Credential;
 use keywheel_core::queue::{Job, RevokeOld};
 
@@ -52,8 +52,8 @@ pub(crate) async fn run(
     let end = follow.run(session.engine.secrets(), letters).await;
     if matches!(end, End::Done | End::Superseded) {
         // For when the old key goes. The rotation is done, whether this can be read or not.
-        let look = session.engine.look(&credential, soon()).await.ok();
-        shape.finish(look.as_ref(), &decision);
+        let inspection = session.engine.inspect(&credential, soon()).await.ok();
+        shape.finish(inspection.as_ref(), &decision);
     }
     shape.follow(&follow, &end);
     shape.tell(terminal, end.exit())
@@ -68,16 +68,16 @@ async fn prepare(
     let progress = terminal.spinner("looking");
     let seen = look(global, args).await;
     progress.finish_and_clear();
-    let (session, credential, look) = seen?;
+    let (session, credential, inspection) = seen?;
     let revoke_old = args.now_revoke_old;
-    let mut decision = decide::decide(&credential, &look, revoke_old)?;
+    let mut decision = decide::decide(&credential, &inspection, revoke_old)?;
     decide::warn(&credential, &decision, terminal);
     if revoke_old && !args.yes {
         decide::confirm(&credential, &decision, terminal)?;
         // It may have taken a while to answer.
-        let look = session.engine.look(&credential, soon()).await?;
+        let inspection = session.engine.inspect(&credential, soon()).await?;
         let left = decision.left;
-        decision = decide::decide(&credential, &look, revoke_old)?;
+        decision = decide::decide(&credential, &inspection, revoke_old)?;
         if decision.left != left {
             decide::warn(&credential, &decision, terminal);
         }
@@ -85,13 +85,16 @@ async fn prepare(
     Ok((session, credential, decision))
 }
 
-async fn look(global: &Global, args: &Rotate) -> Result<(Session, Credential, Look), Failure> {
+async fn look(
+    global: &Global,
+    args: &Rotate,
+) -> Result<(Session, Credential, Inspection), Failure> {
     let session = Session::open(global).await?;
     // Before anything else: without a queue there is nothing to ask or to decide.
     session.clients.queue()?;
     let credential = find(&session.engine, args.name.as_deref(), args.application).await?;
-    let look = session.engine.look(&credential, soon()).await?;
-    Ok((session, credential, look))
+    let inspection = session.engine.inspect(&credential, soon()).await?;
+    Ok((session, credential, inspection))
 }
 
 fn job(session: &Session, credential: &Credential, decision: &Decision, args: &Rotate) -> Job {

@@ -1,11 +1,11 @@
 //! What `keywheel rotate` has to say in the end.
 
 use chrono::{DateTime, Utc};
-use keywheel_core::engine::look::Look;
+use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::ids::{AppId, KeyId, VersionId};
 use keywheel_core::manifest::Credential;
 use keywheel_core::queue::Job;
-use keywheel_core::rotation::retire::Standing;
+use keywheel_core::rotation::version_state::VersionState;
 use serde::Serialize;
 
 use super::decide::Decision;
@@ -114,11 +114,11 @@ impl Shape {
     }
 
     /// Takes in when the old key goes.
-    pub(super) fn finish(&mut self, look: Option<&Look>, decision: &Decision) {
-        let standing = || look?.standing(decision.replaces.as_ref()?);
-        if let (Some(Standing::Past(at)), Some(look)) = (standing(), look) {
+    pub(super) fn finish(&mut self, inspection: Option<&Inspection>, decision: &Decision) {
+        let version_state = || inspection?.version_state(decision.replaces.as_ref()?);
+        if let (Some(VersionState::Past(at)), Some(inspection)) = (version_state(), inspection) {
             self.old_key_goes = Some(stamp(at));
-            self.goes = Some((at, look.now));
+            self.goes = Some((at, inspection.now));
         }
     }
 

@@ -1,6 +1,6 @@
 //! `keywheel status`: how credentials stand, from labels and keys alone.
 
-mod standing;
+mod credential;
 
 use futures::StreamExt;
 use keywheel_core::engine::Engine;
@@ -13,7 +13,7 @@ use crate::find::find;
 use crate::session::{Session, later, soon};
 use crate::terminal::{Terminal, Tone};
 use crate::text::{count, plain};
-use standing::{Standing, stand};
+use credential::{CredentialStatus, status};
 
 /// So many credentials are read side by side; Graph's budget is shared with the functions.
 const SIDE_BY_SIDE: usize = 4;
@@ -21,7 +21,7 @@ const SIDE_BY_SIDE: usize = 4;
 /// The result as JSON.
 #[derive(Debug, Serialize)]
 struct Shape<'a> {
-    credentials: &'a [Standing],
+    credentials: &'a [CredentialStatus],
 }
 
 /// Reads the credentials and prints how they stand.
@@ -31,22 +31,22 @@ pub(crate) async fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let progress = terminal.spinner("signing in");
-    let standings = read(global, args, |done, all| {
+    let statuses = read(global, args, |done, all| {
         progress.set_message(format!("read {done} of {}", count(all, "credential")));
     })
     .await;
     progress.finish_and_clear();
-    let standings = standings?;
+    let statuses = statuses?;
     if terminal.json {
-        terminal.print_json(&Shape { credentials: &standings })?;
+        terminal.print_json(&Shape { credentials: &statuses })?;
     } else if args.name.is_some() {
-        for one in &standings {
+        for one in &statuses {
             terminal.print(&one.detail())?;
         }
     } else {
-        print_table(&standings, terminal)?;
+        print_table(&statuses, terminal)?;
     }
-    let unread = standings.iter().filter(|one| one.error.is_some()).count();
+    let unread = statuses.iter().filter(|one| one.error.is_some()).count();
     if unread == 0 {
         return Ok(Exit::Done);
     }
@@ -58,7 +58,7 @@ async fn read(
     global: &Global,
     args: &Status,
     show: impl Fn(usize, usize),
-) -> Result<Vec<Standing>, Failure> {
+) -> Result<Vec<CredentialStatus>, Failure> {
     let session = Session::open(global).await?;
     let engine = &session.engine;
     let credentials = match &args.name {
@@ -68,16 +68,16 @@ async fn read(
     let number = credentials.len();
     show(0, number);
     let reads = credentials.into_iter().map(|credential| async move {
-        let look = engine.look(&credential, soon()).await;
-        stand(&credential, look)
+        let inspection = engine.inspect(&credential, soon()).await;
+        status(&credential, inspection)
     });
     let mut reads = futures::stream::iter(reads).buffered(SIDE_BY_SIDE);
-    let mut standings = Vec::with_capacity(number);
+    let mut statuses = Vec::with_capacity(number);
     while let Some(standing) = reads.next().await {
-        standings.push(standing);
-        show(standings.len(), number);
+        statuses.push(standing);
+        show(statuses.len(), number);
     }
-    Ok(standings)
+    Ok(statuses)
 }
 
 /// The listed credentials, then those that rules make of the directory.
@@ -90,15 +90,15 @@ async fn all(engine: &Engine) -> Result<Vec<Credential>, Failure> {
 const HEADER: [&str; 6] =
     ["CREDENTIAL", "CURRENT KEY", "EXPIRES", "UNDER WAY", "OLD KEYS", "FINDINGS"];
 
-fn print_table(standings: &[Standing], terminal: &Terminal) -> Result<(), Failure> {
-    if standings.is_empty() {
+fn print_table(statuses: &[CredentialStatus], terminal: &Terminal) -> Result<(), Failure> {
+    if statuses.is_empty() {
         return terminal
             .print("no credentials: the manifest lists none, and no tag matches a rule");
     }
-    terminal.print_table(&HEADER, 0, standings.iter().map(row).collect())
+    terminal.print_table(&HEADER, 0, statuses.iter().map(row).collect())
 }
 
-fn row(one: &Standing) -> Vec<(String, Tone)> {
+fn row(one: &CredentialStatus) -> Vec<(String, Tone)> {
     let mut name = one.credential.to_string();
     if name != one.secret {
         name = format!("{name}\n{}", plain(&one.secret));

@@ -20,7 +20,7 @@ use crate::rotation::Scope;
 use crate::rotation::finding::{Finding, ForeignChange};
 use crate::rotation::foreign_change::{Ourselves, foreign};
 
-const MARK: &str = "directory-audits";
+const CURSOR: &str = "directory-audits";
 /// Entra promises no time in which an entry can be read; most can within minutes.
 const LATEST: TimeDelta = TimeDelta::hours(6);
 /// Unread for longer than this, it is a finding.
@@ -32,8 +32,8 @@ const MOST_TOLD: usize = 2_000;
 
 /// How far the directory audit was read.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Mark {
-    /// The form of this mark.
+pub(super) struct AuditCursor {
+    /// The form of this cursor.
     schema: u8,
     /// All that could be read up to this time has been.
     read_to: Option<DateTime<Utc>>,
@@ -41,7 +41,7 @@ pub(super) struct Mark {
     told: BTreeMap<String, DateTime<Utc>>,
 }
 
-impl Mark {
+impl AuditCursor {
     /// Forgets what the next reading cannot come across.
     fn forget(&mut self) {
         if let Some(read_to) = self.read_to {
@@ -56,24 +56,26 @@ impl Mark {
 }
 
 impl Engine {
-    /// A page of the directory audit. Where it cannot be read the sweep goes on: the mark stays where it is.
+    /// A page of the directory audit. Where it cannot be read the sweep goes on: the cursor stays where it is.
     pub(super) async fn sweep_audits(
         &self,
         at: &Cursor,
-        left: &mut Option<Mark>,
+        left: &mut Option<AuditCursor>,
         report: &mut Report,
         deadline: Instant,
     ) -> Result<Option<Cursor>, EngineError> {
         // Whoever is not signed in as an application cannot tell its own changes.
-        let (Some(marks), Some(_)) = (&self.marks, self.identity.app()) else { return Ok(None) };
+        let (Some(cursors), Some(_)) = (&self.cursors, self.identity.app()) else {
+            return Ok(None);
+        };
         report.audit_pages += 1;
         if !self.cloud.has_directory_audits() {
             report.findings.extend(self.about_ourselves(Finding::AuditNotInCloud));
             return Ok(None);
         }
-        let mut mark: Mark = marks.read(MARK).await?.unwrap_or_default();
+        let mut cursor: AuditCursor = cursors.read(CURSOR).await?.unwrap_or_default();
         let until = at.until.unwrap_or_else(|| self.graph.now());
-        let read_to = mark.read_to.map_or(until, |read_to| read_to.min(until));
+        let read_to = cursor.read_to.map_or(until, |read_to| read_to.min(until));
         let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
         let patience = Instant::now() + PATIENCE;
         let options = CallOptions::until(patience.min(read_by(deadline)));
@@ -94,27 +96,27 @@ impl Engine {
         };
         report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
         let fresh: Vec<DirectoryAudit> =
-            page.items.into_iter().filter(|audit| !mark.told.contains_key(&audit.id)).collect();
+            page.items.into_iter().filter(|audit| !cursor.told.contains_key(&audit.id)).collect();
         for (audit, seen) in self.foreign_changes(fresh, report, deadline).await? {
-            mark.told.insert(audit.id, audit.at);
+            cursor.told.insert(audit.id, audit.at);
             report.findings.extend(seen);
         }
         let next = page.next.as_ref().map(PageLink::to_string);
         if next.is_none() {
-            mark.read_to = Some(until);
+            cursor.read_to = Some(until);
         }
-        mark.schema = 1;
-        mark.forget();
-        *left = Some(mark);
+        cursor.schema = 1;
+        cursor.forget();
+        *left = Some(cursor);
         Ok(next.map(|next| Cursor {
             until: Some(until),
             ..Cursor::at(Listing::DirectoryAudits, Some(next))
         }))
     }
 
-    pub(super) async fn leave_mark(&self, mark: Option<Mark>) -> Result<(), EngineError> {
-        if let (Some(marks), Some(mark)) = (&self.marks, mark) {
-            marks.write(MARK, &mark).await?;
+    pub(super) async fn leave_mark(&self, cursor: Option<AuditCursor>) -> Result<(), EngineError> {
+        if let (Some(cursors), Some(cursor)) = (&self.cursors, cursor) {
+            cursors.write(CURSOR, &cursor).await?;
         }
         Ok(())
     }
@@ -234,15 +236,15 @@ mod tests {
     #[test]
     fn a_mark_forgets_what_cannot_be_read_again_and_has_a_bound() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let mut mark = Mark { schema: 1, read_to: Some(now), told: BTreeMap::new() };
-        mark.told.insert("old".to_owned(), now - LATEST - TimeDelta::seconds(1));
+        let mut cursor = AuditCursor { schema: 1, read_to: Some(now), told: BTreeMap::new() };
+        cursor.told.insert("old".to_owned(), now - LATEST - TimeDelta::seconds(1));
         for number in 0..MOST_TOLD + 5 {
             let seconds = i64::try_from(number).unwrap();
-            mark.told.insert(format!("{number:05}"), now - LATEST + TimeDelta::seconds(seconds));
+            cursor.told.insert(format!("{number:05}"), now - LATEST + TimeDelta::seconds(seconds));
         }
-        mark.forget();
-        assert_eq!(mark.told.len(), MOST_TOLD);
-        assert!(!mark.told.contains_key("old") && !mark.told.contains_key("00004"));
-        assert!(mark.told.contains_key("00005"));
+        cursor.forget();
+        assert_eq!(cursor.told.len(), MOST_TOLD);
+        assert!(!cursor.told.contains_key("old") && !cursor.told.contains_key("00004"));
+        assert!(cursor.told.contains_key("00005"));
     }
 }

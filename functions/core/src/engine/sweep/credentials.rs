@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::found::{Object, Planned, Seen};
-use super::kept::kept;
 use super::other::of_other;
+use super::ownership::ownership;
 use super::{AT_ONCE, Cursor, Listing, Report, Secrets};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail, Unreadable};
@@ -88,16 +88,17 @@ impl Engine {
         }
         let swept: BTreeSet<&CredentialName> =
             credentials.iter().map(|credential| &credential.name).collect();
-        for ((application, on), kept) in kept(all, |credential| self.terms(credential, None).scope)
+        for ((application, on), owned) in
+            ownership(all, |credential| self.terms(credential, None).scope)
         {
             let objects = match on {
                 KeyOn::Application => applications,
                 KeyOn::ServicePrincipal => &principals,
             };
             // One that several credentials share is inspected once: with the first of them.
-            let first = kept.credential.as_ref().is_some_and(|first| swept.contains(first));
+            let first = owned.credential.as_ref().is_some_and(|first| swept.contains(first));
             if let Some(object) = objects.get(&application).filter(|_| first) {
-                self.inspect(object, &kept, report);
+                self.inspect_object(object, &owned, report);
             }
         }
         Ok(())

@@ -13,8 +13,8 @@ mod credentials;
 mod cursor;
 mod digest;
 mod found;
-mod kept;
 mod other;
+mod ownership;
 mod report;
 mod rules;
 
@@ -35,7 +35,7 @@ pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
 use found::Object;
 pub use found::{Planned, Seen};
-use kept::Kept;
+use ownership::Ownership;
 pub use report::Report;
 
 /// What a page may need after it is read: it is not begun with less time left.
@@ -193,7 +193,7 @@ impl Engine {
         let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
         for mut object in objects {
             let listed = listed.get(&object.application);
-            let mut kept = Kept::by_nobody(listed.map(|listed| listed.name.clone()));
+            let mut owned = Ownership::by_nobody(listed.map(|listed| listed.name.clone()));
             let mut beside = false;
             if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
                 // Its keys were looked at as a credential's.
@@ -206,10 +206,10 @@ impl Engine {
                     of_rules.insert(object.application, object);
                     continue;
                 }
-                kept.credential = Some(name);
+                owned.credential = Some(name);
                 beside = true;
             }
-            self.inspect(&object, &kept, report);
+            self.inspect_object(&object, &owned, report);
             if beside {
                 // Whether its service principal is locked is asked of it.
                 of_rules.insert(object.application, object);
@@ -234,7 +234,7 @@ impl Engine {
             if managed {
                 object.keys.clear();
             }
-            self.inspect(&object, &Kept::by_nobody(None), report);
+            self.inspect_object(&object, &Ownership::by_nobody(None), report);
         }
     }
 
@@ -248,16 +248,16 @@ impl Engine {
         listed
     }
 
-    fn inspect(&self, object: &Object, kept: &Kept, report: &mut Report) {
-        let scopes: Vec<&Scope> = kept.scopes.iter().collect();
-        let (soon, lifetime) = (kept.soon, kept.lifetime);
+    fn inspect_object(&self, object: &Object, owned: &Ownership, report: &mut Report) {
+        let scopes: Vec<&Scope> = owned.scopes.iter().collect();
+        let (soon, lifetime) = (owned.soon, owned.lifetime);
         let now = self.graph.now();
         let found = inspect(&object.keys, &object.certificates, &scopes, soon, lifetime, now);
         // The manifest names them already: they go when the overlap is over.
-        let named = |finding: &Finding| finding.key().is_some_and(|key| kept.named.contains(&key));
+        let named = |finding: &Finding| finding.key().is_some_and(|key| owned.named.contains(&key));
         let found = found.into_iter().filter(|finding| !named(finding));
         report.findings.extend(found.map(|finding| Seen {
-            credential: kept.credential.clone(),
+            credential: owned.credential.clone(),
             application: object.application,
             display_name: object.display_name.clone(),
             finding,

@@ -1,7 +1,7 @@
 //! What the application's other object tells of a credential: the one that does not hold its keys.
 
 use super::found::{Object, Seen};
-use crate::engine::beside::holder;
+use crate::engine::other_object::holder;
 use crate::engine::{Engine, EngineError};
 use crate::graph::CallOptions;
 use crate::ids::AppId;

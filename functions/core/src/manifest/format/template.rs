@@ -21,11 +21,11 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    Place(Place),
+    Placeholder(Placeholder),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Placeholder {
     Tenant,
     Client,
     Key,
@@ -41,13 +41,13 @@ const NAMES: &[&str] =
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// No place for the secret.
+    /// No placeholder for the secret.
     #[error("the template lacks {{client_secret}}")]
     NoSecret,
     /// The secret could not be read back reliably.
     #[error("the template has {{client_secret}} more than once")]
     ManySecrets,
-    /// A place that cannot be filled.
+    /// A placeholder that cannot be filled.
     #[error("the template has an unknown placeholder {name}; {hint}")]
     Unknown {
         /// What stands between the braces, where it is safe to show.
@@ -94,7 +94,7 @@ impl FromStr for Template {
 #[derive(Default)]
 struct Parser {
     before: Vec<Piece>,
-    /// `None` until the secret's place has been seen.
+    /// `None` until the secret's placeholder has been seen.
     after: Option<Vec<Piece>>,
 }
 
@@ -115,7 +115,7 @@ impl Parser {
                 None => self.after = Some(Vec::new()),
             }
         } else {
-            self.pieces().push(Piece::Place(place(name)?));
+            self.pieces().push(Piece::Placeholder(placeholder(name)?));
         }
         Ok(rest)
     }
@@ -135,13 +135,13 @@ impl Parser {
     }
 }
 
-fn place(name: &str) -> Result<Place, TemplateError> {
+fn placeholder(name: &str) -> Result<Placeholder, TemplateError> {
     match name {
-        "tenant_id" => Ok(Place::Tenant),
-        "client_id" => Ok(Place::Client),
-        "key_id" => Ok(Place::Key),
-        "expires_on" => Ok(Place::Expiry),
-        "subscription_id" => Ok(Place::Subscription),
+        "tenant_id" => Ok(Placeholder::Tenant),
+        "client_id" => Ok(Placeholder::Client),
+        "key_id" => Ok(Placeholder::Key),
+        "expires_on" => Ok(Placeholder::Expiry),
+        "subscription_id" => Ok(Placeholder::Subscription),
         _ => {
             let shown = stranger(name);
             let hint = if name.is_empty() { list(NAMES) } else { suggest(name, NAMES) };
@@ -156,10 +156,10 @@ impl Template {
         self.before
             .iter()
             .chain(&self.after)
-            .any(|piece| *piece == Piece::Place(Place::Subscription))
+            .any(|piece| *piece == Piece::Placeholder(Placeholder::Subscription))
     }
 
-    /// The filled-in text. Without a subscription, its place is filled with nothing.
+    /// The filled-in text. Without a subscription, its placeholder is filled with nothing.
     pub(super) fn render(
         &self,
         facts: &ValueFacts,
@@ -172,7 +172,9 @@ impl Template {
             for piece in pieces {
                 match piece {
                     Piece::Literal(text) => buffer.push(text),
-                    Piece::Place(place) => buffer.push(&place.text(facts, subscription)),
+                    Piece::Placeholder(placeholder) => {
+                        buffer.push(&placeholder.text(facts, subscription));
+                    }
                 }
             }
         };
@@ -201,13 +203,13 @@ impl Piece {
     fn size(&self) -> usize {
         match self {
             Self::Literal(text) => text.len(),
-            Self::Place(Place::Expiry) => "2026-01-02T03:04:05Z".len(),
-            Self::Place(_) => 36,
+            Self::Placeholder(Placeholder::Expiry) => "2026-01-02T03:04:05Z".len(),
+            Self::Placeholder(_) => 36,
         }
     }
 }
 
-impl Place {
+impl Placeholder {
     fn text(self, facts: &ValueFacts, subscription: Option<SubscriptionId>) -> String {
         match self {
             Self::Tenant => facts.tenant.to_string(),
@@ -218,7 +220,7 @@ impl Place {
         }
     }
 
-    /// Whether a text can be what this place was filled with.
+    /// Whether a text can be what this placeholder was filled with.
     fn fits(self, text: &str) -> bool {
         match self {
             Self::Expiry => chrono::DateTime::parse_from_rfc3339(text).is_ok(),
@@ -234,7 +236,7 @@ fn fits(pieces: &[Piece], mut text: &str) -> bool {
         };
         let fits = match piece {
             Piece::Literal(literal) => literal == filled,
-            Piece::Place(place) => place.fits(filled),
+            Piece::Placeholder(placeholder) => placeholder.fits(filled),
         };
         if !fits {
             return false;

@@ -36,6 +36,6 @@ fn check(options: &WireOptions, problems: &mut Problems) {
     if retire.value == Some(RetireWhen::WhenUnused) {
         let what = "`when-unused` cannot work in this cloud (KEYWHEEL_CLOUD): only the global one has the report of \
                     sign-ins that it needs, so no old key would ever be removed";
-        problems.add(retire.place, what, "write `retire: after-overlap`, or remove it");
+        problems.add(retire.position, what, "write `retire: after-overlap`, or remove it");
     }
 }

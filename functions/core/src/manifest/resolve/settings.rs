@@ -10,7 +10,7 @@ use crate::manifest::decode::{At, Named};
 use crate::manifest::format::{FieldNames, Format, OWN};
 use crate::manifest::lasting::words;
 use crate::manifest::names::{TAG_CURE, check_tag};
-use crate::manifest::problem::{Place, Problems};
+use crate::manifest::problem::{Position, Problems};
 use crate::manifest::wire::{
     FormatName, WireAllow, WireCredential, WireDecisions, WireFields, WireOptions, WireRule,
 };
@@ -26,10 +26,10 @@ pub(super) struct Noted;
 pub(super) fn resolve(
     wire: &WireDecisions,
     defaults: Option<&WireOptions>,
-    place: Place,
+    position: Position,
     problems: &mut Problems,
 ) -> Result<Settings, Noted> {
-    let layers = Layers { own: &wire.options, defaults, place };
+    let layers = Layers { own: &wire.options, defaults, position };
     // Everything is looked at before anything gives up.
     let policy = policy(wire, &layers, problems);
     let shortest_lifetime = shortest_lifetime(&layers, problems);
@@ -54,13 +54,13 @@ pub(super) fn resolve(
 struct Layers<'a> {
     own: &'a WireOptions,
     defaults: Option<&'a WireOptions>,
-    place: Place,
+    position: Position,
 }
 
 /// A setting as it was found.
 struct Picked<T> {
     /// Where it stands, or where it could stand.
-    place: Place,
+    position: Position,
     /// How far from the credential it was found: 0 its own, 1 the defaults', 2 nowhere.
     layer: u8,
     /// The value, if there is one.
@@ -71,8 +71,9 @@ impl Layers<'_> {
     fn pick<T: Clone>(&self, field: impl Fn(&WireOptions) -> &Option<At<T>>) -> Picked<T> {
         let own = field(self.own).as_ref().map(|at| (at, 0));
         let found = own.or_else(|| Some((field(self.defaults?).as_ref()?, 1)));
-        let (place, layer) = found.map_or((self.place, 2), |(at, layer)| (at.place, layer));
-        Picked { place, layer, value: value_of(found.map(|(at, _)| at)) }
+        let (position, layer) =
+            found.map_or((self.position, 2), |(at, layer)| (at.position, layer));
+        Picked { position, layer, value: value_of(found.map(|(at, _)| at)) }
     }
 
     fn duration<T: Copy + Into<TimeDelta>>(
@@ -80,8 +81,8 @@ impl Layers<'_> {
         built_in: TimeDelta,
         field: impl Fn(&WireOptions) -> &Option<At<T>>,
     ) -> Timed {
-        let Picked { place, layer, value } = self.pick(field);
-        Timed { place, layer, value: value.map(|value| value.map_or(built_in, Into::into)) }
+        let Picked { position, layer, value } = self.pick(field);
+        Timed { position, layer, value: value.map(|value| value.map_or(built_in, Into::into)) }
     }
 }
 
@@ -91,7 +92,7 @@ fn value_of<T: Clone>(at: Option<&At<T>>) -> Result<Option<T>, Noted> {
 
 /// A duration, and where it stands.
 struct Timed {
-    place: Place,
+    position: Position,
     layer: u8,
     value: Result<TimeDelta, Noted>,
 }
@@ -137,14 +138,14 @@ fn shortest_lifetime(layers: &Layers<'_>, problems: &mut Problems) -> Result<Tim
             words(value),
             words(longest)
         );
-        problems.add(shortest.place, what, "shorten it, or remove it");
+        problems.add(shortest.position, what, "shorten it, or remove it");
     } else if value <= needed {
         let what = format!(
             "rotate_before and overlap ({} together) do not fit into shortest_lifetime ({})",
             words(needed),
             words(value)
         );
-        problems.add(shortest.place, what, "lengthen it, or shorten the others");
+        problems.add(shortest.position, what, "lengthen it, or shorten the others");
     }
     Ok(value)
 }
@@ -205,8 +206,8 @@ fn check_durations(
     }
 }
 
-fn nearest(of: &[&Timed]) -> Place {
-    of.iter().min_by_key(|timed| timed.layer).map_or(Place::START, |timed| timed.place)
+fn nearest(of: &[&Timed]) -> Position {
+    of.iter().min_by_key(|timed| timed.layer).map_or(Position::START, |timed| timed.position)
 }
 
 fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted> {
@@ -215,12 +216,12 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
     let chosen = name.value?.unwrap_or(FormatName::Json);
     if chosen != FormatName::Template && template.layer == 0 {
         let what = "`template` is given, but the format is not `template`";
-        problems.add(template.place, what, "write `format: template`, or remove the template");
+        problems.add(template.position, what, "write `format: template`, or remove the template");
     }
     let fields = layers.pick(|options| &options.fields);
     if chosen != FormatName::Json && fields.layer == 0 {
         let what = "`fields` is given, but the format is not `json`";
-        problems.add(fields.place, what, "write `format: json`, or remove `fields`");
+        problems.add(fields.position, what, "write `format: json`, or remove `fields`");
     }
     let format = match (chosen, template.value) {
         (FormatName::Json, _) => json(fields, problems)?,
@@ -233,7 +234,7 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
         (FormatName::Template, Ok(None)) => {
             let what = "`format: template` has no template";
             problems.add(
-                name.place,
+                name.position,
                 what,
                 "add `template:` with a text that has {client_secret} in it",
             );
@@ -243,9 +244,9 @@ fn format(layers: &Layers<'_>, problems: &mut Problems) -> Result<Format, Noted>
     let subscription = layers.pick(|options| &options.subscription);
     if format.needs_subscription() && matches!(subscription.value, Ok(None)) {
         // Where the credential stands: the format may be the defaults', the cure is here.
-        let place = if name.layer == 0 { name.place } else { layers.place };
+        let position = if name.layer == 0 { name.position } else { layers.position };
         let what = format!("format `{format}` names a subscription, and there is none");
-        problems.add(place, what, "add `subscription:`");
+        problems.add(position, what, "add `subscription:`");
     }
     Ok(format)
 }
@@ -263,7 +264,7 @@ fn json(fields: Picked<WireFields>, problems: &mut Problems) -> Result<Format, N
     }
     FieldNames::new(names).map(Format::JsonAs).ok_or_else(|| {
         let cure = "give each field a name of its own; one that is left out keeps its name";
-        problems.add(fields.place, "two of the fields have the same name", cure);
+        problems.add(fields.position, "two of the fields have the same name", cure);
         Noted
     })
 }
@@ -280,7 +281,11 @@ fn allow(layers: &Layers<'_>, problems: &mut Problems) -> Result<Allow, Noted> {
         let wire = people.value.ok_or(Noted)?;
         let (team, users) = (wire.team.value.ok_or(Noted)?, wire.users.value.ok_or(Noted)?);
         if users.is_empty() {
-            problems.add(wire.users.place, "no user is named", "name users, or remove the entry");
+            problems.add(
+                wire.users.position,
+                "no user is named",
+                "name users, or remove the entry",
+            );
             verdict = Err(Noted);
         }
         for user in users {
@@ -317,7 +322,7 @@ pub(super) fn check_default_template(
     if !of_credentials.chain(of_rules).any(uses) {
         let what = "no credential uses the template of the defaults";
         problems.add(
-            template.place,
+            template.position,
             what,
             "write `format: template` where it is wanted, or remove it",
         );
@@ -339,16 +344,16 @@ fn tags(layers: &Layers<'_>, problems: &mut Problems) -> Result<BTreeMap<String,
                 continue;
             };
             if let Err(error) = check_tag(key_text, text) {
-                problems.add(key.place, format!("this tag is not possible: {error}"), TAG_CURE);
+                problems.add(key.position, format!("this tag is not possible: {error}"), TAG_CURE);
                 verdict = Err(Noted);
             }
             tags.insert(key_text.clone(), text.clone());
         }
     }
     if tags.len() > MOST_TAGS {
-        let place = layers.pick(|options| &options.tags).place;
+        let position = layers.pick(|options| &options.tags).position;
         problems.add(
-            place,
+            position,
             format!("{} tags are more than {MOST_TAGS}", tags.len()),
             "remove some",
         );

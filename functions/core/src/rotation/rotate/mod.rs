@@ -8,13 +8,13 @@ mod state;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Terms;
+use super::after_promotion::AfterPromotion;
 use super::calls::{Next, Reply, SignIn, Try};
 use super::names::Label;
 use super::observed::{Principal, SecretState, SecretView};
 use super::proof::{Proof, Verdict};
 use super::resolve::of_this_life;
 use super::stop::Stop;
-use super::tail::Tail;
 use crate::ids::{KeyId, Token, VersionId};
 
 use state::{AbandonStep, State};
@@ -314,17 +314,17 @@ impl Rotate {
                 self.on_last_look(key, secret, now)
             }
             (State::Promote { key }, Reply::Moved) => {
-                State::Promoted(Tail::after_promotion(self.version(), key))
+                State::Promoted(AfterPromotion::begin(self.version(), key))
             }
-            (State::Promoted(tail), reply) => State::Promoted(tail.answered(&reply, now)),
-            (State::MendPromoted(tail), reply) => self.mended(tail.answered(&reply, now)),
+            (State::Promoted(after), reply) => State::Promoted(after.answered(&reply, now)),
+            (State::MendPromoted(after), reply) => self.mended(after.answered(&reply, now)),
             (State::Abandon { key, step }, reply) => self.abandon(key, step, &reply),
             // Created, Taken, Refused, released: look again.
             _ => self.start_over(),
         }
     }
 
-    fn mended(&mut self, tail: Tail) -> State {
-        if tail.call().is_some() { State::MendPromoted(tail) } else { self.start_over() }
+    fn mended(&mut self, after: AfterPromotion) -> State {
+        if after.call().is_some() { State::MendPromoted(after) } else { self.start_over() }
     }
 }

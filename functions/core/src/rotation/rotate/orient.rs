@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use super::super::after_promotion::AfterPromotion;
 use super::super::observed::SecretState;
 use super::super::stop::Stop;
-use super::super::tail::Tail;
 use super::state::{AbandonStep, State};
 use super::{MAX_LABELS, Outcome, Replaces, Rotate, Until};
 use crate::ids::VersionId;
@@ -26,8 +26,8 @@ impl Rotate {
     /// Decides by the labels alone where this rotation goes on.
     fn orient(&mut self, now: DateTime<Utc>) -> State {
         let current = self.view.current().cloned();
-        if let Some(tail) = Tail::due(&self.view, now) {
-            return State::MendPromoted(tail);
+        if let Some(after) = AfterPromotion::due(&self.view, now) {
+            return State::MendPromoted(after);
         }
         if self.replaces == Replaces::Current {
             self.replaces = Replaces::Version(current.clone());

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::super::after_promotion::AfterPromotion;
 use super::super::calls::{Call, Event};
 use super::super::names::Label;
 use super::super::observed::Principal;
 use super::super::proof::Proof;
-use super::super::tail::Tail;
 use super::{Outcome, Rotate};
 use crate::ids::{KeyId, VersionId};
 
@@ -18,7 +18,7 @@ pub(super) enum State {
         from: VersionId,
     },
     /// A promotion was cut off before its `since` label, or was undone by hand.
-    MendPromoted(Tail),
+    MendPromoted(AfterPromotion),
     ReadPrincipal,
     ReadValue {
         principal: Principal,
@@ -62,7 +62,7 @@ pub(super) enum State {
     Promote {
         key: KeyId,
     },
-    Promoted(Tail),
+    Promoted(AfterPromotion),
     Abandon {
         key: KeyId,
         step: AbandonStep,
@@ -92,7 +92,7 @@ impl Rotate {
             State::Describe | State::LookBeforePromote { .. } => Call::DescribeSecret,
             State::Create => Call::CreateSecret,
             State::Release { from } => release(from.clone()),
-            State::MendPromoted(tail) | State::Promoted(tail) => tail.call()?,
+            State::MendPromoted(after) | State::Promoted(after) => after.call()?,
             State::ReadPrincipal | State::Doubt { .. } | State::SeeKey { .. } => {
                 Call::ReadPrincipal
             }

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-use super::Hands;
+use super::Executor;
 use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use crate::ids::{KeyId, Token, VersionId};
 use crate::rotation::Event;
 
-impl Hands<'_> {
+impl Executor<'_> {
     /// An event of this try, as it is told.
     pub(super) fn cloud_event(&self, event: &Event) -> CloudEvent {
         let (kind, version, key, client_request_id) = match event {
@@ -40,8 +40,8 @@ impl Hands<'_> {
         data.rotation = version.as_ref().and_then(VersionId::token);
         data.version = version;
         data.key = Some(key);
-        data.requested_by = Some(self.asked.by.to_owned());
-        data.request = self.asked.request;
+        data.requested_by = Some(self.requester.by.to_owned());
+        data.request = self.requester.request;
         if matches!(event, Event::NotFound { .. }) {
             data.reason = Some(FindingKind::KeyNotFound.explanation().to_owned());
         }

@@ -5,19 +5,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::hands::key_on;
+use super::executor::key_on;
 use super::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
 use crate::manifest::{self, Credential, Managed};
 use crate::rotation::finding::{Finding, inspect};
 use crate::rotation::plan::{self, Plan, Trigger};
-use crate::rotation::retire::{Standing, standing};
+use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{Principal, Scope, SecretState, Stop};
 
 /// What is known of a credential at one moment.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Inspection {
     /// Its secret (`DescribeSecret`: no lag, unlike a sweep's listing).
     pub secret: SecretState,
     /// Who holds its keys; `None`: Graph knows no such application.
@@ -29,11 +29,11 @@ pub struct Look {
     overlap: TimeDelta,
 }
 
-impl Look {
+impl Inspection {
     /// How a version stands that holds a key of ours; `None` where there is no secret.
-    pub fn standing(&self, version: &VersionId) -> Option<Standing> {
+    pub fn version_state(&self, version: &VersionId) -> Option<VersionState> {
         match &self.secret {
-            SecretState::Present(view) => Some(standing(view, version, self.overlap)),
+            SecretState::Present(view) => Some(version_state(view, version, self.overlap)),
             _ => None,
         }
     }
@@ -41,11 +41,11 @@ impl Look {
 
 impl Engine {
     /// Reads one credential's secret and keys, and plans for it as a sweep would.
-    pub async fn look(
+    pub async fn inspect(
         &self,
         credential: &Credential,
         deadline: Instant,
-    ) -> Result<Look, EngineError> {
+    ) -> Result<Inspection, EngineError> {
         let options = CallOptions::until(deadline);
         let on = key_on(credential.key_on);
         let secret = async {
@@ -66,7 +66,7 @@ impl Engine {
         let secret = described.state;
         let mut plan = plan::plan(&terms, trigger, &secret, principal.as_ref(), now);
         if let Some(principal) = &principal {
-            let scopes = self.scopes_beside(credential);
+            let scopes = self.scopes_on_same_object(credential);
             let scopes: Vec<&Scope> = scopes.iter().collect();
             let policy = &terms.policy;
             let (soon, lifetime) = (policy.rotate_before, policy.lifetime);
@@ -74,16 +74,18 @@ impl Engine {
             // The manifest names them already: they go when the overlap is over.
             let named = |key| policy.retire_keys.contains(&key);
             plan.findings.extend(found.filter(|finding| !finding.key().is_some_and(named)));
-            plan.findings.extend(self.found_beside(credential, &principal.keys, &options).await?);
+            plan.findings.extend(
+                self.findings_of_other_object(credential, &principal.keys, &options).await?,
+            );
         } else if let Some(given) = self.object_id_given(credential.application, deadline).await? {
             plan.findings.retain(|finding| *finding != Finding::Stopped(Stop::ApplicationGone));
             plan.findings.push(given);
         }
-        Ok(Look { secret, principal, plan, now, overlap: terms.policy.overlap })
+        Ok(Inspection { secret, principal, plan, now, overlap: terms.policy.overlap })
     }
 
     /// The scopes of all credentials that keep their keys where this one does: none of them is foreign.
-    fn scopes_beside(&self, credential: &Credential) -> Vec<Scope> {
+    fn scopes_on_same_object(&self, credential: &Credential) -> Vec<Scope> {
         let listed = self.manifest.credentials().filter(|other| {
             (other.application, other.key_on) == (credential.application, credential.key_on)
         });

@@ -3,7 +3,7 @@
 //! Here, and only here, are secrets' texts: by `keyId`, for as long as one try lives.
 
 mod carried;
-mod told;
+mod events;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
 
 use carried::Carried;
-use told::{mint_request, removal_request};
+use events::{mint_request, removal_request};
 
 /// How much of its time a try leaves for handing on what is left.
 const RESERVE: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ struct Held {
 
 /// Who asked for a try.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct Requester<'a> {
     /// Who.
     pub(super) by: &'a str,
     /// Their request, where it is kept track of.
@@ -52,11 +52,11 @@ pub(super) struct Asked<'a> {
 }
 
 /// One try's access to the world, for one credential.
-pub(super) struct Hands<'a> {
+pub(super) struct Executor<'a> {
     engine: &'a Engine,
     credential: &'a Credential,
     terms: &'a Terms,
-    asked: Asked<'a>,
+    requester: Requester<'a>,
     deadline: Instant,
     /// The tries at removing a key.
     removal: Backoff,
@@ -67,19 +67,19 @@ pub(super) struct Hands<'a> {
     graph_requests: BTreeMap<KeyId, String>,
 }
 
-impl<'a> Hands<'a> {
+impl<'a> Executor<'a> {
     pub(super) fn new(
         engine: &'a Engine,
         credential: &'a Credential,
         terms: &'a Terms,
-        asked: Asked<'a>,
+        requester: Requester<'a>,
         deadline: Instant,
     ) -> Self {
         Self {
             engine,
             credential,
             terms,
-            asked,
+            requester,
             deadline: deadline - RESERVE,
             removal: Backoff::new(REMOVALS, deadline - RESERVE),
             object: None,

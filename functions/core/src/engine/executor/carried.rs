@@ -5,7 +5,7 @@
 
 use tracing::warn;
 
-use super::Hands;
+use super::Executor;
 use crate::engine::EngineError;
 use crate::ids::VersionId;
 use crate::manifest::Foreign;
@@ -37,7 +37,7 @@ impl Carried {
     }
 }
 
-impl Hands<'_> {
+impl Executor<'_> {
     /// Reads what is carried over, where another version is current than it was last read of. A value that cannot be read
     /// ends the try, before anything is minted; one that is binary or no JSON object has nothing to carry.
     pub(super) async fn read_carried(&mut self) -> Result<(), EngineError> {

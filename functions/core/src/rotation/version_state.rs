@@ -10,7 +10,7 @@ use crate::ids::VersionId;
 
 /// What a version was, and so how long its key stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum VersionState {
     /// In use, or about to be.
     InUse,
     /// Current once: its key may go at this time.
@@ -44,22 +44,22 @@ fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
 }
 
 /// How a version stands that holds a key of ours.
-pub fn standing(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Standing {
+pub fn version_state(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> VersionState {
     let void = view.void(version);
     if of_version(view, version).is_some() {
-        return Standing::InUse;
+        return VersionState::InUse;
     }
     let was_current = view.since(version).is_some() || view.carries(version, &Label::Previous);
     if was_current {
         return match succeeded(view, version) {
-            Some(at) => Standing::Past(at + overlap + CLOCK_SLACK),
-            None => Standing::PastUnknown,
+            Some(at) => VersionState::Past(at + overlap + CLOCK_SLACK),
+            None => VersionState::PastUnknown,
         };
     }
     match void {
         // It may have been current all the same: a promotion that was cut off before its `since` label, then
         // a version put by hand, and another, take `AWSPREVIOUS` away and leave no trace.
-        Some(at) => Standing::Void(at + VOID_FOR.max(overlap + CLOCK_SLACK)),
-        None => Standing::Unclaimed,
+        Some(at) => VersionState::Void(at + VOID_FOR.max(overlap + CLOCK_SLACK)),
+        None => VersionState::Unclaimed,
     }
 }

@@ -30,7 +30,7 @@ struct Other {
 
 impl Engine {
     /// What the other object tells of a credential whose own holds these keys.
-    pub(super) async fn found_beside(
+    pub(super) async fn findings_of_other_object(
         &self,
         credential: &Credential,
         keys: &[Key],

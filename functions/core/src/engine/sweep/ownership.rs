@@ -13,7 +13,7 @@ const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
 const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
 
 /// What the credentials that keep their keys on one object say of them.
-pub(super) struct Kept {
+pub(super) struct Ownership {
     /// Whose finding it is.
     pub(super) credential: Option<CredentialName>,
     /// The credentials' scopes.
@@ -25,7 +25,7 @@ pub(super) struct Kept {
     pub(super) lifetime: TimeDelta,
 }
 
-impl Kept {
+impl Ownership {
     /// Of an object where no credential keeps its keys, though one may be told of it.
     pub(super) fn by_nobody(credential: Option<CredentialName>) -> Self {
         Self {
@@ -40,15 +40,15 @@ impl Kept {
 
 /// By application, and by which of its two objects. `all` must be all that keep keys there: the key of one
 /// that is left out would be told as foreign, with the advice to have it removed.
-pub(super) fn kept(
+pub(super) fn ownership(
     all: &[Credential],
     scope: impl Fn(&Credential) -> Scope,
-) -> BTreeMap<(AppId, KeyOn), Kept> {
-    let mut kept = BTreeMap::new();
+) -> BTreeMap<(AppId, KeyOn), Ownership> {
+    let mut owned = BTreeMap::new();
     for credential in all {
         let policy = &credential.policy;
-        let entry = kept.entry((credential.application, credential.key_on));
-        let entry = entry.or_insert_with(|| Kept {
+        let entry = owned.entry((credential.application, credential.key_on));
+        let entry = entry.or_insert_with(|| Ownership {
             credential: Some(credential.name.clone()),
             scopes: Vec::new(),
             named: BTreeSet::new(),
@@ -60,5 +60,5 @@ pub(super) fn kept(
         entry.soon = entry.soon.max(policy.rotate_before);
         entry.lifetime = entry.lifetime.min(policy.lifetime);
     }
-    kept
+    owned
 }

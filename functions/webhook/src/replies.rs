@@ -8,7 +8,7 @@ use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
 use keywheel_core::request::permission::{Approval, Refusal};
 use keywheel_core::request::slack::{APPROVE, Choice, Command, DENY, Pressed, escaped};
-use keywheel_core::rotation::retire::{Standing, standing};
+use keywheel_core::rotation::version_state::{VersionState, version_state};
 use keywheel_core::rotation::{SecretState, SecretView};
 use serde_json::{Value, json};
 
@@ -258,8 +258,8 @@ fn current(view: &SecretView) -> String {
 
 fn old(credential: &Credential, view: &SecretView, version: &VersionId) -> Option<String> {
     let key = view.key_of(version)?;
-    match standing(view, version, credential.policy.overlap) {
-        Standing::Past(goes) => Some(format!("old key `{key}` goes after {}", day(goes))),
+    match version_state(view, version, credential.policy.overlap) {
+        VersionState::Past(goes) => Some(format!("old key `{key}` goes after {}", day(goes))),
         _ => None,
     }
 }

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use keywheel_core::engine::EngineError;
-use keywheel_core::engine::look::Look;
+use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::ids::{AppId, CredentialName, VersionId};
 use keywheel_core::manifest::{Credential, Trigger};
 use keywheel_core::rotation::finding::Finding;
 use keywheel_core::rotation::plan::Work;
-use keywheel_core::rotation::retire;
+use keywheel_core::rotation::version_state::VersionState;
 use keywheel_core::rotation::{SecretState, SecretView};
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::text::{plain, relative, stamp};
 
 /// How one credential stands.
 #[derive(Debug, Serialize)]
-pub(super) struct Standing {
+pub(super) struct CredentialStatus {
     pub(super) credential: CredentialName,
     application: AppId,
     pub(super) secret: String,
@@ -79,8 +79,11 @@ struct Old {
 }
 
 /// Puts together what a look at a credential showed.
-pub(super) fn stand(credential: &Credential, look: Result<Look, EngineError>) -> Standing {
-    let mut standing = Standing {
+pub(super) fn status(
+    credential: &Credential,
+    inspection: Result<Inspection, EngineError>,
+) -> CredentialStatus {
+    let mut status = CredentialStatus {
         credential: credential.name.clone(),
         application: credential.application,
         secret: credential.secret.to_string(),
@@ -100,40 +103,40 @@ pub(super) fn stand(credential: &Credential, look: Result<Look, EngineError>) ->
         rotation_is_due: false,
         stopped: false,
     };
-    match look {
-        Ok(look) => standing.fill(&look),
+    match inspection {
+        Ok(inspection) => status.fill(&inspection),
         Err(error) => {
             let Failure { what, cure, .. } = error.into();
             let cure = cure.map(|cure| format!("; {cure}"));
-            standing.error = Some(what + &cure.unwrap_or_default());
+            status.error = Some(what + &cure.unwrap_or_default());
         }
     }
-    standing
+    status
 }
 
-impl Standing {
-    fn fill(&mut self, look: &Look) {
-        self.now = look.now;
-        self.read_at = Some(stamp(look.now));
-        self.state = Some(match &look.secret {
+impl CredentialStatus {
+    fn fill(&mut self, inspection: &Inspection) {
+        self.now = inspection.now;
+        self.read_at = Some(stamp(inspection.now));
+        self.state = Some(match &inspection.secret {
             SecretState::Missing => "missing",
             SecretState::ScheduledForDeletion => "scheduled-for-deletion",
             SecretState::Present(_) => "present",
         });
-        if let SecretState::Present(view) = &look.secret {
-            self.current = view.current().map(|version| current(look, view, version.clone()));
+        if let SecretState::Present(view) = &inspection.secret {
+            self.current = view.current().map(|version| current(inspection, view, version.clone()));
             self.pending = pending(view);
             let versions = view.versions.keys();
-            self.overlap = versions.filter_map(|id| old(look, view, id)).collect();
+            self.overlap = versions.filter_map(|id| old(inspection, view, id)).collect();
         }
-        self.due = look.plan.work.iter().map(WorkShape::from).collect();
+        self.due = inspection.plan.work.iter().map(WorkShape::from).collect();
         let rotates = |work: &Work| matches!(work, Work::Rotate { .. });
-        self.rotation_is_due = look.plan.work.iter().any(rotates);
+        self.rotation_is_due = inspection.plan.work.iter().any(rotates);
         let stops = |finding: &Finding| matches!(finding, Finding::Stopped(_));
-        self.stopped = look.plan.findings.iter().any(stops);
+        self.stopped = inspection.plan.findings.iter().any(stops);
         let shape =
             |finding| FindingShape::new(Some(&self.credential), self.application, None, finding);
-        self.findings = look.plan.findings.iter().map(shape).collect();
+        self.findings = inspection.plan.findings.iter().map(shape).collect();
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -256,9 +259,9 @@ fn field(name: &str, text: &str) -> String {
     format!("  {name:<12} {}", plain(text))
 }
 
-fn current(look: &Look, view: &SecretView, version: VersionId) -> Current {
+fn current(inspection: &Inspection, view: &SecretView, version: VersionId) -> Current {
     let key = view.key_of(&version);
-    let principal = look.principal.as_ref();
+    let principal = inspection.principal.as_ref();
     let found = key.and_then(|key| principal?.key(key));
     let end = found.and_then(|key| key.end);
     Current {
@@ -276,16 +279,16 @@ fn pending(view: &SecretView) -> Option<Pending> {
     Some(Pending { key: view.key_of(version).map(|key| key.to_string()), version: version.clone() })
 }
 
-fn old(look: &Look, view: &SecretView, version: &VersionId) -> Option<Old> {
+fn old(inspection: &Inspection, view: &SecretView, version: &VersionId) -> Option<Old> {
     let key = view.key_of(version)?;
-    let (was, at) = match look.standing(version)? {
-        retire::Standing::InUse => return None,
-        retire::Standing::Past(at) => ("past", Some(at)),
-        retire::Standing::PastUnknown => ("past", None),
-        retire::Standing::Void(at) => ("void", Some(at)),
-        retire::Standing::Unclaimed => ("unclaimed", None),
+    let (was, at) = match inspection.version_state(version)? {
+        VersionState::InUse => return None,
+        VersionState::Past(at) => ("past", Some(at)),
+        VersionState::PastUnknown => ("past", None),
+        VersionState::Void(at) => ("void", Some(at)),
+        VersionState::Unclaimed => ("unclaimed", None),
     };
-    let principal = look.principal.as_ref();
+    let principal = inspection.principal.as_ref();
     let end = principal.and_then(|principal| principal.key(key)).and_then(|key| key.end);
     Some(Old {
         version: version.clone(),

@@ -9,14 +9,14 @@ use crate::ids::{KeyId, VersionId};
 
 /// What is left to do once a version is current. No `since` label yet means: some of it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Tail {
+pub(super) struct AfterPromotion {
     version: VersionId,
     key: KeyId,
-    step: TailStep,
+    step: AfterPromotionStep,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum TailStep {
+enum AfterPromotionStep {
     EmitMinted,
     EmitStored,
     EmitPromoted,
@@ -24,7 +24,7 @@ enum TailStep {
     Finished,
 }
 
-impl Tail {
+impl AfterPromotion {
     /// What is to be put right before another version is promoted, for then the labels tell it no more.
     pub(super) fn due(view: &SecretView, now: DateTime<Utc>) -> Option<Self> {
         let ours = |version: &VersionId| Some((version.clone(), view.key_of(version)?));
@@ -45,17 +45,17 @@ impl Tail {
             others.filter(|other| view.key_of(other).is_some()).filter_map(|id| view.since(id));
         let later = later.filter(|later| *later > since).max()?;
         let again = now.max(later + TimeDelta::seconds(1));
-        Some(Self { version, key, step: TailStep::Since(again) })
+        Some(Self { version, key, step: AfterPromotionStep::Since(again) })
     }
 
     /// All that may be missing of a promotion that was cut off.
     pub(super) fn mend(version: VersionId, key: KeyId) -> Self {
-        Self { version, key, step: TailStep::EmitMinted }
+        Self { version, key, step: AfterPromotionStep::EmitMinted }
     }
 
     /// The record and the clock of a promotion just made.
-    pub(super) fn after_promotion(version: VersionId, key: KeyId) -> Self {
-        Self { version, key, step: TailStep::EmitPromoted }
+    pub(super) fn begin(version: VersionId, key: KeyId) -> Self {
+        Self { version, key, step: AfterPromotionStep::EmitPromoted }
     }
 
     /// The next call, or nothing when the `since` label is on.
@@ -64,32 +64,46 @@ impl Tail {
         // A version under a foreign id was put by other hands; its mint is not ours to record.
         let rotation = self.version.token();
         Some(match (&self.step, rotation) {
-            (TailStep::EmitMinted, Some(rotation)) => Call::Emit(Event::Minted { rotation, key }),
-            (TailStep::EmitStored, Some(rotation)) => Call::Emit(Event::Stored { rotation, key }),
-            (TailStep::EmitMinted | TailStep::EmitStored | TailStep::EmitPromoted, _) => {
-                Call::Emit(Event::Promoted { version: self.version.clone(), key })
+            (AfterPromotionStep::EmitMinted, Some(rotation)) => {
+                Call::Emit(Event::Minted { rotation, key })
             }
-            (TailStep::Since(at), _) => Call::MoveLabel {
+            (AfterPromotionStep::EmitStored, Some(rotation)) => {
+                Call::Emit(Event::Stored { rotation, key })
+            }
+            (
+                AfterPromotionStep::EmitMinted
+                | AfterPromotionStep::EmitStored
+                | AfterPromotionStep::EmitPromoted,
+                _,
+            ) => Call::Emit(Event::Promoted { version: self.version.clone(), key }),
+            (AfterPromotionStep::Since(at), _) => Call::MoveLabel {
                 label: Label::Since(*at),
                 to: Some(self.version.clone()),
                 from: None,
             },
-            (TailStep::Finished, _) => return None,
+            (AfterPromotionStep::Finished, _) => return None,
         })
     }
 
-    /// Takes the answer to [`Tail::call`] in.
+    /// Takes the answer to [`AfterPromotion::call`] in.
     pub(super) fn answered(mut self, reply: &Reply, now: DateTime<Utc>) -> Self {
         let foreign = self.version.token().is_none();
         self.step = match (self.step, reply) {
-            (TailStep::EmitMinted, _) if !foreign => TailStep::EmitStored,
-            (TailStep::EmitStored, _) if !foreign => TailStep::EmitPromoted,
-            (TailStep::EmitMinted | TailStep::EmitStored | TailStep::EmitPromoted, _) => {
-                TailStep::Since(now)
-            }
+            (AfterPromotionStep::EmitMinted, _) if !foreign => AfterPromotionStep::EmitStored,
+            (AfterPromotionStep::EmitStored, _) if !foreign => AfterPromotionStep::EmitPromoted,
+            (
+                AfterPromotionStep::EmitMinted
+                | AfterPromotionStep::EmitStored
+                | AfterPromotionStep::EmitPromoted,
+                _,
+            ) => AfterPromotionStep::Since(now),
             // Another version became current within the same second: labels are one per secret.
-            (TailStep::Since(at), Reply::Refused) => TailStep::Since(at + TimeDelta::seconds(1)),
-            (TailStep::Since(_) | TailStep::Finished, _) => TailStep::Finished,
+            (AfterPromotionStep::Since(at), Reply::Refused) => {
+                AfterPromotionStep::Since(at + TimeDelta::seconds(1))
+            }
+            (AfterPromotionStep::Since(_) | AfterPromotionStep::Finished, _) => {
+                AfterPromotionStep::Finished
+            }
         };
         self
     }

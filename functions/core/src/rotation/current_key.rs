@@ -7,7 +7,7 @@ use super::observed::{Principal, SecretView};
 use super::stop::Stop;
 
 /// How the current version's key stands, beside which another is to be removed.
-pub(super) enum Beside {
+pub(super) enum CurrentKey {
     /// It is there, and valid.
     Valid,
     /// It became current only now, and this replica of Graph does not show it.
@@ -17,18 +17,18 @@ pub(super) enum Beside {
 }
 
 /// The current version's key must be there, and valid, before any other is removed beside it.
-pub(super) fn beside_current(
+pub(super) fn current_key(
     view: &SecretView,
     principal: &Principal,
     now: DateTime<Utc>,
-) -> Beside {
-    let Some(current) = view.current() else { return Beside::Unsafe(Stop::UnknownKey) };
-    let Some(key) = view.key_of(current) else { return Beside::Unsafe(Stop::UnknownKey) };
+) -> CurrentKey {
+    let Some(current) = view.current() else { return CurrentKey::Unsafe(Stop::UnknownKey) };
+    let Some(key) = view.key_of(current) else { return CurrentKey::Unsafe(Stop::UnknownKey) };
     match principal.key(key) {
-        Some(key) if key.valid_at(now) => Beside::Valid,
+        Some(key) if key.valid_at(now) => CurrentKey::Valid,
         None if view.since(current).is_none_or(|since| now - since < UNNAMED_FOR) => {
-            Beside::NotShownYet
+            CurrentKey::NotShownYet
         }
-        _ => Beside::Unsafe(Stop::CurrentKeyAbsent),
+        _ => CurrentKey::Unsafe(Stop::CurrentKeyAbsent),
     }
 }
