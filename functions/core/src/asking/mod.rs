@@ -157,7 +157,7 @@ impl Requests {
         Ok(mark.is_some())
     }
 
-    /// Cursors a request as done.
+    /// Marks a request as done.
     pub async fn mark(&self, request: RotationId, at: DateTime<Utc>) -> Result<(), AskingError> {
         self.state.write_new(&mark_key(request), &Queued { at }).await?;
         Ok(())

@@ -119,7 +119,7 @@ impl Notifier {
         }
     }
 
-    /// Cursors what was told; what was not is for the queue to bring again.
+    /// Marks what was told; what was not is for the queue to bring again.
     async fn note(
         &self,
         target: &Target,

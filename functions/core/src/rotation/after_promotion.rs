@@ -1,4 +1,4 @@
-//! After `AWSCURRENT` moved: the record, then the clock of the overlap.
+//! Records a promotion, and starts the clock of the overlap.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,7 +7,7 @@ use super::names::Label;
 use super::observed::SecretView;
 use crate::ids::{KeyId, VersionId};
 
-/// What is left to do once a version is current. No `since` label yet means: some of it is.
+/// Holds what is left to do once a version is current. Without a `since` label something is left.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct AfterPromotion {
     version: VersionId,
@@ -25,7 +25,7 @@ enum AfterPromotionStep {
 }
 
 impl AfterPromotion {
-    /// What is to be put right before another version is promoted, for then the labels tell it no more.
+    /// Returns what an earlier promotion left undone, before another promotion moves the labels that tell of it.
     pub(super) fn due(view: &SecretView, now: DateTime<Utc>) -> Option<Self> {
         let ours = |version: &VersionId| Some((version.clone(), view.key_of(version)?));
         let current = view.current();
@@ -36,8 +36,8 @@ impl AfterPromotion {
         {
             return ours(version).map(|(version, key)| Self::mend(version, key));
         }
-        // After a rollback by hand the labels tell when the current version was replaced, and not that it
-        // is current again: its overlap would be over early.
+        // After a rollback by hand no label says that the version is current again. The overlap of the version that
+        // it replaced would end early.
         let (version, key) = ours(current?)?;
         let since = view.since(&version)?;
         let others = view.versions.keys().filter(|other| **other != version);
@@ -48,20 +48,20 @@ impl AfterPromotion {
         Some(Self { version, key, step: AfterPromotionStep::Since(again) })
     }
 
-    /// All that may be missing of a promotion that was cut off.
+    /// Begins with all that a promotion that was cut off may lack.
     pub(super) fn mend(version: VersionId, key: KeyId) -> Self {
         Self { version, key, step: AfterPromotionStep::EmitMinted }
     }
 
-    /// The record and the clock of a promotion just made.
+    /// Begins after a promotion that this try made.
     pub(super) fn begin(version: VersionId, key: KeyId) -> Self {
         Self { version, key, step: AfterPromotionStep::EmitPromoted }
     }
 
-    /// The next call, or nothing when the `since` label is on.
+    /// Returns the next call; `None`: the `since` label is on.
     pub(super) fn call(&self) -> Option<Call> {
         let key = self.key;
-        // A version under a foreign id was put by other hands; its mint is not ours to record.
+        // Somebody else put a version with a foreign id: Keywheel did not mint its key.
         let rotation = self.version.token();
         Some(match (&self.step, rotation) {
             (AfterPromotionStep::EmitMinted, Some(rotation)) => {

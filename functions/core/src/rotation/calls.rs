@@ -1,7 +1,6 @@
-//! The seam between the rules and the world: what a step may ask for, and what it may be told.
+//! Defines the seam between the rules and the world: the calls of a try, and their answers.
 //!
-//! The rules never see a secret's text. They speak of keys by `keyId`; whoever carries out the calls
-//! holds the texts that it minted or read, by `keyId`, and fetches them from there.
+//! The rules never see a secret's text. They name keys by `keyId`. The executor holds the texts by `keyId`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -10,14 +9,14 @@ use super::names::Label;
 use super::observed::{Principal, SecretState};
 use crate::ids::{KeyId, Token, VersionId};
 
-/// One call to the world. A call either does all of its work or none.
+/// Names one call to the world. A call either does all of its work or none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
     /// Secrets Manager `DescribeSecret`, fresh.
     DescribeSecret,
     /// Secrets Manager `CreateSecret` without a value.
     CreateSecret,
-    /// Secrets Manager `GetSecretValue` of one version; its text is kept under `key`.
+    /// Secrets Manager `GetSecretValue` of one version; the executor keeps its text under `key`.
     ReadValue {
         /// The version.
         version: VersionId,
@@ -42,7 +41,7 @@ pub enum Call {
         rotation: Token,
         /// The key whose secret is stored.
         key: KeyId,
-        /// The version holds `AWSPENDING` already and is to keep it: so begins `RotateSecret`.
+        /// The version holds `AWSPENDING` already, as `RotateSecret` begins, and keeps the label.
         pending: bool,
     },
     /// Secrets Manager `UpdateSecretVersionStage`.
@@ -68,7 +67,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The operation's name, for logs.
+    /// Returns the operation's name, for logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::DescribeSecret => "DescribeSecret",
@@ -88,7 +87,7 @@ impl Call {
 }
 
 impl Reply {
-    /// What kind of answer it was, for logs.
+    /// Returns the kind of answer, for logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Secret(SecretState::Missing) => "missing",
@@ -116,31 +115,31 @@ impl Reply {
     }
 }
 
-/// The answer to a [`Call`]. An answer that means "this try cannot go on" is not here: the try ends.
+/// Answers a [`Call`]. A failure that ends the try is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reply {
     /// To `DescribeSecret`.
     Secret(SecretState),
-    /// To `CreateSecret`: it is there now, made by this call or another.
+    /// To `CreateSecret`: the secret exists, made by this call or another.
     Created,
-    /// To `ReadValue`: the version has a value, and its text is at hand if its key was given.
+    /// To `ReadValue`: the version has a value. The executor holds its text if the call named a key.
     Value,
-    /// To `ReadValue`: the version has a value, and it is not of the credential's format.
+    /// To `ReadValue`: the version has a value of another format than the credential's.
     Unreadable,
-    /// To `ReadValue`: no such version, or it has no value yet.
+    /// To `ReadValue`: no such version, or the version has no value yet.
     NoValue,
-    /// To `ReadPrincipal`; `None`: there is no such application (or it is in the deleted items).
+    /// To `ReadPrincipal`; `None`: no such application, or the application is among the deleted items.
     Principal(Option<Principal>),
     /// To `AddPassword`.
     Added {
         /// The new key.
         key: KeyId,
     },
-    /// To `AddPassword`: the object holds as many keys as it may; nothing was minted.
+    /// To `AddPassword`: the object holds as many keys as Entra allows; no key was minted.
     Full,
     /// To `RemovePassword`: the key is gone, by this call or before it.
     Removed,
-    /// To `RemovePassword`: it is to be asked again, and some time has passed. The key may be gone.
+    /// To `RemovePassword`: ask again. Some time has passed, and the key may be gone.
     NotRemoved,
     /// To `PutValue`: stored, now or by an earlier call with the same value.
     Stored,
@@ -160,7 +159,7 @@ pub enum Reply {
     Emitted,
 }
 
-/// What the token endpoint says of a secret.
+/// Says how the token endpoint answered a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignIn {
     /// A token.
@@ -177,7 +176,7 @@ pub enum SignIn {
     UnknownApplication,
 }
 
-/// What a rotation did, for the audit trail. Each is said at least once, always under the same event id.
+/// Tells the audit trail what a rotation did: at least once, and under the same event id each time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
     /// `keywheel.key.minted`.
@@ -210,41 +209,41 @@ pub enum Event {
     },
     /// `keywheel.key.removed`.
     Removed {
-        /// The version that held it, if one did.
+        /// The version that held its secret, if any.
         version: Option<VersionId>,
         /// The key.
         key: KeyId,
     },
-    /// `keywheel.finding.key-not-found`: a key that was to be removed is not where it should be, and was not
-    /// removed by Keywheel.
+    /// `keywheel.finding.key-not-found`: a key that was to be removed is not on its object, and
+    /// Keywheel did not remove the key.
     NotFound {
-        /// The version that holds its secret, if one does.
+        /// The version that holds its secret, if any.
         version: Option<VersionId>,
         /// The key.
         key: KeyId,
     },
 }
 
-/// What a try does next.
+/// Says how a try goes on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Next<O> {
     /// Carry out this call and answer it.
     Call(Call),
-    /// Nothing more: this is how it came out.
+    /// The try is over, with this outcome.
     Done(O),
 }
 
-/// A try at something: asks for one call at a time, and goes on with its answer.
+/// Asks for one call at a time, and goes on with its answer.
 ///
-/// Tries hold no secrets and no connections; a try that is dropped anywhere is taken up by the next one.
+/// A try holds no secret and no connection. The next try takes up what a dropped try left.
 pub trait Try: Sized {
-    /// How it can come out.
+    /// The outcomes of the try.
     type Outcome;
 
-    /// What to do now.
+    /// Returns the next call, or the outcome.
     fn next(&self) -> Next<Self::Outcome>;
 
-    /// Takes the answer to the call that [`Try::next`] asked for; `now` is the time it came.
+    /// Takes in the answer to the call of [`Try::next`]. `now` is the time of the answer.
     #[must_use]
     fn answered(self, reply: Reply, now: DateTime<Utc>) -> Self;
 }

@@ -1,4 +1,4 @@
-//! What must hold of the key in use before another is removed.
+//! Checks the current version's key before another key is removed.
 
 use chrono::{DateTime, Utc};
 
@@ -6,17 +6,17 @@ use super::UNNAMED_FOR;
 use super::observed::{Principal, SecretView};
 use super::stop::Stop;
 
-/// How the current version's key stands, beside which another is to be removed.
+/// Says whether another key may be removed beside the current version's key.
 pub(super) enum CurrentKey {
-    /// It is there, and valid.
+    /// Graph shows the key, and the key is valid.
     Valid,
-    /// It became current only now, and this replica of Graph does not show it.
+    /// The version became current only now, and this replica of Graph does not show the key.
     NotShownYet,
-    /// Nothing is removed beside it.
+    /// No key is removed, for this reason.
     Unsafe(Stop),
 }
 
-/// The current version's key must be there, and valid, before any other is removed beside it.
+/// Checks that Graph shows the current version's key, and that the key is valid.
 pub(super) fn current_key(
     view: &SecretView,
     principal: &Principal,

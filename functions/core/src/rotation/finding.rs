@@ -1,4 +1,4 @@
-//! What a sweep only reports: about the credentials it manages, and about what nobody manages.
+//! Lists what a sweep reports: of the credentials in the manifest, and of keys that nobody manages.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,18 @@ use super::stop::Stop;
 use crate::events::FindingKind;
 use crate::ids::{AppId, KeyId};
 
-/// Something a sweep saw and only reports.
+/// Describes what a sweep saw and only reports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// A rotation would stop for this reason.
     Stopped(Stop),
     /// A key on a managed application that Keywheel did not mint.
     ForeignKey(KeyId),
-    /// A key that a Keywheel minted for another secret than those that the manifest lists here.
+    /// A key that a Keywheel minted for a secret that the manifest does not list.
     UnlistedKey(KeyId),
-    /// A key that a credential names for removal, and that another one of the manifest minted.
+    /// A key that a credential names for removal, and that was minted for another credential of the manifest.
     NamedKeyOfAnother(KeyId),
-    /// A key that a credential names for removal, and that is on the application's other object: this one.
+    /// A key that a credential names for removal, and that is on this other object of the application.
     NamedKeyElsewhere(KeyId, Holder),
     /// A key that a credential names for removal, and that is nowhere on its application.
     NamedKeyNowhere(KeyId),
@@ -39,37 +39,37 @@ pub enum Finding {
     NativeRotationLate(KeyId, DateTime<Utc>),
     /// `retire: when-unused`: an old key is out of its overlap, and somebody still signs in with it.
     KeyInUse(KeyId, DateTime<Utc>),
-    /// `retire: when-unused`: whether an old key is still used cannot be told.
+    /// `retire: when-unused`: Keywheel cannot tell whether an old key is still used.
     LastUseUnknown(KeyId, Untold),
-    /// An old key that was to be removed is not there, and was not removed by us.
+    /// An old key that was to be removed is gone, and Keywheel did not remove the key.
     KeyNotFound(KeyId),
-    /// The application may hold two keys, and those that stay leave no room for the next rotation's.
+    /// The application may hold two keys, and the keys that stay leave no room for the next rotation's key.
     TwoKeysOnly,
     /// The application's instance property lock forbids keys where the credential keeps its own.
     ServicePrincipalLocked,
-    /// `application` is the object id of this object, whose client id is another.
+    /// `application` is the object id of this object, and not its client id.
     ObjectIdGiven(Holder, AppId),
     /// No application has the tag of a rule.
     RuleMatchesNobody(String),
-    /// Somebody went back to this version by hand: it is not replaced as early as the policy says.
+    /// Somebody went back to this version by hand: its rotation begins later than the policy says.
     RolledBack,
-    /// A replaced secret was to be revoked, and which key it belongs to was never known.
+    /// A replaced secret was to be revoked, and no label says which key belongs to the secret.
     ReplacedKeyUnknown,
-    /// A change of the keys of a managed application that was not ours.
+    /// Somebody else changed the keys of a managed application.
     ForeignChange(ForeignChange),
-    /// Entra's directory audit may not be read, so that foreign changes go unseen.
+    /// Keywheel may not read Entra's directory audit, so foreign changes go unseen.
     AuditNotPermitted,
-    /// Entra's directory audit is not to be had without a licence that the tenant lacks.
+    /// The tenant lacks the licence for Entra's directory audit.
     AuditNotLicensed,
     /// This cloud has no directory audit in Graph.
     AuditNotInCloud,
     /// Entra's directory audit could not be read since this time.
     AuditUnread(DateTime<Utc>),
-    /// An object of Graph's is not as Graph documents it, and is left out.
+    /// Graph answered an object otherwise than documented. The object is left out.
     UnreadableObject {
         /// Its listing, id and name.
         object: String,
-        /// What is wrong with it.
+        /// Why the object cannot be read.
         why: String,
     },
 }
@@ -84,7 +84,7 @@ pub enum Holder {
 }
 
 impl Holder {
-    /// What an instance property lock on the application means for a credential that keeps its keys here.
+    /// Reports an instance property lock on the application for a credential that keeps its keys here.
     pub fn locked(self, lock: bool) -> Option<Finding> {
         (lock && self == Self::ServicePrincipal).then_some(Finding::ServicePrincipalLocked)
     }
@@ -96,7 +96,7 @@ impl Holder {
         }
     }
 
-    /// The other one.
+    /// Returns the other object.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -106,9 +106,9 @@ impl Holder {
     }
 }
 
-/// Keys that are named for removal and are not where the credential keeps its own: no try ever finds them.
+/// Reports the keys in `retire_keys` that no try can find, because the credential keeps its keys on the other object.
 ///
-/// `here` is the object that holds the credential's keys, `elsewhere` what the other one holds.
+/// `here` is the object that holds the credential's keys; `elsewhere` are the keys of the other object.
 pub fn named_in_vain(
     named: &BTreeSet<KeyId>,
     here: (Holder, &[Key]),
@@ -127,14 +127,14 @@ pub fn named_in_vain(
     found.collect()
 }
 
-/// A key that somebody else added or removed, as Entra's directory audit tells it.
+/// Describes a key that somebody else added or removed, by Entra's directory audit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForeignChange {
     /// The key.
     pub key: KeyId,
-    /// Whether it was added; else it was removed.
+    /// `true`: the key was added; `false`: the key was removed.
     pub added: bool,
-    /// Who did it.
+    /// Who changed the key.
     pub actor: String,
     /// When.
     pub at: DateTime<Utc>,
@@ -182,7 +182,7 @@ impl Finding {
         self.kind().name()
     }
 
-    /// The key or certificate that it is about.
+    /// Returns the key or certificate that the finding concerns.
     pub fn key(&self) -> Option<KeyId> {
         match self {
             Self::Stopped(_)
@@ -216,7 +216,7 @@ impl Finding {
 }
 
 impl Finding {
-    /// What it means and what to do about it, in a sentence for people.
+    /// Says what the finding means and what to do, in a sentence for people.
     pub fn explanation(&self) -> String {
         match self {
             Self::NamedKeyElsewhere(_, holder) => elsewhere(*holder),
@@ -234,11 +234,11 @@ impl Finding {
                 at.date_naive()
             ),
             Self::KeyInUse(_, last) => format!(
-                "its overlap is over, but somebody signed in with it on {last}, so it is not removed; \
+                "the overlap of this key is over, but somebody signed in with the key on {last}, so Keywheel does not remove the key; \
                  have its users read the secret anew, or rotate with `revoke_old: now`"
             ),
             Self::LastUseUnknown(_, why) => {
-                format!("its overlap is over, but {}", why.explanation())
+                format!("the overlap of this key is over, but {}", why.explanation())
             }
             Self::ObjectIdGiven(holder, client) => object_id(*holder, *client),
             Self::RuleMatchesNobody(tag) => format!(
@@ -257,8 +257,8 @@ impl Finding {
                  the sweep's log says why"
             ),
             Self::UnreadableObject { object, why } => format!(
-                "Graph lists {object} otherwise than it documents ({why}), so it is left out, and what it tells is not watched; \
-                 look at the object in Entra, and ask Microsoft's support if nothing is wrong with it there"
+                "Graph lists {object} otherwise than documented ({why}), so Keywheel leaves the object out and does not watch its keys; \
+                 look at the object in Entra, and ask Microsoft's support if the object is right there"
             ),
             _ => self.kind().explanation().to_owned(),
         }
@@ -268,8 +268,8 @@ impl Finding {
 fn elsewhere(there: Holder) -> String {
     let (there, here) = (there.words(), there.other().words());
     format!(
-        "`retire_keys` names this key, and it is on the {there}, where Keywheel removes none: this credential \
-         keeps its keys on the {here}; remove it there in Entra and take it out of `retire_keys`"
+        "`retire_keys` names this key, which is on the {there}; this credential keeps its keys on the {here}, and Keywheel \
+         removes keys there alone; remove the key in Entra, and take the key out of `retire_keys`"
     )
 }
 
@@ -281,7 +281,7 @@ fn object_id(holder: Holder, client: AppId) -> String {
     )
 }
 
-/// A certificate (Graph `keyCredential`): Keywheel only watches them.
+/// Describes a certificate (Graph `keyCredential`), which Keywheel only watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// `keyId`.
@@ -290,9 +290,9 @@ pub struct Certificate {
     pub end: Option<DateTime<Utc>>,
 }
 
-/// What an application's keys and certificates tell, whoever manages them.
+/// Reports what is wrong with an object's keys and certificates.
 ///
-/// `scopes` are those of the manifest's credentials on this application; empty: nobody manages it.
+/// `scopes` are the scopes of the manifest's credentials on this object; empty: nobody manages the object.
 pub fn inspect(
     keys: &[Key],
     certificates: &[Certificate],
@@ -316,7 +316,7 @@ pub fn inspect(
                 if !ours && end <= soon {
                     findings.push(Finding::ExpiringKey(key.key_id, end));
                 }
-                // A day's grace: Graph rounds, and people count months.
+                // One day of grace: Graph rounds times, and people count in months.
                 let life = key.start.map(|start| end - start);
                 if life.is_some_and(|life| life > lifetime + TimeDelta::days(1)) {
                     findings.push(Finding::LifetimeOverPolicy(key.key_id));

@@ -1,4 +1,4 @@
-//! Changes of keys that Entra's directory audit tells of: which were ours?
+//! Tells Keywheel's own changes of keys from those of others, by Entra's directory audit.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use super::SignedInAs;
 use super::names::{Scope, minted_by};
 use crate::ids::{AppId, KeyId, ObjectId};
 
-/// Who made a change, as the directory audit names them.
+/// Names who made a change, as the directory audit does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// An application; often only its service principal is named.
+    /// An application; often the audit names its service principal alone.
     App {
         /// Its client id.
         app: Option<AppId>,
@@ -25,7 +25,7 @@ pub enum Actor {
         /// Their user principal name.
         name: Option<String>,
     },
-    /// Nobody is named.
+    /// The audit names nobody.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// A key that was added or removed.
+/// Names a key that was added or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedKey {
     /// `keyId`.
@@ -57,30 +57,30 @@ pub struct ChangedKey {
     pub display_name: Option<String>,
 }
 
-/// A change of one object's keys.
+/// Describes a change of one object's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The application or service principal.
     pub object: ObjectId,
     /// Who made it.
     pub actor: Actor,
-    /// Keys that were not there before.
+    /// The new keys.
     pub added: Vec<ChangedKey>,
-    /// Keys that are not there any more.
+    /// The keys that are gone.
     pub removed: Vec<ChangedKey>,
 }
 
-/// What Keywheel is to the directory.
+/// Names Keywheel as the directory does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ourselves {
-    /// Whom it is signed in as.
+    /// The application that Keywheel is signed in as.
     pub app: Option<AppId>,
     /// That application's service principal.
     pub service_principal: Option<ObjectId>,
 }
 
 impl Ourselves {
-    /// By the sign-in, and by what Graph says of it.
+    /// Names Keywheel by its sign-in, and by its service principal in Graph.
     pub fn new(signed_in_as: SignedInAs, service_principal: Option<ObjectId>) -> Self {
         Self { app: signed_in_as.app, service_principal }
     }
@@ -88,7 +88,7 @@ impl Ourselves {
     fn made(&self, change: &Change) -> bool {
         let Actor::App { app, service_principal, .. } = &change.actor else { return false };
         match (app, service_principal) {
-            // Where both are named both must be ours.
+            // Where the audit names both, both must be ours.
             (Some(app), Some(object)) => {
                 self.app == Some(*app) && self.service_principal.is_none_or(|own| own == *object)
             }
@@ -99,10 +99,10 @@ impl Ourselves {
     }
 }
 
-/// The part of a change that cannot be proved to be ours, if there is any.
+/// Returns the part of a change that is not proved to be ours; `None`: all of the change is ours.
 ///
-/// Ours is what our own client id did to keys that carry the name of one of these scopes, or that the manifest
-/// names for removal. Whoever else holds Keywheel's identity could do the same, and no more.
+/// A change is ours if our client id made the change, and if the key carries the name of one of these scopes or the
+/// manifest names the key for removal. Somebody who holds Keywheel's identity can do the same, and no more.
 pub fn foreign(
     change: &Change,
     ourselves: &Ourselves,

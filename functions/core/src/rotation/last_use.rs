@@ -1,8 +1,7 @@
-//! `retire: when-unused`: what Entra's report of sign-ins must show before a key goes.
+//! Decides for `retire: when-unused` whether a key is out of use, by Entra's report of sign-ins.
 //!
-//! The report is a day behind, so it says nothing of the last day. A key counts as unused when no sign-in with it
-//! is known for a whole watch after its overlap ended, the report's own delay not counted: whoever signs in less
-//! often than that is not seen.
+//! The report is a day behind. A key counts as unused when the report shows no sign-in with the key for a whole watch
+//! after its overlap, the report's delay not counted. A user who signs in less often than that is not seen.
 
 use std::collections::BTreeMap;
 
@@ -11,64 +10,64 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::policy::{Policy, RetireWhen};
 use crate::ids::KeyId;
 
-/// The last known sign-in with each key of an application.
+/// Holds the last known sign-in with each key of an application.
 pub type LastUses = BTreeMap<KeyId, DateTime<Utc>>;
 
-/// How far the report may be behind.
+/// Bounds how far the report may be behind.
 pub const REPORT_LAG: TimeDelta = TimeDelta::hours(24);
-/// The shortest time for which a key must be seen unused.
+/// Bounds from below how long a key must be unused.
 const SHORTEST_WATCH: TimeDelta = TimeDelta::hours(24);
 
-/// Why the report tells nothing of a key.
+/// Says why the report tells nothing of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Untold {
-    /// Keywheel lacks the permission to read it.
+    /// Keywheel lacks the permission to read the report.
     Forbidden,
-    /// The tenant lacks the licence for it.
+    /// The tenant lacks the licence for the report.
     NotLicensed,
-    /// It could not be read, for another reason.
+    /// The report could not be read, for another reason.
     Unread,
-    /// It lacks sign-ins that are known to have been made.
+    /// The report lacks sign-ins that Keywheel made.
     Behind,
 }
 
 impl Untold {
-    /// What it means for a key that is out of its overlap, and what helps.
+    /// Says why a key stays after its overlap, and what to do.
     pub(super) fn explanation(self) -> &'static str {
         match self {
             Self::Forbidden => {
-                "Keywheel may not read Entra's report of sign-ins, so it is not removed; grant Keywheel AuditLog.Read.All, or \
+                "Keywheel may not read Entra's report of sign-ins, so the key stays; grant Keywheel AuditLog.Read.All, or \
                  say `retire: after-overlap`"
             }
             Self::NotLicensed => {
                 "Entra gives its report of sign-ins only to tenants with a Microsoft Entra ID P1 licence, and says that this \
-                 tenant has none, so it is not removed; get the licence, or say `retire: after-overlap`; a permission does not \
+                 tenant has none, so the key stays; get the licence, or say `retire: after-overlap`; a permission does not \
                  help"
             }
             Self::Unread => {
-                "Entra's report of sign-ins could not be read, so it is not removed; the next sweep asks again, and the log of \
+                "Entra's report of sign-ins could not be read, so the key stays; the next sweep asks again, and the log of \
                  the rotate function says why"
             }
             Self::Behind => {
-                "Entra's report of sign-ins lacks even those by which the current key was proved, so it is not removed; the \
+                "Entra's report of sign-ins lacks even those by which the current key was proved, so the key stays; the \
                  next sweep asks again; say `retire: after-overlap` if the report stays behind"
             }
         }
     }
 }
 
-/// What the report tells of one key.
+/// Says what the report tells of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nobody has signed in with it for long enough.
+    /// Nobody has signed in with the key for long enough.
     Unused,
-    /// Somebody has, last at this time.
+    /// Somebody signed in with the key, last at this time.
     InUse(DateTime<Utc>),
-    /// It cannot be told: the report lacks sign-ins that are known to have been made.
+    /// The report lacks sign-ins that Keywheel made, and so tells nothing.
     Unknown,
 }
 
-/// How long a key stays beyond its overlap at the least, before the report can be asked.
+/// Returns how long a key stays after its overlap before the report can tell that the key is unused.
 pub fn watch(policy: &Policy) -> TimeDelta {
     match policy.retire {
         RetireWhen::AfterOverlap => TimeDelta::zero(),
@@ -76,9 +75,9 @@ pub fn watch(policy: &Policy) -> TimeDelta {
     }
 }
 
-/// Whether a key may go that has been out of its overlap since `over`.
+/// Decides whether a key is unused whose overlap was over at `over`.
 ///
-/// The report must show the current key: that one was signed in with before it was published, by us.
+/// The report must show the current key, because Keywheel signed in with that key before its promotion.
 pub fn judge(
     uses: &LastUses,
     key: KeyId,

@@ -1,8 +1,8 @@
-//! What should happen: the rules of a rotation as pure functions over plain data.
+//! Decides what a rotation does: pure functions over plain data.
 //!
-//! No I/O, no clock and no randomness in here. A [`Try`] asks for one [`Call`] at a time and goes on
-//! with its [`Reply`]; everything it must remember beyond its own life lies in Secrets Manager's
-//! staging labels and in the display names of Graph's keys. A version of a secret is at each time one of
+//! The rules have no I/O, no clock and no randomness. A [`Try`] asks for one [`Call`] at a time and goes on with its
+//! [`Reply`]. What must outlive a try lies in Secrets Manager's staging labels and in the display names of Graph's keys.
+//! A version of a secret is at each time one of
 //!
 //! | labels | the version is |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | … and `AWSPENDING` | **pending**: the one rotation under way |
 //! | … and `AWSCURRENT` | **current**, from `keywheel:since` on |
 //! | … and `keywheel:since`, not `AWSCURRENT` | **past**: its key goes when the overlap is over |
-//! | … and `keywheel:void` | **void**: given up, will never be current; its key goes soon |
+//! | … and `keywheel:void` | **void**: given up, never current again; its key goes soon |
 
 mod after_promotion;
 pub mod calls;
@@ -50,38 +50,39 @@ pub use stop::Stop;
 
 use crate::ids::{AppId, KeyId};
 
-/// How far apart the clocks of Lambda, Entra and the writer of a label may be.
+/// Bounds how far apart the clocks of Lambda, Entra and the writer of a label may be.
 pub const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
-/// By how much a key outlives its overlap, at least, where its rotation begins in time: it is seen to be due up to a
-/// sweep's interval late, and the rotation takes its time too.
+/// Bounds from below by how much a key outlives its overlap where its rotation begins in time.
+///
+/// A sweep sees up to its interval late that a key is due, and the rotation takes its time too.
 pub const LEEWAY: TimeDelta = TimeDelta::hours(2);
-/// How long a key that no version names is left alone: the try that minted it may still store it.
+/// Says how long a key stays that no version names. The try that minted the key may still store its secret.
 pub const UNNAMED_FOR: TimeDelta = TimeDelta::hours(1);
-/// How long a void version's key is kept at least: longer than any try lives that did not see the label.
+/// Bounds from below how long a void version's key stays: longer than a try that did not see the label.
 pub const VOID_FOR: TimeDelta = TimeDelta::minutes(15);
 
-/// Whom Keywheel itself is signed in as, so that no rule ever removes that key.
+/// Says who Keywheel is signed in as, so that no rule removes the key of that sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignedInAs {
-    /// Its application; `None` where a person is signed in, or a machine.
+    /// The application; `None`: a person or a machine is signed in.
     pub app: Option<AppId>,
-    /// The key it signs in with.
+    /// The key of the sign-in.
     pub key: OwnKey,
 }
 
-/// The key that Keywheel itself signs in with.
+/// Names the key that Keywheel itself signs in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OwnKey {
-    /// It signs in without a client secret.
+    /// Keywheel signs in without a client secret.
     None,
-    /// This one.
+    /// This key.
     Known(KeyId),
-    /// A client secret that came without its key's id: it may be any of the application's.
+    /// Any key of the application: the client secret came without its key's id.
     Unknown,
 }
 
 impl SignedInAs {
-    /// Whether removing this key could lock Keywheel out.
+    /// Says whether the removal of this key could lock Keywheel out.
     pub fn protects(&self, app: AppId, key: KeyId) -> bool {
         self.app == Some(app)
             && match self.key {
@@ -92,29 +93,28 @@ impl SignedInAs {
     }
 }
 
-/// What all tries at one credential know of it.
+/// Holds what all tries at one credential know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Terms {
-    /// The application whose keys are turned.
+    /// The application whose keys are rotated.
     pub application: AppId,
-    /// Whose keys are ours.
+    /// The scope of the keys that are ours.
     pub scope: Scope,
     /// The manifest's rules.
     pub policy: Policy,
-    /// Keywheel's own identity, where it is known.
+    /// Keywheel's own identity, if known.
     pub signed_in_as: Option<SignedInAs>,
     /// The scopes of all credentials that the manifest lists, this one among them.
     pub listed: Arc<BTreeSet<Scope>>,
 }
 
 impl Terms {
-    /// Whether a key was minted for another credential of the manifest: what that one publishes, or has published,
-    /// is not for this one to remove.
+    /// Says whether a key was minted for another credential of the manifest, which alone may remove the key.
     pub fn is_anothers(&self, key: &Key) -> bool {
         self.listed.iter().any(|other| *other != self.scope && key.minted_by(other).is_some())
     }
 
-    /// Whether a key may be the one that Keywheel itself is signed in with.
+    /// Says whether Keywheel itself may be signed in with a key.
     pub fn is_own_key(&self, key: KeyId) -> bool {
         self.signed_in_as.is_some_and(|own| own.protects(self.application, key))
     }

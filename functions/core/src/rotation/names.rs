@@ -1,4 +1,4 @@
-//! The names Keywheel writes: a key's display name in Graph, a version's staging labels.
+//! Writes and reads Keywheel's names: a key's display name in Graph, and a version's staging labels.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,21 +10,21 @@ use crate::ids::{KeyId, ObjectId, Token};
 
 const PREFIX: &str = "keywheel";
 
-/// Secrets Manager's own label of the version in use.
+/// Names the version in use (Secrets Manager's own label).
 pub const AWSCURRENT: &str = "AWSCURRENT";
-/// Secrets Manager's own label of the version in use before.
+/// Names the version that was in use before (Secrets Manager's own label).
 pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
-/// Secrets Manager's own label of the version being made; Keywheel's lock.
+/// Names the version of the rotation under way (Secrets Manager's own label). The label is Keywheel's lock.
 pub const AWSPENDING: &str = "AWSPENDING";
 
-/// Whose keys are ours: a short hash of account, region and secret name.
+/// Tells our keys from others: a short hash of account, region and secret name.
 ///
 /// Two deployments, or two credentials on one application, never touch each other's keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(String);
 
 impl Scope {
-    /// The scope of one secret. The parts are length-prefixed, so that no two secrets share a text.
+    /// Makes the scope of one secret. Each part has its length before it, so no two secrets hash the same text.
     pub fn of(account: &str, region: &str, secret: &str) -> Self {
         let mut hash = Sha256::new();
         for part in [account, region, secret] {
@@ -44,36 +44,36 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The display name of a key that a rotation mints: `keywheel/<scope>/<token>`.
+/// Writes the display name of a key that a rotation mints: `keywheel/<scope>/<token>`.
 ///
-/// It is all that Graph keeps of where a key came from, and cannot be changed afterwards.
+/// Graph keeps nothing else of where a key came from. The name cannot be changed afterwards.
 pub fn display_name(scope: &Scope, rotation: &Token) -> String {
     format!("{PREFIX}/{scope}/{rotation}")
 }
 
-/// Whether a key of this display name was minted by a Keywheel, whatever its scope.
+/// Says whether any Keywheel minted the key of this display name, of whatever scope.
 pub fn is_minted(display_name: &str) -> bool {
     let scope_and_id = display_name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/'));
     let Some((scope, _)) = scope_and_id.and_then(|rest| rest.split_once('/')) else { return false };
     minted_by(&Scope(scope.to_owned()), display_name).is_some()
 }
 
-/// The rotation that minted the key of this display name, if it was one of this scope.
+/// Returns the rotation of this scope that minted the key of this display name.
 ///
-/// `None` is a **foreign** key: it is never removed unless the manifest names it.
+/// `None`: the key is **foreign**, and stays unless the manifest names the key.
 pub fn minted_by(scope: &Scope, display_name: &str) -> Option<Token> {
     let rest = display_name.strip_prefix(PREFIX)?.strip_prefix('/')?;
     let id = rest.strip_prefix(scope.0.as_str())?.strip_prefix('/')?;
-    // The token is given back in the spelling that it was given in: each one is of another version.
+    // The token keeps its spelling: each spelling is the id of another version.
     id.parse().ok()
 }
 
-/// Keywheel writes no other times, and an overlap can be added to each without overflow.
+/// Bounds the times that Keywheel writes, so that adding an overlap cannot overflow.
 fn within(at: &DateTime<Utc>) -> bool {
     (1970..=9999).contains(&at.year())
 }
 
-/// A staging label, as far as Keywheel knows it.
+/// Reads a staging label, as far as Keywheel knows labels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
     /// `AWSCURRENT`.
@@ -88,15 +88,15 @@ pub enum Label {
     Since(DateTime<Utc>),
     /// `keywheel:void:<epoch seconds>`: the version was given up then and must never become current.
     Void(DateTime<Utc>),
-    /// `keywheel:removing:<object>:<keyId>`: the key was seen on that object, and is about to be removed there.
-    /// Whoever finds it gone afterwards knows by whom.
+    /// `keywheel:removing:<object>:<keyId>`: Keywheel saw the key on that object, and is about to remove the key. A later
+    /// try that does not find the key knows who removed it.
     Removing(ObjectId, KeyId),
-    /// Somebody else's.
+    /// A label of somebody else.
     Other(String),
 }
 
 impl Label {
-    /// Reads a label; whatever is not exactly one of ours is [`Label::Other`].
+    /// Reads a label. A label that Keywheel would spell otherwise is [`Label::Other`].
     pub fn parse(text: &str) -> Self {
         match text {
             AWSCURRENT => return Self::Current,

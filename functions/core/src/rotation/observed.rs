@@ -1,4 +1,4 @@
-//! What a rotation sees of the world: plain data, as read from Secrets Manager and Graph.
+//! Holds what a rotation sees of Secrets Manager and Graph, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,25 @@ use super::names::{self, Label, Scope};
 use super::stop::Stop;
 use crate::ids::{KeyId, ObjectId, Token, VersionId};
 
-/// What `DescribeSecret` tells of a secret: the labels of each version, never a value.
+/// Holds what `DescribeSecret` tells of a secret: the labels of each version, and no value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretView {
     /// `VersionIdsToStages`. A version without a label is not listed.
     pub versions: BTreeMap<VersionId, BTreeSet<Label>>,
     /// `RotationEnabled`.
     pub rotation_enabled: bool,
-    /// `CreatedDate`; a secret that was deleted and made anew is younger than the keys of its past life.
+    /// `CreatedDate`. A secret that was deleted and made again is younger than the keys of its past life.
     pub created: Option<DateTime<Utc>>,
 }
 
-/// What is known of a secret.
+/// Says what is known of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretState {
     /// There is no secret of that name.
     Missing,
-    /// It is scheduled for deletion: it can be neither read nor written.
+    /// The secret is scheduled for deletion, and can be neither read nor written.
     ScheduledForDeletion,
-    /// It is there, perhaps without any value yet.
+    /// The secret exists, perhaps without any value yet.
     Present(SecretView),
 }
 
@@ -42,22 +42,22 @@ impl SecretState {
 }
 
 impl SecretView {
-    /// The version that carries a label; Secrets Manager lets only one.
+    /// Returns the version that carries a label. Secrets Manager allows one version for each label.
     pub fn holder(&self, label: &Label) -> Option<&VersionId> {
         self.versions.iter().find_map(|(id, labels)| labels.contains(label).then_some(id))
     }
 
-    /// The version under `AWSCURRENT`.
+    /// Returns the version under `AWSCURRENT`.
     pub fn current(&self) -> Option<&VersionId> {
         self.holder(&Label::Current)
     }
 
-    /// The version under `AWSPENDING`, if that is not the current one: a rotation under way.
+    /// Returns the version of the rotation under way: under `AWSPENDING`, and not current.
     pub fn pending(&self) -> Option<&VersionId> {
         self.holder(&Label::Pending).filter(|id| self.current() != Some(id))
     }
 
-    /// The key whose secret a version holds, if a label says so.
+    /// Returns the key whose secret a version holds, by its label.
     pub fn key_of(&self, version: &VersionId) -> Option<KeyId> {
         self.versions.get(version)?.iter().find_map(|label| match label {
             Label::Key(key) => Some(*key),
@@ -65,19 +65,21 @@ impl SecretView {
         })
     }
 
-    /// The rotation that a version is of, where Keywheel made it or is to make it: its id is as Keywheel writes one, or
-    /// the version holds a key by a label that only Keywheel puts on (one of `RotateSecret` with another's token).
+    /// Returns the rotation of a version that Keywheel made or is to make.
+    ///
+    /// Such a version has an id as Keywheel writes ids, or a key's label, which only Keywheel writes: `RotateSecret` with
+    /// the token of somebody else makes a version with a foreign id.
     pub fn rotation_of(&self, version: &VersionId) -> Option<Token> {
         let ours = version.rotation().is_some() || self.key_of(version).is_some();
         version.token().filter(|_| ours)
     }
 
-    /// Since when a version is (or was) current. Where a race left two labels, the later one holds.
+    /// Returns since when a version is or was current. Where a race left two labels, the later label holds.
     pub fn since(&self, version: &VersionId) -> Option<DateTime<Utc>> {
         self.became_current(version).max()
     }
 
-    /// Each time that a version became current, as its labels tell.
+    /// Returns each time at which a version became current, by its labels.
     pub fn became_current(&self, version: &VersionId) -> impl Iterator<Item = DateTime<Utc>> {
         self.versions.get(version).into_iter().flatten().filter_map(|label| match label {
             Label::Since(at) => Some(*at),
@@ -85,7 +87,7 @@ impl SecretView {
         })
     }
 
-    /// Since when a version is void: given up, and never to become current.
+    /// Returns since when a version is void: given up, and never current again.
     pub fn void(&self, version: &VersionId) -> Option<DateTime<Utc>> {
         self.versions
             .get(version)?
@@ -97,23 +99,23 @@ impl SecretView {
             .max()
     }
 
-    /// Whether a version carries a label.
+    /// Says whether a version carries a label.
     pub fn carries(&self, version: &VersionId, label: &Label) -> bool {
         self.versions.get(version).is_some_and(|labels| labels.contains(label))
     }
 
-    /// Every key that some version's label names.
+    /// Returns every key that a version's label names.
     pub fn named_keys(&self) -> BTreeSet<KeyId> {
         self.versions.keys().filter_map(|version| self.key_of(version)).collect()
     }
 
-    /// How many labels the secret holds in all; Secrets Manager allows about twenty.
+    /// Counts all labels of the secret. Secrets Manager allows about twenty.
     pub fn label_count(&self) -> usize {
         self.versions.values().map(BTreeSet::len).sum()
     }
 }
 
-/// A password credential of an application or service principal (Graph `passwordCredential`).
+/// Describes a password credential of an application or service principal (Graph `passwordCredential`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// `keyId`.
@@ -127,33 +129,33 @@ pub struct Key {
 }
 
 impl Key {
-    /// The rotation that minted it, if that was one of this scope; else the key is foreign.
+    /// Returns the rotation of this scope that minted the key; `None`: the key is foreign.
     pub fn minted_by(&self, scope: &Scope) -> Option<Token> {
         names::minted_by(scope, self.display_name.as_deref()?)
     }
 
-    /// Whether it can still be signed in with.
+    /// Says whether Entra still accepts the key at this time.
     pub fn valid_at(&self, now: DateTime<Utc>) -> bool {
         self.end.is_none_or(|end| end > now)
     }
 }
 
-/// The directory object that holds the keys, as one read of Graph shows it.
+/// Describes the directory object that holds the keys, as one read of Graph shows the object.
 ///
-/// Replicas lag: a key minted seconds ago may be absent, one just removed may still be there.
+/// Replicas lag: a key that was minted seconds ago may be absent, and a removed key may still be there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal {
     /// The object's id: of the application, or of the service principal for `key_on: servicePrincipal`.
     pub object_id: ObjectId,
-    /// Whether the application has a service principal in this tenant; without one nobody can sign in.
+    /// Whether the application has a service principal in this tenant, without which nobody can sign in.
     pub has_service_principal: bool,
-    /// How many keys it may hold, where that is few and known beforehand.
+    /// How many keys the object may hold, where that is few and known beforehand.
     pub most_keys: Option<usize>,
     /// `passwordCredentials`.
     pub keys: Vec<Key>,
 }
 
-/// How many keys an application may hold, by its `signInAudience`: two, where personal accounts may sign in to it.
+/// Returns how many keys an application may hold, by its `signInAudience`: two, if personal accounts may sign in.
 pub fn most_keys(sign_in_audience: Option<&str>) -> Option<usize> {
     match sign_in_audience {
         Some("AzureADandPersonalMicrosoftAccount" | "PersonalMicrosoftAccount") => Some(2),
@@ -162,12 +164,12 @@ pub fn most_keys(sign_in_audience: Option<&str>) -> Option<usize> {
 }
 
 impl Principal {
-    /// The key of that id, if this read shows it.
+    /// Returns the key of that id, if this read shows the key.
     pub fn key(&self, id: KeyId) -> Option<&Key> {
         self.keys.iter().find(|key| key.key_id == id)
     }
 
-    /// Whether it holds as many keys as it may, or these of them are as many.
+    /// Says whether so many keys are as many as the object may hold.
     pub(super) fn is_full(&self, keys: usize) -> bool {
         self.most_keys.is_some_and(|most| keys >= most)
     }

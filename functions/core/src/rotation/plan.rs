@@ -1,4 +1,4 @@
-//! What a sweep finds to do about one credential, and what it only reports.
+//! Plans what a sweep does about one credential, and what a sweep only reports.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,7 +26,7 @@ pub enum Trigger {
     Native,
 }
 
-/// Why a rotation is to run.
+/// Says why a rotation is to run.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -36,7 +36,7 @@ pub enum Reason {
     First,
     /// The current key expires within `rotate_before`, or has expired.
     Expiring,
-    /// The current key is not on the application any more: whoever uses the secret is locked out.
+    /// The current key is not on the application any more, so the secret does not work.
     KeyAbsent,
     /// An earlier rotation was cut off.
     Resume,
@@ -44,18 +44,18 @@ pub enum Reason {
     Adopt,
     /// A promotion was cut off before its record and its `since` label.
     Record,
-    /// Somebody asked.
+    /// Somebody asked for the rotation.
     Requested,
 }
 
-/// One thing to do.
+/// Names one thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
     /// Replace the secret.
     Rotate {
-        /// The rotation to resume; a new one gets its id when it is queued.
+        /// The rotation to resume; `None`: a new rotation gets its id in the queue.
         rotation: Option<Token>,
-        /// The version that it replaces.
+        /// The version that the rotation replaces.
         replaces: Option<VersionId>,
         /// Why.
         reason: Reason,
@@ -64,7 +64,7 @@ pub enum Work {
     Retire(Target),
     /// Remove a key that no version names.
     Resolve {
-        /// The rotation that minted it.
+        /// The rotation that minted the key.
         rotation: Token,
         /// The key.
         key: KeyId,
@@ -95,12 +95,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a sweep makes of one credential.
+/// Holds what a sweep queues and reports for one credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// To queue, in this order.
+    /// The jobs, in their order.
     pub work: Vec<Work>,
-    /// To report.
+    /// The findings.
     pub findings: Vec<Finding>,
 }
 
@@ -112,8 +112,8 @@ impl Plan {
 
 /// Compares one credential's secret with its application's keys.
 ///
-/// The labels may come from `ListSecrets` and be minutes old, and the keys from a replica that lags:
-/// nothing is decided here that the rotation does not look at again.
+/// The labels may come from `ListSecrets` and be minutes old. The keys may come from a replica that lags. The rotation
+/// therefore reads both again before it changes anything.
 pub fn plan(
     terms: &Terms,
     trigger: Trigger,
@@ -196,8 +196,9 @@ fn plan_rotation(
     plan
 }
 
-/// The rotation of a pending version that names no key, where a key on the object was minted for it by this very
-/// deployment: `RotateSecret` was called with that token, and Keywheel's try at it was cut off before its put.
+/// Returns the rotation of a pending version that names no key, if a key on the object was minted for that rotation.
+///
+/// Somebody called `RotateSecret` with that token, and Keywheel's try was cut off before it stored the secret.
 fn minted_for(terms: &Terms, pending: &VersionId, principal: &Principal) -> Option<Token> {
     let token = pending.token()?;
     let minted = |key: &Key| key.minted_by(&terms.scope).as_ref() == Some(&token);
@@ -212,7 +213,7 @@ fn due(
     now: DateTime<Utc>,
 ) -> Option<Reason> {
     match key {
-        // Promoted only now: the page may come from a replica that lags. The next sweep decides.
+        // The version became current only now, and the page may come from a replica that lags. The next sweep decides.
         None if view.since(current).is_some_and(|since| now - since < UNNAMED_FOR) => None,
         None => Some(Reason::KeyAbsent),
         Some(key) if !key.valid_at(now + terms.policy.rotate_before) => Some(Reason::Expiring),
@@ -221,7 +222,7 @@ fn due(
     }
 }
 
-/// With `trigger: native` a sweep only watches: it speaks up when half of `rotate_before` has passed.
+/// Reports a late schedule with `trigger: native`: half of `rotate_before` has passed.
 fn native_late(
     terms: &Terms,
     principal: &Principal,
@@ -233,8 +234,10 @@ fn native_late(
     late.then(|| Finding::NativeRotationLate(key.key_id, key.end.unwrap_or(now)))
 }
 
-/// Somebody went back to the current version by hand: what came after it may have been broken. It is replaced all
-/// the same once half of `rotate_before` has passed, or no more than the overlap is left.
+/// Says whether the current version stays for now, because somebody went back to it by hand.
+///
+/// Its successor may have been broken. The version is replaced all the same once half of `rotate_before` has passed, or
+/// once no more than the overlap is left.
 fn held_back(terms: &Terms, view: &SecretView, principal: &Principal, now: DateTime<Utc>) -> bool {
     let policy = &terms.policy;
     let least = (policy.rotate_before / 2).max(policy.overlap + LEEWAY);
@@ -244,16 +247,16 @@ fn held_back(terms: &Terms, view: &SecretView, principal: &Principal, now: DateT
     })
 }
 
-/// Whether a version was current before another was, and is again.
+/// Says whether a version is current again, after another version was.
 fn gone_back_to(view: &SecretView, current: &VersionId) -> bool {
     let Some(first) = view.became_current(current).min() else { return false };
-    // The labels of a race lie no further apart than a try lives.
+    // The labels of a race are no further apart than a try lives.
     let again = view.became_current(current).any(|at| at - first > UNNAMED_FOR);
     let others = view.versions.keys().filter(|version| *version != current);
     again || others.flat_map(|other| view.became_current(other)).any(|at| at > first)
 }
 
-/// A rotation that was cut off between store and claim: its key is as good as a new one.
+/// Returns a rotation that was cut off between store and claim, if its key is as good as a new key.
 fn unclaimed(
     terms: &Terms,
     view: &SecretView,
@@ -268,7 +271,7 @@ fn unclaimed(
     })
 }
 
-/// The keys that may go by now, beside no rotation.
+/// Returns the removals that are due, if no rotation is under way.
 pub(super) fn removals(
     terms: &Terms,
     view: &SecretView,
@@ -286,7 +289,7 @@ fn plan_removals(
     now: DateTime<Utc>,
 ) -> Vec<Work> {
     let current = view.current();
-    // CurrentKey a current version whose key is unknown nothing is removed but what was never anybody's.
+    // Beside a current version whose key is unknown, only keys go that were never anybody's.
     let known = current.is_none_or(|current| view.key_of(current).is_some());
     let since = current.and_then(|current| view.since(current));
     let resumed: BTreeSet<VersionId> = queued
@@ -320,14 +323,14 @@ fn plan_removals(
     past.chain(loose).collect()
 }
 
-/// A version of its rotation that names no key may hold this one.
+/// Says whether a key was minted and never stored. A version of its rotation without a key's label may hold the key.
 fn minted_in_vain(view: &SecretView, key: &Key, rotation: &Token) -> bool {
     let version = rotation.clone().into();
     let stored = view.versions.contains_key(&version) && view.key_of(&version).is_none();
     of_this_life(view, key) && !stored
 }
 
-/// A rotation that could not mint is not begun: each sweep would make a dead letter of it.
+/// Takes rotations out of the plan that could not mint: each sweep would make a dead letter of them.
 fn mind_the_room(
     plan: &mut Plan,
     terms: &Terms,
@@ -354,7 +357,7 @@ fn mind_the_room(
     }
 }
 
-/// How many keys stay whatever sweeps do: the current one, and those of others that nobody named for removal.
+/// Counts the keys that no sweep removes: the current key, and keys of others that nobody named for removal.
 fn staying(terms: &Terms, view: &SecretView, principal: &Principal) -> usize {
     let current = view.current().and_then(|current| view.key_of(current));
     let named =
@@ -366,7 +369,7 @@ fn staying(terms: &Terms, view: &SecretView, principal: &Principal) -> usize {
     principal.keys.iter().filter(stays).count()
 }
 
-/// Whoever named such a key mistook it for nobody's.
+/// Reports the keys in `retire_keys` that belong to another credential of the manifest.
 fn named_of_another(terms: &Terms, principal: &Principal) -> Vec<Finding> {
     let named = |key: &&Key| terms.policy.retire_keys.contains(&key.key_id);
     let named = principal.keys.iter().filter(named).filter(|key| terms.is_anothers(key));

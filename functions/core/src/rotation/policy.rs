@@ -1,4 +1,4 @@
-//! What the manifest asks of one credential, as far as a rotation's decisions need it.
+//! Holds the manifest's settings of one credential that the rules need.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::ids::KeyId;
 
-/// When the old key of a credential may go.
+/// Says when the old key of a credential may go.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema,
 )]
@@ -19,10 +19,10 @@ pub enum RetireWhen {
     WhenUnused,
 }
 
-/// The rules of one credential's rotation.
+/// Holds the settings of one credential's rotation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Policy {
-    /// A key with less than this left is replaced.
+    /// How long before its end a key is replaced.
     pub rotate_before: TimeDelta,
     /// How long a new key lives.
     pub lifetime: TimeDelta,

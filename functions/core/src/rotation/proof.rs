@@ -1,18 +1,18 @@
-//! When a new secret counts as proved.
+//! Decides when a new secret counts as proved.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::calls::SignIn;
 
-/// How many sign-ins are spread over the settle time, the first and the last included.
+/// Says how many sign-ins are spread over the settle time, the first and the last included.
 const SIGN_INS: i32 = 6;
-/// The pause after a refusal, doubled up to [`LONGEST_PAUSE`].
+/// Pauses so long after a refusal; the pause doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(1);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(8);
-/// A secret that was refused all along for this long may be dead rather than young.
+/// After so long without a success the secret may be dead rather than young.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 
-/// A proof under way: several successes spread over a settle time, without one refusal between.
+/// Proves a secret: several successes spread over a settle time, without a refusal between them.
 ///
 /// Replicas of the token service disagree for a while about a fresh secret, so one success proves little.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,25 +25,25 @@ pub struct Proof {
     refusals: u32,
 }
 
-/// What a sign-in means for the proof.
+/// Says how the proof goes on after a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Proved.
+    /// The secret is proved.
     Proved,
     /// Sign in again after this pause.
     Again(TimeDelta),
-    /// Refused for longer than propagation takes: look whether the key is still there.
+    /// The secret is refused for longer than propagation takes: read whether Graph still shows the key.
     Doubtful,
     /// The key has expired.
     Expired,
-    /// Right, but Conditional Access forbids the sign-in and the manifest does not accept that.
+    /// The secret is right, but Conditional Access blocks the sign-in, and the manifest does not accept that.
     Blocked,
     /// The application or its service principal is disabled.
     Disabled,
 }
 
 impl Proof {
-    /// A proof without any sign-in yet.
+    /// Begins a proof.
     pub fn new(settle: TimeDelta, blocked_counts: bool) -> Self {
         Self {
             settle,
@@ -55,7 +55,7 @@ impl Proof {
         }
     }
 
-    /// Takes one sign-in's answer in.
+    /// Takes in the answer of one sign-in.
     pub fn sign_in(&mut self, answer: SignIn, now: DateTime<Utc>) -> Verdict {
         match answer {
             SignIn::Accepted => self.success(now),
@@ -75,7 +75,7 @@ impl Proof {
         if self.successes >= SIGN_INS && now - first >= self.settle {
             return Verdict::Proved;
         }
-        // Enough sign-ins, but they came too fast: the last one falls on the end of the settle time.
+        // Enough sign-ins came too fast: the last sign-in falls on the end of the settle time.
         let left = self.settle - (now - first);
         let step = self.settle / (SIGN_INS - 1);
         Verdict::Again(if self.successes >= SIGN_INS { left } else { step }.max(TimeDelta::zero()))

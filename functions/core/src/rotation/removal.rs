@@ -21,22 +21,22 @@ pub(super) struct Removal {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Step {
-    /// The intent is written before the key goes: else a later try could not tell who removed it.
+    /// Writes the intent before the removal: else a later try could not tell who removed the key.
     Intend(ObjectId),
-    /// The labels are read once more: Graph may have taken its time since they were read.
+    /// Reads the labels once more: time has passed since the last read.
     LookAgain,
-    /// The key is not there. Has another try removed it since the labels were read?
+    /// The key is gone: reads whether another try wrote its intent since the last read.
     LookForIntent,
     EmitMinted(Act),
     Act(Act),
-    /// The labels are taken off from the end.
+    /// Takes the labels off, the last one first.
     TakeOff(Vec<Label>, End),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Act {
     Remove,
-    /// This try removed the key, or an earlier one that was cut off before its record.
+    /// This try removed the key, or an earlier try that was cut off before its record.
     RecordRemoved,
     RecordNotFound,
 }
@@ -63,7 +63,7 @@ pub(super) enum Progress {
 }
 
 impl Removal {
-    /// Begins the removal of a key; [`Removal::present`] and the others say where it stands.
+    /// Begins the removal of a key. [`Removal::present`], [`Removal::absent`] or [`Removal::last_labels`] follows.
     pub(super) fn new(key: KeyId, version: Option<VersionId>, minted: Option<Token>) -> Self {
         Self { key, version, minted, step: Step::LookAgain }
     }
@@ -79,9 +79,9 @@ impl Removal {
 
     /// Finishes the removal of a key that Graph does not show on this object.
     ///
-    /// Without an intent the key may never have been there: it may live on the object that the manifest pointed to
-    /// before, and must not be recorded as removed. Before the first version there is none to write an intent on:
-    /// then it is enough that a sweep saw the key.
+    /// Without an intent the key may never have been on this object: the key may live on the object that the manifest
+    /// named before, and must not be recorded as removed. A secret without a version has no place for an intent: there it
+    /// is enough that a sweep saw the key.
     pub(super) fn absent(mut self, object: ObjectId, view: &SecretView) -> Self {
         let written = view.holder(&Label::Removing(object, self.key)).is_some();
         self.step = if written || view.current().is_none() {
@@ -92,7 +92,7 @@ impl Removal {
         self
     }
 
-    /// Goes on where an earlier try was cut off between the last labels; `None`: no label tells of such a try.
+    /// Goes on after an earlier try that was cut off between the last labels; `None`: no label tells of such a try.
     pub(super) fn last_labels(mut self, view: &SecretView) -> Option<Self> {
         let labels = self.labels(view);
         let left = |label: &Label| matches!(label, Label::Void(_) | Label::Removing(..));
@@ -101,7 +101,7 @@ impl Removal {
         cut_off.then_some(self)
     }
 
-    /// A key that no version's label names has its intent on the current version.
+    /// Returns the version that carries the intent: the key's own version, or else the current version.
     fn intent_on<'a>(&'a self, view: &'a SecretView) -> Option<&'a VersionId> {
         self.version.as_ref().or(view.current())
     }
@@ -137,7 +137,7 @@ impl Removal {
         })
     }
 
-    /// Takes the answer to [`Removal::call`] in; `view` is what the removal was decided on.
+    /// Takes in the answer to [`Removal::call`]. `view` holds the labels on which the removal was decided.
     pub(super) fn answered(mut self, view: &mut SecretView, reply: Reply) -> Progress {
         let step = std::mem::replace(&mut self.step, Step::LookAgain);
         self.step = match (step, reply) {

@@ -1,5 +1,6 @@
-//! Resolving an unnamed key: one that a try minted and then lost, because it was cut off or its put
-//! came second. No version's label names it, so nobody has its secret.
+//! Removes an unnamed key: a key that a try minted and lost, because the try was cut off or another try stored first.
+//!
+//! No version's label names such a key, so nobody has its secret.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -30,20 +31,20 @@ pub enum Outcome {
 
 /// Returns when a key that Keywheel minted and no version names may go; `None`: what is known does not allow it.
 ///
-/// A key minted since the secret was made was never anybody's: it waits for the try that may still store it.
-/// An older one may be of the secret's past life, before it was deleted and made anew: whoever read that may
-/// hold it still, so it waits for the overlap.
+/// Nobody has a key that was minted since the secret was made. Such a key waits for the try that may still store it.
+/// An older key may be of the secret's past life, before the secret was deleted and made again. Somebody may still use
+/// that key, so the key waits for the overlap.
 pub fn unnamed_due(view: &SecretView, key: &Key, overlap: TimeDelta) -> Option<DateTime<Utc>> {
     let lost = key.start? + UNNAMED_FOR;
     if of_this_life(view, key) { Some(lost) } else { Some(lost.max(read_until(view, overlap)?)) }
 }
 
-/// Whether a key was minted since the secret was made.
+/// Says whether a key was minted since the secret was made.
 pub(super) fn of_this_life(view: &SecretView, key: &Key) -> bool {
     key.start.zip(view.created).is_some_and(|(start, created)| start >= created)
 }
 
-/// Until when somebody may be using what was current before the present version.
+/// Returns until when somebody may use the version that was current before the present version.
 fn read_until(view: &SecretView, overlap: TimeDelta) -> Option<DateTime<Utc>> {
     Some(view.since(view.current()?)? + overlap + CLOCK_SLACK)
 }
@@ -62,20 +63,20 @@ pub struct Resolve {
 enum State {
     Describe,
     ReadPrincipal,
-    /// Is there a version of the rotation that minted the key, and was its label taken off by other hands?
+    /// Reads whether the rotation that minted the key has a version whose label somebody took off.
     ReadValue {
         object: ObjectId,
-        /// Why the key stays if there is.
+        /// Why the key stays if there is such a version.
         published: Option<Outcome>,
     },
-    /// There is one, so the key stays; unless it was stored since the labels were read, and names another key.
+    /// There is such a version: the key stays, unless the version was stored since the last read and names another key.
     LookForLabel(Outcome),
     Remove(Removal),
     Done(Outcome),
 }
 
 impl Resolve {
-    /// A try at the key that `rotation` minted, by its display name.
+    /// Begins a try at the key that `rotation` minted, by its display name.
     pub fn new(terms: Terms, rotation: Token, key: KeyId) -> Self {
         Self { terms, rotation, key, view: SecretView::default(), state: State::Describe }
     }
@@ -127,7 +128,8 @@ impl Resolve {
         }
     }
 
-    /// A version that names another key came first; one without a key's label may have held this one.
+    /// Decides by the version of the rotation. A version that names another key came first. A version without a key's
+    /// label may have held this key.
     fn unread(&self, object: ObjectId, published: Option<Outcome>) -> State {
         match self.view.key_of(&self.rotation.clone().into()) {
             Some(_) => self.remove(object),
@@ -135,7 +137,7 @@ impl Resolve {
         }
     }
 
-    /// The version is there, so the key may have been published: it is treated as one that was replaced.
+    /// Treats the key as replaced: the version exists, so the key may have been published.
     fn published(&self, object: ObjectId, now: DateTime<Utc>) -> State {
         match read_until(&self.view, self.terms.policy.overlap) {
             Some(due) if now >= due => self.remove(object),
@@ -161,10 +163,11 @@ impl Resolve {
         }
     }
 
-    /// Why a key stays where the current one is not shown, dead or unknown, or where there is none. Those that were
-    /// minted in vain since the secret was made were never anybody's: they go, or there would be ever more of them
-    /// until none is minted any more. But the last valid one stays: the youngest of them, if there is no other, so
-    /// that it is the same one whichever of those removed already a replica still shows.
+    /// Says why a key stays while the current key is absent, dead or unknown, or while there is no current version.
+    ///
+    /// Nobody has a key that was minted in vain since the secret was made. Such keys go, else they would fill the object.
+    /// The last valid key stays. If all were minted in vain, the youngest stays, so that the choice does not depend on
+    /// which removed keys a replica still shows.
     fn stays(
         &self,
         key: &Key,
@@ -176,7 +179,7 @@ impl Resolve {
             return Some(published);
         }
         if self.view.holder(&Label::Removing(principal.object_id, self.key)).is_some() {
-            // It may be going already: whoever stopped here would leave no record of it.
+            // An earlier try may have removed the key already. Stopping here would leave no record of that.
             return None;
         }
         let named = self.view.named_keys();

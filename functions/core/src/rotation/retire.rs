@@ -1,4 +1,4 @@
-//! Retires a key: decides when nobody can be using it any more, and removes it then.
+//! Retires a key: decides when nobody can use the key any more, and removes the key then.
 
 use chrono::{DateTime, Utc};
 
@@ -45,7 +45,7 @@ pub enum Outcome {
     Stopped(Stop),
 }
 
-/// Returns when a key may go whose overlap is over at this time.
+/// Returns when a key may go, whose overlap is over at `over`.
 pub fn ripe(over: DateTime<Utc>, policy: &Policy) -> DateTime<Utc> {
     over + watch(policy)
 }
@@ -55,10 +55,10 @@ pub fn ripe(over: DateTime<Utc>, policy: &Policy) -> DateTime<Utc> {
 pub struct Retire {
     terms: Terms,
     target: Target,
-    /// `revoke_old: now`: somebody asked for it, the overlap is not waited for.
+    /// `revoke_old: now`: the removal does not wait for the overlap.
     now: bool,
     view: SecretView,
-    /// When the overlap was over, where the key must have been unused since.
+    /// When the overlap was over; `None`: the key may go whether it is used or not.
     over: Option<DateTime<Utc>>,
     state: State,
 }
@@ -67,7 +67,7 @@ pub struct Retire {
 enum State {
     Describe,
     StartClock(AfterPromotion),
-    /// The promotion is recorded already, but its label tells nothing of the target.
+    /// The promotion is recorded, but its label tells nothing of the target.
     Since(DateTime<Utc>),
     Void {
         version: VersionId,
@@ -80,7 +80,7 @@ enum State {
 }
 
 impl Retire {
-    /// A try. With `now`, a key that was current is removed without waiting for the overlap.
+    /// Begins a try. With `now` the removal of a key that was current does not wait for the overlap.
     pub fn new(terms: Terms, target: Target, now: bool) -> Self {
         let view = SecretView::default();
         Self { terms, target, now, view, over: None, state: State::Describe }
@@ -131,7 +131,7 @@ impl Retire {
             VersionState::Past(_) | VersionState::PastUnknown if self.now => now,
             VersionState::PastUnknown => return State::Since(now),
             VersionState::Past(over) => self.ripe(over),
-            // Nobody was ever given it.
+            // Nobody ever had this key.
             VersionState::Void(due) => due,
         };
         if now < due { State::Done(Outcome::NotYet) } else { State::ReadPrincipal }
@@ -142,7 +142,7 @@ impl Retire {
         ripe(over, &self.terms.policy)
     }
 
-    /// A foreign key goes only by name, and only once our own successor is older than the overlap.
+    /// Decides when a foreign key goes: only by name, and only once our own successor is older than the overlap.
     fn named_due(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> State {
         if !self.terms.policy.retire_keys.contains(&self.target.key) {
             return Self::stop(Stop::ForeignKey);
@@ -165,7 +165,7 @@ impl Retire {
         let key = principal.key(self.target.key);
         match current_key(&self.view, principal, now) {
             CurrentKey::Valid => {}
-            // Nobody was ever given its key, and there is none to remove: only labels, which take others' room.
+            // Nobody ever had this key, and Graph does not show it. Only labels are left, which take the room of others.
             CurrentKey::Unsafe(_) if key.is_none() && self.is_void() => {}
             CurrentKey::NotShownYet => return State::Done(Outcome::NotYet),
             CurrentKey::Unsafe(stop) => return Self::stop(stop),
@@ -178,7 +178,7 @@ impl Retire {
         let Some(key) = key else {
             return State::Remove(self.removal().absent(principal.object_id, &self.view));
         };
-        // The label says that we minted it; so must the key itself.
+        // The label says that Keywheel minted the key. So must the display name of the key.
         let ours = match &self.target.version {
             Some(version) => {
                 key.minted_by(&self.terms.scope).is_some_and(|id| version.token() == Some(id))
@@ -245,8 +245,8 @@ impl Retire {
         }
     }
 
-    /// `AWSPREVIOUS` without a `since` label, on a key younger than the current version's promotion:
-    /// somebody made it current by hand and went back. The overlap begins anew.
+    /// Says whether somebody made the version current by hand and went back: `AWSPREVIOUS` without a `since` label, on a
+    /// key younger than the current version's promotion. The overlap begins anew then.
     fn promoted_by_hand(&self, key: &Key) -> bool {
         let since = self.view.current().and_then(|current| self.view.since(current));
         self.target.version.as_ref().is_some_and(|version| {

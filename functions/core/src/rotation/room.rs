@@ -1,4 +1,4 @@
-//! Room for another key, where an object holds as many as it may.
+//! Makes room for another key on an object that holds as many keys as Entra allows.
 
 use chrono::{DateTime, Utc};
 
@@ -9,7 +9,7 @@ use super::retire::Target;
 use super::version_state::{VersionState, version_state};
 use super::{CLOCK_SLACK, Terms};
 
-/// What makes room for another key.
+/// Names a removal that makes room for another key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Room {
     /// Removing a key that is due.
@@ -18,11 +18,11 @@ pub enum Room {
     Early(Target),
 }
 
-/// What is to be removed first so that another key can be minted; `None`: nothing may go.
+/// Returns the removal that comes before another key can be minted; `None`: no key may go.
 ///
-/// A secret that was current works for its whole overlap. With `urgent` somebody asked for the old keys to go at once:
-/// then the one that was replaced first may go early, for its successor is proved and current. So may one that has
-/// expired, for nobody signs in with it.
+/// A secret that was current works for its whole overlap. With `urgent` somebody asked for the removal of the old keys at
+/// once: then the key that was replaced first may go early, because its successor is proved and current. An expired key
+/// may go too, because nobody signs in with it.
 pub fn make_room(
     terms: &Terms,
     view: &SecretView,

@@ -1,11 +1,11 @@
-//! Why a try stopped without doing what it was asked: each is a finding, with its cure.
+//! Says why a try stopped. Each reason is a finding, with its cure.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::events::FindingKind;
 
-/// A reason to stop. Nothing was changed that a later try could not go on from.
+/// Names a reason to stop. A later try can go on from there.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -34,7 +34,7 @@ pub enum Stop {
     NoRoomForKey,
     /// Secrets Manager's limit of labels is near.
     TooManyLabels,
-    /// Other tries kept getting in the way.
+    /// Other tries changed the labels again and again.
     Contended,
     /// Conditional Access blocks the new secret (53003), and the manifest does not accept that.
     BlockedByConditionalAccess,
@@ -57,7 +57,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// Whether trying the same job again later may help without anybody's doing.
+    /// Says whether a later try at the same job may succeed without anybody's help.
     pub fn retry_helps(self) -> bool {
         matches!(self, Self::Contended | Self::NotProved | Self::KeyNotSeen)
     }

@@ -1,4 +1,4 @@
-//! How a version stands, by its labels, and so how long its key stays.
+//! Says by its labels what a version is, and so how long its key stays.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,25 +8,25 @@ use super::observed::SecretView;
 use super::{CLOCK_SLACK, VOID_FOR};
 use crate::ids::VersionId;
 
-/// What a version was, and so how long its key stays.
+/// Says what a version is, and so how long its key stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionState {
     /// In use, or about to be.
     InUse,
-    /// Current once: its key may go at this time.
+    /// Replaced: its key may go at this time.
     Past(DateTime<Utc>),
-    /// Current once, but its successor's promotion left no time.
+    /// Replaced, but no label says when.
     PastUnknown,
-    /// Given up; its key may go at this time.
+    /// Given up: its key may go at this time.
     Void(DateTime<Utc>),
-    /// Never current and not given up: a rotation that was cut off.
+    /// Never current and not given up: its rotation was cut off.
     Unclaimed,
 }
 
-/// When the successor of a version became current, if the labels tell.
+/// Returns when the successor of a version became current, if the labels tell.
 ///
-/// After a rollback by hand the current version is older than the one it succeeded: its label says
-/// when it first became current, which tells nothing.
+/// After a rollback by hand the current version is older than the version before it. Its label says when it first
+/// became current, which tells nothing.
 fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
     let since = |version| view.since(version);
     let own = since(version);
@@ -43,7 +43,7 @@ fn succeeded(view: &SecretView, version: &VersionId) -> Option<DateTime<Utc>> {
         .map(|first| if own.is_none() { current } else { first })
 }
 
-/// How a version stands that holds a key of ours.
+/// Returns the state of a version that holds a key of ours.
 pub fn version_state(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> VersionState {
     let void = view.void(version);
     if of_version(view, version).is_some() {
@@ -57,8 +57,8 @@ pub fn version_state(view: &SecretView, version: &VersionId, overlap: TimeDelta)
         };
     }
     match void {
-        // It may have been current all the same: a promotion that was cut off before its `since` label, then
-        // a version put by hand, and another, take `AWSPREVIOUS` away and leave no trace.
+        // The version may have been current all the same. If its promotion was cut off before the `since` label, two
+        // versions put by hand take `AWSPREVIOUS` away and leave no trace.
         Some(at) => VersionState::Void(at + VOID_FOR.max(overlap + CLOCK_SLACK)),
         None => VersionState::Unclaimed,
     }

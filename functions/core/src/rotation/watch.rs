@@ -1,76 +1,76 @@
-//! How far a rotation is, by the labels of its secret.
+//! Says by the labels of its secret how far a rotation is.
 
 use super::{SecretState, SecretView, Stop};
 use crate::ids::{KeyId, VersionId};
 use serde::Serialize;
 
-/// What a rotation has behind it.
+/// Names the last step that a rotation has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// The job is on the queue.
     Queued,
-    /// A key is minted, its secret stored.
+    /// A key is minted, and its secret is stored.
     Stored,
     /// The version holds `AWSPENDING`; its secret is being proved.
     Claimed,
     /// The version is current.
     Promoted,
-    /// … and since when is written down: the old key's overlap runs.
+    /// … and its `since` label is on: the old key's overlap runs.
     Recorded,
     /// The old key is removed.
     Revoked,
 }
 
-/// What the labels show.
+/// Says what the labels show of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It is this far.
+    /// The rotation is this far.
     Step(Step),
-    /// Another version became current meanwhile, and nothing is left to be seen of this one.
+    /// Another version became current meanwhile.
     Superseded(VersionId),
-    /// It will not be current.
+    /// The version will not become current, for this reason.
     Failed(String),
 }
 
-/// Nothing is removed beside a version whose key is not known.
+/// Says why the old key stays beside a version whose key is not known.
 const BY_HAND: &str = "somebody stored another secret by hand first, and the old key still works: remove it in Entra \
                        if it has to go";
 
-/// The version that is watched.
+/// Watches a rotation by its version.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    /// The version; another rotation's, where that one held the lock first and is resumed instead, or became current
-    /// first while the old key is still to be seen gone.
+    /// The version. Another rotation's version takes its place if that rotation held the lock first and is resumed instead,
+    /// or if that version became current first while the old key is still to go.
     pub version: VersionId,
     replaces: Option<VersionId>,
-    /// The old key, where it is to be removed at once.
+    /// The old key, if it is to be removed at once.
     revoke: Option<KeyId>,
 }
 
 impl Watch {
-    /// Watches a version until it is current, and until the key that is named here is gone.
+    /// Watches a version until it is current and until `revoke` is gone.
     pub fn new(version: VersionId, replaces: Option<VersionId>, revoke: Option<KeyId>) -> Self {
         Self { version, replaces, revoke }
     }
 
-    /// The steps to be seen, in order.
+    /// Returns the steps in their order.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         use Step::{Claimed, Promoted, Queued, Recorded, Revoked, Stored};
         let (first, revoke) = (self.is_first(), self.revoke.is_some());
         [Queued, Stored, Claimed, Promoted, Recorded, Revoked]
             .into_iter()
-            // A secret's first version is proved before it is stored, and current at once.
+            // The first version is proved before it is stored, and is current at once.
             .filter(move |step| !(first && *step == Claimed))
             .filter(move |step| revoke || *step != Revoked)
     }
 
-    /// Whether the secret had no value before.
+    /// Says whether the secret had no value before.
     pub fn is_first(&self) -> bool {
         self.replaces.is_none()
     }
 
-    /// The last step.
+    /// Returns the last step.
     pub fn last(&self) -> Step {
         match self.revoke {
             Some(_) => Step::Revoked,
@@ -112,7 +112,7 @@ impl Watch {
                 if self.revoke.is_none() {
                     return Seen::Superseded(other.clone());
                 }
-                // The job removes the replaced key all the same: somebody wants it gone.
+                // The job removes the replaced key all the same.
                 self.version = other.clone();
                 self.after_promotion(view)
             }
@@ -124,7 +124,7 @@ impl Watch {
 
     fn after_promotion(&self, view: &SecretView) -> Seen {
         match self.revoke {
-            // Also where a person stored this version: nobody writes down since when it is current.
+            // Also if a person stored this version: such a version gets no `since` label.
             Some(key) if !view.named_keys().contains(&key) => Seen::Step(Step::Revoked),
             Some(_) if view.key_of(&self.version).is_none() => Seen::Failed(BY_HAND.to_owned()),
             _ if view.since(&self.version).is_none() => Seen::Step(Step::Promoted),

@@ -139,7 +139,7 @@ fn keys_that_are_named_for_removal_and_are_not_here_are_told_of() {
     let named = [key_id(1), key_id(2), key_id(3)].into();
     let found = named_in_vain(&named, (Holder::Application, &here), &there);
     let elsewhere = Finding::NamedKeyElsewhere(key_id(2), Holder::ServicePrincipal);
-    assert!(elsewhere.explanation().contains("it is on the service principal"));
+    assert!(elsewhere.explanation().contains("which is on the service principal"));
     assert_eq!(found, [elsewhere, Finding::NamedKeyNowhere(key_id(3))]);
 }
 

@@ -204,7 +204,7 @@ impl Search<'_> {
                     approved_at: None,
                     slack: None,
                 };
-                // Cursors the request itself.
+                // Marks the request itself.
                 return self.requests.begin(credential, asked, at).await.map(drop);
             }
             Cure::Retire(key) => {

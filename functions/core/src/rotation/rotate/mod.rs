@@ -1,6 +1,6 @@
-//! A rotation: mint, store, claim, prove, promote.
+//! Rotates a secret: mint, store, claim, prove, promote.
 //!
-//! Every try begins by looking at what is there, so that it goes on wherever an earlier one was cut off.
+//! Every try begins with a read of what is there, and so goes on where an earlier try was cut off.
 
 mod orient;
 mod state;
@@ -19,26 +19,26 @@ use crate::ids::{KeyId, Token, VersionId};
 
 use state::{AbandonStep, State};
 
-/// How often one try starts over because another one changed something under it.
+/// Bounds how often one try starts over because another try changed something.
 const MAX_ROUNDS: u8 = 6;
-/// How many keys of ours may go unnamed before a rotation mints no more.
+/// Bounds how many unnamed keys of ours there may be before a rotation mints another.
 const MAX_UNNAMED: usize = 6;
-/// Labels that a secret may hold before a rotation adds its own; Secrets Manager allows about 20.
+/// Bounds the labels of a secret before a rotation adds its own. Secrets Manager allows about 20.
 const MAX_LABELS: usize = 15;
-/// How often, and how far apart, Graph is asked for a key that works but is not shown.
+/// Says how often Graph is asked for a key that works but is not shown.
 const LOOKS: u8 = 12;
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
 
-/// Which version a rotation replaces.
+/// Names the version that a rotation replaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Replaces {
-    /// This one; `None`: the secret has no value yet. If it is no longer current, the rotation is void.
+    /// This version; `None`: the secret has no value yet. If the version is no longer current, the rotation is superseded.
     Version(Option<VersionId>),
-    /// Whichever is current when the try begins (Secrets Manager's own rotation does not say).
+    /// The version that is current when the try begins: Secrets Manager's own rotation names none.
     Current,
 }
 
-/// How far a try goes.
+/// Says how far a try goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Until {
     /// `createSecret`: minted, stored, claimed.
@@ -49,7 +49,7 @@ pub enum Until {
     Promoted,
 }
 
-/// How a rotation's try came out.
+/// Says how a try at a rotation ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// The version is stored and holds `AWSPENDING`.
@@ -58,15 +58,15 @@ pub enum Outcome {
     Proved(Token),
     /// The version is current, by this try or an earlier one.
     Promoted(Token),
-    /// Another version was promoted meanwhile: this rotation is not needed any more.
+    /// Another version became current meanwhile: this rotation is not needed any more.
     Superseded,
-    /// The stored key turned out dead; the version is void, and the next sweep starts afresh.
+    /// The stored key is dead. The version is void, and the next sweep begins a new rotation.
     Abandoned(Token),
-    /// It could not go on.
+    /// The try could not go on.
     Stopped(Stop),
 }
 
-/// One try at a rotation.
+/// Tries to rotate a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rotate {
     terms: Terms,
@@ -79,7 +79,7 @@ pub struct Rotate {
 }
 
 impl Rotate {
-    /// A try at a rotation whose id was fixed before anything was minted.
+    /// Begins a try at a rotation. Its id is fixed before anything is minted.
     pub fn new(terms: Terms, rotation: Token, replaces: Replaces, until: Until) -> Self {
         Self {
             terms,
@@ -92,7 +92,7 @@ impl Rotate {
         }
     }
 
-    /// The rotation this try works on: its own, or the pending one that it found and resumed.
+    /// Returns the rotation of this try: its own, or the pending rotation that the try resumed.
     pub fn rotation(&self) -> &Token {
         &self.rotation
     }
@@ -135,7 +135,7 @@ impl Rotate {
 
     fn on_value(&mut self, principal: &Principal, now: DateTime<Utc>) -> State {
         let Some(key) = self.view.key_of(&self.version()) else {
-            // Stored since we looked, or put by other hands.
+            // Another try stored the value since the last read, or somebody put one.
             return match self.start_over() {
                 State::Describe => State::Describe,
                 _ => Self::stop(Stop::ForeignValue),
@@ -148,7 +148,7 @@ impl Rotate {
         State::EmitMinted { key }
     }
 
-    /// The manifest's format has changed since the value was stored: what cannot be read cannot be proved.
+    /// Gives up a version whose value cannot be read, because the manifest's format has changed since.
     fn on_unreadable(&self, now: DateTime<Utc>) -> State {
         match self.view.key_of(&self.version()) {
             Some(key) => State::Abandon { key, step: AbandonStep::Void(now) },
@@ -162,7 +162,7 @@ impl Rotate {
             .keys
             .iter()
             .filter(|key| {
-                // One of the secret's past life, before it was deleted and made anew, was no failed try.
+                // A key of the secret's past life, before the secret was deleted and made again, was no failed try.
                 key.minted_by(&self.terms.scope).is_some()
                     && !named.contains(&key.key_id)
                     && (self.view.created.is_none() || of_this_life(&self.view, key))
@@ -171,7 +171,7 @@ impl Rotate {
         if unnamed >= MAX_UNNAMED { Self::stop(Stop::TooManyUnnamedKeys) } else { State::Mint }
     }
 
-    /// Whether this try itself stored the secret's first value (it had not seen it before).
+    /// Says whether this try itself stored the secret's first value.
     fn stored_as_first(&self) -> bool {
         self.view.current().is_none() && self.view.key_of(&self.version()).is_none()
     }
@@ -214,7 +214,7 @@ impl Rotate {
         }
     }
 
-    /// The last look before `AWSCURRENT` moves.
+    /// Decides by a last read whether `AWSCURRENT` may move.
     fn on_last_look(&mut self, key: KeyId, secret: SecretState, now: DateTime<Utc>) -> State {
         let SecretState::Present(view) = secret else {
             return self.on_secret(secret, now);
@@ -238,11 +238,11 @@ impl Rotate {
         }
     }
 
-    /// Giving up: the version is void before it lets go of the lock, and recorded last.
+    /// Gives the rotation up. The version is void before it lets go of the lock, and the record comes last.
     fn abandon(&self, key: KeyId, step: AbandonStep, reply: &Reply) -> State {
         let holds_lock = self.view.carries(&self.version(), &Label::Pending);
         let step = match (step, reply) {
-            // That second's label rests on another version: labels are one per secret.
+            // Another version carries the label of this second: a secret has each label once.
             (AbandonStep::Void(at), Reply::Refused) => {
                 AbandonStep::Void(at + TimeDelta::seconds(1))
             }
@@ -275,7 +275,7 @@ impl Try for Rotate {
 }
 
 impl Rotate {
-    /// One answer taken in. An answer that does not fit its call starts the try over.
+    /// Takes in one answer. An answer that does not fit its call starts the try over.
     fn transition(&mut self, state: State, reply: Reply, now: DateTime<Utc>) -> State {
         match (state, reply) {
             (State::Describe, Reply::Secret(secret)) => self.on_secret(secret, now),
@@ -283,7 +283,7 @@ impl Rotate {
             (State::ReadValue { principal }, Reply::Value) => self.on_value(&principal, now),
             (State::ReadValue { .. }, Reply::Unreadable) => self.on_unreadable(now),
             (State::ReadValue { principal }, Reply::NoValue) => self.on_no_value(&principal),
-            // The first secret of all is proved before it is stored: it is current at once.
+            // The first version is proved before it is stored, because it is current at once.
             (State::Mint, Reply::Added { key }) if self.view.current().is_none() => {
                 self.prove(key, false)
             }
@@ -319,7 +319,7 @@ impl Rotate {
             (State::Promoted(after), reply) => State::Promoted(after.answered(&reply, now)),
             (State::MendPromoted(after), reply) => self.mended(after.answered(&reply, now)),
             (State::Abandon { key, step }, reply) => self.abandon(key, step, &reply),
-            // Created, Taken, Refused, released: look again.
+            // Created, Taken, Refused, released: read again.
             _ => self.start_over(),
         }
     }

@@ -1,4 +1,4 @@
-//! Decides where a rotation goes on: by the labels, before Graph is asked.
+//! Decides by the labels where a rotation goes on, before Graph is asked.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use super::{MAX_LABELS, Outcome, Replaces, Rotate, Until};
 use crate::ids::VersionId;
 
 impl Rotate {
-    /// Takes the labels in.
+    /// Takes in the labels.
     pub(super) fn on_secret(&mut self, secret: SecretState, now: DateTime<Utc>) -> State {
         match secret {
             SecretState::Present(view) => {
@@ -42,7 +42,7 @@ impl Rotate {
         if let Some(pending) = self.view.pending().cloned()
             && (self.view.void(&pending).is_some() || self.view.since(&pending).is_some())
         {
-            // Given up, or gone back from by hand: it will not become current again.
+            // The version was given up, or somebody went back from it by hand: it will not become current again.
             return State::Release { from: pending };
         }
         if self.replaces != Replaces::Version(current) || self.view.since(&own).is_some() {
@@ -54,7 +54,7 @@ impl Rotate {
         if let Some(stop) = self.join_pending(&own) {
             return Self::stop(stop);
         }
-        // A rotation that is stored already needs no more labels than were reserved for it.
+        // A rotation that is stored needs no more labels than were reserved for it.
         let is_stored = self.view.key_of(&self.version()).is_some();
         if !is_stored && self.view.label_count() > MAX_LABELS {
             return Self::stop(Stop::TooManyLabels);
@@ -62,7 +62,7 @@ impl Rotate {
         State::ReadPrincipal
     }
 
-    /// Lets go of the lock: else the next sweep would resume a rotation that is not needed any more.
+    /// Lets go of the lock, else the next sweep would resume a rotation that is not needed any more.
     fn superseded(&self, own: &VersionId) -> State {
         match self.view.key_of(own) {
             Some(key) if self.until == Until::Promoted && self.view.pending() == Some(own) => {
@@ -80,7 +80,7 @@ impl Rotate {
         }
     }
 
-    /// Resumes the rotation that holds `AWSPENDING`, if another does, instead of starting a rival.
+    /// Resumes the rotation that holds `AWSPENDING` instead of starting a rival.
     fn join_pending(&mut self, own: &VersionId) -> Option<Stop> {
         let pending = self.view.pending();
         if self.until != Until::Promoted && pending != Some(own) {

@@ -1,4 +1,4 @@
-//! The states of a rotation's try, and the call that each asks for.
+//! Lists the states of a try at a rotation, and the call of each state.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -36,18 +36,18 @@ pub(super) enum State {
     Claim {
         key: KeyId,
     },
-    /// Signing in with the new secret, stored or not yet.
+    /// Signs in with the new secret, stored or not yet.
     Prove {
         key: KeyId,
         stored: bool,
         proof: Proof,
     },
-    /// Waiting, before that.
+    /// Waits before the next state.
     Pause {
         pause: TimeDelta,
         then: Box<State>,
     },
-    /// The secret is refused for longer than propagation takes: is its key still there?
+    /// The secret is refused for longer than propagation takes: reads whether Graph still shows its key.
     Doubt {
         key: KeyId,
         proof: Proof,
@@ -71,7 +71,7 @@ pub(super) enum State {
 }
 
 impl State {
-    /// This state, after a pause.
+    /// Puts a pause before this state.
     pub(super) fn after(self, pause: TimeDelta) -> Self {
         Self::Pause { pause, then: Box::new(self) }
     }
@@ -85,7 +85,7 @@ pub(super) enum AbandonStep {
 }
 
 impl Rotate {
-    /// The call of the present state; none: it is over.
+    /// Returns the call of the present state; `None`: the try is over.
     pub(super) fn call(&self) -> Option<Call> {
         let own = self.version();
         Some(match &self.state {
@@ -137,7 +137,7 @@ impl Rotate {
     }
 }
 
-/// Takes `AWSPENDING` off a version, if it still rests there.
+/// Takes `AWSPENDING` off a version, if the version still carries that label.
 fn release(from: VersionId) -> Call {
     Call::MoveLabel { label: Label::Pending, to: None, from: Some(from) }
 }
