@@ -47,7 +47,7 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
 
     def send(self, stack: Stack) -> Answer:
-        url = stack.env["KEYWHEEL_WEBHOOK_URL"] + self.path
+        url = stack.env["KEYWHEEL_WEBHOOK_URL"].removesuffix("/") + self.path
         request = urllib.request.Request(url, self.body or None, self.headers, method=self.method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
