@@ -113,7 +113,7 @@ def test_an_application_that_graph_lists_otherwise_than_documented_is_told_and_l
 
 def test_an_object_that_cannot_be_read_is_named_by_status_rotate_and_the_digest_too(world: World) -> None:
     done = world.stack.keywheel("status", "--json")
-    assert done.returncode == 0 and json.loads(done.stdout)["credentials"]
+    assert json.loads(done.stdout)["credentials"]
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: unreadable-object: ")]
     for name in ("odd", "nameless", "ruled-odd"):
         assert any(f"({name})" in line for line in warnings), done.stderr

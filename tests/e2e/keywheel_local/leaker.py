@@ -25,6 +25,11 @@ class Leak:
     one: Credential
     text: str
 
+    @property
+    def is_by_hand(self) -> bool:
+        made = (version.key.secret for version in self.one.versions if version.since_days_ago is None)
+        return self.text in made
+
     def is_told_in(self, event: dict) -> bool:
         return bool(re.search(rf"\balert {self.number}\b", event["data"].get("reason") or ""))
 
@@ -53,9 +58,11 @@ class Leaker:
     def look(self) -> None:
         """Once all is at rest, and before the leaked secrets expire by themselves."""
         told = self._world.events("keywheel.finding.leaked-secret")
+        unknown = self._world.events("keywheel.finding.replaced-key-unknown")
         for leak in self._open:
             findings = [event for event in told if leak.is_told_in(event)]
             left = any(event["type"].endswith(NOT_COMPARED) or BY_HAND in event["data"]["reason"] for event in findings)
+            left = left or leak.is_by_hand and any(event["subject"] == leak.one.name for event in unknown)
             if not findings:
                 self.unheeded.append(f"{leak.one.name}: nobody was told of alert {leak.number}")
             elif not self._signs_in(leak):
@@ -63,8 +70,9 @@ class Leaker:
             elif left:
                 self.counts["leaked secrets left to a person, with a finding"] += 1
             else:
-                what = [(event["type"], event["data"]["reason"]) for event in findings]
-                self.unheeded.append(f"{leak.one.name}: alert {leak.number} is heeded and the secret works on: {what}")
+                came = [(event["type"], event["data"].get("reason")) for event in self._world.events("keywheel.")
+                        if event["subject"] == leak.one.name and event["data"].get("requested_by") != "sweep"]
+                self.unheeded.append(f"{leak.one.name}: alert {leak.number}, and the secret works on: {came[-10:]}")
         self._open.clear()
 
     def _deliver(self, leak: Leak) -> None:
