@@ -64,7 +64,6 @@ fn findings() -> Vec<(&'static str, String)> {
         Finding::LastUseUnknown(key, Untold::Behind),
         Finding::KeyNotFound(key),
         Finding::TwoKeysOnly,
-        Finding::ServicePrincipalLocked,
         Finding::ObjectIdGiven(Holder::Application, AppId(Uuid::nil())),
         Finding::RuleMatchesNobody("TAG".to_owned()),
         Finding::RolledBack,
@@ -103,7 +102,6 @@ fn listed(finding: &Finding) {
         | Finding::LastUseUnknown(..)
         | Finding::KeyNotFound(_)
         | Finding::TwoKeysOnly
-        | Finding::ServicePrincipalLocked
         | Finding::ObjectIdGiven(..)
         | Finding::RuleMatchesNobody(_)
         | Finding::RolledBack

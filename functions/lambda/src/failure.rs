@@ -55,7 +55,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let kind = match &error {
             EngineError::OutOfTime => "keywheel.time",
-            EngineError::Graph(_) => "keywheel.graph",
+            EngineError::Graph(_) | EngineError::Unreadable(_) => "keywheel.graph",
             EngineError::Secrets(_) => "keywheel.secrets",
             EngineError::Token(_) => "keywheel.token",
             EngineError::Identity(_) | EngineError::OwnSecret { .. } => "keywheel.identity",

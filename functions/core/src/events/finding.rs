@@ -95,7 +95,7 @@ findings! {
     TwoKeysOnly, "two-keys-only",
         "`signInAudience` lets personal accounts sign in to the application, so it may hold two keys, and keys that no rule of Keywheel's removes leave no room for the next rotation's; remove one of them in Entra, name it under `retire_keys`, or take personal accounts out of `signInAudience`";
     ServicePrincipalLocked, "service-principal-locked",
-        "the application's instance property lock forbids changes of keys on its service principal, where this credential keeps its own: Entra will refuse the next rotation, and the removal of old keys; say `key_on: application`, or turn the lock off (Entra: the application's Authentication, App instance property lock)";
+        "the application's instance property lock forbids changes of keys on its service principal, where this credential keeps its own, so no key is minted or removed there; say `key_on: application`, or turn the lock off (Entra: the application's Authentication, App instance property lock): a later sweep goes on by itself";
     ObjectIdGiven, "object-id-given",
         "`application` is an object id, and no client id; write the client id that the event's reason gives";
     RuleMatchesNobody, "rule-matches-nobody",

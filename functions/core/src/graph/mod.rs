@@ -47,6 +47,13 @@ pub enum KeyOn {
 }
 
 impl KeyOn {
+    fn other(self) -> Self {
+        match self {
+            Self::Application => Self::ServicePrincipal,
+            Self::ServicePrincipal => Self::Application,
+        }
+    }
+
     fn collection(self) -> &'static str {
         match self {
             Self::Application => "applications",
@@ -145,32 +152,24 @@ impl Graph {
 
     /// The object that holds a principal's keys, read afresh by its client id; `None` where there is none.
     ///
-    /// `GET /applications(appId='…')`, `GET /servicePrincipals(appId='…')`.
+    /// `GET /applications(appId='…')` and `GET /servicePrincipals(appId='…')`: without a service principal nobody signs
+    /// in, and the application may lock what its service principal holds.
     pub async fn principal(
         &self,
         app: AppId,
         on: KeyOn,
         options: &CallOptions,
     ) -> Result<Option<Principal>, GraphError> {
-        let further = options.further("servicePrincipals");
-        let (holder, has_service_principal) = match on {
-            KeyOn::ServicePrincipal => {
-                let holder: Option<wire::Holder> =
-                    self.by_app_id(on, app, wire::HOLDER, options).await?;
-                (holder, true)
-            }
-            KeyOn::Application => {
-                let other = KeyOn::ServicePrincipal;
-                let (holder, other) = tokio::try_join!(
-                    self.by_app_id::<wire::Holder>(on, app, wire::HOLDER, options),
-                    self.by_app_id::<wire::Identified>(other, app, "id,appId", &further),
-                )?;
-                (holder, other.is_some())
-            }
-        };
+        let there = on.other();
+        let further = options.further(there.collection());
+        let (holder, other) = tokio::try_join!(
+            self.by_app_id::<wire::Holder>(on, app, wire::HOLDER, options),
+            self.by_app_id::<wire::Other>(there, app, wire::other(there), &further),
+        )?;
         Ok(holder.map(|holder| Principal {
             object_id: holder.id,
-            has_service_principal,
+            has_service_principal: on == KeyOn::ServicePrincipal || other.is_some(),
+            locked: other.is_some_and(|other| other.locks_principal),
             most_keys: match on {
                 KeyOn::Application => most_keys(holder.sign_in_audience.as_deref()),
                 KeyOn::ServicePrincipal => None,

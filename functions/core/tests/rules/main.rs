@@ -71,6 +71,7 @@ fn principal(keys: Vec<Key>) -> Principal {
     Principal {
         object_id: ObjectId(Uuid::nil()),
         has_service_principal: true,
+        locked: false,
         most_keys: None,
         keys,
     }

@@ -86,6 +86,7 @@ mod tests {
         let keyed = |key: &KeyId| Key { key_id: *key, display_name: None, start: None, end: None };
         Principal {
             most_keys: None,
+            locked: false,
             object_id: ObjectId(Uuid::from_u128(9)),
             has_service_principal: true,
             keys: keys.iter().map(keyed).collect(),

@@ -31,7 +31,7 @@ pub(crate) async fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let progress = terminal.spinner("signing in");
-    let statuses = read(global, args, |done, all| {
+    let statuses = read(global, args, terminal, |done, all| {
         progress.set_message(format!("read {done} of {}", count(all, "credential")));
     })
     .await;
@@ -57,13 +57,14 @@ pub(crate) async fn run(
 async fn read(
     global: &Global,
     args: &Status,
+    terminal: &Terminal,
     show: impl Fn(usize, usize),
 ) -> Result<Vec<CredentialStatus>, Failure> {
     let session = Session::open(global).await?;
     let engine = &session.engine;
     let credentials = match &args.name {
         Some(name) => vec![find(engine, Some(name), None).await?],
-        None => all(engine).await?,
+        None => all(engine, terminal).await?,
     };
     let number = credentials.len();
     show(0, number);
@@ -80,10 +81,15 @@ async fn read(
     Ok(statuses)
 }
 
-/// The listed credentials, then those that rules make of the directory.
-async fn all(engine: &Engine) -> Result<Vec<Credential>, Failure> {
+/// The listed credentials, then those that rules make of the directory. Warns of objects that cannot be read: a rule's
+/// tag may be on them.
+async fn all(engine: &Engine, terminal: &Terminal) -> Result<Vec<Credential>, Failure> {
     let mut all: Vec<Credential> = engine.manifest().credentials().cloned().collect();
-    all.extend(engine.all_ruled(later()).await?);
+    let (ruled, left_out) = engine.all_ruled(later()).await?;
+    for finding in left_out {
+        terminal.note(&format!("warning: {}: {}", finding.name(), plain(&finding.explanation())));
+    }
+    all.extend(ruled);
     Ok(all)
 }
 

@@ -143,7 +143,8 @@ fn option(word: &str) -> Option<String> {
     // One long dash stands for two hyphens.
     let long = dashes.chars().count() > 1 || dashes.chars().any(|c| c != '-');
     let is_word = bare.starts_with(|c: char| c.is_alphabetic());
-    (is_word && (long || bare.eq_ignore_ascii_case("now"))).then(|| bare.to_lowercase())
+    let short = dashes == "-" && bare.eq_ignore_ascii_case("now");
+    (is_word && (long || short)).then(|| bare.to_lowercase())
 }
 
 #[cfg(test)]
@@ -175,6 +176,8 @@ mod tests {
                 rotate("monk", Some("it leaked — badly"), AfterOverlap),
             ),
             ("rotate monk -5 days", rotate("monk", Some("-5 days"), AfterOverlap)),
+            ("rotate monk we need it now", rotate("monk", Some("we need it now"), AfterOverlap)),
+            ("rotate now", rotate("now", None, AfterOverlap)),
             ("rotate monk —nwo it leaked", Command::UnknownOption("—nwo".to_owned())),
             ("rotate monk --force", Command::UnknownOption("--force".to_owned())),
             ("rotate <http://monk.io|monk.io>", rotate("monk.io", None, AfterOverlap)),
