@@ -28,7 +28,7 @@ pub(crate) async fn run(
             .map_or_else(|| format!("audit/{}/", verified.folder), ToString::to_string);
         damaged.extend(verified.breaks.iter().map(|one| plain(&format!("{shown}: {one}"))));
         let Some(credential) = credential else { continue };
-        for entry in reader.entries(&credential).await? {
+        for entry in reader.records(&credential).await? {
             terminal.print(&String::from_utf8_lossy(&entry.bytes))?;
             written += 1;
         }

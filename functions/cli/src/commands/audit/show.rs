@@ -1,7 +1,7 @@
 //! `keywheel audit show`: what happened to a credential, in the order in which it happened.
 
 use keywheel_core::audit::chain::{Event, Folder};
-use keywheel_core::audit::ledger::{Entry, Reader};
+use keywheel_core::audit::ledger::{RawRecord, Reader};
 use keywheel_core::events::{EventType, Topic};
 use keywheel_core::ids::CredentialName;
 use serde::Serialize;
@@ -37,8 +37,8 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let credential = CredentialName(args.name.clone());
     let verified = reader.verify(Folder::of(&credential), later()).await?;
-    let mut lines: Vec<(Entry, Event)> = Vec::new();
-    for entry in reader.entries(&credential).await? {
+    let mut lines: Vec<(RawRecord, Event)> = Vec::new();
+    for entry in reader.records(&credential).await? {
         // What is no event is no record either, as verification says.
         if let Ok(event) = Event::parse(entry.record.event.clone()) {
             lines.push((entry, event));
@@ -68,7 +68,7 @@ pub(crate) async fn run(
 
 const HEADER: [&str; 6] = ["#", "WHEN", "WHAT", "WHO", "KEY", "GRAPH REQUEST"];
 
-fn shape(entry: &Entry) -> RecordShape<'_> {
+fn shape(entry: &RawRecord) -> RecordShape<'_> {
     RecordShape {
         sequence: entry.record.sequence.number(),
         appended_at: stamp(entry.record.appended_at),
@@ -76,7 +76,7 @@ fn shape(entry: &Entry) -> RecordShape<'_> {
     }
 }
 
-fn row(entry: &Entry, event: &Event) -> Vec<(String, Tone)> {
+fn row(entry: &RawRecord, event: &Event) -> Vec<(String, Tone)> {
     let detail = |name| event.detail(name).unwrap_or_default().to_owned();
     let what = event.kind().trim_start_matches("keywheel.");
     let tone = match EventType::from(event.kind()).topic() {
