@@ -286,7 +286,7 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
         manager.restore_secret(SecretId=one.secret)
     reason = reasons(world, "leaked-secret-unmatched", "github")[-1]
     assert "octo-org/app alert 8" in reason
-    assert f"still: {one.name} (scheduled for deletion: restore the secret)" in reason
+    assert f"still work: {one.name} (scheduled for deletion: restore the secret)" in reason
     receive(world, event)
     assert one.current.key.key_id not in world.keys(one) and world.signs_in(one)
 

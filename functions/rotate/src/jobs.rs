@@ -6,7 +6,7 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::engine::jobs::Ended;
 use keywheel_core::engine::{Clients, Engine, EngineError};
 use keywheel_core::queue::{Job, Queue};
-use keywheel_lambda::{Failure, Message, Settled};
+use keywheel_lambda::{Failure, Message, Settled, one_by_one};
 use tokio::time::Instant;
 use tracing::error;
 
@@ -30,18 +30,10 @@ pub(crate) async fn handle(
     deadline: Instant,
 ) -> Result<SqsBatchResponse, Failure> {
     let queue = clients.queue()?;
-    let mut settled = Vec::with_capacity(batch.len());
-    for message in &batch {
-        // A FIFO queue's order: nothing after a message that stays may be done before it.
-        let stays = settled.iter().any(|(_, settled)| *settled == Settled::Stays);
-        let this = if stays {
-            Settled::Stays
-        } else {
-            Settled::or_stays(handle_message(clients, &queue, message, deadline).await)
-        };
-        settled.push((message, this));
-    }
-    Ok(Settled::answer(settled))
+    let settle = async |message: &Message| {
+        Settled::or_stays(handle_message(clients, &queue, message, deadline).await)
+    };
+    Ok(one_by_one(&batch, settle).await)
 }
 
 /// Works on one message. A cut-off in here leaves the message in the queue.

@@ -42,7 +42,7 @@ impl Webhook {
         let queued = queued.unwrap_or_else(|_| Err(ours("an alert was not queued in time")));
         if queued == Err(Refused::Unavailable) {
             // Whoever reads the finding sends the delivery again.
-            let told = self.requests.tell_not_compared(&comparison, Vec::new());
+            let told = self.requests.report_not_compared(&comparison, Vec::new());
             timeout(STEP, told).await.map_err(ours)??;
         }
         queued.map(|()| nothing(StatusCode::ACCEPTED))

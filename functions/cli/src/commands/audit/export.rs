@@ -23,7 +23,7 @@ pub(crate) async fn run(
         let title = title(&chain);
         damaged.extend(chain.breaks.iter().map(|one| plain(&format!("{title}: {one}"))));
         let Some(credential) = chain.credential else { continue };
-        for entry in reader.entries(&credential).await? {
+        for entry in reader.records(&credential).await? {
             terminal.print(&String::from_utf8_lossy(&entry.bytes))?;
             written += 1;
         }

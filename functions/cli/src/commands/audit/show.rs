@@ -36,7 +36,7 @@ pub(crate) async fn run(reader: &Reader, name: &str, terminal: &Terminal) -> Res
     let credential = CredentialName(name.to_owned());
     let chain = verified(reader, Folder::of(&credential), Some(name)).await?;
     let mut records = Vec::new();
-    for entry in reader.entries(&credential).await? {
+    for entry in reader.records(&credential).await? {
         let record = entry.record;
         // What is no event is no record either, as verification says.
         if let Ok(parsed) = Event::parse(record.event.clone()) {
