@@ -57,6 +57,36 @@ uuid_id!(
     RotationId
 );
 
+/// The directory object that a key is put on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub enum KeyOn {
+    /// The application.
+    #[default]
+    Application,
+    /// The service principal: for applications that are registered in another tenant.
+    ServicePrincipal,
+}
+
+impl KeyOn {
+    /// Returns the object's name, as in a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::ServicePrincipal => "service principal",
+        }
+    }
+
+    /// Returns the other object of the same application.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Application => Self::ServicePrincipal,
+            Self::ServicePrincipal => Self::Application,
+        }
+    }
+}
+
 /// One rotation, by the token that it was asked for with: the version that it makes has this id, in this spelling.
 ///
 /// Keywheel's own are a [`RotationId`] as it writes it. Whoever calls `RotateSecret` gives one of theirs: a UUID in any

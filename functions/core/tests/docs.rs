@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use keywheel_core::ids::{AppId, KeyId};
+use keywheel_core::ids::{AppId, KeyId, KeyOn};
 use keywheel_core::manifest::Manifest;
-use keywheel_core::rotation::finding::{Finding, ForeignChange, Holder};
+use keywheel_core::rotation::finding::{Finding, ForeignChange};
 use keywheel_core::rotation::{Stop, Untold};
 use serde_json::Value;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ fn findings() -> Vec<(&'static str, String)> {
         Finding::ForeignKey(key),
         Finding::UnlistedKey(key),
         Finding::NamedKeyOfAnother(key),
-        Finding::NamedKeyElsewhere(key, Holder::ServicePrincipal),
+        Finding::NamedKeyElsewhere(key, KeyOn::ServicePrincipal),
         Finding::NamedKeyNowhere(key),
         Finding::EndlessKey(key),
         Finding::LifetimeOverPolicy(key),
@@ -65,7 +65,7 @@ fn findings() -> Vec<(&'static str, String)> {
         Finding::KeyNotFound(key),
         Finding::TwoKeysOnly,
         Finding::ServicePrincipalLocked,
-        Finding::ObjectIdGiven(Holder::Application, AppId(Uuid::nil())),
+        Finding::ObjectIdGiven(KeyOn::Application, AppId(Uuid::nil())),
         Finding::RuleMatchesNobody("TAG".to_owned()),
         Finding::RolledBack,
         Finding::ReplacedKeyUnknown,

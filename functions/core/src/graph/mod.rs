@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::http::Http;
-use crate::ids::{AppId, ObjectId};
+use crate::ids::{AppId, KeyOn, ObjectId};
 use crate::rotation::observed::{Principal, most_keys};
 
 pub use error::{GraphError, Kind};
@@ -36,15 +36,6 @@ use exchange::Operation;
 
 /// Further apart than this no two clocks are, and the lives of keys can still be reckoned.
 const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
-
-/// Which object of a principal holds a key: they have separate ones, though both sign in as the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyOn {
-    /// The application (app registration).
-    Application,
-    /// The service principal (enterprise application).
-    ServicePrincipal,
-}
 
 impl KeyOn {
     fn collection(self) -> &'static str {
@@ -160,7 +151,7 @@ impl Graph {
                 (holder, true)
             }
             KeyOn::Application => {
-                let other = KeyOn::ServicePrincipal;
+                let other = on.other();
                 let (holder, other) = tokio::try_join!(
                     self.by_app_id::<wire::Holder>(on, app, wire::HOLDER, options),
                     self.by_app_id::<wire::Identified>(other, app, "id,appId", &further),

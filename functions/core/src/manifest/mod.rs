@@ -20,11 +20,11 @@ mod wire;
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use schemars::JsonSchema;
 
 use crate::identity::Cloud;
-use crate::ids::{AppId, CredentialName, SubscriptionId, TenantId};
+use crate::ids::{AppId, CredentialName, KeyOn, SubscriptionId, TenantId};
 use crate::request::permission::{Allow, Approval};
+use crate::rotation::plan::Trigger;
 use crate::rotation::policy::Policy;
 
 pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TEXT, ValueFacts};
@@ -96,28 +96,6 @@ pub struct Rule {
     tag: String,
     secret: SecretPattern,
     settings: Settings,
-}
-
-/// The directory object that a key is put on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(rename_all = "camelCase")]
-pub enum KeyOn {
-    /// The application.
-    #[default]
-    Application,
-    /// The service principal: for applications that are registered in another tenant.
-    ServicePrincipal,
-}
-
-/// Who starts a rotation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(rename_all = "camelCase")]
-pub enum Trigger {
-    /// Keywheel's own sweep, by queued jobs.
-    #[default]
-    Sweep,
-    /// Secrets Manager's rotation schedule.
-    Native,
 }
 
 impl Manifest {

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
+use crate::ids::{AppId, KeyId, KeyOn, SubscriptionId, TenantId};
 use crate::request::permission::Approval;
 
 use super::decode::{Decode, Named, parsed, parsed_like, text, text_schema, wire};
@@ -12,8 +12,8 @@ use super::names::{self, NameError, SecretName, SecretPattern};
 use super::notifications::WireNotification;
 use super::problem::{Problems, list, stranger, suggest};
 use super::tree::Node;
-use super::{KeyOn, Trigger};
 use crate::rotation::RetireWhen;
+use crate::rotation::plan::Trigger;
 
 wire! {
     /// A Keywheel manifest: which Entra client secrets are rotated, where they are kept, and how.
