@@ -6,7 +6,6 @@
 //! that all of a file's errors are reported together.
 
 mod decode;
-pub mod format;
 mod lasting;
 mod managed;
 mod names;
@@ -26,8 +25,8 @@ use crate::ids::{AppId, CredentialName, KeyOn, SubscriptionId, TenantId};
 use crate::request::permission::{Allow, Approval};
 use crate::rotation::plan::Trigger;
 use crate::rotation::policy::Policy;
+use crate::value::Format;
 
-pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TEXT, ValueFacts};
 pub use managed::{Managed, Origin};
 pub use names::{NameError, SecretName, SecretPattern};
 pub use notifications::{Notification, Pattern, Target};

@@ -10,9 +10,10 @@ mod wrong;
 
 use chrono::TimeDelta;
 use keywheel_core::ids::{AppId, CredentialName, KeyOn};
-use keywheel_core::manifest::{Format, Manifest, ManifestError};
+use keywheel_core::manifest::{Manifest, ManifestError};
 use keywheel_core::request::permission::{Allow, Approval, Caller};
 use keywheel_core::rotation::plan::Trigger;
+use keywheel_core::value::Format;
 
 const EXAMPLE: &str = include_str!("../../../../events/manifest.example.yaml");
 const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";

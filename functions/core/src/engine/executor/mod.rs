@@ -19,11 +19,12 @@ use crate::graph::{Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
-use crate::manifest::{CloudFacts, Credential, SECRET_TEXT, ValueFacts};
+use crate::manifest::Credential;
 use crate::rotation::names::display_name;
 use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try, Untold};
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
+use crate::value::{CloudFacts, FormatError, SECRET_TEXT, ValueFacts};
 
 use carried::Carried;
 use events::{mint_request, removal_request};
@@ -381,7 +382,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    fn format_error(&self, source: crate::manifest::FormatError) -> EngineError {
+    fn format_error(&self, source: FormatError) -> EngineError {
         EngineError::Format { credential: self.credential.name.clone(), source }
     }
 }
