@@ -74,6 +74,36 @@ uuid_id!(
     RotationId
 );
 
+/// The directory object that a key is put on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub enum KeyOn {
+    /// The application.
+    #[default]
+    Application,
+    /// The service principal: for applications that are registered in another tenant.
+    ServicePrincipal,
+}
+
+impl KeyOn {
+    /// Returns the object's name, as in a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::ServicePrincipal => "service principal",
+        }
+    }
+
+    /// Returns the other object of the same application.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Application => Self::ServicePrincipal,
+            Self::ServicePrincipal => Self::Application,
+        }
+    }
+}
+
 /// The token of a rotation. The version that the rotation makes has this id, in this spelling.
 ///
 /// A rotation of Keywheel's own has its [`RotationId`] as token. A caller of `RotateSecret` gives a UUID in any spelling.

@@ -27,3 +27,5 @@ pub mod sha256;
 pub mod signing_key;
 pub mod slack;
 pub mod store;
+mod unknown;
+pub mod value;

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use keywheel_core::events::{CloudEvent, DigestEvent, FindingKind};
-use keywheel_core::ids::{AppId, KeyId};
+use keywheel_core::ids::{AppId, KeyId, KeyOn};
 use keywheel_core::manifest::Manifest;
 use keywheel_core::queue::Job;
-use keywheel_core::rotation::finding::{Finding, ForeignChange, Holder};
+use keywheel_core::rotation::finding::{Finding, ForeignChange};
 use keywheel_core::rotation::{Stop, Untold};
 use schemars::schema_for;
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn findings() -> Vec<Finding> {
         Finding::ForeignKey(key),
         Finding::UnlistedKey(key),
         Finding::NamedKeyOfAnother(key),
-        Finding::NamedKeyElsewhere(key, Holder::ServicePrincipal),
+        Finding::NamedKeyElsewhere(key, KeyOn::ServicePrincipal),
         Finding::NamedKeyNowhere(key),
         Finding::EndlessKey(key),
         Finding::LifetimeOverPolicy(key),
@@ -73,7 +73,7 @@ fn findings() -> Vec<Finding> {
         Finding::LastUseUnknown(key, Untold::Behind),
         Finding::KeyNotFound(key),
         Finding::TwoKeysOnly,
-        Finding::ObjectIdGiven(Holder::Application, AppId(Uuid::nil())),
+        Finding::ObjectIdGiven(KeyOn::Application, AppId(Uuid::nil())),
         Finding::RuleMatchesNobody("TAG".to_owned()),
         Finding::RolledBack,
         Finding::ReplacedKeyUnknown,

@@ -8,9 +8,9 @@ use azure_emulator::{FaultKind, Faults, Operation, Rule};
 use chrono::Utc;
 use graph_world::{APP, options, world};
 use keywheel_core::engine::EngineError;
-use keywheel_core::graph::{CallOptions, KeyOn, Kind};
+use keywheel_core::graph::{CallOptions, Kind};
 use keywheel_core::http::Retry;
-use keywheel_core::ids::AppId;
+use keywheel_core::ids::{AppId, KeyOn};
 use tokio::time::Instant;
 
 #[tokio::test]

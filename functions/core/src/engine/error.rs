@@ -6,11 +6,12 @@ use crate::graph::GraphError;
 use crate::http::{Retry, SetupError};
 use crate::identity::{IdentityError, TokenError};
 use crate::ids::{CredentialName, KeyId};
-use crate::manifest::{FormatError, LoadError, SourceError};
+use crate::manifest::{LoadError, SourceError};
 use crate::queue::QueueError;
 use crate::rotation::finding::Finding;
 use crate::secrets::SecretsError;
 use crate::settings::Unset;
+use crate::value::FormatError;
 
 /// A step that failed. The next try of the same job goes on where this one was cut off.
 #[derive(Debug, thiserror::Error)]

@@ -5,13 +5,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::executor::key_on;
 use super::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
-use crate::manifest::{self, Credential, Managed};
+use crate::manifest::{Credential, Managed};
 use crate::rotation::finding::{Finding, inspect};
-use crate::rotation::plan::{self, Plan, Trigger};
+use crate::rotation::plan::{self, Plan};
 use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{Principal, Scope, SecretState, Stop};
 
@@ -47,24 +46,20 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Inspection, EngineError> {
         let options = CallOptions::until(deadline);
-        let on = key_on(credential.key_on);
         let secret = async {
             let described = self.secrets.describe(credential.secret.as_str()).await;
             described.map_err(EngineError::from)
         };
         let principal = async {
-            let principal = self.graph.principal(credential.application, on, &options).await;
+            let principal =
+                self.graph.principal(credential.application, credential.key_on, &options).await;
             principal.map_err(EngineError::from)
         };
         let (described, principal) = tokio::try_join!(secret, principal)?;
         let terms = self.terms(credential, None);
-        let trigger = match credential.trigger {
-            manifest::Trigger::Sweep => Trigger::Sweep,
-            manifest::Trigger::Native => Trigger::Native,
-        };
         let now = self.graph.now();
         let secret = described.state;
-        let mut plan = plan::plan(&terms, trigger, &secret, principal.as_ref(), now);
+        let mut plan = plan::plan(&terms, credential.trigger, &secret, principal.as_ref(), now);
         if let Some(principal) = &principal {
             let scopes = self.scopes_on_same_object(credential);
             let scopes: Vec<&Scope> = scopes.iter().collect();

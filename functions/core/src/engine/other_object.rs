@@ -6,19 +6,11 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use super::{Engine, EngineError};
-use crate::graph::{self, CallOptions, Detail, Unreadable};
-use crate::ids::{AppId, ObjectId};
-use crate::manifest::{Credential, KeyOn};
+use crate::graph::{CallOptions, Detail, Unreadable};
+use crate::ids::{AppId, KeyOn, ObjectId};
+use crate::manifest::Credential;
 use crate::rotation::Key;
-use crate::rotation::finding::{Finding, Holder, named_in_vain};
-
-/// Where a credential keeps its keys, in the rules' words.
-pub(super) fn holder(on: KeyOn) -> Holder {
-    match on {
-        KeyOn::Application => Holder::Application,
-        KeyOn::ServicePrincipal => Holder::ServicePrincipal,
-    }
-}
+use crate::rotation::finding::{Finding, named_in_vain};
 
 impl From<Unreadable> for Finding {
     fn from(unreadable: Unreadable) -> Self {
@@ -34,7 +26,7 @@ impl Engine {
         keys: &[Key],
         options: &CallOptions,
     ) -> Result<Vec<Finding>, EngineError> {
-        let (here, named) = (holder(credential.key_on), &credential.policy.retire_keys);
+        let (here, named) = (credential.key_on, &credential.policy.retire_keys);
         if named.is_empty() {
             return Ok(Vec::new());
         }
@@ -82,12 +74,9 @@ impl Engine {
     ) -> Result<HashMap<AppId, Finding>, EngineError> {
         let ids: Vec<ObjectId> = given.iter().map(|id| ObjectId(id.0)).collect();
         let mut found = HashMap::new();
-        for (on, holder) in [
-            (graph::KeyOn::Application, Holder::Application),
-            (graph::KeyOn::ServicePrincipal, Holder::ServicePrincipal),
-        ] {
+        for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
             for object in self.graph.objects_by_id(on, &ids, options).await?.items {
-                let finding = Finding::ObjectIdGiven(holder, object.app_id);
+                let finding = Finding::ObjectIdGiven(on, object.app_id);
                 found.insert(AppId(object.id.0), finding);
             }
         }

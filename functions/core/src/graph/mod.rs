@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::http::Http;
-use crate::ids::{AppId, ObjectId};
+use crate::ids::{AppId, KeyOn, ObjectId};
 use crate::rotation::observed::{Principal, most_keys};
 
 pub use error::{GraphError, Kind};
@@ -37,23 +37,7 @@ use exchange::Operation;
 /// Further apart than this no two clocks are, and the lives of keys can still be reckoned.
 const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
 
-/// Which object of a principal holds a key: they have separate ones, though both sign in as the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyOn {
-    /// The application (app registration).
-    Application,
-    /// The service principal (enterprise application).
-    ServicePrincipal,
-}
-
 impl KeyOn {
-    fn other(self) -> Self {
-        match self {
-            Self::Application => Self::ServicePrincipal,
-            Self::ServicePrincipal => Self::Application,
-        }
-    }
-
     fn collection(self) -> &'static str {
         match self {
             Self::Application => "applications",

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::problem::{Position, Problems, list, stranger, suggest};
+use super::problem::{Position, Problems};
 use super::tree::{Entry, Key, Node, Value};
+use crate::unknown::{list, stranger, suggest};
 
 /// A type that a node can be read as. `None` means that the problem has been noted.
 pub(super) trait Decode: Sized {

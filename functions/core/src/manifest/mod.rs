@@ -6,7 +6,6 @@
 //! that all of a file's errors are reported together.
 
 mod decode;
-pub mod format;
 mod lasting;
 mod managed;
 mod names;
@@ -20,14 +19,14 @@ mod wire;
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use schemars::JsonSchema;
 
 use crate::identity::Cloud;
-use crate::ids::{AppId, CredentialName, SubscriptionId, TenantId};
+use crate::ids::{AppId, CredentialName, KeyOn, SubscriptionId, TenantId};
 use crate::request::permission::{Allow, Approval};
+use crate::rotation::plan::Trigger;
 use crate::rotation::policy::Policy;
+use crate::value::Format;
 
-pub use format::{CloudFacts, FieldNames, Foreign, Format, FormatError, SECRET_TEXT, ValueFacts};
 pub use managed::{Managed, Origin};
 pub use names::{NameError, SecretName, SecretPattern};
 pub use notifications::{Notification, Pattern, Target};
@@ -96,28 +95,6 @@ pub struct Rule {
     tag: String,
     secret: SecretPattern,
     settings: Settings,
-}
-
-/// The directory object that a key is put on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(rename_all = "camelCase")]
-pub enum KeyOn {
-    /// The application.
-    #[default]
-    Application,
-    /// The service principal: for applications that are registered in another tenant.
-    ServicePrincipal,
-}
-
-/// Who starts a rotation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(rename_all = "camelCase")]
-pub enum Trigger {
-    /// Keywheel's own sweep, by queued jobs.
-    #[default]
-    Sweep,
-    /// Secrets Manager's rotation schedule.
-    Native,
 }
 
 impl Manifest {

@@ -7,10 +7,11 @@ use wildmatch::WildMatch;
 
 use super::decode::{At, Decode, parsed, parsed_like, text_schema, wire};
 use super::names::check_entry;
-use super::problem::{Position, Problems, list, stranger, suggest};
+use super::problem::{Position, Problems};
 use super::tree::Node;
 use crate::events::Topic;
 use crate::ids::CredentialName;
+use crate::unknown::{list, stranger, suggest};
 
 /// So many targets may be listed: each event is held against all of them, and sent to those it concerns.
 const MOST: usize = 50;

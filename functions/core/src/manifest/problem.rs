@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use strsim::levenshtein;
-
 /// A place in the text, counted from one, as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -125,30 +123,6 @@ impl Problems {
     }
 }
 
-/// The known name that an unknown one is probably meant to be.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '.', ' '], "_");
-    let name = plain(name);
-    let (distance, best) = known
-        .iter()
-        .map(|known| (levenshtein(&name, &plain(known)), *known))
-        .min_by_key(|(distance, _)| *distance)?;
-    // Further apart than a third of the name, and the guess is more puzzling than helpful.
-    (distance * 3 <= name.chars().count().max(3)).then_some(best)
-}
-
-/// The words for a cure: the probable name, or all of them.
-pub(super) fn suggest(name: &str, known: &[&str]) -> String {
-    nearest(name, known)
-        .map_or_else(|| format!("one of {}", list(known)), |best| format!("did you mean `{best}`?"))
-}
-
-/// Names in a row: `` `a`, `b` ``.
-pub(super) fn list(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
-}
-
 /// A name that may have been checked, as it stands in an error.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", shown(name))
@@ -162,25 +136,9 @@ fn shown(name: &str) -> String {
     if plain && name.len() <= LONGEST { name.to_owned() } else { "…".to_owned() }
 }
 
-/// A word that nobody knows, as it stands in an error. Entra's client secrets have forty characters and
-/// a `~`: whatever could be one, or part of one, is left out.
-pub(super) fn stranger(word: &str) -> String {
-    const LONGEST: usize = 32;
-    let plain = word.chars().all(|c| c.is_alphanumeric() || "_-./ ".contains(c));
-    if plain && word.chars().count() <= LONGEST { quoted(word) } else { "`…`".to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_near_name_is_suggested_and_a_far_one_is_not() {
-        let known = ["rotate_before", "lifetime", "overlap"];
-        assert_eq!(nearest("rotate-before", &known), Some("rotate_before"));
-        assert_eq!(nearest("overlapp", &known), Some("overlap"));
-        assert_eq!(nearest("colour", &known), None);
-    }
 
     #[test]
     fn a_flood_of_problems_is_cut_short() {

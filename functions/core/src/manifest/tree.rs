@@ -10,7 +10,8 @@ use serde_saphyr::{
     DuplicateKeyPolicy, Error, Location, MessageFormatter, Spanned, UserMessageFormatter,
 };
 
-use super::problem::{Position, Problems, stranger};
+use super::problem::{Position, Problems};
+use crate::unknown::stranger;
 
 /// The largest manifest: some five thousand credentials written out.
 pub const MAX_BYTES: usize = 1024 * 1024;

@@ -2,18 +2,19 @@
 
 use schemars::JsonSchema;
 
-use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
+use crate::ids::{AppId, KeyId, KeyOn, SubscriptionId, TenantId};
 use crate::request::permission::Approval;
 
 use super::decode::{Decode, Named, parsed, parsed_like, text, text_schema, wire};
-use super::format::Template;
 use super::lasting::Lasting;
 use super::names::{self, NameError, SecretName, SecretPattern};
 use super::notifications::WireNotification;
-use super::problem::{Problems, list, stranger, suggest};
+use super::problem::Problems;
 use super::tree::Node;
-use super::{KeyOn, Trigger};
 use crate::rotation::RetireWhen;
+use crate::rotation::plan::Trigger;
+use crate::unknown::{list, stranger, suggest};
+use crate::value::{Template, TemplateError};
 
 wire! {
     /// A Keywheel manifest: which Entra client secrets are rotated, where they are kept, and how.
@@ -257,9 +258,8 @@ impl Decode for String {
 impl Decode for Template {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
         parsed(node, problems, |text| {
-            text.parse().map_err(|error: super::format::TemplateError| {
-                (error.to_string(), error.cure().to_owned())
-            })
+            text.parse()
+                .map_err(|error: TemplateError| (error.to_string(), error.cure().to_owned()))
         })
     }
 }

@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 
 use super::field;
 use crate::ids::{KeyId, VersionId};
-use crate::manifest::{Format, SECRET_TEXT};
 use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{SecretState, SecretView};
 use crate::secret::SecretText;
+use crate::value::{Format, SECRET_TEXT};
 
 /// An event of GitHub's webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]

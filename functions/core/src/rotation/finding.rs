@@ -10,7 +10,7 @@ use super::names::is_minted;
 use super::observed::Key;
 use super::stop::Stop;
 use crate::events::FindingKind;
-use crate::ids::{AppId, KeyId};
+use crate::ids::{AppId, KeyId, KeyOn};
 
 /// Describes what a sweep saw and only reports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +24,7 @@ pub enum Finding {
     /// A key that a credential names for removal, and that was minted for another credential of the manifest.
     NamedKeyOfAnother(KeyId),
     /// A key that a credential names for removal, and that is on this other object of the application.
-    NamedKeyElsewhere(KeyId, Holder),
+    NamedKeyElsewhere(KeyId, KeyOn),
     /// A key that a credential names for removal, and that is nowhere on its application.
     NamedKeyNowhere(KeyId),
     /// A key without an end.
@@ -46,7 +46,7 @@ pub enum Finding {
     /// The application may hold two keys, and the keys that stay leave no room for the next rotation's key.
     TwoKeysOnly,
     /// `application` is the object id of this object, and not its client id.
-    ObjectIdGiven(Holder, AppId),
+    ObjectIdGiven(KeyOn, AppId),
     /// No application has the tag of a rule.
     RuleMatchesNobody(String),
     /// Somebody went back to this version by hand: its rotation begins later than the policy says.
@@ -72,47 +72,19 @@ pub enum Finding {
     },
 }
 
-/// Which of an application's two objects holds a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Holder {
-    /// The application.
-    Application,
-    /// Its service principal.
-    ServicePrincipal,
-}
-
-impl Holder {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Application => "application",
-            Self::ServicePrincipal => "service principal",
-        }
-    }
-
-    /// Returns the other object.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Application => Self::ServicePrincipal,
-            Self::ServicePrincipal => Self::Application,
-        }
-    }
-}
-
 /// Reports the keys in `retire_keys` that no try can find, because the credential keeps its keys on the other object.
 ///
 /// `here` is the object that holds the credential's keys; `elsewhere` are the keys of the other object.
 pub fn named_in_vain(
     named: &BTreeSet<KeyId>,
-    here: (Holder, &[Key]),
+    (on, here): (KeyOn, &[Key]),
     elsewhere: &[Key],
 ) -> Vec<Finding> {
-    let (holder, here) = here;
     let holds = |keys: &[Key], id: KeyId| keys.iter().any(|key| key.key_id == id);
     let absent = named.iter().filter(|id| !holds(here, **id));
     let found = absent.map(|id| {
         if holds(elsewhere, *id) {
-            Finding::NamedKeyElsewhere(*id, holder.other())
+            Finding::NamedKeyElsewhere(*id, on.other())
         } else {
             Finding::NamedKeyNowhere(*id)
         }
@@ -210,7 +182,7 @@ impl Finding {
     /// Says what the finding means and what to do, in a sentence for people.
     pub fn explanation(&self) -> String {
         match self {
-            Self::NamedKeyElsewhere(_, holder) => elsewhere(*holder),
+            Self::NamedKeyElsewhere(_, there) => elsewhere(*there),
             Self::ExpiringKey(_, at) => {
                 format!(
                     "expires on {}, and nobody manages it; add it to the manifest",
@@ -231,7 +203,7 @@ impl Finding {
             Self::LastUseUnknown(_, why) => {
                 format!("the overlap of this key is over, but {}", why.explanation())
             }
-            Self::ObjectIdGiven(holder, client) => object_id(*holder, *client),
+            Self::ObjectIdGiven(on, client) => object_id(*on, *client),
             Self::RuleMatchesNobody(tag) => format!(
                 "no application has the tag `{tag}`, so this rule of the manifest manages nothing; tag an application in \
                  Entra, correct the tag (capital letters count), or take the rule out"
@@ -256,7 +228,7 @@ impl Finding {
     }
 }
 
-fn elsewhere(there: Holder) -> String {
+fn elsewhere(there: KeyOn) -> String {
     let (there, here) = (there.words(), there.other().words());
     format!(
         "`retire_keys` names this key, which is on the {there}; this credential keeps its keys on the {here}, and Keywheel \
@@ -264,11 +236,11 @@ fn elsewhere(there: Holder) -> String {
     )
 }
 
-fn object_id(holder: Holder, client: AppId) -> String {
+fn object_id(on: KeyOn, client: AppId) -> String {
     format!(
         "`application` is the object id of the {} whose client id is {client}, and no client id; \
          write `application: {client}`",
-        holder.words()
+        on.words()
     )
 }
 

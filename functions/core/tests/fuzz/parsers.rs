@@ -2,10 +2,11 @@
 
 use keywheel_core::engine::sweep::Cursor;
 use keywheel_core::ids::{AppId, KeyId, SubscriptionId, TenantId};
-use keywheel_core::manifest::{CloudFacts, Format, Manifest, ValueFacts};
+use keywheel_core::manifest::Manifest;
 use keywheel_core::queue::Job;
 use keywheel_core::rotation::names::Label;
 use keywheel_core::secret::SecretText;
+use keywheel_core::value::{CloudFacts, Format, ValueFacts};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;

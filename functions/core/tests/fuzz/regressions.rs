@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use keywheel_core::graph::{CallOptions, Detail, KeyOn, Kind, Object};
+use keywheel_core::graph::{CallOptions, Detail, Kind, Object};
 use keywheel_core::http::Retry;
-use keywheel_core::ids::{AppId, ObjectId};
+use keywheel_core::ids::{AppId, KeyOn, ObjectId};
 use keywheel_core::queue::Job;
 use keywheel_core::rotation::names::Label;
 use keywheel_core::secrets;

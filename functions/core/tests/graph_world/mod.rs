@@ -12,9 +12,9 @@ use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_emulator::{Emulator, Faults, Operation, Rule, Seed, SeedApplication, SeedCertificate};
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use chrono::{TimeDelta, Utc};
-use keywheel_core::graph::{CallOptions, Graph, GraphError, KeyOn, Object};
+use keywheel_core::graph::{CallOptions, Graph, GraphError, Object};
 use keywheel_core::http::{AzureTransport, Http};
-use keywheel_core::ids::{AppId, KeyId};
+use keywheel_core::ids::{AppId, KeyId, KeyOn};
 use tokio::time::Instant;
 use uuid::Uuid;
 

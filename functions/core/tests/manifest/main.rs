@@ -9,9 +9,11 @@ mod source;
 mod wrong;
 
 use chrono::TimeDelta;
-use keywheel_core::ids::{AppId, CredentialName};
-use keywheel_core::manifest::{Format, KeyOn, Manifest, ManifestError, Trigger};
+use keywheel_core::ids::{AppId, CredentialName, KeyOn};
+use keywheel_core::manifest::{Manifest, ManifestError};
 use keywheel_core::request::permission::{Allow, Approval, Caller};
+use keywheel_core::rotation::plan::Trigger;
+use keywheel_core::value::Format;
 
 const EXAMPLE: &str = include_str!("../../../../events/manifest.example.yaml");
 const APP: &str = "408bf248-dd4e-4be5-919a-7f6207a307ab";

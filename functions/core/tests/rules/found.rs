@@ -137,8 +137,8 @@ fn an_application_that_holds_two_keys_only_is_told_of_beforehand() {
 fn keys_that_are_named_for_removal_and_are_not_here_are_told_of() {
     let (here, there) = ([key(1, None, days(-9), None)], [key(2, None, days(-9), Some(days(9)))]);
     let named = [key_id(1), key_id(2), key_id(3)].into();
-    let found = named_in_vain(&named, (Holder::Application, &here), &there);
-    let elsewhere = Finding::NamedKeyElsewhere(key_id(2), Holder::ServicePrincipal);
+    let found = named_in_vain(&named, (KeyOn::Application, &here), &there);
+    let elsewhere = Finding::NamedKeyElsewhere(key_id(2), KeyOn::ServicePrincipal);
     assert!(elsewhere.explanation().contains("which is on the service principal"));
     assert_eq!(found, [elsewhere, Finding::NamedKeyNowhere(key_id(3))]);
 }

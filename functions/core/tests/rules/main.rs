@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use keywheel_core::ids::{AppId, KeyId, ObjectId, RotationId, Token, VersionId};
-use keywheel_core::rotation::finding::{Certificate, Finding, Holder, inspect, named_in_vain};
+use keywheel_core::ids::{AppId, KeyId, KeyOn, ObjectId, RotationId, Token, VersionId};
+use keywheel_core::rotation::finding::{Certificate, Finding, inspect, named_in_vain};
 use keywheel_core::rotation::foreign_change::{Actor, Change, ChangedKey, Ourselves, foreign};
 use keywheel_core::rotation::last_use::{LastUses, REPORT_LAG, judge, watch};
 use keywheel_core::rotation::names::{display_name, minted_by};

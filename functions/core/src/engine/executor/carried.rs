@@ -8,9 +8,9 @@ use tracing::warn;
 use super::Executor;
 use crate::engine::EngineError;
 use crate::ids::VersionId;
-use crate::manifest::Foreign;
 use crate::rotation::observed::SecretState;
 use crate::secrets::Kind;
+use crate::value::Foreign;
 
 /// The keys that one try carries over.
 #[derive(Debug, Default)]

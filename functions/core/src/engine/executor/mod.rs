@@ -15,15 +15,16 @@ use uuid::Uuid;
 
 use super::native::is_of_secret;
 use super::{Engine, EngineError};
-use crate::graph::{self, Added, CallOptions, Kind, Object};
+use crate::graph::{Added, CallOptions, Kind, Object};
 use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
-use crate::manifest::{self, CloudFacts, Credential, SECRET_TEXT, ValueFacts};
+use crate::manifest::Credential;
 use crate::rotation::names::display_name;
 use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try, Untold};
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
+use crate::value::{CloudFacts, FormatError, SECRET_TEXT, ValueFacts};
 
 use carried::Carried;
 use events::{mint_request, removal_request};
@@ -171,7 +172,7 @@ impl<'a> Executor<'a> {
     }
 
     async fn read_principal(&mut self) -> Result<Option<Principal>, EngineError> {
-        let (application, on) = (self.credential.application, key_on(self.credential.key_on));
+        let (application, on) = (self.credential.application, self.credential.key_on);
         let options = CallOptions::until(self.deadline);
         let principal = self.engine.graph.principal(application, on, &options).await?;
         self.object = principal.as_ref().map(|principal| Object { on, id: principal.object_id });
@@ -381,14 +382,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    fn format_error(&self, source: crate::manifest::FormatError) -> EngineError {
+    fn format_error(&self, source: FormatError) -> EngineError {
         EngineError::Format { credential: self.credential.name.clone(), source }
-    }
-}
-
-pub(super) fn key_on(on: manifest::KeyOn) -> graph::KeyOn {
-    match on {
-        manifest::KeyOn::Application => graph::KeyOn::Application,
-        manifest::KeyOn::ServicePrincipal => graph::KeyOn::ServicePrincipal,
     }
 }

@@ -13,8 +13,8 @@ use tracing::warn;
 
 use super::{Cursor, Listing, Report, Seen, read_by};
 use crate::engine::{Engine, EngineError};
-use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, KeyOn, Kind, PageLink};
-use crate::ids::{AppId, KeyId, ObjectId};
+use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink};
+use crate::ids::{AppId, KeyId, KeyOn, ObjectId};
 use crate::manifest::Credential;
 use crate::rotation::Scope;
 use crate::rotation::finding::{Finding, ForeignChange};

@@ -10,9 +10,9 @@ use super::ownership::ownership;
 use super::{AT_ONCE, Cursor, Listing, Report, Secrets};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail, Unreadable};
-use crate::ids::{AppId, CredentialName};
-use crate::manifest::{Credential, KeyOn};
-use crate::rotation::plan::{self, Plan, Trigger};
+use crate::ids::{AppId, CredentialName, KeyOn};
+use crate::manifest::Credential;
+use crate::rotation::plan::{self, Plan};
 use crate::rotation::{Principal, SecretState};
 
 impl Engine {
@@ -122,13 +122,9 @@ impl Engine {
         let secret = secret.unwrap_or(SecretState::Missing);
         let end = current_end(&secret, principal);
         report.ends.extend(end.map(|end| (credential.name.clone(), end)));
-        let trigger = match credential.trigger {
-            crate::manifest::Trigger::Sweep => Trigger::Sweep,
-            crate::manifest::Trigger::Native => Trigger::Native,
-        };
         let terms = self.terms(credential, None);
         let Plan { work, findings } =
-            plan::plan(&terms, trigger, &secret, principal, self.graph.now());
+            plan::plan(&terms, credential.trigger, &secret, principal, self.graph.now());
         report.credentials += 1;
         report.planned.extend(work.into_iter().map(|work| Planned {
             credential: credential.name.clone(),

@@ -1,7 +1,6 @@
 //! What the application's other object tells of a credential: the one that does not hold its keys.
 
 use super::found::{Object, Seen};
-use crate::engine::other_object::holder;
 use crate::engine::{Engine, EngineError};
 use crate::graph::CallOptions;
 use crate::ids::AppId;
@@ -15,7 +14,7 @@ pub(super) fn of_other(
     object: &Object,
     other: Option<&Object>,
 ) -> Vec<Seen> {
-    let here = holder(credential.key_on);
+    let here = credential.key_on;
     let elsewhere = other.map(|other| other.keys.as_slice()).unwrap_or_default();
     let found = named_in_vain(&credential.policy.retire_keys, (here, &object.keys), elsewhere);
     let seen = found.into_iter().map(|finding| Seen {

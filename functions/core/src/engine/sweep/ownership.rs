@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use crate::ids::{AppId, CredentialName, KeyId};
-use crate::manifest::{Credential, KeyOn};
+use crate::ids::{AppId, CredentialName, KeyId, KeyOn};
+use crate::manifest::Credential;
 use crate::rotation::Scope;
 
 /// What nobody manages is reported this long before it expires, and if it lives longer than this.

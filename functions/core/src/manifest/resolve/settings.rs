@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use crate::ids::KeyId;
 use crate::manifest::Settings;
 use crate::manifest::decode::{At, Named};
-use crate::manifest::format::{FieldNames, Format, OWN};
 use crate::manifest::lasting::words;
 use crate::manifest::names::{TAG_CURE, check_tag};
 use crate::manifest::problem::{Position, Problems};
@@ -17,6 +16,7 @@ use crate::manifest::wire::{
 use crate::request::permission::Allow;
 use crate::rotation::LEEWAY;
 use crate::rotation::policy::Policy;
+use crate::value::{FieldNames, Format, OWN};
 
 /// Something was wrong, and has been noted already.
 #[derive(Clone, Copy, Debug)]

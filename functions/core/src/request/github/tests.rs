@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::manifest::{CloudFacts, ValueFacts};
 use crate::rotation::Label;
+use crate::value::{CloudFacts, ValueFacts};
 
 const MINTED: &str = "abC8Q~xY_z.0123456789-abcdefghijABCDEFGH";
 

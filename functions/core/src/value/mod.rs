@@ -22,7 +22,7 @@ use crate::secret::SecretText;
 use text::Buffer;
 
 pub use fields::FieldNames;
-pub(super) use fields::OWN;
+pub(crate) use fields::OWN;
 pub use foreign::Foreign;
 pub use template::{Template, TemplateError};
 

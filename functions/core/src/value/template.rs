@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::ids::SubscriptionId;
-use crate::manifest::problem::{list, stranger, suggest};
+use crate::unknown::{list, stranger, suggest};
 
 use super::ValueFacts;
 use super::text::Buffer;
