@@ -182,9 +182,9 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "remove beside an absent current key",
         patches: &[(
-            "beside.rs",
-            "_ => Beside::Unsafe(Stop::CurrentKeyAbsent),",
-            "_ => Beside::Valid,",
+            "current_key.rs",
+            "_ => CurrentKey::Unsafe(Stop::CurrentKeyAbsent),",
+            "_ => CurrentKey::Valid,",
         )],
         scenarios: "refusals",
     },
