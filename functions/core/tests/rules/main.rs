@@ -1,8 +1,11 @@
 //! Properties of the pure rules: names, proofs, standings and plans.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod boundaries;
 mod edges;
 mod found;
+mod proofs;
+mod removals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
