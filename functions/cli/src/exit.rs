@@ -179,12 +179,6 @@ impl From<LedgerError> for Failure {
     }
 }
 
-impl From<SecretsError> for Failure {
-    fn from(error: SecretsError) -> Self {
-        EngineError::from(error).into()
-    }
-}
-
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
         EngineError::from(error).into()

@@ -1,85 +1,57 @@
-//! Requests on their way to the queue, and what their failures are answered with.
+//! Requests to rotate, whether Slack or a system sends them: has the request come before, and what is noted of it.
 
 use chrono::{DateTime, Utc};
-use keywheel_core::asking::AskingError;
-use keywheel_core::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
-use keywheel_core::ids::{AppId, CredentialName, RotationId};
-use keywheel_core::manifest::Manifest;
-use keywheel_core::request::delivery::{Delivery, Verdict};
-use tracing::error;
-use uuid::Uuid;
+use keywheel_core::ids::RotationId;
+use keywheel_core::manifest::Managed;
+use keywheel_core::request::delivery::{Delivery, Requested, SCHEMA, Verdict};
+use keywheel_core::request::permission::Caller;
+use keywheel_core::request::webhook::Rotate;
 
 use crate::Webhook;
-use crate::answer::Refused;
-
-/// Whom findings are about that concern the webhook itself.
-const SUBJECT: &str = "webhook";
-
-/// Our own failure: into the log, and nothing of it into the answer.
-#[allow(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-pub(crate) fn ours<E: std::fmt::Display>(failure: E) -> Refused {
-    error!(%failure, "a request could not be done");
-    Refused::Unavailable
-}
-
-impl From<AskingError> for Refused {
-    /// A secret's state that forbids a rotation is told to whoever asked; any other failure is our own.
-    fn from(failure: AskingError) -> Self {
-        match failure {
-            AskingError::Stopped(stop) => {
-                Self::Conflict { detail: stop.explanation().to_owned(), rotation: None }
-            }
-            failure => ours(failure),
-        }
-    }
-}
+use crate::answer::{Refused, own_failure};
 
 impl Webhook {
-    /// The manifest of this moment: who may do what can have changed a minute ago.
-    pub(crate) async fn manifest(&self) -> Result<Manifest, Refused> {
-        Ok(self.requests.manifest().await?)
-    }
-
-    /// What to do with a request that may have come before.
+    /// Decides what to do with a request that may have come before. The request is done once `mark` is queued.
     pub(crate) async fn verdict(
-        &self,
-        source: &str,
-        request: RotationId,
-        delivery: &Delivery,
-    ) -> Result<Verdict, Refused> {
-        self.verdict_marked(source, request, request, delivery).await
-    }
-
-    /// The same, where the mark is under another id than the note.
-    pub(crate) async fn verdict_marked(
         &self,
         source: &str,
         request: RotationId,
         mark: RotationId,
         delivery: &Delivery,
     ) -> Result<Verdict, Refused> {
+        let state = self.requests.state();
         let key = format!("deliveries/{source}/{request}");
-        if self.requests.state().write_new(&key, delivery).await.map_err(ours)? {
+        if state.write_new(&key, delivery).await.map_err(own_failure)? {
             return Ok(Verdict::GoOn);
         }
-        let first: Option<Delivery> = self.requests.state().read(&key).await.map_err(ours)?;
-        let first = first.ok_or_else(|| ours("a delivery is gone that was there"))?;
+        let first: Option<Delivery> = state.read(&key).await.map_err(own_failure)?;
+        let first = first.ok_or_else(|| own_failure("a delivery that was stored is gone"))?;
         let done = self.requests.is_queued(mark).await?;
         Ok(first.verdict(delivery, done))
     }
 
-    /// A finding about the webhook itself, and no credential. Under the same `once` it counts once.
-    pub(crate) async fn settings_finding(
+    /// Makes the note of a rotation that a caller asks for. The secret is looked at for the version that is replaced.
+    pub(crate) async fn requested(
         &self,
-        finding: FindingKind,
-        once: &str,
-        why: &str,
+        id: RotationId,
+        managed: &Managed,
+        caller: &Caller,
+        wanted: Rotate,
         now: DateTime<Utc>,
-    ) -> Result<(), Refused> {
-        let kind = EventType::Finding(finding);
-        let id = event_id(once, &kind.to_string(), None);
-        let mut data = EventData::of(CredentialName(SUBJECT.to_owned()), AppId(Uuid::nil()));
-        data.reason = Some(why.to_owned());
-        Ok(self.requests.put_event(CloudEvent::new(id, kind, now, data)).await?)
+    ) -> Result<Requested, Refused> {
+        Ok(Requested {
+            schema: SCHEMA,
+            request: id,
+            credential: managed.credential.name.clone(),
+            application: managed.credential.application,
+            requested_by: caller.to_string(),
+            reason: wanted.reason,
+            revoke_old: wanted.revoke_old,
+            requested_at: now,
+            replaces: self.requests.replaced(managed).await?,
+            approved_by: None,
+            approved_at: None,
+            slack: None,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! `/keywheel status` and `/keywheel plan`: from the manifest and `DescribeSecret`, of what the caller may rotate.
+//! `/keywheel status` and `/keywheel plan`: by the manifest and `DescribeSecret`, for what the caller may rotate.
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -8,84 +8,63 @@ use keywheel_core::request::delivery::SlackOrigin;
 use keywheel_core::rotation::SecretState;
 use serde_json::Value;
 
-use crate::answer::Refused;
-use crate::ask::ours;
-use crate::{Webhook, replies};
+use super::replies;
+use crate::Webhook;
+use crate::answer::{Refused, own_failure};
 
-/// So many credentials are looked at for one answer: it must come within Slack's three seconds.
+/// How many credentials an answer shows: the answer must come within Slack's three seconds.
 const SHOWN: usize = 15;
+/// How many secrets are looked at side by side.
 const AT_ONCE: usize = 8;
 
 impl Webhook {
-    pub(crate) async fn status(
+    /// Answers how one credential stands, or every credential that the caller may rotate.
+    pub(super) async fn status(
         &self,
         origin: &SlackOrigin,
         name: Option<&CredentialName>,
     ) -> Result<Value, Refused> {
-        let (mine, more) = match self.mine(origin, name).await? {
-            Mine::These(mine, more) => (mine, more),
-            Mine::Nothing(message) => return Ok(message),
-        };
-        let lines: Vec<String> =
-            self.looks(mine).await?.iter().map(|(c, s)| replies::standing_line(c, s)).collect();
-        Ok(replies::list(&lines, more))
+        self.list(origin, name, None, replies::standing_line).await
     }
 
-    pub(crate) async fn plan(
+    /// Answers when the credentials that the caller may rotate are due.
+    pub(super) async fn plan(
         &self,
         origin: &SlackOrigin,
         now: DateTime<Utc>,
     ) -> Result<Value, Refused> {
-        let (mine, more) = match self.mine(origin, None).await? {
-            Mine::These(mine, more) => (mine, more),
-            Mine::Nothing(message) => return Ok(message),
-        };
-        let looks = self.looks(mine).await?;
-        let mut lines: Vec<String> =
-            looks.iter().map(|(c, s)| replies::due_line(c, s, now)).collect();
-        lines.push(replies::BY_LABELS.to_owned());
-        Ok(replies::list(&lines, more))
+        let line = |credential: &_, state: &_| replies::due_line(credential, state, now);
+        self.list(origin, None, Some(replies::BY_LABELS), line).await
     }
 
-    /// What the caller may rotate: how anything else stands is not for them.
-    async fn mine(
+    /// Makes a line for each credential that the caller may rotate. Other credentials are not for the caller to see.
+    async fn list(
         &self,
         origin: &SlackOrigin,
         name: Option<&CredentialName>,
-    ) -> Result<Mine, Refused> {
-        let (manifest, caller) = (self.manifest().await?, origin.caller());
-        if let Some(name) = name {
-            let found = manifest.by_name(name).map(|managed| managed.credential);
-            return Ok(match found.filter(|found| found.allow.names(&caller)) {
-                Some(found) => Mine::These(vec![found], 0),
-                None => Mine::Nothing(replies::not_yours(name)),
-            });
-        }
-        let mut mine: Vec<Credential> =
-            manifest.credentials().filter(|one| one.allow.names(&caller)).cloned().collect();
-        let more = mine.len().saturating_sub(SHOWN);
-        mine.truncate(SHOWN);
-        Ok(if mine.is_empty() {
-            Mine::Nothing(replies::nothing_to_show())
-        } else {
-            Mine::These(mine, more)
-        })
-    }
-
-    async fn looks(
-        &self,
-        mine: Vec<Credential>,
-    ) -> Result<Vec<(Credential, SecretState)>, Refused> {
-        let look = async |one: Credential| {
-            let described =
-                self.requests.secrets().describe(one.secret.as_str()).await.map_err(ours)?;
-            Ok((one, described.state))
+        note: Option<&str>,
+        line: impl Fn(&Credential, &SecretState) -> String,
+    ) -> Result<Value, Refused> {
+        let (manifest, caller) = (self.requests.manifest().await?, origin.caller());
+        let mut shown: Vec<Credential> = match name {
+            Some(name) => {
+                manifest.by_name(name).map(|found| found.credential).into_iter().collect()
+            }
+            None => manifest.credentials().cloned().collect(),
         };
-        stream::iter(mine).map(look).buffered(AT_ONCE).try_collect().await
+        shown.retain(|credential| credential.allow.names(&caller));
+        if shown.is_empty() {
+            return Ok(name.map_or_else(replies::nothing_to_show, replies::not_yours));
+        }
+        let more = shown.len().saturating_sub(SHOWN);
+        shown.truncate(SHOWN);
+        let look = async |credential: Credential| {
+            let described = self.requests.secrets().describe(credential.secret.as_str()).await;
+            described.map(|found| line(&credential, &found.state)).map_err(own_failure)
+        };
+        let mut lines: Vec<String> =
+            stream::iter(shown).map(look).buffered(AT_ONCE).try_collect().await?;
+        lines.extend(note.map(str::to_owned));
+        Ok(replies::list(lines, more))
     }
-}
-
-enum Mine {
-    These(Vec<Credential>, usize),
-    Nothing(Value),
 }
