@@ -29,7 +29,6 @@ pub use refusal::{GraphError, Kind, Refusal};
 pub use reports::DirectoryAudit;
 pub use wire::{Application, Belonging, Certificate, ServicePrincipal};
 
-
 impl KeyOn {
     fn collection(self) -> &'static str {
         match self {

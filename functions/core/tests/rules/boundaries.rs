@@ -1,7 +1,6 @@
 //! To the second: where a rule begins to hold, and where it does not hold yet.
 
 use keywheel_core::ids::ObjectId as Object;
-use keywheel_core::rotation::finding::Holder;
 use keywheel_core::rotation::observed::most_keys;
 use keywheel_core::rotation::retire::Target;
 
@@ -136,15 +135,6 @@ fn an_audience_with_personal_accounts_holds_two_keys() {
     for many in [None, Some("AzureADMyOrg"), Some("AzureADMultipleOrgs")] {
         assert_eq!(most_keys(many), None, "{many:?}");
     }
-}
-
-#[test]
-fn a_lock_concerns_only_a_credential_on_the_service_principal() {
-    let locked = Some(Finding::ServicePrincipalLocked);
-    assert_eq!(Holder::ServicePrincipal.locked(true), locked);
-    assert_eq!(Holder::ServicePrincipal.locked(false), None);
-    assert_eq!(Holder::Application.locked(true), None);
-    assert_eq!(Holder::Application.locked(false), None);
 }
 
 #[test]
