@@ -102,7 +102,7 @@ def test_rotate_does_not_call_an_old_secret_revoked_whose_key_it_does_not_know(w
     assert [step["step"] for step in told["steps"]][-1] == "recorded" and "still works" in told["why"]
     warning, error = f"warning: {HAND_MADE} can be rotated, but ", f"error: {HAND_MADE} is rotated, but "
     assert warning in done.stderr and error in done.stderr and "still works until" in done.stderr, done.stderr
-    assert "cure: remove it in Entra by hand" in done.stderr, done.stderr
+    assert "cure: remove the key in Entra by hand" in done.stderr, done.stderr
     world.rest()
     assert version != one.current.rotation and world.signs_in(one), "it is rotated all the same"
     assert world.sign_in(one.app.app_id, one.current.key.secret) == 0, "and the old one still works"

@@ -184,7 +184,7 @@ fn aside(text: &str) -> Value {
 /// Answers somebody who may rotate no listed credential.
 pub(super) fn nothing_to_show() -> Value {
     whisper(
-        "The manifest lists no credential that you may rotate. Name a credential that a rule makes: `/keywheel status NAME`.",
+        "The manifest does not let you rotate a credential that it lists. Name a credential that a rule makes: `/keywheel status NAME`.",
     )
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn run(reader: &Reader, name: &str, terminal: &Terminal) -> Res
     let mut records = Vec::new();
     for entry in reader.records(&credential).await? {
         let record = entry.record;
-        // What is no event is no record either, as verification says.
+        // An object that holds no event is skipped here. Verification names the object.
         if let Ok(parsed) = Event::parse(record.event.clone()) {
             let appended_at = Stamp(record.appended_at);
             let (sequence, event) = (record.sequence, record.event);

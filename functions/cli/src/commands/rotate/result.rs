@@ -162,7 +162,7 @@ impl RotationResult {
         let what = match exit {
             Exit::TimedOut => format!("{name} is still under way: {why}"),
             Exit::Refused => format!("{name} is not rotated as asked: {why}"),
-            _ => format!("{name} is queued, but how far it is cannot be read: {why}"),
+            _ => format!("{name} is queued, but how far the rotation is cannot be read: {why}"),
         };
         let cure = format!("see how the credential stands: keywheel status {name}");
         Err(Failure::new(exit, what, cure))

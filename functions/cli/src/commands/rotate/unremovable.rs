@@ -51,7 +51,7 @@ impl Unremovable {
     fn cure(self, name: &str) -> String {
         match self {
             Self::Unknown => format!(
-                "remove it in Entra by hand; `keywheel status {name}` shows the key among the foreign keys"
+                "remove the key in Entra by hand; `keywheel status {name}` shows the key among the foreign keys"
             ),
             Self::NotFound(_) => {
                 "if `application` or `key_on` was changed in the manifest, remove the key in Entra by hand where the \
