@@ -10,20 +10,20 @@ use keywheel_lambda::{Failure, Message, Settled, one_by_one};
 use tokio::time::Instant;
 use tracing::error;
 
-/// When a message comes back whose failure is not its own.
+/// The pause of a message whose work could not begin.
 const COME_BACK: Duration = Duration::from_secs(30);
-/// The same where the manifest cannot be read: somebody has to mend it, and the queue counts to five.
+/// The same if the manifest cannot be read: somebody has to mend the manifest, and SQS hands a message out five times.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
-/// Keywheel's own pause before a failed message's next try, where no service asks for a longer one.
+/// Keywheel's own pause before a failed message's next try, if no service asks for a longer pause.
 const PAUSE: Duration = Duration::from_secs(20);
-/// By how much that pause grows, by how often the message was received.
+/// The factors of that pause, by how often the message was received.
 const GROWTH: [u32; 4] = [1, 1, 3, 15];
-/// No failed message keeps those behind it waiting for longer than this.
+/// The longest pause, because all messages behind a failed message wait too.
 const LONGEST: Duration = Duration::from_hours(1);
-/// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
+/// How often SQS hands a message out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: usize = 5;
 
-/// Works on each message; those that failed stay in the queue.
+/// Works on each message. A message that failed stays in the queue.
 pub(crate) async fn handle(
     clients: &Clients,
     batch: Vec<Message>,
@@ -36,7 +36,7 @@ pub(crate) async fn handle(
     Ok(one_by_one(&batch, settle).await)
 }
 
-/// Works on one message. A cut-off in here leaves the message in the queue.
+/// Works on one message. If the function is cut off, the message stays in the queue.
 async fn handle_message(
     clients: &Clients,
     queue: &Queue,
@@ -45,11 +45,11 @@ async fn handle_message(
 ) -> Result<Settled, EngineError> {
     match (Job::parse(message.body()), clients.engine().await) {
         (Err(refused), _) => {
-            error!(%refused, "a message that is no job");
+            error!(%refused, "the message is no job");
             Ok(message.bury(queue, &refused.to_string()).await?)
         }
         (Ok(_), Err(failure)) => {
-            error!(%failure, "cannot begin");
+            error!(%failure, "the work cannot begin");
             let manifest = matches!(failure, EngineError::Manifest(_));
             let pause = if manifest { MANIFEST_MENDED } else { COME_BACK };
             Ok(message.come_back(queue, pause).await?)
@@ -66,7 +66,7 @@ async fn settle(
     deadline: Instant,
 ) -> Result<Settled, EngineError> {
     let mut ended = engine.work(job, deadline).await;
-    // The redrive policy would bury it next time, without a record.
+    // The redrive policy would move the message next time, without a record.
     if let Ended::Again { why, .. } = &ended
         && message.receives() >= MAX_RECEIVES
     {
@@ -85,7 +85,7 @@ async fn settle(
     }
 }
 
-/// As long as was asked for, or Keywheel's own pause, which grows, where that is longer.
+/// Gives the longer of the pause that was asked for and Keywheel's own pause, which grows.
 fn pause(asked: Duration, receives: usize) -> Duration {
     let growth = GROWTH.get(receives.saturating_sub(1)).unwrap_or(&1);
     asked.max(PAUSE * *growth).min(LONGEST)
