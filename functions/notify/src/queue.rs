@@ -41,10 +41,10 @@ pub(crate) async fn handle(
     let messages = events.iter().flat_map(|event| {
         event.messages.iter().map(|message| (message, results.get(&event.notice.id)))
     });
-    let notified = messages.map(async |(message, result)| {
+    let settling = messages.map(async |(message, result)| {
         (message, Settled::or_stays(settle(queue, message, result).await))
     });
-    settled.extend(join_all(notified).await);
+    settled.extend(join_all(settling).await);
     Ok(Settled::answer(settled))
 }
 

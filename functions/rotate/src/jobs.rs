@@ -11,15 +11,15 @@ use keywheel_lambda::{Failure, Message, Settled, one_by_one, pause};
 use tokio::time::Instant;
 use tracing::error;
 
-/// The pause before a message comes back whose failure is not its own.
+/// The pause of a message whose work could not begin.
 const COME_BACK: Duration = Duration::from_secs(30);
-/// The same pause if the manifest cannot be read: somebody has to mend the manifest, and the queue counts to five.
+/// The same if the manifest cannot be read: somebody has to mend the manifest, and SQS hands a message out five times.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
 /// Keywheel's own pause before a failed message's next try, in seconds, by how often the message was received.
 const PAUSES: [u64; 5] = [20, 20, 60, 300, 20];
-/// The longest pause that a service may ask for. The messages behind a failed message wait as well.
+/// The longest pause, because all messages behind a failed message wait too.
 const LONGEST: Duration = Duration::from_hours(1);
-/// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
+/// How often SQS hands a message out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: usize = 5;
 
 /// Works on each message. A message that failed stays in the queue.
@@ -35,7 +35,7 @@ pub(crate) async fn handle(
     Ok(one_by_one(&batch, settle).await)
 }
 
-/// Works on one message. A cut-off leaves the message in the queue.
+/// Works on one message. If the function is cut off, the message stays in the queue.
 async fn handle_message(
     clients: &Clients,
     queue: &Queue,
@@ -44,11 +44,11 @@ async fn handle_message(
 ) -> Result<Settled, EngineError> {
     match (Job::parse(message.body()), clients.engine().await) {
         (Err(refused), _) => {
-            error!(%refused, "a message that is no job");
+            error!(%refused, "the message is no job");
             Ok(message.bury(queue, &refused.to_string()).await?)
         }
         (Ok(_), Err(failure)) => {
-            error!(%failure, "cannot begin");
+            error!(%failure, "the work cannot begin");
             let manifest = matches!(failure, EngineError::Manifest(_));
             let pause = if manifest { MANIFEST_MENDED } else { COME_BACK };
             Ok(message.come_back(queue, pause).await?)
@@ -65,7 +65,7 @@ async fn settle(
     deadline: Instant,
 ) -> Result<Settled, EngineError> {
     let mut ended = engine.work(job, deadline).await;
-    // The redrive policy would bury the message next time, without a record.
+    // The redrive policy would move the message next time, without a record.
     if let Ended::Again { why, .. } = &ended
         && message.receives() >= MAX_RECEIVES
     {
