@@ -126,10 +126,10 @@ impl Shape {
     fn dead(&self, why: &str, arn: &str) -> String {
         let reached = match self.steps.last().map(|passed| passed.step) {
             Some(Step::Promoted | Step::Recorded | Step::Revoked) if self.revoke_old == "now" => {
-                "the new secret is current, and the old key still works"
+                "The new secret is current, and the old key still works"
             }
-            Some(Step::Promoted | Step::Recorded | Step::Revoked) => "the new secret is current",
-            _ => "what is current goes on working",
+            Some(Step::Promoted | Step::Recorded | Step::Revoked) => "The new secret is current",
+            _ => "The current secret goes on working",
         };
         let why = why.trim_end_matches('.');
         format!(
