@@ -41,7 +41,8 @@ class Leaker:
         self.counts: Counter[str] = Counter()
         self.unheeded: list[str] = []
         self._world, self._github, self._witness, self._dice = world, github, witness, dice
-        self._made, self._open, self._failed = 0, [], set()
+        self.leaks: list[Leak] = []  # that were not looked at yet
+        self._made, self._failed = 0, set()
 
     def leak(self, most: int) -> None:
         """Leak a working secret of so many credentials."""
@@ -52,7 +53,7 @@ class Leaker:
                 leak = Leak(self._made, credentials[name], self._dice.choice(working))
                 self._witness.waive(leak.text)
                 self._github.leak(leak.number, leak.text)
-                self._open.append(leak)
+                self.leaks.append(leak)
                 self._deliver(leak)
 
     def look(self) -> None:
@@ -60,7 +61,7 @@ class Leaker:
         told = self._world.events("keywheel.finding.leaked-secret")
         unknown = self._world.events("keywheel.finding.replaced-key-unknown")
         failed = self._failures()
-        for leak in self._open:
+        for leak in self.leaks:
             findings = [event for event in told if leak.is_told_in(event)]
             left = any(event["type"].endswith(NOT_COMPARED) or BY_HAND in event["data"]["reason"] for event in findings)
             left = left or leak.is_by_hand and any(event["subject"] == leak.one.name for event in unknown)
@@ -75,7 +76,7 @@ class Leaker:
                 came = [(event["type"], event["data"].get("reason")) for event in self._world.events("keywheel.")
                         if event["subject"] == leak.one.name and event["data"].get("requested_by") != "sweep"]
                 self.unheeded.append(f"{leak.one.name}: alert {leak.number}, and the secret works on: {came[-10:]}")
-        self._open.clear()
+        self.leaks.clear()
 
     def _failures(self) -> list[dict]:
         """What GitHub's alerts asked for and failed for good since the last look: a person redrives it."""
