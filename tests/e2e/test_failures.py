@@ -23,6 +23,8 @@ def world(start: Callable[..., World]) -> World:
     gone = tenant.managed("gone", "+10d", 170)
     gone.app.known = False
     tenant.credential("newcomer", tenant.app("newcomer", service_principal=False))
+    newcomer = tenant.credentials["newcomer"].app
+    tenant.credential("object-id", tenant.app("object-id", known=False, app_id=newcomer.object_id))
     tenant.app("untagged")
     tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
     tenant.managed("blocked", "+150d", 30)
@@ -97,6 +99,22 @@ def test_a_job_of_another_application_than_the_manifests_fails_for_good(world: W
 def test_a_job_of_an_application_that_is_gone_fails_for_good(world: World):
     check_dead(world, job_of(world.tenant.credentials["gone"]), "does not know the application")
     assert len(failed(world, "gone")) == 1
+
+
+def test_a_first_job_of_an_object_id_fails_with_the_client_id(world: World):
+    """Tried again, because some replica may not know a new application: the last try says what is wrong."""
+    one = world.tenant.credentials["object-id"]
+    send(world, job(one.name, one.app.app_id))
+
+    def dead() -> list[str]:
+        if set(world.busy()) == {"jobs"}:
+            world.stack.local("POST", "queues/advance", {"advance_seconds": 20})
+        return failed(world, one.name)
+
+    [why] = until(dead, "its tries are over")
+    assert f"`application: {world.tenant.credentials['newcomer'].app.app_id}`" in why
+    world.rest()
+    world.dead_letters()
 
 
 def untagged(world: World) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from keywheel_local import ask
 from keywheel_local.tenant import Credential, Key, Tenant, new_id
 from keywheel_local.world import World
 
@@ -47,7 +48,8 @@ def tenant() -> Tenant:
     made.managed("lock-beside", "+100d", app=made.app("lock-beside", properties=lock))
     # Somebody took the wrong one of the ids that the portal shows.
     mistaken = made.app("mistaken")
-    made.managed("object-id", "+100d", app=made.app("object-id", known=False, app_id=mistaken.object_id))
+    given = made.app("object-id", known=False, app_id=mistaken.object_id)
+    made.managed("object-id", "+100d", app=given, allow={"webhook": ["local"]})
     made.managed("principal-id", "+100d", app=made.app("principal-id", known=False, app_id=mistaken.principal_id))
     made.managed("gone", "+100d", app=made.app("gone", known=False))
     made.rules.append({"match": {"tag": "Partner"}, "secret": "capital/{appId}"})
@@ -161,9 +163,10 @@ def test_an_object_id_in_place_of_a_client_id_is_told_with_the_client_id(world: 
     other = world.tenant.credentials["locked"].app
     done = world.stack.keywheel("rotate", "--application", other.object_id, "--yes")
     assert done.returncode != 0 and f"`application: {other.app_id}`" in done.stderr, done
-    given = world.tenant.credentials["object-id"].app.app_id
-    done = world.stack.keywheel("rotate", "object-id", "--yes", "--wait", "--timeout", "60s")
-    assert done.returncode != 0
+    given, jobs = world.tenant.credentials["object-id"].app.app_id, world.jobs()
+    done = world.stack.keywheel("rotate", "object-id", "--yes", "--timeout", "60s")
+    assert done.returncode != 0 and f"`application: {right}`" in done.stderr and world.jobs() == jobs, done
+    assert ask.rotate(world.stack, "object-id").send(world.stack).status == 202
     world.rest()
     [failed] = [event for event in world.events("keywheel.rotation.failed") if event["subject"] == "object-id"]
     assert f"`application: {right}`" in failed["data"]["reason"], (given, failed)

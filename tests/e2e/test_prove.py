@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from keywheel_local import prove
+from keywheel_local.github_stand_in import GitHub
+from keywheel_local.leaker import Leak, Leaker
+from keywheel_local.tenant import App, Credential
 from keywheel_local.torture import Result, torture
 
 CLEAN = ("refused sign-ins", "orphans after rest", "changes without a record", "events not in whole chains",
@@ -25,6 +30,33 @@ def test_nothing_is_lost(tmp_path: Path):
     for victim in ("rotate", "compare"):
         assert result.struck[f"{victim} processes killed"] > 0
     assert result.struck["leaks of secrets that worked"] > 0 and result.struck["leaked secrets that work no more"] > 0
+
+
+LEAKED = "finding.leaked-secret", "one", "leaked: octo-org/app alert 1"
+
+
+@pytest.mark.parametrize(("events", "code", "heeded"), [
+    ([], 0, False),
+    ([], 7000215, False),
+    ([("finding.leaked-secret", "one", "leaked: octo-org/app alert 11")], 7000215, False),
+    ([LEAKED], 0, False),
+    ([("finding.leaked-secret-unmatched", "github", "octo-org/app alert 1: none")], 0, False),
+    ([LEAKED], 7000215, True),
+    ([("finding.leaked-secret-not-compared", "github", "octo-org/app alert 1: not compared")], 0, True),
+    ([LEAKED, ("rotation.failed", "one", "no room")], 0, True),
+    ([LEAKED, ("rotation.failed", "two", "no room")], 0, False),
+])
+def test_a_leak_is_heeded_where_the_secret_is_gone_or_a_person_is_told(
+        events: list[tuple[str, str, str]], code: int, heeded: bool) -> None:
+    told = [{"id": kind, "type": f"keywheel.{kind}", "subject": subject,
+             "data": {"reason": reason, "requested_by": "github:octo-org/app"}} for kind, subject, reason in events]
+    world = SimpleNamespace(sign_in=lambda *_: code, events=lambda kind: [
+        event for event in told if event["type"].startswith(kind)])
+    leaker = Leaker(world, GitHub("token"), SimpleNamespace(), random.Random(1))
+    leaker.leaks.append(Leak(1, Credential("one", App("one"), "prod/azure/one"), "text"))
+    leaker.look()
+    assert (leaker.unheeded == []) == heeded, leaker.unheeded
+    assert leaker.counts.total() == heeded
 
 
 def verdict(monkeypatch: pytest.MonkeyPatch, *, held: bool = True, survived: tuple[str, ...] = (),

@@ -35,13 +35,14 @@ class Leak:
 
 
 class Leaker:
-    """Leaks current and past secrets. ``unheeded`` must stay empty: each is replaced, or a finding asks a person."""
+    """Leaks current and past secrets. ``unheeded`` must stay empty: each is replaced, or a person is told."""
 
     def __init__(self, world: World, github: GitHub, witness: Witness, dice: random.Random) -> None:
         self.counts: Counter[str] = Counter()
         self.unheeded: list[str] = []
         self._world, self._github, self._witness, self._dice = world, github, witness, dice
-        self._made, self._open = 0, []
+        self.leaks: list[Leak] = []  # that were not looked at yet
+        self._made, self._failed = 0, set()
 
     def leak(self, most: int) -> None:
         """Leak a working secret of so many credentials."""
@@ -52,28 +53,37 @@ class Leaker:
                 leak = Leak(self._made, credentials[name], self._dice.choice(working))
                 self._witness.waive(leak.text)
                 self._github.leak(leak.number, leak.text)
-                self._open.append(leak)
+                self.leaks.append(leak)
                 self._deliver(leak)
 
     def look(self) -> None:
         """Once all is at rest, and before the leaked secrets expire by themselves."""
         told = self._world.events("keywheel.finding.leaked-secret")
         unknown = self._world.events("keywheel.finding.replaced-key-unknown")
-        for leak in self._open:
+        failed = self._failures()
+        for leak in self.leaks:
             findings = [event for event in told if leak.is_told_in(event)]
             left = any(event["type"].endswith(NOT_COMPARED) or BY_HAND in event["data"]["reason"] for event in findings)
             left = left or leak.is_by_hand and any(event["subject"] == leak.one.name for event in unknown)
+            left = left or any(event["subject"] == leak.one.name for event in failed)
             if not findings:
                 self.unheeded.append(f"{leak.one.name}: nobody was told of alert {leak.number}")
             elif not self._signs_in(leak):
                 self.counts["leaked secrets that work no more"] += 1
             elif left:
-                self.counts["leaked secrets left to a person, with a finding"] += 1
+                self.counts["leaked secrets left to a person, who is told"] += 1
             else:
                 came = [(event["type"], event["data"].get("reason")) for event in self._world.events("keywheel.")
                         if event["subject"] == leak.one.name and event["data"].get("requested_by") != "sweep"]
                 self.unheeded.append(f"{leak.one.name}: alert {leak.number}, and the secret works on: {came[-10:]}")
-        self._open.clear()
+        self.leaks.clear()
+
+    def _failures(self) -> list[dict]:
+        """What GitHub's alerts asked for and failed for good since the last look: a person redrives it."""
+        events = self._world.events("keywheel.rotation.failed")
+        new = [event for event in events if event["id"] not in self._failed]
+        self._failed |= {event["id"] for event in new}
+        return [event for event in new if event["data"]["requested_by"].startswith("github:")]
 
     def _deliver(self, leak: Leak) -> None:
         event, status = ask.github(self._world.stack, ask.alert(leak.number)), 0

@@ -109,13 +109,11 @@ impl Engine {
                 warn!(credential = %job.credential, "not revoked yet");
                 self.give_up_after(job, UNREVOKED.into(), Some(TRY_AGAIN), deadline).await
             }
-            Ok(Came::Stopped(stop)) if stop.retry_helps() || not_known_yet(job, stop) => {
-                warn!(credential = %job.credential, stop = stop.name(), "tried again later");
-                self.give_up_after(job, stop.explanation().into(), Some(TRY_AGAIN), deadline).await
-            }
             Ok(Came::Stopped(stop)) => {
+                let again = stop.retry_helps() || not_known_yet(job, stop);
+                warn!(credential = %job.credential, stop = stop.name(), again, "stopped");
                 let why = self.explain(stop, job, deadline).await;
-                self.failed(job, why, deadline).await
+                self.give_up_after(job, why, again.then_some(TRY_AGAIN), deadline).await
             }
             Err(EngineError::OutOfTime) => self.hand_on(job, deadline).await,
             Err(failure) => {

@@ -38,11 +38,14 @@ pub(super) fn decide(
         _ => None,
     });
     if planned.is_none() {
-        let mut findings = inspection.plan.findings.iter();
         // With `--now-revoke-old` the old key makes room for the new key.
-        let room = |stop: &Stop| revoke_old && *stop == Stop::NoRoomForKey;
-        if let Some(stop) = findings.find_map(|found| stop(found).filter(|stop| !room(stop))) {
-            return Err(refusal(credential, stop));
+        let refuses = |found: &&Finding| match found {
+            Finding::Stopped(Stop::NoRoomForKey) => !revoke_old,
+            Finding::Stopped(_) | Finding::ObjectIdGiven(..) => true,
+            _ => false,
+        };
+        if let Some(found) = inspection.plan.findings.iter().find(refuses) {
+            return Err(refusal(credential, found));
         }
     }
     // Nobody asked to finish an earlier promotion's record, and a new rotation finishes that record as well.
@@ -64,18 +67,11 @@ pub(super) fn decide(
     })
 }
 
-fn stop(finding: &Finding) -> Option<Stop> {
-    match finding {
-        Finding::Stopped(stop) => Some(*stop),
-        _ => None,
-    }
-}
-
-fn refusal(credential: &Credential, stop: Stop) -> Failure {
-    let explanation = stop.explanation();
+fn refusal(credential: &Credential, found: &Finding) -> Failure {
+    let explanation = found.explanation();
     // The explanations have the form "what it is; what to do".
-    let (cause, cure) = explanation.split_once("; ").unwrap_or((explanation, ""));
-    let what = format!("{} is not rotated ({}): {cause}", credential.name, stop.name());
+    let (cause, cure) = explanation.split_once("; ").unwrap_or((&explanation, ""));
+    let what = format!("{} is not rotated ({}): {cause}", credential.name, found.name());
     Failure {
         exit: Exit::Refused,
         what,
