@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use keywheel_core::asking::AskingError;
-use keywheel_core::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
+use keywheel_core::events::{EventData, FindingKind};
 use keywheel_core::ids::{AppId, CredentialName, RotationId};
 use keywheel_core::manifest::Manifest;
 use keywheel_core::request::delivery::{Delivery, Verdict};
@@ -76,10 +76,8 @@ impl Webhook {
         why: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Refused> {
-        let kind = EventType::Finding(finding);
-        let id = event_id(once, &kind.to_string(), None);
         let mut data = EventData::of(CredentialName(SUBJECT.to_owned()), AppId(Uuid::nil()));
         data.reason = Some(why.to_owned());
-        Ok(self.requests.put_event(CloudEvent::new(id, kind, now, data)).await?)
+        Ok(self.requests.put_finding(finding, once, data, now).await?)
     }
 }

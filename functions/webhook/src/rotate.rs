@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use http::{HeaderValue, Request, Response, StatusCode, header::LOCATION};
 use keywheel_core::ids::{CredentialName, RotationId};
 use keywheel_core::manifest::Credential;
-use keywheel_core::request::delivery::{Delivery, Requested, SCHEMA, Verdict};
+use keywheel_core::request::delivery::{Delivery, Requested, Verdict};
 use keywheel_core::request::permission::{Caller, Decision, decide};
 use keywheel_core::request::request_id;
-use keywheel_core::request::signature::{Unsigned, verify_webhook};
+use keywheel_core::request::signature::{Message, Unsigned, verify_webhook};
 use keywheel_core::request::webhook::{Rotate, RotationPath};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
@@ -60,23 +60,25 @@ impl Webhook {
         content: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Signer, Refused> {
-        let id = header(request, "webhook-id");
-        let (timestamp, codes) =
-            (header(request, "webhook-timestamp"), header(request, "webhook-signature"));
+        let message = Message {
+            id: header(request, "webhook-id"),
+            timestamp: header(request, "webhook-timestamp"),
+            signatures: header(request, "webhook-signature"),
+            body: content,
+        };
         let (key, sent_at) = self
             .keys
             .verify(|keys| {
                 // All names are tried: how long it takes tells nothing of whose keys fit.
                 let verified = keys.webhooks.iter().map(|(name, keys)| {
-                    verify_webhook(keys, id, timestamp, codes, content, now)
-                        .map(|at| (name.clone(), at))
+                    verify_webhook(keys, message, now).map(|at| (name.clone(), at))
                 });
                 let verified: Vec<_> = verified.collect();
                 verified.into_iter().find_map(Result::ok).ok_or(Unsigned)
             })
             .await?;
         self.limiter.count(&format!("webhook:{key}"), now).map_err(Refused::TooOften)?;
-        Ok(Signer { key, id: id.to_owned(), sent_at })
+        Ok(Signer { key, id: message.id.to_owned(), sent_at })
     }
 
     pub(crate) async fn rotate(
@@ -112,18 +114,10 @@ impl Webhook {
         let asked = match self.requests.noted(id).await? {
             Some(noted) => noted,
             None => Requested {
-                schema: SCHEMA,
-                request: id,
-                credential: credential.name.clone(),
-                application: credential.application,
-                requested_by: caller.to_string(),
                 reason: wanted.reason,
                 revoke_old: wanted.revoke_old,
-                requested_at: now,
                 replaces: self.requests.replaced(&managed).await?,
-                approved_by: None,
-                approved_at: None,
-                slack: None,
+                ..Requested::new(id, credential, caller.to_string(), now)
             },
         };
         self.requests.begin(credential, asked, now).await?;

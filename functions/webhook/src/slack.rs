@@ -10,9 +10,7 @@ use http::{Request, Response, StatusCode};
 use keywheel_core::asking::approval::asked_mark;
 use keywheel_core::ids::CredentialName;
 use keywheel_core::queue::RevokeOld;
-use keywheel_core::request::delivery::{
-    Awaiting, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
-};
+use keywheel_core::request::delivery::{Awaiting, Delivery, Requested, SlackOrigin, Verdict};
 use keywheel_core::request::permission::{Decision, decide};
 use keywheel_core::request::request_id;
 use keywheel_core::request::signature::{Unsigned, verify_slack};
@@ -94,18 +92,11 @@ impl Webhook {
             _ => return Err(replayed(Some(id))),
         }
         let asked = Requested {
-            schema: SCHEMA,
-            request: id,
-            credential: credential.name.clone(),
-            application: credential.application,
-            requested_by: caller.to_string(),
             reason: wanted.reason,
             revoke_old: wanted.revoke_old,
-            requested_at: now,
             replaces: self.requests.replaced(&managed).await?,
-            approved_by: None,
-            approved_at: None,
             slack: Some(origin.clone()),
+            ..Requested::new(id, credential, caller.to_string(), now)
         };
         if decision == Decision::Ask {
             let (team, user) = (origin.team.clone(), origin.user.clone());
