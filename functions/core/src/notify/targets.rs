@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::notifier::{Notifier, marker, overlap};
+use super::secret::held;
 use super::send::publish;
 use super::slack::Telling;
 use super::{Notice, NotifyError, NotifySecret, Outcome, What, slack, sns};
@@ -119,7 +120,7 @@ impl Notifier {
         }
     }
 
-    /// Cursors what was told; what was not is for the queue to bring again.
+    /// Marks what was told; what was not is for the queue to bring again.
     async fn note(
         &self,
         target: &Target,
@@ -151,7 +152,7 @@ impl Notifier {
         has: impl Fn(&NotifySecret) -> bool,
     ) -> Result<Arc<NotifySecret>, NotifyError> {
         let unset = Unset { name: "KEYWHEEL_NOTIFY_SECRET" };
-        self.secret.as_ref().ok_or(unset)?.with(has).await
+        held(self.secret.as_ref().ok_or(unset)?, has).await
     }
 }
 
