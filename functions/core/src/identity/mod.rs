@@ -10,7 +10,7 @@ mod transport;
 pub use credential::Identity;
 pub use endpoints::{Cloud, Endpoints};
 pub use mode::SignInMode;
-pub use token::{TokenError, sign_in};
+pub use token::{TokenEndpoint, TokenError};
 pub use transport::AzureTransport;
 
 use crate::http::Retry;

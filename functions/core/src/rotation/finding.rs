@@ -290,18 +290,28 @@ pub struct Certificate {
     pub end: Option<DateTime<Utc>>,
 }
 
-/// What an application's keys and certificates tell, whoever manages them.
-///
-/// `scopes` are those of the manifest's credentials on this application; empty: nobody manages it.
+/// Says what the manifest expects of the keys on one object.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The scopes of the credentials that keep their keys there; empty: nobody manages them.
+    pub scopes: Vec<Scope>,
+    /// Keys that one of the credentials names for removal: they go when the overlap is over, and are no finding.
+    pub named: BTreeSet<KeyId>,
+    /// How long before it an end is near.
+    pub soon: TimeDelta,
+    /// How long a key may live.
+    pub lifetime: TimeDelta,
+}
+
+/// Reports what an object's keys and certificates tell, whoever manages them.
 pub fn inspect(
     keys: &[Key],
     certificates: &[Certificate],
-    scopes: &[&Scope],
-    rotate_before: TimeDelta,
-    lifetime: TimeDelta,
+    expected: &Expected,
     now: DateTime<Utc>,
 ) -> Vec<Finding> {
-    let soon = now + rotate_before;
+    let Expected { scopes, named, soon, lifetime } = expected;
+    let soon = now + *soon;
     let mut findings = Vec::new();
     for key in keys {
         let ours = scopes.iter().any(|scope| key.minted_by(scope).is_some());
@@ -318,7 +328,7 @@ pub fn inspect(
                 }
                 // A day's grace: Graph rounds, and people count months.
                 let life = key.start.map(|start| end - start);
-                if life.is_some_and(|life| life > lifetime + TimeDelta::days(1)) {
+                if life.is_some_and(|life| life > *lifetime + TimeDelta::days(1)) {
                     findings.push(Finding::LifetimeOverPolicy(key.key_id));
                 }
             }
@@ -329,5 +339,6 @@ pub fn inspect(
         Some(Finding::ExpiringCertificate(certificate.key_id, end))
     });
     findings.extend(expiring);
+    findings.retain(|finding| !finding.key().is_some_and(|key| named.contains(&key)));
     findings
 }

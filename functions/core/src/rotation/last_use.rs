@@ -76,17 +76,22 @@ pub fn watch(policy: &Policy) -> TimeDelta {
     }
 }
 
-/// Whether a key may go that has been out of its overlap since `over`.
+/// Names a key that is out of its overlap.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// The key.
+    pub key: KeyId,
+    /// The key of the current version.
+    pub current: KeyId,
+    /// When the overlap was over.
+    pub over: DateTime<Utc>,
+}
+
+/// Says whether a key may go.
 ///
 /// The report must show the current key: that one was signed in with before it was published, by us.
-pub fn judge(
-    uses: &LastUses,
-    key: KeyId,
-    current: KeyId,
-    over: DateTime<Utc>,
-    policy: &Policy,
-    now: DateTime<Utc>,
-) -> Verdict {
+pub fn judge(uses: &LastUses, watched: Watched, policy: &Policy, now: DateTime<Utc>) -> Verdict {
+    let Watched { key, current, over } = watched;
     if !uses.contains_key(&current) {
         return Verdict::Unknown;
     }
