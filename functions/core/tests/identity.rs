@@ -10,7 +10,7 @@ use azure_emulator::{
     Emulator, FaultKind, Faults, Operation, Rule, Seed, SeedApplication, SeedPassword,
 };
 use keywheel_core::http::{Http, Retry, Unpooled};
-use keywheel_core::identity::{Cloud, Endpoints, Identity, SignInMode, TokenError, sign_in};
+use keywheel_core::identity::{Cloud, Endpoints, Identity, SignInMode, TokenEndpoint, TokenError};
 use keywheel_core::ids::{AppId, KeyId, TenantId};
 use keywheel_core::rotation::OwnKey;
 use keywheel_core::rotation::calls::SignIn;
@@ -64,8 +64,8 @@ async fn world() -> World {
 impl World {
     async fn prove(&self, tenant: TenantId, app: AppId, text: &str) -> Result<SignIn, TokenError> {
         let secret = SecretText::new(text.to_owned());
-        let scope = self.endpoints.graph_scope();
-        sign_in(&self.proofs, &self.endpoints.authority, tenant, app, &secret, &scope).await
+        let endpoint = TokenEndpoint::new(self.proofs.clone(), &self.endpoints, tenant);
+        endpoint.sign_in(app, &secret).await
     }
 
     fn fault(&self, kind: FaultKind, times: u32) {
@@ -215,7 +215,8 @@ async fn the_assertion_is_asked_of_sts_as_entra_wants_it() {
 #[tokio::test]
 async fn each_proof_opens_a_connection_of_its_own() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let authority = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let mut endpoints = Endpoints::of(Cloud::Public).unwrap();
+    endpoints.authority = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let proofs = Http::with_roots(b"").unwrap().unpooled().unwrap();
     let connections = tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -235,7 +236,8 @@ async fn each_proof_opens_a_connection_of_its_own() {
     for _ in 0..3 {
         let secret = SecretText::new("s".to_owned());
         let tenant = TenantId(Uuid::nil());
-        let outcome = sign_in(&proofs, &authority, tenant, APP, &secret, "x/.default").await;
+        let outcome =
+            TokenEndpoint::new(proofs.clone(), &endpoints, tenant).sign_in(APP, &secret).await;
         assert_eq!(outcome.unwrap(), SignIn::Accepted);
     }
     connections.await.unwrap();

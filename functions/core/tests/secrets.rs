@@ -66,7 +66,6 @@ async fn a_secret_is_described_in_each_of_its_states() {
     })
     .await;
     let described = secrets.describe("a").await.unwrap();
-    assert!(described.arn.unwrap().starts_with("arn:"));
     let SecretState::Present(view) = described.state else { panic!("{:?}", described.state) };
     assert!(view.rotation_enabled);
     assert_eq!(view.holder(&Label::Current), Some(&VersionId(V1.to_owned())));
@@ -204,8 +203,9 @@ async fn secrets_are_made_once_and_listed_by_the_page() {
     })
     .await;
     let new = NewSecret { tags: [("k".to_owned(), "v".to_owned())].into(), ..NewSecret::default() };
-    assert_eq!(secrets.create_empty("new", &new).await.unwrap().arn.as_deref(), Some("arn:new"));
-    assert!(secrets.create_empty("old", &new).await.unwrap().existed);
+    for name in ["new", "old"] {
+        secrets.create_empty(name, &new).await.unwrap();
+    }
     let page = secrets.list(&["p/"].into_iter().collect(), None).await.unwrap();
     assert_eq!((page.items.len(), page.next.as_deref()), (2, Some("more")));
     let SecretState::Present(view) = &page.items[0].state else { panic!("{:?}", page.items[0]) };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use http::Request;
-use keywheel_core::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
+use keywheel_core::events::{EventData, FindingKind};
 use keywheel_core::ids::{AppId, CredentialName};
 use keywheel_core::sha256;
 use uuid::Uuid;
@@ -61,10 +61,8 @@ impl Webhook {
         why: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Refused> {
-        let kind = EventType::Finding(finding);
-        let id = event_id(once, &kind.to_string(), None);
         let mut data = EventData::of(CredentialName(SUBJECT.to_owned()), AppId(Uuid::nil()));
         data.reason = Some(why.to_owned());
-        Ok(self.requests.put_event(CloudEvent::new(id, kind, now, data)).await?)
+        Ok(self.requests.put_finding(finding, once, data, now).await?)
     }
 }

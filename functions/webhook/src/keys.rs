@@ -1,13 +1,13 @@
 //! The keys of signatures: read from Secrets Manager, kept for a while, and read again when one does not fit.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keywheel_core::request::keys::Keys;
+use keywheel_core::request::keys::{Keys, NoKeys};
 use keywheel_core::request::signature::Unsigned;
-use keywheel_core::secrets::Secrets;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use keywheel_core::secrets::{Age, Cache, Current, Secrets, SecretsError};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::answer::Refused;
@@ -24,23 +24,26 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// The keys of this process.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
-    secrets: Secrets,
-    /// The secret's name; without one nothing is signed as it must be.
-    name: Option<String>,
-    cached: Mutex<Cached>,
+    /// Without a secret nothing is signed as it must be.
+    cache: Option<Cache<Keys>>,
     /// Entries of the secret that cannot be used, and that nobody was told of yet.
-    untold: std::sync::Mutex<Vec<String>>,
+    untold: Mutex<Vec<String>>,
 }
 
-#[derive(Debug, Default)]
-struct Cached {
-    keys: Option<(Arc<Keys>, Instant)>,
-    tried: Option<Instant>,
+/// The secret could not be read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error(transparent)]
+    Secret(#[from] SecretsError),
+    #[error(transparent)]
+    Keys(#[from] NoKeys),
+    #[error("no answer in time")]
+    Late(#[from] Elapsed),
 }
 
 impl KeyRing {
     pub(crate) fn new(secrets: Secrets, name: Option<String>) -> Self {
-        Self { secrets, name, cached: Mutex::default(), untold: std::sync::Mutex::default() }
+        Self { cache: name.map(|name| Cache::new(secrets, name)), untold: Mutex::default() }
     }
 
     /// Verifies with the keys at hand and, should that fail, with those of this moment.
@@ -74,50 +77,35 @@ impl KeyRing {
 
     /// Keys that are not older than this, unless there are no others to be had.
     pub(crate) async fn keys(&self, age: Duration) -> Result<Arc<Keys>, Refused> {
-        let Some(name) = &self.name else {
+        let Some(cache) = &self.cache else {
             return Ok(Arc::default());
         };
-        let mut kept = self.cached.lock().await;
-        let tried = kept.tried.map(|at| at.elapsed());
-        if let Some((keys, at)) = &kept.keys
-            && suffice(at.elapsed(), tried, age)
-        {
-            return Ok(Arc::clone(keys));
-        }
-        kept.tried = Some(Instant::now());
-        let read = tokio::time::timeout(PATIENCE, self.secrets.current_value(name)).await;
-        let failure = match read {
-            Err(_) => "no answer in time".to_owned(),
-            Ok(Ok(text)) => match Keys::parse(&text) {
-                Ok(keys) => {
-                    self.tell_later(&keys.refused);
-                    let keys = Arc::new(keys);
-                    kept.keys = Some((Arc::clone(&keys), Instant::now()));
-                    return Ok(keys);
-                }
-                Err(unreadable) => unreadable.to_string(),
-            },
-            Ok(Err(failure)) => failure.to_string(),
+        let parse = |current: Current, _: Option<&Keys>| -> Result<Keys, Unread> {
+            let keys = Keys::parse(&current.text)?;
+            self.tell_later(&keys.refused);
+            Ok(keys)
         };
-        match &kept.keys {
-            Some((keys, at)) if at.elapsed() < STALE => {
-                warn!(
-                    failure,
-                    "the webhook secret cannot be read again; the keys at hand are used"
-                );
-                Ok(Arc::clone(keys))
+        let read = cache.value(|_, kept| suffice(kept, age), parse);
+        let failure = match timeout(PATIENCE, read).await.unwrap_or_else(|late| Err(late.into())) {
+            Ok(keys) => return Ok(keys),
+            Err(failure) => failure,
+        };
+        match cache.kept().await {
+            Some((keys, kept)) if kept.read < STALE => {
+                warn!(%failure, "the webhook secret cannot be read again; the keys at hand are used");
+                Ok(keys)
             }
             _ => {
-                error!(failure, secret = name, "the webhook secret cannot be read");
+                error!(%failure, secret = cache.name(), "the webhook secret cannot be read");
                 Err(Refused::Unavailable)
             }
         }
     }
 }
 
-/// Whether keys that were read so long ago are used as they are, reading them again having been tried so long ago.
-fn suffice(read: Duration, tried: Option<Duration>, age: Duration) -> bool {
-    read < age || (read < STALE && tried.is_some_and(|tried| tried < AGAIN))
+/// Whether keys of this age are used as they are.
+fn suffice(kept: Age, longest: Duration) -> bool {
+    kept.read < longest || (kept.read < STALE && kept.tried < AGAIN)
 }
 
 #[cfg(test)]
@@ -126,11 +114,13 @@ mod tests {
 
     #[test]
     fn withdrawn_keys_are_given_up_after_an_hour() {
-        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
-        assert!(suffice(4 * minute, Some(4 * minute), FRESH));
-        assert!(!suffice(5 * minute, Some(5 * minute), FRESH), "read again");
-        assert!(suffice(59 * minute, Some(second), FRESH), "they could not be read a second ago");
-        assert!(!suffice(59 * minute, Some(AGAIN), FRESH));
-        assert!(!suffice(60 * minute, Some(second), FRESH), "however often it is tried");
+        let minute = Duration::from_mins(1);
+        let suffices = |read, tried| suffice(Age { read, tried }, FRESH);
+        assert!(suffices(4 * minute, 4 * minute));
+        assert!(!suffices(5 * minute, 5 * minute), "read again");
+        let second = Duration::from_secs(1);
+        assert!(suffices(59 * minute, second), "they could not be read a second ago");
+        assert!(!suffices(59 * minute, AGAIN));
+        assert!(!suffices(60 * minute, second), "however often it is tried");
     }
 }

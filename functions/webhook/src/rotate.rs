@@ -7,8 +7,8 @@ use keywheel_core::manifest::Credential;
 use keywheel_core::request::delivery::{Delivery, Verdict};
 use keywheel_core::request::permission::{Caller, Decision, decide};
 use keywheel_core::request::request_id;
-use keywheel_core::request::signature::{Unsigned, verify_webhook};
-use keywheel_core::request::webhook::Rotate;
+use keywheel_core::request::signature::{Message, Unsigned, verify_webhook};
+use keywheel_core::request::webhook::{Rotate, RotationPath};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,23 +62,25 @@ impl Webhook {
         content: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Signer, Refused> {
-        let id = header(request, "webhook-id");
-        let (timestamp, codes) =
-            (header(request, "webhook-timestamp"), header(request, "webhook-signature"));
+        let message = Message {
+            id: header(request, "webhook-id"),
+            timestamp: header(request, "webhook-timestamp"),
+            signatures: header(request, "webhook-signature"),
+            body: content,
+        };
         let (key, sent_at) = self
             .keys
             .verify(|keys| {
                 // Every name is tried, so that the time tells nothing of whose keys fit.
                 let verified = keys.webhooks.iter().map(|(name, keys)| {
-                    verify_webhook(keys, id, timestamp, codes, content, now)
-                        .map(|at| (name.clone(), at))
+                    verify_webhook(keys, message, now).map(|at| (name.clone(), at))
                 });
                 let verified: Vec<_> = verified.collect();
                 verified.into_iter().find_map(Result::ok).ok_or(Unsigned)
             })
             .await?;
         self.rate_limit.count(&format!("webhook:{key}"), now)?;
-        Ok(Signer { key, id: id.to_owned(), sent_at })
+        Ok(Signer { key, id: message.id.to_owned(), sent_at })
     }
 
     /// Queues the rotation that a signed request asks for. The answer is the same however often the request is sent.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use keywheel_core::ids::RotationId;
 use keywheel_core::manifest::Managed;
-use keywheel_core::request::delivery::{Delivery, Requested, SCHEMA, Verdict};
+use keywheel_core::request::delivery::{Delivery, Requested, Verdict};
 use keywheel_core::request::permission::Caller;
 use keywheel_core::request::webhook::Rotate;
 
@@ -40,18 +40,10 @@ impl Webhook {
         now: DateTime<Utc>,
     ) -> Result<Requested, Refused> {
         Ok(Requested {
-            schema: SCHEMA,
-            request: id,
-            credential: managed.credential.name.clone(),
-            application: managed.credential.application,
-            requested_by: caller.to_string(),
             reason: wanted.reason,
             revoke_old: wanted.revoke_old,
-            requested_at: now,
             replaces: self.requests.replaced(managed).await?,
-            approved_by: None,
-            approved_at: None,
-            slack: None,
+            ..Requested::new(id, &managed.credential, caller.to_string(), now)
         })
     }
 }

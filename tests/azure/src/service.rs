@@ -27,6 +27,8 @@ pub(crate) struct Trace {
     pub(crate) lost: bool,
     pub(crate) cut: bool,
     pub(crate) delay_ms: u64,
+    /// What is said beside the answer, whether it is good or not.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Trace {
@@ -44,6 +46,7 @@ impl Trace {
             lost: false,
             cut: false,
             delay_ms: 0,
+            headers: Vec::new(),
         }
     }
 
@@ -81,7 +84,7 @@ pub(crate) async fn serve(shared: &Shared, request: Request) -> Reply {
     };
     let now = shared.clock.now();
     reply.set("date", &http_date(now));
-    record(&mut shared.world(), now, &request, &trace, &reply, false);
+    record(&mut shared.world(), now, &request, &trace, &reply);
     reply
 }
 
@@ -116,7 +119,6 @@ pub(crate) fn record(
     request: &Request,
     trace: &Trace,
     reply: &Reply,
-    part: bool,
 ) {
     let entry = RequestRecord {
         number: trace.number,
@@ -134,7 +136,7 @@ pub(crate) fn record(
         aadsts: trace.aadsts,
         request: world.secrets.redact(&request.body),
         // A batch's parts are recorded each on their own.
-        response: if trace.operation == Some(Operation::Batch) && !part {
+        response: if trace.operation == Some(Operation::Batch) && trace.batch.is_none() {
             Value::Null
         } else {
             world.secrets.redact(&reply.body)

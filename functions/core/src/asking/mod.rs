@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::audit::{AuditError, Bus};
-use crate::events::{CloudEvent, EventData, EventType, event_id};
+use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use crate::ids::{RotationId, VersionId};
 use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource, SourceError};
-use crate::queue::{Job, Queue, QueueError};
+use crate::queue::{Job, Queue, QueueError, Work};
 use crate::request::delivery::Requested;
 use crate::request::replaces;
 use crate::rotation::Stop;
+use crate::rotation::plan::Reason;
 use crate::secrets::{Secrets, SecretsError};
 use crate::settings::{Unset, required};
 use crate::store::{Store, StoreError};
@@ -183,14 +184,14 @@ impl Requests {
             return Ok(asked);
         }
         self.put_request_event(EventType::RotationRequested, &asked, now).await?;
-        let job = Job::requested(
-            credential,
-            asked.request.into(),
-            asked.replaces.clone(),
-            asked.revoke_old,
-            asked.requested_by.clone(),
-            asked.requested_at,
-        );
+        let work = Work::Rotate {
+            rotation: asked.request.into(),
+            replaces: asked.replaces.clone(),
+            reason: Reason::Requested,
+            revoke_old: asked.revoke_old,
+        };
+        let (name, by) = (credential.name.clone(), asked.requested_by.clone());
+        let job = Job::new(name, credential.application, work, by, asked.requested_at);
         self.queue_job(job.answering(asked.request)).await?;
         self.mark(asked.request, now).await?;
         Ok(asked)
@@ -209,6 +210,19 @@ impl Requests {
         now: DateTime<Utc>,
     ) -> Result<(), AskingError> {
         self.put_event(event_of(kind, asked, now)).await
+    }
+
+    /// Puts a finding on the bus. Findings with the same `once` count once.
+    pub async fn put_finding(
+        &self,
+        finding: FindingKind,
+        once: &str,
+        data: EventData,
+        at: DateTime<Utc>,
+    ) -> Result<(), AskingError> {
+        let kind = EventType::Finding(finding);
+        let id = event_id(once, &kind.to_string(), data.key);
+        self.put_event(CloudEvent::new(id, kind, at, data)).await
     }
 
     /// Puts an event on the bus, within 25 seconds.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,16 +15,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::{AzureError, Kind};
-use crate::http::{Answer, Backoff, Http, Retry, SendError};
+use crate::http::{Answer, Backoff, Http, Retry, SendError, ahead};
 
 const RETRIES: u32 = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// With less time left nothing that must not be lost is begun.
 const LEAST_FOR_ONCE: Duration = Duration::from_secs(5);
-/// Further apart than this no two clocks are, and the lives of keys can still be reckoned.
-const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
 
-/// What a caller settles for one call.
+/// Holds what a caller settles for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallOptions {
     /// `client-request-id`: names the call in audit events even where its answer is lost.
@@ -34,19 +32,19 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// A call with an id of its own.
+    /// Makes options with an id of their own.
     pub fn until(deadline: Instant) -> Self {
         Self { client_request_id: Uuid::new_v4(), deadline }
     }
 
-    /// The same call's further request, under an id that follows from its own.
+    /// Makes the options of a further request, under an id that follows from this one.
     pub(crate) fn further(self, name: &str) -> Self {
         let client_request_id = Uuid::new_v5(&self.client_request_id, name.as_bytes());
         Self { client_request_id, ..self }
     }
 }
 
-/// A call, as it is sent and as its errors name it.
+/// Describes a call, as it is sent and as its errors name it.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) name: &'static str,
@@ -77,24 +75,24 @@ impl Call {
         }
     }
 
-    /// The same as a POST of this body.
+    /// Makes the call a POST of this body.
     pub(crate) fn posting(self, body: Value) -> Self {
         Self { method: Method::POST, body: Some(body), ..self }
     }
 
-    /// The same with the permission that it needs.
+    /// Names the least permission that the call needs.
     pub(crate) fn needing(self, permission: &'static str) -> Self {
         Self { permission, ..self }
     }
 
-    /// The same to a further address.
+    /// Makes a further call, to another address.
     pub(super) fn at(&self, url: Url) -> Self {
         let options = self.options.further(url.as_str());
         Self { url, options, ..self.clone() }
     }
 }
 
-/// One of Azure's services.
+/// Describes one of Azure's services.
 #[derive(Clone, Debug)]
 pub(crate) struct Service<R> {
     /// Its name in errors.
@@ -105,7 +103,7 @@ pub(crate) struct Service<R> {
     pub(crate) meaning: fn(u16, &str, &str) -> Option<Kind<R>>,
 }
 
-/// The scope of a token for a service at this address.
+/// Gives the scope of a token for a service at this address.
 pub(crate) fn scope(root: &Url) -> String {
     format!("{}/.default", root.as_str().trim_end_matches('/'))
 }
@@ -131,17 +129,17 @@ impl<R: fmt::Display> Caller<R> {
         Self { service, http, credential, ahead: Arc::default(), refused: Arc::default() }
     }
 
-    /// The time by the service's clock, as of its last answer.
+    /// Gives the time by the service's clock, as of its last answer.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::seconds(self.ahead.load(Ordering::Relaxed))
     }
 
-    /// Whether the service has refused a token.
+    /// Says whether the service has refused a token.
     pub(crate) fn token_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// An address below the service's; it is made of our own words and of typed ids.
+    /// Makes an address below the service's, of our own words and of typed ids.
     pub(crate) fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.service.root.clone();
         let base = url.path().trim_end_matches('/').to_owned();
@@ -203,14 +201,16 @@ impl<R: fmt::Display> Caller<R> {
             Err(error) => Err(SendError::from(error)),
         };
         let answer = sent.map_err(|error| self.unanswered(call, &error))?;
-        self.set_clock(&answer.headers);
+        if let Some(ahead) = ahead(&answer.headers) {
+            self.set_clock(ahead.num_seconds());
+        }
         if answer.status == StatusCode::UNAUTHORIZED {
             self.refused.store(true, Ordering::Relaxed);
         }
         if answer.status.is_success() { Ok(answer) } else { Err(self.refused(call, &answer)) }
     }
 
-    /// The credential keeps its tokens, so this seldom sends anything.
+    /// Asks for a token. The credential keeps its tokens, so this seldom sends anything.
     async fn authorization(&self, call: &Call) -> Result<HeaderValue, AzureError<R>> {
         let scope = scope(&self.service.root);
         let scopes = [scope.as_str()];
@@ -225,18 +225,9 @@ impl<R: fmt::Display> Caller<R> {
         Ok(value)
     }
 
-    /// Takes the `Date` of an answer in (RFC 9110, section 6.6.1). It counts whole seconds, and the answer
-    /// took its time: a small difference is none.
-    fn set_clock(&self, headers: &HeaderMap) {
-        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-        if let Some(Ok(date)) = date.map(DateTime::parse_from_rfc2822) {
-            let ahead = (date.with_timezone(&Utc) - Utc::now()).num_seconds();
-            // Whoever wrote a date that far off was no clock.
-            if ahead.abs() > MOST_AHEAD.num_seconds() {
-                return;
-            }
-            let ahead = if ahead.abs() <= 5 { 0 } else { ahead };
-            self.ahead.store(ahead, Ordering::Relaxed);
-        }
+    /// Takes in how far the service's clock is ahead. A `Date` counts whole seconds, and the answer took its time: a small
+    /// difference is none.
+    fn set_clock(&self, ahead: i64) {
+        self.ahead.store(if ahead.abs() <= 5 { 0 } else { ahead }, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::call::{Call, Caller, Service};
 use crate::http::{Answer, Retry, SendError, retry_after};
 
-/// What kind of failure it was. `R` is what the service's own error codes mean.
+/// Names the kinds of failures. `R` is what the service's own error codes mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind<R> {
     /// The object is not there, or not yet known to this replica.
@@ -39,97 +39,79 @@ pub enum Kind<R> {
     Refused,
 }
 
-/// A failed call, with all that is known of it and nothing secret.
+/// Tells of a failed call all that is known and nothing secret.
+#[derive(Debug)]
 pub struct AzureError<R>(Box<Failure<R>>);
 
 #[derive(Debug)]
 struct Failure<R> {
     service: &'static str,
-    operation: &'static str,
-    object: String,
+    call: Call,
     kind: Kind<R>,
     retry: Retry,
-    once: Option<&'static str>,
     status: Option<u16>,
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
-    client_request_id: Uuid,
 }
 
-impl<R: Display> Display for Failure<R> {
+impl<R: Debug + Display> std::error::Error for AzureError<R> {}
+
+impl<R: Display> Display for AzureError<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}: ", self.service, self.operation, self.object)?;
-        match &self.kind {
+        let Failure { service, call, kind, status, code, message, request_id, .. } = &*self.0;
+        write!(f, "{service}: {} {}: ", call.name, call.object)?;
+        match kind {
             Kind::NotFound => f.write_str("not found")?,
             Kind::Forbidden { grant } => write!(f, "forbidden; grant {grant}")?,
             Kind::Throttled => f.write_str("throttled")?,
             Kind::Conflict => f.write_str("another change is under way")?,
-            Kind::AnswerLost => write!(f, "no usable answer; {}", self.once.unwrap_or_default())?,
+            Kind::AnswerLost => write!(f, "no usable answer; {}", call.once.unwrap_or_default())?,
             Kind::Unavailable => f.write_str("no usable answer")?,
             Kind::SignIn(why) => write!(f, "not signed in: {why}")?,
             Kind::Malformed(why) => write!(f, "unexpected answer: {why}")?,
             Kind::Known(refusal) => refusal.fmt(f)?,
             Kind::Refused => f.write_str("refused")?,
         }
-        if let Some(status) = self.status {
-            write!(f, " ({status} {})", self.code.as_deref().unwrap_or("without a code"))?;
+        if let Some(status) = status {
+            write!(f, " ({status} {})", code.as_deref().unwrap_or("without a code"))?;
         }
-        if let Some(message) = &self.message {
+        if let Some(message) = message {
             write!(f, ": {message}")?;
         }
-        let request = self.request_id.as_deref().unwrap_or("unknown");
-        write!(f, " [request-id {request}, client-request-id {}]", self.client_request_id)
+        let (request, own) = (request_id.as_deref().unwrap_or("unknown"), self.client_request_id());
+        write!(f, " [request-id {request}, client-request-id {own}]")
     }
 }
-
-impl<R: Display> Display for AzureError<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.0, f)
-    }
-}
-
-impl<R: Debug> Debug for AzureError<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Debug::fmt(&self.0, f)
-    }
-}
-
-impl<R: Debug + Display> std::error::Error for AzureError<R> {}
 
 impl<R> AzureError<R> {
-    /// What kind of failure it was.
+    /// Gives the kind of the failure.
     pub fn kind(&self) -> &Kind<R> {
         &self.0.kind
     }
 
-    /// Whether the same call may be made again later. For [`Kind::AnswerLost`] that is a new try of the
-    /// whole rotation, which looks first.
+    /// Says whether the same call may be made again later. For [`Kind::AnswerLost`] that is a new try of the whole
+    /// rotation, which looks first.
     pub fn retry(&self) -> Retry {
         self.0.retry
     }
 
-    /// The status, if an answer came.
+    /// Gives the status, if an answer came.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The service's `error.code`.
-    pub fn code(&self) -> Option<&str> {
-        self.0.code.as_deref()
-    }
-
-    /// The service's `request-id`.
+    /// Gives the service's `request-id`.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// Ours.
+    /// Gives Keywheel's `client-request-id`.
     pub fn client_request_id(&self) -> Uuid {
-        self.0.client_request_id
+        self.0.call.options.client_request_id
     }
 
-    /// What was removed is still listed though the service says that it is not there: replicas disagree.
+    /// Takes a refusal for one of a replica that lags: the object is still listed, though the service says that it is gone.
     pub(crate) fn into_unavailable(mut self) -> Self {
         self.0.kind = Kind::Unavailable;
         self.0.retry = Retry::Soon;
@@ -138,64 +120,65 @@ impl<R> AzureError<R> {
 }
 
 impl<R> Caller<R> {
-    fn error(&self, call: &Call, kind: Kind<R>, retry: Retry) -> AzureError<R> {
-        AzureError(Box::new(Failure {
-            service: self.service.name,
-            operation: call.name,
-            object: call.object.clone(),
+    fn error(&self, call: &Call, (kind, retry): (Kind<R>, Retry)) -> Failure<R> {
+        let (service, call) = (self.service.name, call.clone());
+        Failure {
+            service,
+            call,
             kind,
             retry,
-            once: call.once,
             status: None,
             code: None,
             message: None,
             request_id: None,
-            client_request_id: call.options.client_request_id,
-        }))
+        }
     }
 
     pub(super) fn not_signed_in(&self, call: &Call, error: &azure_core::Error) -> AzureError<R> {
-        self.error(call, Kind::SignIn(short(&error.to_string())), Retry::Soon)
+        let why = short(&error.to_string());
+        AzureError(Box::new(self.error(call, (Kind::SignIn(why), Retry::Soon))))
     }
 
-    /// There was no time left to send it.
+    /// Tells that there was no time left to send a call.
     pub(super) fn not_begun(&self, call: &Call) -> AzureError<R> {
-        let mut error = self.error(call, Kind::Unavailable, Retry::Soon);
-        error.0.message = Some("not begun: too little time left".to_owned());
-        error
+        let message = Some("not begun: too little time left".to_owned());
+        let error = self.error(call, (Kind::Unavailable, Retry::Soon));
+        AzureError(Box::new(Failure { message, ..error }))
     }
 
     pub(crate) fn malformed(&self, call: &Call, why: &'static str) -> AzureError<R> {
-        self.error(call, Kind::Malformed(why), Retry::Never)
+        AzureError(Box::new(self.error(call, (Kind::Malformed(why), Retry::Never))))
     }
 
-    /// An answer that cannot be used, though the request was carried out.
+    /// Tells of an answer that cannot be used, though the request was carried out.
     pub(crate) fn unusable(
         &self,
         call: &Call,
         answer: &Answer,
         why: &'static str,
     ) -> AzureError<R> {
-        let (kind, retry) = match call.once {
-            None => (Kind::Malformed(why), Retry::Never),
-            Some(_) => (Kind::AnswerLost, Retry::Soon),
-        };
-        let mut error = self.error(call, kind, retry);
-        error.0.status = Some(answer.status.as_u16());
-        error.0.message = Some(why.to_owned());
-        error.0.request_id = request_id(answer);
-        error
+        let error = self.error(
+            call,
+            match call.once {
+                None => (Kind::Malformed(why), Retry::Never),
+                Some(_) => (Kind::AnswerLost, Retry::Soon),
+            },
+        );
+        let (status, message) = (Some(answer.status.as_u16()), Some(why.to_owned()));
+        AzureError(Box::new(Failure { status, message, request_id: request_id(answer), ..error }))
     }
 
     pub(super) fn unanswered(&self, call: &Call, error: &SendError) -> AzureError<R> {
-        let (kind, retry) = match call.once {
-            Some(_) if !error.nothing_sent() => (Kind::AnswerLost, Retry::Soon),
-            _ if error.is_transient() => (Kind::Unavailable, Retry::Soon),
-            _ => (Kind::Unavailable, Retry::Never),
-        };
-        let mut failure = self.error(call, kind, retry);
-        failure.0.message = Some(error.to_string());
-        failure
+        let message = Some(error.to_string());
+        let error = self.error(
+            call,
+            match call.once {
+                Some(_) if !error.nothing_sent() => (Kind::AnswerLost, Retry::Soon),
+                _ if error.is_transient() => (Kind::Unavailable, Retry::Soon),
+                _ => (Kind::Unavailable, Retry::Never),
+            },
+        );
+        AzureError(Box::new(Failure { message, ..error }))
     }
 
     /// Reads an answer that is not a success.
@@ -204,18 +187,20 @@ impl<R> Caller<R> {
         let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Said { code, message } = body.error;
         let after = retry_after(&answer.headers, Utc::now());
-        let (kind, retry) = self.service.refusal(call, status, (&code, &message), after);
-        let mut error = self.error(call, kind, retry);
-        error.0.status = Some(status);
-        error.0.code = Some(short(&code)).filter(|code| !code.is_empty());
-        error.0.message = Some(short(&message)).filter(|message| !message.is_empty());
-        error.0.request_id = request_id(answer);
-        error
+        let error = self.error(call, self.service.refusal(call, status, (&code, &message), after));
+        let said = |text: &str| Some(short(text)).filter(|text| !text.is_empty());
+        AzureError(Box::new(Failure {
+            status: Some(status),
+            code: said(&code),
+            message: said(&message),
+            request_id: request_id(answer),
+            ..error
+        }))
     }
 }
 
 impl<R> Service<R> {
-    /// What a refusal is, and whether the call may be made again.
+    /// Says what a refusal means, and whether the call may be made again.
     pub(crate) fn refusal(
         &self,
         call: &Call,
@@ -247,7 +232,7 @@ impl<R> Service<R> {
     }
 }
 
-/// `{"error": {"code": …, "message": …}}`, as Graph (`microsoft.graph.ODataErrors.ODataError`) and ARM answer.
+/// Holds `{"error": {"code": …, "message": …}}`, as Graph (`microsoft.graph.ODataErrors.ODataError`) and ARM answer.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -261,12 +246,12 @@ struct Said {
     message: String,
 }
 
-/// The service's name for a request.
+/// Reads the service's name for a request.
 pub(crate) fn request_id(answer: &Answer) -> Option<String> {
     answer.headers.get("request-id")?.to_str().ok().map(short)
 }
 
-/// A service's own words, cut to what belongs in a log line.
+/// Cuts a service's own words to what belongs in a log line.
 pub(super) fn short(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

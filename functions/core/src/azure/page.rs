@@ -14,7 +14,7 @@ use crate::ids::AppId;
 /// A listing that is read as a whole has no more pages than this.
 const MOST_PAGES: usize = 20;
 
-/// Where a listing goes on; always at the service that gave it.
+/// Leads to where a listing goes on; always at the service that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageLink(pub(crate) Url);
 
@@ -24,7 +24,7 @@ impl fmt::Display for PageLink {
     }
 }
 
-/// A part of a listing.
+/// Holds a part of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// Its items.
@@ -50,7 +50,7 @@ impl<T> Page<T> {
     }
 }
 
-/// An object of a listing that is not as its service documents it.
+/// Describes an object of a listing that is not as its service documents it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// The listing, and the object's id and name as far as it has them.
@@ -72,7 +72,7 @@ impl Unreadable {
         Self { object: shown, app_id, why: short(&why.to_string()) }
     }
 
-    /// An entry of a report that its id names.
+    /// Describes an entry of a report by its id.
     pub(crate) fn entry(listing: &str, id: &str, why: &str) -> Self {
         Self { object: format!("{listing} {}", short(id)), app_id: None, why: why.to_owned() }
     }
@@ -87,7 +87,7 @@ struct Wire {
 }
 
 impl<R: fmt::Display> Caller<R> {
-    /// A link that was written down, unless it leads away from this service: the token goes wherever it points.
+    /// Reads a link that was written down, unless the link leads away from this service: the token goes wherever it points.
     pub(crate) fn page_link(&self, text: &str) -> Option<PageLink> {
         let (link, root) = (Url::parse(text).ok()?, &self.service.root);
         // Part by part: to `Url::origin`, `blob:https://…` is of the inner address's.

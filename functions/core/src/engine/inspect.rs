@@ -9,7 +9,7 @@ use super::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
 use crate::manifest::{Credential, Managed};
-use crate::rotation::finding::{Finding, inspect};
+use crate::rotation::finding::{Expected, Finding, inspect};
 use crate::rotation::plan::{self, Plan};
 use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{Principal, Scope, SecretState, Stop};
@@ -61,14 +61,14 @@ impl Engine {
         let secret = described.state;
         let mut plan = plan::plan(&terms, credential.trigger, &secret, principal.as_ref(), now);
         if let Some(principal) = &principal {
-            let scopes = self.scopes_on_same_object(credential);
-            let scopes: Vec<&Scope> = scopes.iter().collect();
             let policy = &terms.policy;
-            let (soon, lifetime) = (policy.rotate_before, policy.lifetime);
-            let found = inspect(&principal.keys, &[], &scopes, soon, lifetime, now).into_iter();
-            // The manifest names them already: they go when the overlap is over.
-            let named = |key| policy.retire_keys.contains(&key);
-            plan.findings.extend(found.filter(|finding| !finding.key().is_some_and(named)));
+            let expected = Expected {
+                scopes: self.scopes_on_same_object(credential),
+                named: policy.retire_keys.clone(),
+                soon: policy.rotate_before,
+                lifetime: policy.lifetime,
+            };
+            plan.findings.extend(inspect(&principal.keys, &[], &expected, now));
             plan.findings.extend(
                 self.findings_of_other_object(credential, &principal.keys, &options).await?,
             );

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::executor::{Executor, Requester};
+use super::executor::Attempt;
 use super::sweep::Seen;
 use super::{Engine, EngineError};
 use crate::events::{CloudEvent, EventData, EventType, event_id};
@@ -72,15 +72,20 @@ enum Came {
 impl Engine {
     /// Carries out a job, and says what becomes of its message. Failures are on the bus by then.
     pub async fn work(&self, job: &Job, deadline: Instant) -> Ended {
+        match self.ended(job, deadline).await {
+            Ended::Failed(why) => self.failed(job, why, deadline).await,
+            ended => ended,
+        }
+    }
+
+    async fn ended(&self, job: &Job, deadline: Instant) -> Ended {
         let Some(managed) = self.manifest.by_name_of(&job.credential, job.application) else {
-            return self
-                .failed(job, "the manifest has no such credential any more".into(), deadline)
-                .await;
+            return Ended::Failed("the manifest has no such credential any more".into());
         };
         let credential = &managed.credential;
         if credential.application != job.application {
-            let why = format!("the manifest says application {} by now", credential.application);
-            return self.failed(job, why, deadline).await;
+            let by_now = credential.application;
+            return Ended::Failed(format!("the manifest says application {by_now} by now"));
         }
         // A key is minted only where somebody with the right to tag the application wants one; what was minted is
         // removed wherever it is.
@@ -88,11 +93,11 @@ impl Engine {
             Work::Rotate { .. } => self.is_managed(&managed, deadline).await,
             Work::Retire { .. } | Work::Resolve { .. } => Ok(true),
         };
+        let (by, request) = (job.requested_by.as_str(), job.request);
+        let attempt = Attempt { engine: self, credential, by, request, deadline };
         let came = match entitled {
-            Ok(true) => self.carry_out(job, credential, deadline).await,
-            Ok(false) => {
-                return self.give_up_after(job, UNTAGGED.into(), untagged(job), deadline).await;
-            }
+            Ok(true) => attempt.work(&job.work).await,
+            Ok(false) => return give_up_after(UNTAGGED, untagged(job)),
             Err(failure) => Err(failure),
         };
         match came {
@@ -100,22 +105,22 @@ impl Engine {
                 info!(credential = %job.credential, outcome, "done");
                 Ended::Done
             }
-            Ok(Came::Again) => self.hand_on(&afresh(job), deadline).await,
+            Ok(Came::Again) => hand_on(&afresh(job)),
             Ok(Came::Room) => {
                 info!(credential = %job.credential, "a key was removed to make room; the rotation goes on soon");
-                self.give_up_after(job, MADE_ROOM.into(), Some(TRY_AGAIN), deadline).await
+                give_up_after(MADE_ROOM, Some(TRY_AGAIN))
             }
             Ok(Came::Unrevoked) => {
                 warn!(credential = %job.credential, "not revoked yet");
-                self.give_up_after(job, UNREVOKED.into(), Some(TRY_AGAIN), deadline).await
+                give_up_after(UNREVOKED, Some(TRY_AGAIN))
             }
             Ok(Came::Stopped(stop)) => {
                 let again = stop.retry_helps() || not_known_yet(job, stop);
                 warn!(credential = %job.credential, stop = stop.name(), again, "stopped");
                 let why = self.explain(stop, job, deadline).await;
-                self.give_up_after(job, why, again.then_some(TRY_AGAIN), deadline).await
+                give_up_after(why, again.then_some(TRY_AGAIN))
             }
-            Err(EngineError::OutOfTime) => self.hand_on(job, deadline).await,
+            Err(EngineError::OutOfTime) => hand_on(job),
             Err(failure) => {
                 warn!(credential = %job.credential, %failure, "a step failed");
                 let after = match failure.retry() {
@@ -123,7 +128,7 @@ impl Engine {
                     Retry::After(wait) => Some(wait.max(Duration::from_secs(1))),
                     Retry::Soon => Some(TRY_AGAIN),
                 };
-                self.give_up_after(job, failure.to_string(), after, deadline).await
+                give_up_after(failure.to_string(), after)
             }
         }
     }
@@ -142,28 +147,6 @@ impl Engine {
                 stop.explanation().to_owned()
             }
         }
-    }
-
-    async fn give_up_after(
-        &self,
-        job: &Job,
-        why: String,
-        after: Option<Duration>,
-        deadline: Instant,
-    ) -> Ended {
-        match after {
-            // The queue counts receives, and makes a dead letter of a message received too often.
-            Some(wait) => Ended::Again { after: wait.min(Duration::from_hours(1)), why },
-            None => self.failed(job, why, deadline).await,
-        }
-    }
-
-    async fn hand_on(&self, job: &Job, deadline: Instant) -> Ended {
-        if job.continuation >= MAX_CONTINUATIONS {
-            let why = format!("it did not come to an end in {MAX_CONTINUATIONS} functions");
-            return self.failed(job, why, deadline).await;
-        }
-        Ended::HandOn(job.continued())
     }
 
     /// Records that a job failed for good: also one that was received as often as its queue allows.
@@ -185,79 +168,57 @@ impl Engine {
             }
         }
     }
+}
 
-    async fn carry_out(
-        &self,
-        job: &Job,
-        credential: &Credential,
-        deadline: Instant,
-    ) -> Result<Came, EngineError> {
-        let by = Requester { by: &job.requested_by, request: job.request };
-        match &job.work {
+impl Attempt<'_> {
+    async fn work(&self, work: &Work) -> Result<Came, EngineError> {
+        match work {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
-                let terms = self.terms(credential, None);
+                let terms = self.engine.terms(self.credential, None);
                 let replaces_version = Replaces::Version(replaces.clone());
                 let this =
                     Rotate::new(terms.clone(), rotation.clone(), replaces_version, Until::Promoted);
-                let hands = Executor::new(self, credential, &terms, by, deadline);
-                let outcome = hands.carry_out(this).await?;
+                let outcome = self.carry_out(&terms, this).await?;
+                let urgent = *revoke_old == RevokeOld::Now;
                 match outcome {
                     // Superseded: another rotation replaced the key that somebody wants gone.
-                    rotate::Outcome::Promoted(_) | rotate::Outcome::Superseded
-                        if *revoke_old == RevokeOld::Now =>
-                    {
-                        return self.revoke(job, credential, replaces.as_ref(), deadline).await;
+                    rotate::Outcome::Promoted(_) | rotate::Outcome::Superseded if urgent => {
+                        self.revoke(replaces.as_ref()).await
                     }
-                    rotate::Outcome::Abandoned(_) => return Ok(Came::Again),
-                    rotate::Outcome::Stopped(Stop::NoRoomForKey) => {
-                        let urgent = *revoke_old == RevokeOld::Now;
-                        return self.make_room(job, credential, urgent, deadline).await;
-                    }
-                    _ => {}
+                    rotate::Outcome::Abandoned(_) => Ok(Came::Again),
+                    rotate::Outcome::Stopped(Stop::NoRoomForKey) => self.make_room(urgent).await,
+                    outcome => Ok(rotated(&outcome)),
                 }
-                Ok(rotated(&outcome))
             }
             Work::Retire { version, key, revoke_old } => {
                 let target = Target { version: version.clone(), key: *key };
-                let now = *revoke_old == RevokeOld::Now;
-                self.retire(job, credential, target, now, deadline).await
+                self.retire(target, *revoke_old == RevokeOld::Now).await
             }
-            Work::Resolve { rotation, key } => {
-                self.resolve(job, credential, (rotation, *key), deadline).await
-            }
+            Work::Resolve { rotation, key } => self.resolve(rotation, *key).await,
         }
     }
 
     /// Whoever removes a key must know which one Keywheel itself is signed in with.
-    async fn removal_terms(&self, credential: &Credential) -> Result<Terms, EngineError> {
-        let own = self.identity.signed_in_as().await?;
-        Ok(self.terms(credential, Some(own)))
+    async fn removal_terms(&self) -> Result<Terms, EngineError> {
+        let own = self.engine.identity.signed_in_as().await?;
+        Ok(self.engine.terms(self.credential, Some(own)))
     }
 
-    async fn retire(
-        &self,
-        job: &Job,
-        credential: &Credential,
-        target: Target,
-        now: bool,
-        deadline: Instant,
-    ) -> Result<Came, EngineError> {
-        let terms = self.removal_terms(credential).await?;
+    async fn retire(&self, target: Target, now: bool) -> Result<Came, EngineError> {
+        let terms = self.removal_terms().await?;
         let key = target.key;
         let this = Retire::new(terms.clone(), target, now);
-        let asked = Requester { by: &job.requested_by, request: job.request };
-        let hands = Executor::new(self, credential, &terms, asked, deadline);
-        Ok(match hands.carry_out(this).await? {
+        Ok(match self.carry_out(&terms, this).await? {
             retire::Outcome::Removed => Came::Out("removed"),
             retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => Came::Unrevoked,
             retire::Outcome::ClockStarted => Came::Out("the clock of its overlap runs from now"),
             retire::Outcome::NotYet => Came::Out("not yet"),
             retire::Outcome::InUse(last) => {
-                self.found(job, Finding::KeyInUse(key, last), deadline).await?;
+                self.found(Finding::KeyInUse(key, last)).await?;
                 Came::Out("still in use")
             }
             retire::Outcome::UseUnknown(why) => {
-                self.found(job, Finding::LastUseUnknown(key, why), deadline).await?;
+                self.found(Finding::LastUseUnknown(key, why)).await?;
                 Came::Out("it cannot be told whether it is still in use")
             }
             // Its record is part of the try: it comes before the labels go.
@@ -268,30 +229,19 @@ impl Engine {
     }
 
     /// Another key does not fit: one that may go is removed first.
-    async fn make_room(
-        &self,
-        job: &Job,
-        credential: &Credential,
-        urgent: bool,
-        deadline: Instant,
-    ) -> Result<Came, EngineError> {
-        let terms = self.removal_terms(credential).await?;
-        let inspection = self.inspect(credential, deadline).await?;
+    async fn make_room(&self, urgent: bool) -> Result<Came, EngineError> {
+        let terms = self.removal_terms().await?;
+        let inspection = self.engine.inspect(self.credential, self.deadline).await?;
         let (SecretState::Present(view), Some(principal)) =
             (&inspection.secret, &inspection.principal)
         else {
             return Ok(Came::Stopped(Stop::NoRoomForKey));
         };
-        let room = make_room(&terms, view, principal, urgent, inspection.now);
-        let came = match room {
-            Some(Room::Early(target)) => {
-                self.retire(job, credential, target, true, deadline).await?
-            }
-            Some(Room::Due(plan::Work::Retire(target))) => {
-                self.retire(job, credential, target, false, deadline).await?
-            }
+        let came = match make_room(&terms, view, principal, urgent, inspection.now) {
+            Some(Room::Early(target)) => self.retire(target, true).await?,
+            Some(Room::Due(plan::Work::Retire(target))) => self.retire(target, false).await?,
             Some(Room::Due(plan::Work::Resolve { rotation, key })) => {
-                self.resolve(job, credential, (&rotation, key), deadline).await?
+                self.resolve(&rotation, key).await?
             }
             Some(Room::Due(plan::Work::Rotate { .. })) | None => Came::Stopped(Stop::NoRoomForKey),
         };
@@ -303,18 +253,10 @@ impl Engine {
         })
     }
 
-    async fn resolve(
-        &self,
-        job: &Job,
-        credential: &Credential,
-        (rotation, key): (&Token, KeyId),
-        deadline: Instant,
-    ) -> Result<Came, EngineError> {
-        let terms = self.removal_terms(credential).await?;
+    async fn resolve(&self, rotation: &Token, key: KeyId) -> Result<Came, EngineError> {
+        let terms = self.removal_terms().await?;
         let this = Resolve::new(terms.clone(), rotation.clone(), key);
-        let by = Requester { by: &job.requested_by, request: job.request };
-        let outcome = Executor::new(self, credential, &terms, by, deadline).carry_out(this).await?;
-        Ok(match outcome {
+        Ok(match self.carry_out(&terms, this).await? {
             resolve::Outcome::Removed => Came::Out("removed"),
             resolve::Outcome::Gone => Came::Out("gone already, by another hand"),
             resolve::Outcome::Named => Came::Out("a version names it"),
@@ -323,46 +265,52 @@ impl Engine {
         })
     }
 
-    /// Reports what a job found and leaves to people.
-    async fn found(
-        &self,
-        job: &Job,
-        finding: Finding,
-        deadline: Instant,
-    ) -> Result<(), EngineError> {
-        let (credential, application) = (Some(job.credential.clone()), job.application);
+    /// Reports what the try found and leaves to people.
+    async fn found(&self, finding: Finding) -> Result<(), EngineError> {
+        let Credential { name, application, .. } = self.credential;
+        let (credential, application) = (Some(name.clone()), *application);
         let seen = Seen { credential, application, display_name: None, finding };
-        let mut event = seen.event(self.graph.now());
-        event.data.requested_by = Some(job.requested_by.clone());
-        event.data.request = job.request;
-        Ok(self.bus.put(&[event], deadline).await?)
+        let mut event = seen.event(self.engine.graph.now());
+        event.data.requested_by = Some(self.by.to_owned());
+        event.data.request = self.request;
+        Ok(self.engine.bus.put(&[event], self.deadline).await?)
     }
 
     /// `revoke_old: now`: the replaced version's key goes at once, because somebody asked for it.
-    async fn revoke(
-        &self,
-        job: &Job,
-        credential: &Credential,
-        replaced: Option<&VersionId>,
-        deadline: Instant,
-    ) -> Result<Came, EngineError> {
+    async fn revoke(&self, replaced: Option<&VersionId>) -> Result<Came, EngineError> {
         let Some(version) = replaced.cloned() else {
             return Ok(Came::Out("promoted; there was no old key"));
         };
-        let described = self.secrets.describe(credential.secret.as_str()).await?;
+        let described = self.engine.secrets.describe(self.credential.secret.as_str()).await?;
         let SecretState::Present(view) = &described.state else {
             return Ok(Came::Out("the secret is gone"));
         };
         if let Some(key) = view.key_of(&version) {
-            let target = Target { version: Some(version), key };
-            return self.retire(job, credential, target, true, deadline).await;
+            return self.retire(Target { version: Some(version), key }, true).await;
         }
         // Only of one that was stored by hand was the key never known.
-        if credential.policy.adopt && view.versions.contains_key(&version) {
-            self.found(job, Finding::ReplacedKeyUnknown, deadline).await?;
+        if self.credential.policy.adopt && view.versions.contains_key(&version) {
+            self.found(Finding::ReplacedKeyUnknown).await?;
         }
         Ok(Came::Out("the replaced version's key is unknown, or gone already"))
     }
+}
+
+fn give_up_after(why: impl Into<String>, after: Option<Duration>) -> Ended {
+    let why = why.into();
+    match after {
+        // The queue counts receives, and makes a dead letter of a message received too often.
+        Some(wait) => Ended::Again { after: wait.min(Duration::from_hours(1)), why },
+        None => Ended::Failed(why),
+    }
+}
+
+fn hand_on(job: &Job) -> Ended {
+    if job.continuation >= MAX_CONTINUATIONS {
+        let why = format!("it did not come to an end in {MAX_CONTINUATIONS} functions");
+        return Ended::Failed(why);
+    }
+    Ended::HandOn(job.continued())
 }
 
 /// An application that somebody has just made, or seen for the first time, is unknown to some of Graph's replicas.

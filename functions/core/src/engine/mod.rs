@@ -22,7 +22,7 @@ use crate::cursors::Cursors;
 use crate::events::EventType;
 use crate::graph::Graph;
 use crate::http::{self, Http, Unpooled};
-use crate::identity::{Cloud, Endpoints, Identity, SignInMode};
+use crate::identity::{Cloud, Endpoints, Identity, SignInMode, TokenEndpoint};
 use crate::ids::TenantId;
 use crate::manifest::{Credential, Manifest, ManifestSource};
 use crate::queue::Queue;
@@ -114,8 +114,7 @@ impl Clients {
             graph,
             secrets: Secrets::new(&self.aws),
             bus: Bus::new(&self.aws, bus),
-            proofs: self.proofs.clone(),
-            endpoints: self.endpoints.clone(),
+            proofs: TokenEndpoint::new(self.proofs.clone(), &self.endpoints, manifest.tenant()),
             cloud: self.cloud,
             location: self.location.clone(),
             manifest: Arc::new(manifest),
@@ -180,8 +179,7 @@ pub struct Engine {
     graph: Graph,
     secrets: Secrets,
     bus: Bus,
-    proofs: Unpooled,
-    endpoints: Endpoints,
+    proofs: TokenEndpoint,
     cloud: Cloud,
     location: Location,
     /// Where a sweep remembers how far it read; none: it reads no directory audit.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use super::executor::{Executor, Requester};
+use super::executor::Attempt;
 use super::{Engine, EngineError};
 use crate::ids::{Token, VersionId};
 use crate::manifest::Credential;
@@ -139,9 +139,9 @@ impl Engine {
     ) -> Result<(), NativeError> {
         let terms = self.terms(credential, None);
         let this = Rotate::new(terms.clone(), token, Replaces::Current, step.until());
-        let asked = Requester { by: REQUESTED_BY, request: None };
-        let hands = Executor::new(self, credential, &terms, asked, deadline);
-        match hands.carry_out(this).await? {
+        let (by, request) = (REQUESTED_BY, None);
+        let attempt = Attempt { engine: self, credential, by, request, deadline };
+        match attempt.carry_out(&terms, this).await? {
             rotate::Outcome::Stored(_)
             | rotate::Outcome::Proved(_)
             | rotate::Outcome::Promoted(_) => Ok(()),

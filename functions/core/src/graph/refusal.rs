@@ -6,12 +6,12 @@ use reqwest::Url;
 
 use crate::azure::{self, AzureError, Service};
 
-/// What kind of failure a call of Graph was.
+/// Names the kinds of failed calls of Graph.
 pub type Kind = azure::Kind<Refusal>;
-/// A failed call of Graph.
+/// Tells of a failed call of Graph.
 pub type GraphError = AzureError<Refusal>;
 
-/// A refusal that Graph has a code for.
+/// Names the refusals that Graph has a code for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// 403 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`: the tenant has no licence for what was asked. No
@@ -52,7 +52,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Graph, at this address.
+/// Describes the Graph at this address.
 pub(super) fn service(root: Url) -> Service<Refusal> {
     Service { name: "Graph", root, meaning }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::http::header::{DATE, HeaderMap, HeaderValue};
+use ::http::header::DATE;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -18,13 +18,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Http, Retry, SendError};
 use crate::settings;
-
-/// How far an answer's `Date` may be from our clock; no clock is wrong by more.
-const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
 
 /// Region, credentials and endpoints as the SDK finds them in the environment: variables, a profile, a web
 /// identity, a container's or an instance's role. Everything goes through the shared client.
@@ -98,20 +94,12 @@ impl HttpConnector for Connector {
             let mut response = ::http::Response::new(body);
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
-            drop_absurd_date(response.headers_mut());
+            // The SDK signs by the service's clock, and panics on one that is at the end of all times.
+            if super::ahead(response.headers()).is_none() {
+                response.headers_mut().remove(DATE);
+            }
             HttpResponse::try_from(response).map_err(|error| ConnectorError::user(error.into()))
         })
-    }
-}
-
-/// The SDK signs by the service's clock, and panics on one that is at the end of all times.
-fn drop_absurd_date(headers: &mut HeaderMap) {
-    let plausible = |date: &HeaderValue| {
-        let date = DateTime::parse_from_rfc2822(date.to_str().ok()?).ok()?.with_timezone(&Utc);
-        Some((date - Utc::now()).abs() <= MOST_AHEAD)
-    };
-    if headers.get(DATE).is_some_and(|date| plausible(date) != Some(true)) {
-        headers.remove(DATE);
     }
 }
 

@@ -11,7 +11,8 @@ mod retry;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{StatusCode, Url};
 use zeroize::Zeroizing;
 
@@ -23,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// A page of 999 applications with their keys is a few megabytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// No clock is wrong by more, and the lives of keys can still be reckoned.
+const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
 const CA_FILE: &str = "KEYWHEEL_CA_FILE";
 
 /// The client could not be built.
@@ -226,6 +229,13 @@ async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Ans
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+}
+
+/// Reads from an answer's `Date` (RFC 9110, section 6.6.1) how far its clock is ahead of ours, unless no clock is that
+/// wrong.
+pub(crate) fn ahead(headers: &HeaderMap) -> Option<TimeDelta> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.with_timezone(&Utc) - Utc::now()).filter(|ahead| ahead.abs() <= MOST_AHEAD)
 }
 
 /// Whether it is plain HTTP to this very machine: what stands in for a service in tests.

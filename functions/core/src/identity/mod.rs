@@ -10,11 +10,11 @@ mod transport;
 pub use credential::Identity;
 pub use endpoints::{Cloud, Endpoints};
 pub use mode::SignInMode;
-pub use token::{TokenError, sign_in};
+pub use token::{TokenEndpoint, TokenError};
 pub use transport::AzureTransport;
 
 use crate::http::Retry;
-use crate::http::aws::AwsFailure;
+use crate::secrets::SecretsError;
 
 /// Keywheel's own sign-in is not set up, or not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +31,8 @@ pub enum IdentityError {
     #[error("the sign-in cannot be set up")]
     Setup(#[source] azure_core::Error),
     /// The secret that Keywheel signs in with cannot be read.
-    #[error("the sign-in secret {name} cannot be read: {failure}")]
-    Read {
-        /// Its name in Secrets Manager.
-        name: String,
-        /// What Secrets Manager said.
-        failure: AwsFailure,
-    },
+    #[error("the sign-in secret cannot be read: {0}")]
+    Read(#[from] SecretsError),
     /// The value of that secret is not of the format `json`, or is of another application.
     #[error("the sign-in secret {name}: {problem}")]
     Value {
@@ -52,7 +47,7 @@ impl IdentityError {
     /// Whether to try again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Read { failure, .. } => failure.retry,
+            Self::Read(error) => error.retry(),
             Self::Setting { .. } | Self::Setup(_) | Self::Value { .. } => Retry::Never,
         }
     }

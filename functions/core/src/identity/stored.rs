@@ -1,6 +1,5 @@
 //! The sign-in with a client secret that Keywheel keeps, and rotates, in Secrets Manager.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,42 +9,33 @@ use azure_core::error::ErrorKind;
 use azure_core::http::ClientOptions;
 use azure_identity::ClientSecretCredential;
 use serde::Deserialize;
-use tokio::sync::Mutex;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::IdentityError;
 use super::credential::{aadsts, client_secret};
-use crate::http::aws::AwsFailure;
-use crate::ids::{AppId, KeyId, TenantId};
+use crate::ids::{AppId, KeyId, TenantId, VersionId};
 use crate::rotation::OwnKey;
 use crate::secret::SecretText;
+use crate::secrets::{Age, Cache, Current, Secrets};
 
 /// How long a value is held before it is read anew: a function's process may outlive a rotation of its own
 /// secret, and would otherwise hold on to a key that is to be retired.
 const HELD_FOR: Duration = Duration::from_mins(10);
 
 /// A client secret in Secrets Manager, read when it is needed.
+#[derive(Debug)]
 pub(super) struct StoredSecret {
-    secrets: aws_sdk_secretsmanager::Client,
-    name: String,
+    cache: Cache<Held>,
     tenant: TenantId,
     client: AppId,
     options: ClientOptions,
-    held: Mutex<Option<Held>>,
 }
 
 #[derive(Clone)]
 struct Held {
-    version: String,
+    version: VersionId,
     key: OwnKey,
     credential: Arc<ClientSecretCredential>,
-    read: Instant,
-}
-
-impl fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredSecret").field("name", &self.name).finish_non_exhaustive()
-    }
 }
 
 /// The part of the format `json` that a sign-in needs.
@@ -64,22 +54,25 @@ impl StoredSecret {
         client: AppId,
         options: ClientOptions,
     ) -> Self {
-        let secrets = aws_sdk_secretsmanager::Client::new(aws);
-        Self { secrets, name, tenant, client, options, held: Mutex::new(None) }
+        let cache = Cache::new(Secrets::new(aws), name);
+        Self { cache, tenant, client, options }
     }
 
     /// Its name in Secrets Manager, or its ARN.
     pub(super) fn name(&self) -> &str {
-        &self.name
+        self.cache.name()
+    }
+
+    fn wrong(&self, problem: &'static str) -> IdentityError {
+        IdentityError::Value { name: self.name().to_owned(), problem }
     }
 
     /// Reads a value as the sign-in does.
     pub(super) fn parse(&self, text: &SecretText) -> Result<Value, IdentityError> {
-        let wrong = |problem| IdentityError::Value { name: self.name.clone(), problem };
         let value: Value = serde_json::from_str(text.expose())
-            .map_err(|_| wrong("not of the format `json` with a client_secret"))?;
+            .map_err(|_| self.wrong("not of the format `json` with a client_secret"))?;
         if value.client_id.is_some_and(|id| id != self.client) {
-            return Err(wrong("of another application than KEYWHEEL_CLIENT_ID"));
+            return Err(self.wrong("of another application than KEYWHEEL_CLIENT_ID"));
         }
         Ok(value)
     }
@@ -90,38 +83,23 @@ impl StoredSecret {
     }
 
     /// The held credential; read anew where it is old, or is the one that was just refused.
-    async fn current(&self, refused: Option<&str>) -> Result<Held, IdentityError> {
-        let mut held = self.held.lock().await;
-        if let Some(now) = held.as_ref()
-            && now.read.elapsed() < HELD_FOR
-            && refused != Some(now.version.as_str())
-        {
-            return Ok(now.clone());
-        }
-        let read = self.read(held.as_ref()).await?;
-        *held = Some(read.clone());
-        Ok(read)
+    async fn current(&self, refused: Option<&VersionId>) -> Result<Arc<Held>, IdentityError> {
+        let suffices =
+            |held: &Held, age: Age| age.read < HELD_FOR && refused != Some(&held.version);
+        self.cache.value(suffices, |current, before| self.hold(current, before)).await
     }
 
-    async fn read(&self, before: Option<&Held>) -> Result<Held, IdentityError> {
-        let wrong = |problem| IdentityError::Value { name: self.name.clone(), problem };
-        let request = self.secrets.get_secret_value().secret_id(&self.name);
-        let answer = request.send().await.map_err(|error| IdentityError::Read {
-            name: self.name.clone(),
-            failure: AwsFailure::new(&error),
-        })?;
-        let text = SecretText::new(answer.secret_string.ok_or_else(|| wrong("not a text"))?);
-        let version = answer.version_id.ok_or_else(|| wrong("without a version"))?;
-        let read = Instant::now();
+    fn hold(&self, current: Current, before: Option<&Held>) -> Result<Held, IdentityError> {
+        let version = current.version.ok_or_else(|| self.wrong("without a version"))?;
         if let Some(same) = before.filter(|held| held.version == version) {
             // The credential is kept, and with it the tokens it holds.
-            return Ok(Held { read, ..same.clone() });
+            return Ok(same.clone());
         }
-        let value = self.parse(&text)?;
+        let value = self.parse(&current.text)?;
         let key = value.key_id.map_or(OwnKey::Unknown, OwnKey::Known);
         let secret = value.client_secret.into();
         let credential = client_secret(self.tenant, self.client, secret, self.options.clone());
-        Ok(Held { version, key, credential: credential.map_err(IdentityError::Setup)?, read })
+        Ok(Held { version, key, credential: credential.map_err(IdentityError::Setup)? })
     }
 }
 

@@ -7,6 +7,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
+use super::Endpoints;
 use crate::http::{Answer, Retry, SendError, Unpooled, retry_after};
 use crate::ids::{AppId, TenantId};
 use crate::rotation::calls::SignIn;
@@ -20,9 +21,6 @@ pub enum TokenError {
     /// No answer came.
     #[error("the token endpoint gave no answer")]
     Unanswered(#[from] SendError),
-    /// It has no address for this tenant.
-    #[error("the authority's address cannot be used")]
-    Address,
     /// It answered with a failure of another kind.
     #[error("the token endpoint answered {status}: {error} {codes:?} (trace {trace})")]
     Refused {
@@ -44,36 +42,46 @@ impl TokenError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unanswered(error) if error.is_transient() => Retry::Soon,
-            Self::Unanswered(_) | Self::Address => Retry::Never,
+            Self::Unanswered(_) => Retry::Never,
             Self::Refused { retry, .. } => *retry,
         }
     }
 }
 
-/// Asks for a token with a client secret, once, on a fresh connection, and drops it at once
-/// (RFC 6749, section 4.4; learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow).
-pub async fn sign_in(
-    http: &Unpooled,
-    authority: &Url,
-    tenant: TenantId,
-    app: AppId,
-    secret: &SecretText,
-    scope: &str,
-) -> Result<SignIn, TokenError> {
-    let path = format!("{}/{tenant}/oauth2/v2.0/token", authority.as_str().trim_end_matches('/'));
-    let url = Url::parse(&path).map_err(|_| TokenError::Address)?;
-    let request = http
-        .post(url)
-        .timeout(TIMEOUT)
-        .form(&[
-            ("grant_type", "client_credentials"),
-            ("client_id", &app.to_string()),
-            ("client_secret", secret.expose()),
-            ("scope", scope),
-        ])
-        .build()
-        .map_err(SendError::from)?;
-    read(&http.send(request).await?)
+/// Proves client secrets at a tenant's token endpoint.
+#[derive(Clone, Debug)]
+pub struct TokenEndpoint {
+    http: Unpooled,
+    url: Url,
+    /// What a token is asked for: Graph, which every tenant has.
+    scope: String,
+}
+
+impl TokenEndpoint {
+    /// Makes a client of this tenant's endpoint.
+    pub fn new(http: Unpooled, endpoints: &Endpoints, tenant: TenantId) -> Self {
+        let mut url = endpoints.authority.clone();
+        url.set_path(&format!("{}/{tenant}/oauth2/v2.0/token", url.path().trim_end_matches('/')));
+        Self { http, url, scope: endpoints.graph_scope() }
+    }
+
+    /// Asks for a token with a client secret, once, on a fresh connection, and drops it at once
+    /// (RFC 6749, section 4.4; learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow).
+    pub async fn sign_in(&self, app: AppId, secret: &SecretText) -> Result<SignIn, TokenError> {
+        let request = self
+            .http
+            .post(self.url.clone())
+            .timeout(TIMEOUT)
+            .form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", &app.to_string()),
+                ("client_secret", secret.expose()),
+                ("scope", &self.scope),
+            ])
+            .build()
+            .map_err(SendError::from)?;
+        read(&self.http.send(request).await?)
+    }
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use crate::http::aws::AwsFailure;
 use crate::http::{Retry, SendError, SetupError};
 use crate::manifest::{LoadError, SourceError};
+use crate::secrets::SecretsError;
 use crate::settings::Unset;
 use crate::store::StoreError;
 
@@ -36,13 +37,8 @@ pub enum NotifyError {
     #[error(transparent)]
     State(#[from] StoreError),
     /// The notify secret could not be read.
-    #[error("Secrets Manager: GetSecretValue {secret}: {failure}")]
-    Secret {
-        /// The secret's name.
-        secret: String,
-        /// The answer of Secrets Manager.
-        failure: AwsFailure,
-    },
+    #[error(transparent)]
+    Secret(#[from] SecretsError),
     /// The notify secret is not as it should be.
     #[error("the notify secret: {0}")]
     SecretShape(String),
@@ -93,7 +89,7 @@ impl NotifyError {
             Self::Sns { failure, .. } => failure.retry,
             Self::Manifest(_) => Retry::After(MANIFEST_MENDED),
             // Somebody has to mend these, and may be about to.
-            Self::Secret { .. } | Self::SecretShape(_) => Retry::Soon,
+            Self::Secret(_) | Self::SecretShape(_) => Retry::Soon,
             Self::Send { failure, .. } if failure.is_transient() => Retry::Soon,
             Self::Send { .. }
             | Self::Unset(_)

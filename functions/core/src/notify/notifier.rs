@@ -7,14 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::{join, join_all};
 use uuid::Uuid;
 
-use super::secret::HeldSecret;
 use super::send::Sender;
-use super::{Notice, Notified, NotifyError};
+use super::{Notice, Notified, NotifyError, NotifySecret};
 use crate::http::{self, Http};
 use crate::manifest::{Manifest, ManifestSource};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::rotation::CLOCK_SLACK;
+use crate::secrets::{Cache, Secrets};
 use crate::settings::{self, required};
 use crate::store::Store;
 
@@ -23,7 +23,7 @@ use crate::store::Store;
 pub struct Notifier {
     aws: aws_config::SdkConfig,
     source: ManifestSource,
-    pub(super) secret: Option<HeldSecret>,
+    pub(super) secret: Option<Cache<NotifySecret>>,
     pub(super) state: Store,
     pub(super) topics: aws_sdk_sns::Client,
     pub(super) sender: Sender,
@@ -39,8 +39,8 @@ impl Notifier {
         let bucket = required("KEYWHEEL_STATE_BUCKET")?;
         let http = Http::from_env()?;
         let aws = http::aws::config(&http).await;
-        let secret =
-            settings::optional("KEYWHEEL_NOTIFY_SECRET").map(|name| HeldSecret::new(&aws, name));
+        let secret = settings::optional("KEYWHEEL_NOTIFY_SECRET")
+            .map(|name| Cache::new(Secrets::new(&aws), name));
         Ok(Self {
             source,
             secret,

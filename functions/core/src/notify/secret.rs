@@ -4,13 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-
 use super::NotifyError;
-use crate::http::aws::AwsFailure;
 use crate::secret::SecretText;
+use crate::secrets::{Age, Cache};
 use crate::settings_secret::{Entries, Entry};
 use crate::signing_key::SigningKey;
 
@@ -66,47 +62,14 @@ impl NotifySecret {
     }
 }
 
-/// The notify secret, read when it is needed.
-#[derive(Debug)]
-pub(super) struct HeldSecret {
-    client: aws_sdk_secretsmanager::Client,
-    name: String,
-    held: Mutex<Option<(Instant, Arc<NotifySecret>)>>,
-}
-
-impl HeldSecret {
-    pub(super) fn new(aws: &SdkConfig, name: String) -> Self {
-        let client = aws_sdk_secretsmanager::Client::new(aws);
-        Self { client, name, held: Mutex::new(None) }
-    }
-
-    /// What it holds; read anew where it is old, or lacks what is looked for.
-    pub(super) async fn with(
-        &self,
-        has: impl Fn(&NotifySecret) -> bool,
-    ) -> Result<Arc<NotifySecret>, NotifyError> {
-        let mut held = self.held.lock().await;
-        if let Some((read, secret)) = held.as_ref() {
-            let longest = if has(secret) { HELD_FOR } else { LOOKED_AGAIN };
-            if read.elapsed() < longest {
-                return Ok(secret.clone());
-            }
-        }
-        let secret = Arc::new(self.read().await?);
-        *held = Some((Instant::now(), secret.clone()));
-        Ok(secret)
-    }
-
-    async fn read(&self) -> Result<NotifySecret, NotifyError> {
-        let answer = self.client.get_secret_value().secret_id(&self.name).send().await;
-        let answer = answer.map_err(|error| NotifyError::Secret {
-            secret: self.name.clone(),
-            failure: AwsFailure::new(&error),
-        })?;
-        let text = answer.secret_string.map(SecretText::new);
-        let text = text.ok_or_else(|| NotifyError::SecretShape("it is not a text".to_owned()))?;
-        NotifySecret::parse(&text)
-    }
+/// What the notify secret holds; read anew where it is old, or lacks what is looked for.
+pub(super) async fn held(
+    cache: &Cache<NotifySecret>,
+    has: impl Fn(&NotifySecret) -> bool,
+) -> Result<Arc<NotifySecret>, NotifyError> {
+    let suffices =
+        |held: &NotifySecret, age: Age| age.read < if has(held) { HELD_FOR } else { LOOKED_AGAIN };
+    cache.value(suffices, |current, _| NotifySecret::parse(&current.text)).await
 }
 
 #[cfg(test)]

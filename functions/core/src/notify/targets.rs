@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::notifier::{Notifier, marker, overlap};
+use super::secret::held;
 use super::send::publish;
 use super::slack::Addressed;
 use super::{Content, Notice, Notified, NotifyError, NotifySecret, slack, sns};
@@ -151,7 +152,7 @@ impl Notifier {
         has: impl Fn(&NotifySecret) -> bool,
     ) -> Result<Arc<NotifySecret>, NotifyError> {
         let unset = Unset { name: "KEYWHEEL_NOTIFY_SECRET" };
-        self.secret.as_ref().ok_or(unset)?.with(has).await
+        held(self.secret.as_ref().ok_or(unset)?, has).await
     }
 }
 

@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, CredentialName, KeyId, RotationId, Token, VersionId};
-use crate::manifest::Credential;
 use crate::rotation::plan::Reason;
 use crate::sha256;
 
@@ -106,21 +105,19 @@ pub enum JobError {
 }
 
 impl Job {
-    /// The job of a rotation that somebody asked for.
-    pub fn requested(
-        credential: &Credential,
-        rotation: Token,
-        replaces: Option<VersionId>,
-        revoke_old: RevokeOld,
+    /// Makes a job that nobody has handed on yet.
+    pub fn new(
+        credential: CredentialName,
+        application: AppId,
+        work: Work,
         requested_by: String,
         requested_at: DateTime<Utc>,
     ) -> Self {
-        let reason = Reason::Requested;
         Self {
             schema: SCHEMA,
-            credential: credential.name.clone(),
-            application: credential.application,
-            work: Work::Rotate { rotation, replaces, reason, revoke_old },
+            credential,
+            application,
+            work,
             requested_by,
             requested_at: Some(requested_at),
             request: None,

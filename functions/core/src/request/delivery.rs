@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, CredentialName, RotationId, VersionId};
+use crate::manifest::Credential;
 use crate::queue::RevokeOld;
 use crate::sha256;
 
@@ -57,6 +58,31 @@ pub struct Requested {
     /// Where in Slack the progress is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackOrigin>,
+}
+
+impl Requested {
+    /// Makes a request for a rotation of this credential. Nothing else is known of the request.
+    pub fn new(
+        request: RotationId,
+        credential: &Credential,
+        requested_by: String,
+        requested_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            request,
+            credential: credential.name.clone(),
+            application: credential.application,
+            requested_by,
+            reason: None,
+            revoke_old: RevokeOld::default(),
+            requested_at,
+            replaces: None,
+            approved_by: None,
+            approved_at: None,
+            slack: None,
+        }
+    }
 }
 
 /// Where in Slack a request came from.

@@ -38,16 +38,27 @@ pub fn verify_slack(
     Ok(at)
 }
 
+/// Holds a message as Standard Webhooks delivers it.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// `webhook-id`.
+    pub id: &'a str,
+    /// `webhook-timestamp`.
+    pub timestamp: &'a str,
+    /// `webhook-signature`.
+    pub signatures: &'a str,
+    /// The content, as it came.
+    pub body: &'a [u8],
+}
+
 /// Standard Webhooks: `webhook-signature` holds `v1,` and the code of `<webhook-id>.<webhook-timestamp>.<body>`
 /// in base64, once for each of the sender's keys. One that fits any of `keys` is enough.
 pub fn verify_webhook(
     keys: &[SigningKey],
-    id: &str,
-    timestamp: &str,
-    signatures: &str,
-    body: &[u8],
+    message: Message<'_>,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Unsigned> {
+    let Message { id, timestamp, signatures, body } = message;
     let at = recent(timestamp, now)?;
     // A full stop in the id would let its boundary be moved under the same signature.
     let is_id = |byte: u8| byte.is_ascii_graphic() && byte != b'.';
@@ -160,7 +171,9 @@ mod tests {
     fn webhook(keys: &[&str], id: &str, time: i64, codes: &str, body: &str) -> bool {
         let keys: Vec<_> = keys.iter().map(|key| SigningKey::of_webhook(key).unwrap()).collect();
         let timestamp = time.to_string();
-        verify_webhook(&keys, id, &timestamp, codes, body.as_bytes(), at(TIME)).is_ok()
+        let (timestamp, body) = (timestamp.as_str(), body.as_bytes());
+        let message = Message { id, timestamp, signatures: codes, body };
+        verify_webhook(&keys, message, at(TIME)).is_ok()
     }
 
     #[test]

@@ -253,18 +253,28 @@ pub struct Certificate {
     pub end: Option<DateTime<Utc>>,
 }
 
+/// Says what the manifest expects of the keys on one object.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The scopes of the credentials that keep their keys there; empty: nobody manages these keys.
+    pub scopes: Vec<Scope>,
+    /// The keys that a credential names for removal. They go when the overlap is over, and are no finding.
+    pub named: BTreeSet<KeyId>,
+    /// How long before its end a key is reported.
+    pub soon: TimeDelta,
+    /// How long a key may live.
+    pub lifetime: TimeDelta,
+}
+
 /// Reports what is wrong with an object's keys and certificates.
-///
-/// `scopes` are the scopes of the manifest's credentials on this object; empty: nobody manages the object.
 pub fn inspect(
     keys: &[Key],
     certificates: &[Certificate],
-    scopes: &[&Scope],
-    rotate_before: TimeDelta,
-    lifetime: TimeDelta,
+    expected: &Expected,
     now: DateTime<Utc>,
 ) -> Vec<Finding> {
-    let soon = now + rotate_before;
+    let Expected { scopes, named, soon, lifetime } = expected;
+    let soon = now + *soon;
     let mut findings = Vec::new();
     for key in keys {
         let ours = scopes.iter().any(|scope| key.minted_by(scope).is_some());
@@ -281,7 +291,7 @@ pub fn inspect(
                 }
                 // One day of grace: Graph rounds times, and people count in months.
                 let life = key.start.map(|start| end - start);
-                if life.is_some_and(|life| life > lifetime + TimeDelta::days(1)) {
+                if life.is_some_and(|life| life > *lifetime + TimeDelta::days(1)) {
                     findings.push(Finding::LifetimeOverPolicy(key.key_id));
                 }
             }
@@ -292,5 +302,6 @@ pub fn inspect(
         Some(Finding::ExpiringCertificate(certificate.key_id, end))
     });
     findings.extend(expiring);
+    findings.retain(|finding| !finding.key().is_some_and(|key| named.contains(&key)));
     findings
 }

@@ -75,17 +75,22 @@ pub fn watch(policy: &Policy) -> TimeDelta {
     }
 }
 
-/// Decides whether a key is unused whose overlap was over at `over`.
+/// Names a key that is out of its overlap.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// The key.
+    pub key: KeyId,
+    /// The key of the current version.
+    pub current: KeyId,
+    /// When the overlap was over.
+    pub over: DateTime<Utc>,
+}
+
+/// Decides whether a key is unused.
 ///
 /// The report must show the current key, because Keywheel signed in with that key before its promotion.
-pub fn judge(
-    uses: &LastUses,
-    key: KeyId,
-    current: KeyId,
-    over: DateTime<Utc>,
-    policy: &Policy,
-    now: DateTime<Utc>,
-) -> Verdict {
+pub fn judge(uses: &LastUses, watched: Watched, policy: &Policy, now: DateTime<Utc>) -> Verdict {
+    let Watched { key, current, over } = watched;
     if !uses.contains_key(&current) {
         return Verdict::Unknown;
     }

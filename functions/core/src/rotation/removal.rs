@@ -62,6 +62,17 @@ pub(super) enum Progress {
     Over(End),
 }
 
+impl Progress {
+    /// Gives the state of the try that the removal is a part of.
+    pub(super) fn state<S>(self, going: fn(Removal) -> S, undecided: S, over: fn(End) -> S) -> S {
+        match self {
+            Self::Going(removal) => going(removal),
+            Self::Undecided => undecided,
+            Self::Over(end) => over(end),
+        }
+    }
+}
+
 impl Removal {
     /// Begins the removal of a key. [`Removal::present`], [`Removal::absent`] or [`Removal::last_labels`] follows.
     pub(super) fn new(key: KeyId, version: Option<VersionId>, minted: Option<Token>) -> Self {

@@ -9,7 +9,7 @@ use super::current_key::{CurrentKey, current_key};
 use super::live::{Live, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
-use super::removal::{End, Progress, Removal};
+use super::removal::{End, Removal};
 use super::stop::Stop;
 use super::{CLOCK_SLACK, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, ObjectId, Token};
@@ -156,14 +156,12 @@ impl Resolve {
         State::Remove(self.removal().present(object, &self.view))
     }
 
-    fn removing(progress: Progress) -> State {
-        match progress {
-            Progress::Going(removal) => State::Remove(removal),
-            Progress::Undecided => State::Describe,
-            Progress::Over(End::Removed) => State::Done(Outcome::Removed),
-            Progress::Over(End::NotFound) => State::Done(Outcome::Gone),
-            Progress::Over(End::Unfit) => State::Done(Outcome::NotYet),
-        }
+    fn removed(end: End) -> State {
+        State::Done(match end {
+            End::Removed => Outcome::Removed,
+            End::NotFound => Outcome::Gone,
+            End::Unfit => Outcome::NotYet,
+        })
     }
 
     /// Says why a key stays while the current key is absent, dead or unknown, or while there is no current version.
@@ -231,7 +229,8 @@ impl Try for Resolve {
             // The labels have changed since.
             (State::LookForLabel(_), Reply::Secret(_)) => State::Describe,
             (State::Remove(removal), reply) => {
-                Self::removing(removal.answered(&mut self.view, reply))
+                let progress = removal.answered(&mut self.view, reply);
+                progress.state(State::Remove, State::Describe, Self::removed)
             }
             _ => State::Done(Outcome::NotYet),
         };

@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::after_promotion::AfterPromotion;
 use super::calls::{Call, Next, Reply, Try};
 use super::current_key::{CurrentKey, current_key};
-use super::last_use::{LastUses, Untold, Verdict, judge, watch};
+use super::last_use::{LastUses, Untold, Verdict, Watched, judge, watch};
 use super::live::{Live, by_labels, live};
 use super::names::Label;
 use super::observed::{Key, Principal, SecretState, SecretView};
-use super::removal::{End, Progress, Removal};
+use super::removal::{End, Removal};
 use super::stop::Stop;
 use super::version_state::{VersionState, version_state};
 use super::{CLOCK_SLACK, Policy, RetireWhen, Terms};
@@ -220,7 +220,8 @@ impl Retire {
         let (Some(current), Some(over)) = (current, self.over) else {
             return State::Done(Outcome::UseUnknown(Untold::Behind));
         };
-        match judge(uses, self.target.key, current, over, &self.terms.policy, now) {
+        let watched = Watched { key: self.target.key, current, over };
+        match judge(uses, watched, &self.terms.policy, now) {
             Verdict::Unused => self.remove(object),
             Verdict::InUse(last) => State::Done(Outcome::InUse(last)),
             Verdict::Unknown => State::Done(Outcome::UseUnknown(Untold::Behind)),
@@ -238,14 +239,12 @@ impl Retire {
         State::Remove(self.removal().present(object, &self.view))
     }
 
-    fn removing(progress: Progress) -> State {
-        match progress {
-            Progress::Going(removal) => State::Remove(removal),
-            Progress::Undecided => State::Describe,
-            Progress::Over(End::Removed) => State::Done(Outcome::Removed),
-            Progress::Over(End::NotFound) => State::Done(Outcome::NotFound),
-            Progress::Over(End::Unfit) => State::Done(Outcome::NotYet),
-        }
+    fn removed(end: End) -> State {
+        State::Done(match end {
+            End::Removed => Outcome::Removed,
+            End::NotFound => Outcome::NotFound,
+            End::Unfit => Outcome::NotYet,
+        })
     }
 
     /// Says whether somebody made the version current by hand and went back: `AWSPREVIOUS` without a `since` label, on a
@@ -305,7 +304,8 @@ impl Try for Retire {
                 self.on_last_uses(&uses, object, now)
             }
             (State::Remove(removal), reply) => {
-                Self::removing(removal.answered(&mut self.view, reply))
+                let progress = removal.answered(&mut self.view, reply);
+                progress.state(State::Remove, State::Describe, Self::removed)
             }
             _ => State::Done(Outcome::NotYet),
         };

@@ -2,6 +2,7 @@
 //!
 //! Everything but [`Secrets::value`] works without `secretsmanager:GetSecretValue`; a sweep's role has none.
 
+mod cache;
 mod error;
 mod listing;
 
@@ -11,6 +12,7 @@ use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::Tag;
 
+pub use cache::{Age, Cache};
 pub use error::{Kind, SecretsError};
 pub use listing::{Listed, Page, Prefixes};
 
@@ -35,8 +37,6 @@ pub struct Secrets {
 /// A secret as `DescribeSecret` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// Its ARN, which tells account and region; `None` where there is no such secret.
-    pub arn: Option<String>,
     /// What a rotation sees of it.
     pub state: SecretState,
     /// It is a replica of another region's secret.
@@ -54,13 +54,13 @@ pub struct NewSecret {
     pub tags: BTreeMap<String, String>,
 }
 
-/// A secret that is there now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
-    /// Its ARN, where this call made it.
-    pub arn: Option<String>,
-    /// It was there before.
-    pub existed: bool,
+/// The current version of a secret.
+#[derive(Debug)]
+pub struct Current {
+    /// Its id.
+    pub version: Option<VersionId>,
+    /// Its value.
+    pub text: SecretText,
 }
 
 /// How a put came out.
@@ -95,7 +95,7 @@ impl Secrets {
                 let error = SecretsError::new("DescribeSecret", name, &error);
                 return match error.kind {
                     Kind::Missing => {
-                        Ok(Described { arn: None, state: SecretState::Missing, is_replica: false })
+                        Ok(Described { state: SecretState::Missing, is_replica: false })
                     }
                     _ => Err(error),
                 };
@@ -108,7 +108,7 @@ impl Secrets {
             answer.rotation_enabled,
             answer.created_date,
         );
-        Ok(Described { arn: answer.arn, state, is_replica })
+        Ok(Described { state, is_replica })
     }
 
     /// The same of a secret that is to be changed: a replica takes neither a value nor a label of its own.
@@ -121,7 +121,7 @@ impl Secrets {
     }
 
     /// `CreateSecret` without a value. One that is there already is left as it is.
-    pub async fn create_empty(&self, name: &str, new: &NewSecret) -> Result<Created, SecretsError> {
+    pub async fn create_empty(&self, name: &str, new: &NewSecret) -> Result<(), SecretsError> {
         let tags = new.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let request = self
             .client
@@ -131,11 +131,9 @@ impl Secrets {
             .set_kms_key_id(new.kms_key.clone())
             .set_tags((!new.tags.is_empty()).then(|| tags.collect()));
         match request.send().await {
-            Ok(answer) => Ok(Created { arn: answer.arn, existed: false }),
+            Ok(_) => Ok(()),
             Err(error) => match SecretsError::new("CreateSecret", name, &error) {
-                error if error.is("ResourceExistsException") => {
-                    Ok(Created { arn: None, existed: true })
-                }
+                error if error.is("ResourceExistsException") => Ok(()),
                 error => Err(error),
             },
         }
@@ -194,11 +192,12 @@ impl Secrets {
     }
 
     /// `GetSecretValue` of the current version.
-    pub async fn current_value(&self, name: &str) -> Result<SecretText, SecretsError> {
+    pub async fn current(&self, name: &str) -> Result<Current, SecretsError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         let answer = answer.map_err(|error| SecretsError::new("GetSecretValue", name, &error))?;
         let text = answer.secret_string.map(SecretText::new);
-        text.ok_or_else(|| SecretsError::local("GetSecretValue", name, Kind::Binary))
+        let text = text.ok_or_else(|| SecretsError::local("GetSecretValue", name, Kind::Binary))?;
+        Ok(Current { version: answer.version_id.map(VersionId), text })
     }
 
     /// `PutSecretValue`, with the rotation as token (and so as version) and these labels.

@@ -15,7 +15,7 @@ use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use chrono::{TimeDelta, Utc};
 use keywheel_core::graph::{CallOptions, Detail, Graph, GraphError, Object};
 use keywheel_core::http::{Backoff, Http, Retry, Unpooled, aws};
-use keywheel_core::identity::{AzureTransport, sign_in};
+use keywheel_core::identity::{AzureTransport, Cloud, Endpoints, TokenEndpoint};
 use keywheel_core::ids::{AppId, KeyOn, ObjectId, TenantId, VersionId};
 use keywheel_core::secret::SecretText;
 use keywheel_core::secrets::{Prefixes, Secrets};
@@ -285,11 +285,12 @@ proptest! {
         "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": SECRET,
     }).to_string()], refusals()].concat(), &[200, 200, 302, 400, 401, 429, 503])) {
         let world = &*TOKENS;
-        let authority: Url = world.service.url.parse().unwrap();
+        let mut endpoints = Endpoints::of(Cloud::Public).unwrap();
+        endpoints.authority = world.service.url.parse().unwrap();
         let tenant = TenantId(Uuid::from_u128(1));
         let secret = SecretText::new(SECRET.to_owned());
-        let asked = sign_in(&world.proofs, &authority, tenant, APP, &secret, "https://graph.microsoft.com/.default");
-        match world.after(reply, asked) {
+        let endpoint = TokenEndpoint::new(world.proofs.clone(), &endpoints, tenant);
+        match world.after(reply, endpoint.sign_in(APP, &secret)) {
             Ok(outcome) => tells_nothing(&outcome),
             Err(error) => {
                 error_tells_nothing(&error);

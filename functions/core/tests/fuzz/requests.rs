@@ -4,7 +4,7 @@ use keywheel_core::request::delivery::{Delivery, Requested};
 use keywheel_core::request::github::{Alert, Sent};
 use keywheel_core::request::keys::Keys;
 use keywheel_core::request::request_id;
-use keywheel_core::request::signature::{verify_github, verify_slack, verify_webhook};
+use keywheel_core::request::signature::{Message, verify_github, verify_slack, verify_webhook};
 use keywheel_core::request::slack::{Command, Pressed, Slash, escaped, response_url};
 use keywheel_core::request::webhook::{Rotate, RotationPath};
 use keywheel_core::secret::SecretText;
@@ -98,7 +98,8 @@ proptest! {
         let now = "2026-11-21T09:00:00Z".parse().unwrap();
         let key = || SigningKey::of_text(SECRET);
         prop_assert!(verify_slack(&key(), &time, &code, &sent, now).is_err());
-        prop_assert!(verify_webhook(&[key(), key()], &id, &time, &code, &sent, now).is_err());
+        let message = Message { id: &id, timestamp: &time, signatures: &code, body: &sent };
+        prop_assert!(verify_webhook(&[key(), key()], message, now).is_err());
         prop_assert!(verify_github(&key(), &code, &sent).is_err());
         prop_assert_eq!(request_id(&id, &time), request_id(&id, &time));
     }

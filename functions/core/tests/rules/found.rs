@@ -10,16 +10,21 @@ fn keys_and_certificates_are_inspected() {
         key(2, None, days(-10), Some(days(5))),
         key(3, None, days(-10), None),
         key(4, None, days(-10), Some(days(3_640))),
+        key(7, None, days(-10), Some(days(5))),
         Key {
             display_name: Some(display_name(&Scope::of("1", "us-east-1", "same"), &rotation(6))),
             ..key(6, None, days(-10), Some(days(100)))
         },
     ];
     let certificate = Certificate { key_id: key_id(5), end: Some(days(12)) };
-    let soon = TimeDelta::days(30);
-    let lifetime = TimeDelta::days(180);
-    let managed =
-        inspect(&keys, std::slice::from_ref(&certificate), &[&scope], soon, lifetime, now());
+    let expected = |scopes| Expected {
+        scopes,
+        named: BTreeSet::from([key_id(7)]),
+        soon: TimeDelta::days(30),
+        lifetime: TimeDelta::days(180),
+    };
+    let certificates = std::slice::from_ref(&certificate);
+    let managed = inspect(&keys, certificates, &expected(vec![scope]), now());
     for expected in [
         Finding::ForeignKey(key_id(2)),
         Finding::ExpiringKey(key_id(2), days(5)),
@@ -29,14 +34,16 @@ fn keys_and_certificates_are_inspected() {
     ] {
         assert!(managed.contains(&expected), "{expected:?}");
     }
-    assert!(managed.iter().all(|finding| finding.key() != Some(key_id(1))));
+    for silent in [key_id(1), key_id(7)] {
+        assert!(managed.iter().all(|finding| finding.key() != Some(silent)));
+    }
     let of_another: Vec<_> = managed.iter().filter(|it| it.key() == Some(key_id(6))).collect();
     assert_eq!(
         of_another,
         [&Finding::UnlistedKey(key_id(6))],
         "in use elsewhere: nobody is told to name it"
     );
-    let unmanaged = inspect(&keys, &[], &[], soon, lifetime, now());
+    let unmanaged = inspect(&keys, &[], &expected(Vec::new()), now());
     assert!(!unmanaged.iter().any(|finding| matches!(finding, Finding::ForeignKey(_))));
 }
 
@@ -57,7 +64,8 @@ proptest! {
         if shown {
             uses.insert(key_id(2), ago(1));
         }
-        let verdict = judge(&uses, key_id(1), key_id(2), ago(over), &policy, now());
+        let watched = Watched { key: key_id(1), current: key_id(2), over: ago(over) };
+        let verdict = judge(&uses, watched, &policy, now());
         prop_assert_eq!(verdict == last_use::Verdict::Unknown, !shown);
         if verdict == last_use::Verdict::Unused {
             let idle = now() - ago(over).max(ago(used));

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::ids::{AppId, KeyId, KeyOn, ObjectId, RotationId, Token, VersionId};
-use keywheel_core::rotation::finding::{Certificate, Finding, inspect, named_in_vain};
+use keywheel_core::rotation::finding::{Certificate, Expected, Finding, inspect, named_in_vain};
 use keywheel_core::rotation::foreign_change::{Actor, Change, ChangedKey, Ourselves, foreign};
-use keywheel_core::rotation::last_use::{LastUses, REPORT_LAG, judge, watch};
+use keywheel_core::rotation::last_use::{LastUses, REPORT_LAG, Watched, judge, watch};
 use keywheel_core::rotation::names::{display_name, minted_by};
 use keywheel_core::rotation::plan::{self, Plan, Reason, Trigger, Work};
 use keywheel_core::rotation::proof::{Proof, Verdict};

@@ -141,7 +141,7 @@ fn run(shared: &Shared, outer: &Request, part: &Part, trace: &Trace) -> Value {
     own.batch = Some(trace.number);
     let request = inner(outer, part);
     let mut reply = super::serve(&shared.site, &mut world, now, &request, &mut own);
-    record(&mut world, now, &request, &own, &reply, true);
+    record(&mut world, now, &request, &own, &reply);
     drop(world);
     if reply.fate != Fate::Delivered {
         // A part has no connection to lose: what the gateway in front would say of one.

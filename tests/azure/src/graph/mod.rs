@@ -57,13 +57,12 @@ pub(crate) fn serve(
     trace: &mut Trace,
 ) -> Reply {
     world.directory.expire(now);
-    let mut headers = Vec::new();
-    let mut reply = work(site, world, now, request, trace, &mut headers).unwrap_or_else(|error| {
+    let mut reply = work(site, world, now, request, trace).unwrap_or_else(|error| {
         trace.code = Some(error.code.to_owned());
         error.reply(trace.request_id, trace.client_request_id.as_deref(), now)
     });
-    for (name, value) in headers {
-        reply.set(name, &value);
+    for (name, value) in &trace.headers {
+        reply.set(name, value);
     }
     if trace.cut {
         reply.fate = Fate::Cut;
@@ -95,7 +94,6 @@ fn work(
     now: Millis,
     request: &Request,
     trace: &mut Trace,
-    headers: &mut Vec<(&'static str, String)>,
 ) -> Answer {
     let path = request.path();
     let segments = match path.as_slice() {
@@ -113,9 +111,9 @@ fn work(
     trace.caller = Some(caller.app_id.to_string());
     let view = world.graph_view(now);
     trace.replica = Some(view.replica);
-    charge(site, world, now, request, &route, &caller, headers)?;
-
     let mut call = Call { site, world, request, route, caller, view };
+    call.charge(&mut trace.headers)?;
+
     let ids = call.concerned();
     let World { faults, dice, .. } = &mut *call.world;
     let mishaps = faults.strike(call.route.operation, &ids, dice);
@@ -127,35 +125,6 @@ fn work(
         return Err(server_error());
     }
     Ok(reply)
-}
-
-fn charge(
-    site: &Site,
-    world: &mut World,
-    now: Millis,
-    request: &Request,
-    route: &Route,
-    caller: &Caller,
-    headers: &mut Vec<(&'static str, String)>,
-) -> Result<(), GraphError> {
-    let lists = matches!(route.operation, Operation::List | Operation::ListDeleted);
-    let report = route.operation.is_report();
-    let cost = Cost { report, ..query::cost(request, route.operation.is_read(), lists) };
-    headers.push(("x-ms-resource-unit", cost.units.to_string()));
-    let share = world.budgets.charge(caller.app_id, cost, &world.faults.throttle, now).map_err(
-        |exceeded| {
-            let Exceeded { retry_after, information, scope } = exceeded;
-            too_many(retry_after)
-                .header("x-ms-throttle-scope", format!("{scope}/{}/{}", caller.app_id, site.tenant))
-                .header("x-ms-throttle-information", information)
-                .header("x-ms-throttle-limit-percentage", "1.8")
-        },
-    )?;
-    // Said only once most of the budget is gone.
-    if share >= 0.8 {
-        headers.push(("x-ms-throttle-limit-percentage", format!("{:.1}", share.min(1.8))));
-    }
-    Ok(())
 }
 
 fn before_work(mishaps: &[Mishap]) -> Result<(), GraphError> {
@@ -219,6 +188,29 @@ fn server_error() -> GraphError {
 }
 
 impl Call<'_> {
+    /// Takes what the request costs from the budgets, and tells how they stand.
+    fn charge(&mut self, headers: &mut Vec<(&'static str, String)>) -> Result<(), GraphError> {
+        let (operation, app) = (self.route.operation, self.caller.app_id);
+        let lists = matches!(operation, Operation::List | Operation::ListDeleted);
+        let report = operation.is_report();
+        let cost = Cost { report, ..query::cost(self.request, operation.is_read(), lists) };
+        headers.push(("x-ms-resource-unit", cost.units.to_string()));
+        let World { budgets, faults, .. } = &mut *self.world;
+        let share =
+            budgets.charge(app, cost, &faults.throttle, self.view.now).map_err(|exceeded| {
+                let Exceeded { retry_after, information, scope } = exceeded;
+                too_many(retry_after)
+                    .header("x-ms-throttle-scope", format!("{scope}/{app}/{}", self.site.tenant))
+                    .header("x-ms-throttle-information", information)
+                    .header("x-ms-throttle-limit-percentage", "1.8")
+            })?;
+        // Said only once most of the budget is gone.
+        if share >= 0.8 {
+            headers.push(("x-ms-throttle-limit-percentage", format!("{:.1}", share.min(1.8))));
+        }
+        Ok(())
+    }
+
     fn answer(&mut self) -> Answer {
         use Operation as Op;
         let kind = self.route.kind.ok_or_else(|| GraphError::malformed("No collection"));

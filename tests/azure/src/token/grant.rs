@@ -151,17 +151,15 @@ async fn admit(
 ) -> Result<Client, Aadsts> {
     {
         let world = shared.world();
-        let (application, principal) = find(&world, &shared.site, wish, view)?;
-        enabled(&wish.client, application, principal)?;
+        let pair = find(&world, &shared.site, wish, view)?;
+        enabled(&wish.client, pair)?;
         *key = Some(match &wish.credential {
-            Credential::Secret(secret) => {
-                secret_of(&wish.client, secret, application, principal, view, key)?
-            }
+            Credential::Secret(secret) => secret_of(&wish.client, secret, pair, view, key)?,
             Credential::Assertion(assertion) => {
                 if mishaps.iter().any(|mishap| mishap.kind == FaultKind::NoMatchingFederation) {
                     return Err(Aadsts::federation(700_213, "subject", assertion.subject()));
                 }
-                assertion.trusted_by(application, &wish.client, view)?
+                assertion.trusted_by(pair.0, &wish.client, view)?
             }
         });
     }
@@ -195,11 +193,7 @@ fn find<'a>(world: &'a World, site: &Site, wish: &Wish, view: View) -> Result<Pa
     }
 }
 
-fn enabled(
-    client: &str,
-    application: Option<&Entity>,
-    principal: Option<&Entity>,
-) -> Result<(), Aadsts> {
+fn enabled(client: &str, (application, principal): Pair<'_>) -> Result<(), Aadsts> {
     match application.into_iter().chain(principal).find(|entity| !entity.enabled) {
         Some(entity) => Err(Aadsts::disabled(client, &entity.display_name)),
         None => Ok(()),
@@ -210,8 +204,7 @@ fn enabled(
 fn secret_of(
     client: &str,
     secret: &str,
-    application: Option<&Entity>,
-    principal: Option<&Entity>,
+    (application, principal): Pair<'_>,
     view: View,
     key: &mut Option<Uuid>,
 ) -> Result<Uuid, Aadsts> {

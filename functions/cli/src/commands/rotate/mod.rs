@@ -9,7 +9,8 @@ mod unremovable;
 use chrono::Utc;
 use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::manifest::Credential;
-use keywheel_core::queue::Job;
+use keywheel_core::queue::{Job, Work};
+use keywheel_core::rotation::plan::Reason;
 
 use crate::args::{Global, Rotate};
 use crate::exit::{Exit, Failure};
@@ -97,12 +98,12 @@ fn job(session: &Session, credential: &Credential, decision: &Decision, args: &R
     let user = || std::env::var("USER").ok();
     let caller = session.clients.caller().map(str::to_owned);
     let requested_by = caller.or_else(user);
-    Job::requested(
-        credential,
-        decision.rotation.clone(),
-        decision.replaces.clone(),
-        args.revoke_old(),
-        requested_by.unwrap_or_else(|| "keywheel rotate".to_owned()),
-        Utc::now(),
-    )
+    let requested_by = requested_by.unwrap_or_else(|| "keywheel rotate".to_owned());
+    let work = Work::Rotate {
+        rotation: decision.rotation.clone(),
+        replaces: decision.replaces.clone(),
+        reason: Reason::Requested,
+        revoke_old: args.revoke_old(),
+    };
+    Job::new(credential.name.clone(), credential.application, work, requested_by, Utc::now())
 }

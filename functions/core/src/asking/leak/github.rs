@@ -65,8 +65,8 @@ impl Leaks {
 
     async fn token(&self) -> Result<Option<SecretText>, NotCompared> {
         let Some(name) = &self.keys else { return Ok(None) };
-        let text = self.requests.secrets().current_value(name).await;
-        let keys = Keys::parse(&text.map_err(NotCompared::because)?);
+        let current = self.requests.secrets().current(name).await;
+        let keys = Keys::parse(&current.map_err(NotCompared::because)?.text);
         Ok(keys.map_err(NotCompared::because)?.github_token)
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::error;
 
 use super::{AskingError, Requests};
-use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
+use crate::events::{EventData, FindingKind};
 use crate::http::{Http, Retry};
 use crate::ids::{AppId, CredentialName};
 use crate::request::github::Leaked;
@@ -150,10 +150,12 @@ impl Requests {
         why: &str,
     ) -> Result<(), AskingError> {
         let subject = CredentialName(SUBJECT.to_owned());
-        let data = EventData::of(subject, AppId(Uuid::nil()));
+        let mut data = EventData::of(subject, AppId(Uuid::nil()));
+        data.requested_by = Some(SUBJECT.to_owned());
+        data.reason = Some(why.to_owned());
         // Another delivery of the same alert is reported again, so the time is part of the id.
         let once = format!("{SUBJECT} {why} {}", comparison.received_at);
-        self.put_finding(finding, &once, why, comparison, data).await
+        self.put_finding(finding, &once, data, comparison.received_at).await
     }
 
     /// Reports that a credential's secret has leaked.
@@ -166,22 +168,9 @@ impl Requests {
         let mut data = EventData::of(hit.credential.name.clone(), hit.credential.application);
         data.version = Some(hit.live.version.clone());
         data.key = hit.key;
-        let once = format!("{} {why}", hit.credential.name);
-        self.put_finding(FindingKind::LeakedSecret, &once, why, comparison, data).await
-    }
-
-    async fn put_finding(
-        &self,
-        finding: FindingKind,
-        once: &str,
-        why: &str,
-        comparison: &Comparison,
-        mut data: EventData,
-    ) -> Result<(), AskingError> {
-        let kind = EventType::Finding(finding);
-        let id = event_id(once, &kind.to_string(), data.key);
         data.requested_by = Some(SUBJECT.to_owned());
         data.reason = Some(why.to_owned());
-        self.put_event(CloudEvent::new(id, kind, comparison.received_at, data)).await
+        let once = format!("{} {why}", hit.credential.name);
+        self.put_finding(FindingKind::LeakedSecret, &once, data, comparison.received_at).await
     }
 }

@@ -10,8 +10,8 @@ use super::Comparison;
 use crate::asking::{AskingError, Requests};
 use crate::ids::{CredentialName, KeyId};
 use crate::manifest::{Credential, Manifest};
-use crate::queue::{Job, RevokeOld, SCHEMA, Work};
-use crate::request::delivery::{self, Requested};
+use crate::queue::{Job, RevokeOld, Work};
+use crate::request::delivery::Requested;
 use crate::request::github::{Cure, Leaked, Live, live};
 use crate::rotation::SecretState;
 use crate::secrets::{Kind, Prefixes, SecretsError};
@@ -191,36 +191,21 @@ impl Search<'_> {
         match hit.live.cure {
             Cure::Rotate => {
                 let asked = Requested {
-                    schema: delivery::SCHEMA,
-                    request,
-                    credential: credential.name.clone(),
-                    application: credential.application,
-                    requested_by,
                     reason: Some(why),
                     revoke_old: RevokeOld::Now,
-                    requested_at: at,
                     // A version that is pending now is current by the time this job runs.
                     replaces: Some(hit.live.version.clone()),
-                    approved_by: None,
-                    approved_at: None,
-                    slack: None,
+                    ..Requested::new(request, credential, requested_by, at)
                 };
                 // `begin` marks the request.
                 return self.requests.begin(credential, asked, at).await.map(drop);
             }
             Cure::Retire(key) => {
                 let version = Some(hit.live.version.clone());
-                let job = Job {
-                    schema: SCHEMA,
-                    credential: credential.name.clone(),
-                    application: credential.application,
-                    work: Work::Retire { version, key, revoke_old: RevokeOld::Now },
-                    requested_by,
-                    requested_at: Some(at),
-                    request: Some(request),
-                    continuation: 0,
-                };
-                self.requests.queue_job(job).await?;
+                let work = Work::Retire { version, key, revoke_old: RevokeOld::Now };
+                let name = credential.name.clone();
+                let job = Job::new(name, credential.application, work, requested_by, at);
+                self.requests.queue_job(job.answering(request)).await?;
             }
             Cure::ByHand => {}
         }

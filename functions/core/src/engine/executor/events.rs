@@ -40,8 +40,8 @@ impl Executor<'_> {
         data.rotation = version.as_ref().and_then(VersionId::token);
         data.version = version;
         data.key = Some(key);
-        data.requested_by = Some(self.requester.by.to_owned());
-        data.request = self.requester.request;
+        data.requested_by = Some(self.by.to_owned());
+        data.request = self.request;
         if matches!(event, Event::NotFound { .. }) {
             data.reason = Some(FindingKind::KeyNotFound.explanation().to_owned());
         }

@@ -17,7 +17,6 @@ use super::native::is_of_secret;
 use super::{Engine, EngineError};
 use crate::graph::{Added, CallOptions, Kind, Object, Refusal};
 use crate::http::{Backoff, Retry};
-use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
 use crate::manifest::Credential;
 use crate::rotation::names::display_name;
@@ -43,21 +42,36 @@ struct Held {
     expires_on: Option<DateTime<Utc>>,
 }
 
-/// Who asked for a try.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Requester<'a> {
-    /// Who.
+/// Names a try at one credential, on somebody's behalf.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) credential: &'a Credential,
+    /// Who asked for it.
     pub(super) by: &'a str,
     /// Their request, where it is kept track of.
     pub(super) request: Option<RotationId>,
+    pub(super) deadline: Instant,
+}
+
+impl Attempt<'_> {
+    /// Runs a try of the rules to its end.
+    pub(super) async fn carry_out<T: Try>(
+        &self,
+        terms: &Terms,
+        this: T,
+    ) -> Result<T::Outcome, EngineError> {
+        Executor::new(*self, terms).carry_out(this).await
+    }
 }
 
 /// One try's access to the world, for one credential.
-pub(super) struct Executor<'a> {
+struct Executor<'a> {
     engine: &'a Engine,
     credential: &'a Credential,
     terms: &'a Terms,
-    requester: Requester<'a>,
+    by: &'a str,
+    request: Option<RotationId>,
     deadline: Instant,
     /// The tries at removing a key.
     removal: Backoff,
@@ -69,20 +83,17 @@ pub(super) struct Executor<'a> {
 }
 
 impl<'a> Executor<'a> {
-    pub(super) fn new(
-        engine: &'a Engine,
-        credential: &'a Credential,
-        terms: &'a Terms,
-        requester: Requester<'a>,
-        deadline: Instant,
-    ) -> Self {
+    fn new(attempt: Attempt<'a>, terms: &'a Terms) -> Self {
+        let Attempt { engine, credential, by, request, deadline } = attempt;
+        let deadline = deadline - RESERVE;
         Self {
             engine,
             credential,
             terms,
-            requester,
-            deadline: deadline - RESERVE,
-            removal: Backoff::new(REMOVALS, deadline - RESERVE),
+            by,
+            request,
+            deadline,
+            removal: Backoff::new(REMOVALS, deadline),
             object: None,
             held: BTreeMap::new(),
             carried: Carried::default(),
@@ -90,11 +101,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Runs a try to its end.
-    pub(super) async fn carry_out<T: Try>(
-        mut self,
-        mut this: T,
-    ) -> Result<T::Outcome, EngineError> {
+    async fn carry_out<T: Try>(mut self, mut this: T) -> Result<T::Outcome, EngineError> {
         // Learns the time by Graph's clock before any rule asks for it.
         self.read_principal().await?;
         loop {
@@ -346,18 +353,9 @@ impl<'a> Executor<'a> {
 
     async fn sign_in(&mut self, key: KeyId) -> Result<Reply, EngineError> {
         let held = self.held.get(&key).ok_or(EngineError::TextNotAtHand(key))?;
-        let engine = self.engine;
-        let scope = engine.endpoints.graph_scope();
         let mut backoff = Backoff::new(SIGN_IN_RETRIES, self.deadline);
         loop {
-            let answer = sign_in(
-                &engine.proofs,
-                &engine.endpoints.authority,
-                engine.manifest.tenant(),
-                self.credential.application,
-                &held.text,
-                &scope,
-            );
+            let answer = self.engine.proofs.sign_in(self.credential.application, &held.text);
             // No answer says nothing of the secret; ending the try here would lose a key not yet stored.
             match answer.await {
                 Ok(answer) => return Ok(Reply::SignIn(answer)),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Cursor, Listing, Report, Seen, read_by};
+use super::{Cursor, Listing, Seen, Sweep, read_by};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink, Refusal};
 use crate::ids::{AppId, KeyId, KeyOn, ObjectId};
@@ -56,32 +56,39 @@ impl AuditCursor {
 }
 
 impl Engine {
-    /// A page of the directory audit. Where it cannot be read the sweep goes on: the cursor stays where it is.
-    pub(super) async fn sweep_audits(
-        &self,
+    pub(super) async fn leave_mark(&self, cursor: Option<AuditCursor>) -> Result<(), EngineError> {
+        if let (Some(cursors), Some(cursor)) = (&self.cursors, cursor) {
+            cursors.write(CURSOR, &cursor).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Sweep<'_> {
+    /// A page of the directory audit, and how far it is read then. Where it cannot be read the sweep goes on: the
+    /// cursor stays where it is.
+    pub(super) async fn audits(
+        &mut self,
         at: &Cursor,
-        left: &mut Option<AuditCursor>,
-        report: &mut Report,
-        deadline: Instant,
-    ) -> Result<Option<Cursor>, EngineError> {
+    ) -> Result<(Option<Cursor>, Option<AuditCursor>), EngineError> {
+        let engine = self.engine;
         // Whoever is not signed in as an application cannot tell its own changes.
-        let (Some(cursors), Some(_)) = (&self.cursors, self.identity.app()) else {
-            return Ok(None);
+        let (Some(cursors), Some(own)) = (&engine.cursors, engine.identity.app()) else {
+            return Ok((None, None));
         };
-        report.audit_pages += 1;
-        if !self.cloud.has_directory_audits() {
-            report.findings.extend(self.about_ourselves(Finding::AuditNotInCloud));
-            return Ok(None);
+        self.part.audit_pages += 1;
+        if !engine.cloud.has_directory_audits() {
+            self.part.findings.push(about(own, Finding::AuditNotInCloud));
+            return Ok((None, None));
         }
         let mut cursor: AuditCursor = cursors.read(CURSOR).await?.unwrap_or_default();
-        let until = at.until.unwrap_or_else(|| self.graph.now());
+        let until = at.until.unwrap_or_else(|| engine.graph.now());
         let read_to = cursor.read_to.map_or(until, |read_to| read_to.min(until));
-        let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
+        let link = engine.link(at);
         let patience = Instant::now() + PATIENCE;
-        let options = CallOptions::until(patience.min(read_by(deadline)));
+        let options = CallOptions::until(patience.min(read_by(self.deadline)));
         let from = read_to - LATEST;
-        let page = self.graph.directory_audits(from, until, link.as_ref(), &options).await;
-        let page = match page {
+        let page = match engine.graph.directory_audits(from, until, link.as_ref(), &options).await {
             Ok(page) => page,
             Err(failure) => {
                 warn!(%failure, "the directory audit was not read");
@@ -90,16 +97,16 @@ impl Engine {
                     Kind::Known(Refusal::NotLicensed) => Some(Finding::AuditNotLicensed),
                     _ => (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to)),
                 };
-                report.findings.extend(finding.and_then(|finding| self.about_ourselves(finding)));
-                return Ok(None);
+                self.part.findings.extend(finding.map(|finding| about(own, finding)));
+                return Ok((None, None));
             }
         };
-        report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
+        self.report_unreadable(page.unreadable);
         let fresh: Vec<DirectoryAudit> =
             page.items.into_iter().filter(|audit| !cursor.told.contains_key(&audit.id)).collect();
-        for (audit, seen) in self.foreign_changes(fresh, report, deadline).await? {
+        for (audit, seen) in self.foreign_changes(fresh).await? {
             cursor.told.insert(audit.id, audit.at);
-            report.findings.extend(seen);
+            self.part.findings.extend(seen);
         }
         let next = page.next.as_ref().map(PageLink::to_string);
         if next.is_none() {
@@ -107,45 +114,30 @@ impl Engine {
         }
         cursor.schema = 1;
         cursor.forget();
-        *left = Some(cursor);
-        Ok(next.map(|next| Cursor {
+        let next = next.map(|next| Cursor {
             until: Some(until),
             ..Cursor::at(Listing::DirectoryAudits, Some(next))
-        }))
-    }
-
-    pub(super) async fn leave_mark(&self, cursor: Option<AuditCursor>) -> Result<(), EngineError> {
-        if let (Some(cursors), Some(cursor)) = (&self.cursors, cursor) {
-            cursors.write(CURSOR, &cursor).await?;
-        }
-        Ok(())
-    }
-
-    /// A finding that concerns Keywheel's own set-up; nobody's where it is not signed in as an application.
-    fn about_ourselves(&self, finding: Finding) -> Option<Seen> {
-        let application = self.identity.app()?;
-        Some(Seen { credential: None, application, display_name: None, finding })
+        });
+        Ok((next, Some(cursor)))
     }
 
     /// Those of the changes that are of a managed application and not ours, with what is told of them.
     async fn foreign_changes(
-        &self,
+        &mut self,
         audits: Vec<DirectoryAudit>,
-        report: &mut Report,
-        deadline: Instant,
     ) -> Result<Vec<(DirectoryAudit, Vec<Seen>)>, EngineError> {
         if audits.is_empty() {
             return Ok(Vec::new());
         }
-        let options = CallOptions::until(read_by(deadline));
-        let objects = self.belonging(&audits, report, &options).await?;
-        let ourselves = self.ourselves(&options).await?;
+        let engine = self.engine;
+        let objects = self.belonging(&audits).await?;
+        let ourselves = self.ourselves().await?;
         let mut found = Vec::new();
         for audit in audits {
             let Some((object, managed)) = objects.get(&audit.change.object) else { continue };
             let Some(first) = managed.first() else { continue };
             let scopes: Vec<Scope> =
-                managed.iter().map(|credential| self.terms(credential, None).scope).collect();
+                managed.iter().map(|credential| engine.terms(credential, None).scope).collect();
             let named: Vec<KeyId> = managed
                 .iter()
                 .flat_map(|credential| credential.policy.retire_keys.iter().copied())
@@ -177,23 +169,21 @@ impl Engine {
 
     /// The objects that changes are of, with the credentials that the manifest has for their applications.
     async fn belonging(
-        &self,
+        &mut self,
         audits: &[DirectoryAudit],
-        report: &mut Report,
-        options: &CallOptions,
     ) -> Result<HashMap<ObjectId, (Belonging, Vec<Credential>)>, EngineError> {
         let ids: BTreeSet<ObjectId> = audits.iter().map(|audit| audit.change.object).collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
         let mut objects = Vec::new();
         for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
-            let read = self.graph.objects_by_id(on, &ids, options).await?;
+            let read = self.engine.graph.objects_by_id(on, &ids, &self.options()).await?;
             objects.extend(read.items);
             // What was changed on it cannot be told.
-            report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
+            self.report_unreadable(read.unreadable);
         }
-        let ruled = self.ruled_of(&objects, report, options).await?;
+        let ruled = self.ruled_of(&objects).await?;
         let with_credentials = objects.into_iter().map(|object| {
-            let listed = self.manifest.listed(object.app_id);
+            let listed = self.engine.manifest.listed(object.app_id);
             let managed = listed.chain(ruled.get(&object.app_id)).cloned().collect();
             (object.id, (object, managed))
         });
@@ -202,31 +192,36 @@ impl Engine {
 
     /// The credentials that rules make: their tags are on the applications, not on the service principals.
     async fn ruled_of(
-        &self,
+        &mut self,
         objects: &[Belonging],
-        report: &mut Report,
-        options: &CallOptions,
     ) -> Result<HashMap<AppId, Credential>, EngineError> {
-        if self.manifest.rules().is_empty() {
+        let Engine { manifest, graph, .. } = self.engine;
+        if manifest.rules().is_empty() {
             return Ok(HashMap::new());
         }
         let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
         let apps: Vec<AppId> = apps.into_iter().collect();
-        let read = self.graph.applications_by_app_id(&apps, Detail::Keys, options).await?;
-        report.findings.extend(read.unreadable.into_iter().map(Seen::unreadable));
+        let read = graph.applications_by_app_id(&apps, Detail::Keys, &self.options()).await?;
+        self.report_unreadable(read.unreadable);
         let ruled = read.items.iter().filter_map(|application| {
-            let managed = self.manifest.by_tags(application.app_id, &application.tags)?;
+            let managed = manifest.by_tags(application.app_id, &application.tags)?;
             Some((application.app_id, managed.credential))
         });
         Ok(ruled.collect())
     }
 
-    async fn ourselves(&self, options: &CallOptions) -> Result<Ourselves, EngineError> {
-        let app = self.identity.app();
+    async fn ourselves(&self) -> Result<Ourselves, EngineError> {
+        let Engine { identity, graph, .. } = self.engine;
+        let app = identity.app();
         let apps: Vec<AppId> = app.into_iter().collect();
-        let own = self.graph.service_principals_by_app_id(&apps, Detail::Keys, options).await?;
+        let own = graph.service_principals_by_app_id(&apps, Detail::Keys, &self.options()).await?;
         Ok(Ourselves { app, service_principal: own.items.first().map(|own| own.object_id) })
     }
+}
+
+/// A finding that concerns Keywheel's own set-up.
+fn about(own: AppId, finding: Finding) -> Seen {
+    Seen { credential: None, application: own, display_name: None, finding }
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Engine {
     ) -> Result<(Vec<Object>, Vec<Seen>, Option<Cursor>), EngineError> {
         let options = CallOptions::until(read_by(deadline));
         let detail = Detail::KeysAndCertificates;
-        let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
+        let link = self.link(at);
         let on = |listing, next: Option<PageLink>| {
             next.map(|next| Cursor::at(listing, Some(next.to_string())))
         };

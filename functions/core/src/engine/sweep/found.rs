@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::events::{CloudEvent, EventData, EventType, SWEEP, event_id};
 use crate::graph::{Application, ServicePrincipal, Unreadable};
 use crate::ids::{AppId, CredentialName, KeyId, ObjectId, RotationId};
-use crate::queue::{Job, RevokeOld, SCHEMA};
+use crate::queue::{Job, RevokeOld};
 use crate::rotation::Key;
 use crate::rotation::finding::{Certificate, Finding};
 use crate::rotation::observed::most_keys;
@@ -69,16 +69,7 @@ impl Planned {
             },
             Work::Resolve { rotation, key } => Queued::Resolve { rotation, key },
         };
-        Job {
-            schema: SCHEMA,
-            credential: self.credential.clone(),
-            application: self.application,
-            work,
-            requested_by: requested_by.to_owned(),
-            requested_at: Some(now),
-            request: None,
-            continuation: 0,
-        }
+        Job::new(self.credential.clone(), self.application, work, requested_by.to_owned(), now)
     }
 }
 

@@ -22,12 +22,12 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, EngineError};
-use crate::graph::{CallOptions, Detail, PageLink};
+use crate::graph::{CallOptions, Detail, PageLink, Unreadable};
 use crate::http::Retry;
 use crate::ids::{AppId, CredentialName, KeyOn};
 use crate::queue::Queue;
-use crate::rotation::finding::{Finding, inspect};
-use crate::rotation::{Scope, SecretState};
+use crate::rotation::SecretState;
+use crate::rotation::finding::inspect;
 use crate::secrets::Prefixes;
 
 pub use cursor::{Cursor, Listing};
@@ -51,8 +51,17 @@ pub enum Mode<'a> {
     DryRun,
 }
 
-/// What one credential's plan rests on.
+/// The secrets of the manifest by name, as their labels show them.
 type Secrets = HashMap<String, SecretState>;
+
+/// Holds what one sweep knows on its way.
+struct Sweep<'a> {
+    engine: &'a Engine,
+    secrets: Secrets,
+    deadline: Instant,
+    /// What the part that is being read has come to.
+    part: Report,
+}
 
 impl Engine {
     /// Sweeps from the cursor until all is seen or the deadline is near.
@@ -62,7 +71,8 @@ impl Engine {
         mode: Mode<'_>,
         deadline: Instant,
     ) -> Result<Report, EngineError> {
-        let secrets = self.labels().await?;
+        let (secrets, part) = (self.labels().await?, Report::default());
+        let mut sweep = Sweep { engine: self, secrets, deadline, part };
         let mut report = Report::default();
         let mut cursor = Some(from);
         while let Some(at) = cursor {
@@ -71,7 +81,7 @@ impl Engine {
                 report.rest = Some(at);
                 break;
             }
-            match self.sweep_part(&at, &secrets, mode, deadline).await {
+            match sweep.part(&at, mode).await {
                 Ok((part, next)) => {
                     report.add(part);
                     let planned = report.planned.len();
@@ -87,74 +97,6 @@ impl Engine {
             }
         }
         Ok(report)
-    }
-
-    /// Reads a part, and queues and reports what it gave. One that fails is swept as a whole again.
-    async fn sweep_part(
-        &self,
-        at: &Cursor,
-        secrets: &Secrets,
-        mode: Mode<'_>,
-        deadline: Instant,
-    ) -> Result<(Report, Option<Cursor>), EngineError> {
-        let (mut part, mut mark) = (Report::default(), None);
-        let next = if at.listing == Listing::DirectoryAudits {
-            self.sweep_audits(at, &mut mark, &mut part, deadline).await?
-        } else {
-            self.read_part(at, secrets, &mut part, deadline).await?
-        };
-        if let Mode::Queue(queue) = mode {
-            self.queue_planned(queue, &part.planned).await?;
-            self.report_findings(&part.findings, deadline).await?;
-            // Only what was told counts as read.
-            self.leave_mark(mark).await?;
-        }
-        Ok((part, next))
-    }
-
-    async fn read_part(
-        &self,
-        at: &Cursor,
-        secrets: &Secrets,
-        report: &mut Report,
-        deadline: Instant,
-    ) -> Result<Option<Cursor>, EngineError> {
-        let options = CallOptions::until(read_by(deadline));
-        // A link of another Graph begins the listing again.
-        let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
-        let (listing, next) = match at.listing {
-            Listing::Credentials => {
-                return self.sweep_listed(at.next.as_deref(), secrets, report, &options).await;
-            }
-            Listing::Applications => {
-                let detail = Detail::KeysAndCertificates;
-                let page = self.graph.applications(detail, link.as_ref(), &options).await?;
-                report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
-                let tagged = self.tagged(at, &page.items);
-                let objects = page.items.into_iter().map(Object::from).collect();
-                self.sweep_applications(objects, secrets, report, &options).await?;
-                let Some(next) = page.next.map(|next| next.to_string()) else {
-                    report.findings.extend(self.rules_in_vain(tagged.as_ref()));
-                    return Ok(Some(Cursor::at(Listing::ServicePrincipals, None)));
-                };
-                return Ok(Some(Cursor {
-                    tagged,
-                    ..Cursor::at(Listing::Applications, Some(next))
-                }));
-            }
-            Listing::ServicePrincipals => {
-                let detail = Detail::KeysAndCertificates;
-                let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
-                report.findings.extend(page.unreadable.into_iter().map(Seen::unreadable));
-                let objects = page.items.into_iter().map(Object::from).collect();
-                self.sweep_service_principals(objects, report);
-                (Listing::DirectoryAudits, page.next)
-            }
-            Listing::DirectoryAudits => return Ok(None),
-        };
-        let next = next.as_ref().map(PageLink::to_string);
-        let listing = if next.is_some() { at.listing } else { listing };
-        Ok(Some(Cursor::at(listing, next)))
     }
 
     /// The labels of all secrets that the manifest may speak of, without any value.
@@ -180,61 +122,9 @@ impl Engine {
         }
     }
 
-    async fn sweep_applications(
-        &self,
-        objects: Vec<Object>,
-        secrets: &Secrets,
-        report: &mut Report,
-        options: &CallOptions,
-    ) -> Result<(), EngineError> {
-        report.objects += objects.len();
-        let listed = self.listed();
-        let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
-        for mut object in objects {
-            let listed = listed.get(&object.application);
-            let mut owned = Ownership::by_nobody(listed.map(|listed| listed.name.clone()));
-            let mut beside = false;
-            if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
-                // Its keys were looked at as a credential's.
-                object.keys.clear();
-            } else if let Some(managed) = self.manifest.by_tags(object.application, &object.tags) {
-                let credential = managed.credential;
-                let (name, on) = (credential.name.clone(), credential.key_on);
-                ruled.push(credential);
-                if on == KeyOn::Application {
-                    of_rules.insert(object.application, object);
-                    continue;
-                }
-                owned.credential = Some(name);
-                beside = true;
-            }
-            self.inspect_object(&object, &owned, report);
-            if beside {
-                // Whether its service principal is locked is asked of it.
-                of_rules.insert(object.application, object);
-            }
-        }
-        for some in ruled.chunks(AT_ONCE) {
-            self.sweep_credentials(some, some, &of_rules, secrets, report, options).await?;
-        }
-        Ok(())
-    }
-
-    /// Service principals have passwords and certificates of their own, which no portal page shows.
-    fn sweep_service_principals(&self, objects: Vec<Object>, report: &mut Report) {
-        report.objects += objects.len();
-        let listed = self.listed();
-        for mut object in objects {
-            let listed = listed.get(&object.application);
-            let ruled = self.manifest.by_tags(object.application, &object.tags);
-            let on_principal = KeyOn::ServicePrincipal;
-            let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
-                || ruled.is_some_and(|ruled| ruled.credential.key_on == on_principal);
-            if managed {
-                object.keys.clear();
-            }
-            self.inspect_object(&object, &Ownership::by_nobody(None), report);
-        }
+    /// Reads where a page begins. A link of another Graph begins the listing again.
+    fn link(&self, at: &Cursor) -> Option<PageLink> {
+        at.next.as_deref().and_then(|link| self.graph.page_link(link))
     }
 
     fn listed(&self) -> HashMap<AppId, Listed> {
@@ -246,16 +136,116 @@ impl Engine {
         }
         listed
     }
+}
 
-    fn inspect_object(&self, object: &Object, owned: &Ownership, report: &mut Report) {
-        let scopes: Vec<&Scope> = owned.scopes.iter().collect();
-        let (soon, lifetime) = (owned.soon, owned.lifetime);
-        let now = self.graph.now();
-        let found = inspect(&object.keys, &object.certificates, &scopes, soon, lifetime, now);
-        // The manifest names them already: they go when the overlap is over.
-        let named = |finding: &Finding| finding.key().is_some_and(|key| owned.named.contains(&key));
-        let found = found.into_iter().filter(|finding| !named(finding));
-        report.findings.extend(found.map(|finding| Seen {
+impl Sweep<'_> {
+    /// Reads a part, and queues and reports what it gave. One that fails is swept as a whole again.
+    async fn part(
+        &mut self,
+        at: &Cursor,
+        mode: Mode<'_>,
+    ) -> Result<(Report, Option<Cursor>), EngineError> {
+        let (next, mark) = match at.listing {
+            Listing::Credentials => (Some(self.listed(at).await?), None),
+            Listing::Applications => (Some(self.applications(at).await?), None),
+            Listing::ServicePrincipals => (Some(self.service_principals(at).await?), None),
+            Listing::DirectoryAudits => self.audits(at).await?,
+        };
+        let part = std::mem::take(&mut self.part);
+        if let Mode::Queue(queue) = mode {
+            self.engine.queue_planned(queue, &part.planned).await?;
+            self.engine.report_findings(&part.findings, self.deadline).await?;
+            // Only what was told counts as read.
+            self.engine.leave_mark(mark).await?;
+        }
+        Ok((part, next))
+    }
+
+    fn options(&self) -> CallOptions {
+        CallOptions::until(read_by(self.deadline))
+    }
+
+    fn report_unreadable(&mut self, unreadable: Vec<Unreadable>) {
+        self.part.findings.extend(unreadable.into_iter().map(Seen::unreadable));
+    }
+
+    async fn applications(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
+        let engine = self.engine;
+        let (detail, link) = (Detail::KeysAndCertificates, engine.link(at));
+        let page = engine.graph.applications(detail, link.as_ref(), &self.options()).await?;
+        self.report_unreadable(page.unreadable);
+        let tagged = engine.tagged(at, &page.items);
+        self.part.objects += page.items.len();
+        let listed = engine.listed();
+        let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
+        for mut object in page.items.into_iter().map(Object::from) {
+            let listed = listed.get(&object.application);
+            let mut owned = Ownership::by_nobody(listed.map(|listed| listed.name.clone()));
+            let mut beside = false;
+            if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
+                // Its keys were looked at as a credential's.
+                object.keys.clear();
+            } else if let Some(managed) = engine.manifest.by_tags(object.application, &object.tags)
+            {
+                let credential = managed.credential;
+                let (name, on) = (credential.name.clone(), credential.key_on);
+                ruled.push(credential);
+                if on == KeyOn::Application {
+                    of_rules.insert(object.application, object);
+                    continue;
+                }
+                owned.credential = Some(name);
+                beside = true;
+            }
+            self.inspect(&object, &owned);
+            if beside {
+                // Whether its service principal is locked is asked of it.
+                of_rules.insert(object.application, object);
+            }
+        }
+        for some in ruled.chunks(AT_ONCE) {
+            self.credentials(some, some, &of_rules).await?;
+        }
+        Ok(match page.next {
+            Some(next) => {
+                Cursor { tagged, ..Cursor::at(Listing::Applications, Some(next.to_string())) }
+            }
+            None => {
+                self.part.findings.extend(engine.rules_in_vain(tagged.as_ref()));
+                Cursor::at(Listing::ServicePrincipals, None)
+            }
+        })
+    }
+
+    /// Service principals have passwords and certificates of their own, which no portal page shows.
+    async fn service_principals(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
+        let engine = self.engine;
+        let (detail, link) = (Detail::KeysAndCertificates, engine.link(at));
+        let page = engine.graph.service_principals(detail, link.as_ref(), &self.options()).await?;
+        self.report_unreadable(page.unreadable);
+        self.part.objects += page.items.len();
+        let listed = engine.listed();
+        for mut object in page.items.into_iter().map(Object::from) {
+            let listed = listed.get(&object.application);
+            let ruled = engine.manifest.by_tags(object.application, &object.tags);
+            let on_principal = KeyOn::ServicePrincipal;
+            let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
+                || ruled.is_some_and(|ruled| ruled.credential.key_on == on_principal);
+            if managed {
+                object.keys.clear();
+            }
+            self.inspect(&object, &Ownership::by_nobody(None));
+        }
+        Ok(match page.next {
+            Some(next) => Cursor::at(Listing::ServicePrincipals, Some(next.to_string())),
+            None => Cursor::at(Listing::DirectoryAudits, None),
+        })
+    }
+
+    fn inspect(&mut self, object: &Object, owned: &Ownership) {
+        let now = self.engine.graph.now();
+        let found = inspect(&object.keys, &object.certificates, &owned.expected, now).into_iter();
+        self.part.findings.extend(found.map(|finding| Seen {
             credential: owned.credential.clone(),
             application: object.application,
             display_name: object.display_name.clone(),

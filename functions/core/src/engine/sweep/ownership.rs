@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use crate::ids::{AppId, CredentialName, KeyId, KeyOn};
+use crate::ids::{AppId, CredentialName, KeyOn};
 use crate::manifest::Credential;
 use crate::rotation::Scope;
+use crate::rotation::finding::Expected;
 
 /// What nobody manages is reported this long before it expires, and if it lives longer than this.
 const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
@@ -16,24 +17,17 @@ const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
 pub(super) struct Ownership {
     /// Whose finding it is.
     pub(super) credential: Option<CredentialName>,
-    /// The credentials' scopes.
-    pub(super) scopes: Vec<Scope>,
-    /// Foreign keys that one of them names for removal.
-    pub(super) named: BTreeSet<KeyId>,
-    /// The strictest of their policies: from when on an end is near, and how long a key may live.
-    pub(super) soon: TimeDelta,
-    pub(super) lifetime: TimeDelta,
+    /// What is expected by the strictest of their policies.
+    pub(super) expected: Expected,
 }
 
 impl Ownership {
     /// Of an object where no credential keeps its keys, though one may be told of it.
     pub(super) fn by_nobody(credential: Option<CredentialName>) -> Self {
+        let (soon, lifetime) = (UNMANAGED_SOON, UNMANAGED_LIFETIME);
         Self {
             credential,
-            scopes: Vec::new(),
-            named: BTreeSet::new(),
-            soon: UNMANAGED_SOON,
-            lifetime: UNMANAGED_LIFETIME,
+            expected: Expected { scopes: Vec::new(), named: BTreeSet::new(), soon, lifetime },
         }
     }
 }
@@ -47,18 +41,16 @@ pub(super) fn ownership(
     let mut owned = BTreeMap::new();
     for credential in all {
         let policy = &credential.policy;
+        let (soon, lifetime) = (policy.rotate_before, policy.lifetime);
         let entry = owned.entry((credential.application, credential.key_on));
-        let entry = entry.or_insert_with(|| Ownership {
+        let Ownership { expected, .. } = entry.or_insert_with(|| Ownership {
             credential: Some(credential.name.clone()),
-            scopes: Vec::new(),
-            named: BTreeSet::new(),
-            soon: policy.rotate_before,
-            lifetime: policy.lifetime,
+            expected: Expected { scopes: Vec::new(), named: BTreeSet::new(), soon, lifetime },
         });
-        entry.scopes.push(scope(credential));
-        entry.named.extend(&policy.retire_keys);
-        entry.soon = entry.soon.max(policy.rotate_before);
-        entry.lifetime = entry.lifetime.min(policy.lifetime);
+        expected.scopes.push(scope(credential));
+        expected.named.extend(&policy.retire_keys);
+        expected.soon = expected.soon.max(soon);
+        expected.lifetime = expected.lifetime.min(lifetime);
     }
     owned
 }
