@@ -81,7 +81,7 @@ impl Unreadable {
 #[derive(Deserialize)]
 struct Wire {
     value: Vec<Value>,
-    /// Graph's name for it is OData's, ARM's is plain.
+    /// Graph writes `@odata.nextLink`, ARM `nextLink`.
     #[serde(rename = "@odata.nextLink", alias = "nextLink")]
     next: Option<String>,
 }

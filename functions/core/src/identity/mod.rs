@@ -32,7 +32,7 @@ pub enum IdentityError {
     Setup(#[source] azure_core::Error),
     /// The secret that Keywheel signs in with cannot be read.
     #[error("the sign-in secret cannot be read: {0}")]
-    Read(#[from] SecretsError),
+    Read(#[source] Box<SecretsError>),
     /// The value of that secret is not of the format `json`, or is of another application.
     #[error("the sign-in secret {name}: {problem}")]
     Value {
@@ -41,6 +41,12 @@ pub enum IdentityError {
         /// What is wrong with it; nothing of the value itself.
         problem: &'static str,
     },
+}
+
+impl From<SecretsError> for IdentityError {
+    fn from(error: SecretsError) -> Self {
+        Self::Read(Box::new(error))
+    }
 }
 
 impl IdentityError {

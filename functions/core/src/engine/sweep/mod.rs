@@ -206,15 +206,11 @@ impl Sweep<'_> {
         for some in ruled.chunks(AT_ONCE) {
             self.credentials(some, some, &of_rules).await?;
         }
-        Ok(match page.next {
-            Some(next) => {
-                Cursor { tagged, ..Cursor::at(Listing::Applications, Some(next.to_string())) }
-            }
-            None => {
-                self.part.findings.extend(engine.rules_in_vain(tagged.as_ref()));
-                Cursor::at(Listing::ServicePrincipals, None)
-            }
-        })
+        let Some(next) = page.next else {
+            self.part.findings.extend(engine.rules_in_vain(tagged.as_ref()));
+            return Ok(Cursor::at(Listing::ServicePrincipals, None));
+        };
+        Ok(Cursor { tagged, ..Cursor::at(Listing::Applications, Some(next.to_string())) })
     }
 
     /// Service principals have passwords and certificates of their own, which no portal page shows.
