@@ -110,8 +110,8 @@ def test_a_leaked_secret_that_was_made_by_hand_is_replaced_and_its_key_left_to_a
     jobs = len(world.jobs())
     receive(world, alert(world, 4))
     assert reasons(world, "leaked-secret", one.name)[1:] == [
-        f"leaked: octo-org/app alert 4; version {by_hand} holds it, and its key is not known here: look for it on the "
-        "application and remove it by hand, unless it is gone already"]
+        f"leaked: octo-org/app alert 4; version {by_hand} holds the text, and Keywheel does not know its key: "
+        "look for the key on the application and remove the key by hand, unless the key is gone already"]
     assert not findings(world, "leaked-secret-unmatched")
     assert len(world.jobs()) == jobs
 
