@@ -23,8 +23,14 @@ pub(crate) struct Terminal {
     quiet: bool,
     out: Stdout,
     err: Stderr,
-    out_has_colours: bool,
-    err_has_colours: bool,
+    colours: Colours,
+}
+
+/// The streams that take colours.
+#[derive(Clone, Copy, Debug)]
+struct Colours {
+    out: bool,
+    err: bool,
 }
 
 /// What a cell of a table means.
@@ -46,8 +52,7 @@ impl Terminal {
         Self {
             json: global.json,
             quiet: global.quiet,
-            out_has_colours: wanted && out.is_terminal(),
-            err_has_colours: wanted && err.is_terminal(),
+            colours: Colours { out: wanted && out.is_terminal(), err: wanted && err.is_terminal() },
             out,
             err,
         }
@@ -99,7 +104,7 @@ impl Terminal {
 
     fn heading(&self, name: &str) -> Cell {
         let cell = Cell::new(name);
-        if self.out_has_colours { cell.add_attribute(Attribute::Bold) } else { cell }
+        if self.colours.out { cell.add_attribute(Attribute::Bold) } else { cell }
     }
 
     fn cell(&self, text: &str, tone: Tone) -> Cell {
@@ -107,8 +112,8 @@ impl Terminal {
         let cell = Cell::new(lines.join("\n"));
         match tone {
             _ if text.is_empty() => cell,
-            Tone::Due if self.out_has_colours => cell.fg(Color::Yellow),
-            Tone::Bad if self.out_has_colours => cell.fg(Color::Red),
+            Tone::Due if self.colours.out => cell.fg(Color::Yellow),
+            Tone::Bad if self.colours.out => cell.fg(Color::Red),
             _ => cell,
         }
     }
@@ -123,8 +128,7 @@ impl Terminal {
 
     /// Writes a failure to standard error, also with `--quiet`.
     pub(crate) fn fail(&self, failure: &Failure) {
-        let (red, off) =
-            if self.err_has_colours { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let (red, off) = if self.colours.err { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         let what: Vec<String> = failure.what.lines().map(plain).collect();
         let mut text = format!("{red}error:{off} {}", what.join("\n"));
         if let Some(cure) = &failure.cure {

@@ -50,8 +50,9 @@ pub(crate) async fn run(
         let end = follow.run(session.engine.secrets(), dead_letters).await;
         if matches!(end.outcome, Outcome::Promoted | Outcome::Superseded) {
             // The rotation is done, whether this can be read or not.
-            let inspection = session.engine.inspect(&credential, soon()).await;
-            inspection.iter().for_each(|inspection| result.look_ahead(inspection));
+            if let Ok(inspection) = session.engine.inspect(&credential, soon()).await {
+                result.look_ahead(&inspection);
+            }
         }
         result.follow(follow, end);
     }
