@@ -56,13 +56,16 @@ impl Webhook {
         let (manifest, caller) = (self.manifest().await?, origin.caller());
         if let Some(name) = name {
             let found = manifest.by_name(name).map(|managed| managed.credential);
-            return Ok(match found.filter(|found| found.allow.names(&caller)) {
+            return Ok(match found.filter(|found| found.settings.allow.names(&caller)) {
                 Some(found) => Mine::These(vec![found], 0),
                 None => Mine::Nothing(replies::not_yours(name)),
             });
         }
-        let mut mine: Vec<Credential> =
-            manifest.credentials().filter(|one| one.allow.names(&caller)).cloned().collect();
+        let mut mine: Vec<Credential> = manifest
+            .credentials()
+            .filter(|one| one.settings.allow.names(&caller))
+            .cloned()
+            .collect();
         let more = mine.len().saturating_sub(SHOWN);
         mine.truncate(SHOWN);
         Ok(if mine.is_empty() {

@@ -360,7 +360,7 @@ impl Engine {
             return self.retire(job, credential, target, true, deadline).await;
         }
         // Only of one that was stored by hand was the key never known.
-        if credential.policy.adopt && view.versions.contains_key(&version) {
+        if credential.settings.policy.adopt && view.versions.contains_key(&version) {
             self.found(job, Finding::ReplacedKeyUnknown, deadline).await?;
         }
         Ok(Came::Out("the replaced version's key is unknown, or gone already"))

@@ -148,7 +148,7 @@ impl Engine {
                 managed.iter().map(|credential| self.terms(credential, None).scope).collect();
             let named: Vec<KeyId> = managed
                 .iter()
-                .flat_map(|credential| credential.policy.retire_keys.iter().copied())
+                .flat_map(|credential| credential.settings.policy.retire_keys.iter().copied())
                 .collect();
             let Some(change) = foreign(&audit.change, &ourselves, &scopes, &named) else {
                 continue;

@@ -73,13 +73,13 @@ impl Engine {
         let readable = |one: &&Credential| !is_among(&unreadable, one.application);
         for credential in credentials.iter().filter(readable) {
             let id = &credential.application;
-            let holder = match credential.key_on {
+            let holder = match credential.settings.key_on {
                 KeyOn::Application => applications.get(id),
                 KeyOn::ServicePrincipal => principals.get(id),
             };
             self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
             if let Some(object) = holder {
-                let other = match credential.key_on {
+                let other = match credential.settings.key_on {
                     KeyOn::Application => principals.get(id),
                     KeyOn::ServicePrincipal => applications.get(id),
                 };
@@ -123,8 +123,13 @@ impl Engine {
         let end = current_end(&secret, principal.as_ref());
         report.ends.extend(end.map(|end| (credential.name.clone(), end)));
         let terms = self.terms(credential, None);
-        let Plan { work, findings } =
-            plan::plan(&terms, credential.trigger, &secret, principal.as_ref(), self.graph.now());
+        let Plan { work, findings } = plan::plan(
+            &terms,
+            credential.settings.trigger,
+            &secret,
+            principal.as_ref(),
+            self.graph.now(),
+        );
         report.credentials += 1;
         report.planned.extend(work.into_iter().map(|work| Planned {
             credential: credential.name.clone(),

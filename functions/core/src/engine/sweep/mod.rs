@@ -199,7 +199,7 @@ impl Engine {
                 object.keys.clear();
             } else if let Some(managed) = self.manifest.by_tags(object.application, &object.tags) {
                 let credential = managed.credential;
-                let (name, on) = (credential.name.clone(), credential.key_on);
+                let (name, on) = (credential.name.clone(), credential.settings.key_on);
                 ruled.push(credential);
                 if on == KeyOn::Application {
                     of_rules.insert(object.application, object);
@@ -229,7 +229,7 @@ impl Engine {
             let ruled = self.manifest.by_tags(object.application, &object.tags);
             let on_principal = KeyOn::ServicePrincipal;
             let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
-                || ruled.is_some_and(|ruled| ruled.credential.key_on == on_principal);
+                || ruled.is_some_and(|ruled| ruled.credential.settings.key_on == on_principal);
             if managed {
                 object.keys.clear();
             }
@@ -242,7 +242,7 @@ impl Engine {
         for credential in self.manifest.credentials() {
             let entry = listed.entry(credential.application);
             let name = || Listed { name: credential.name.clone(), on: BTreeSet::new() };
-            entry.or_insert_with(name).on.insert(credential.key_on);
+            entry.or_insert_with(name).on.insert(credential.settings.key_on);
         }
         listed
     }

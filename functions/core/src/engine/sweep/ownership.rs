@@ -46,8 +46,8 @@ pub(super) fn ownership(
 ) -> BTreeMap<(AppId, KeyOn), Ownership> {
     let mut owned = BTreeMap::new();
     for credential in all {
-        let policy = &credential.policy;
-        let entry = owned.entry((credential.application, credential.key_on));
+        let policy = &credential.settings.policy;
+        let entry = owned.entry((credential.application, credential.settings.key_on));
         let entry = entry.or_insert_with(|| Ownership {
             credential: Some(credential.name.clone()),
             scopes: Vec::new(),
