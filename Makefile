@@ -20,7 +20,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- On this machine ---------------------------------------------------------------------------------------------
-.PHONY: demo up down build sbom
+.PHONY: demo up down clock build sbom
 demo: build $(VENV)/stamp ## See it work: a local AWS, an emulated Entra, Keywheel deployed between them
 	@$(LOCAL) demo
 
@@ -30,8 +30,11 @@ up: build $(VENV)/stamp ## Start all of it and leave it running (UP='--seed FILE
 down: $(VENV)/stamp ## End what `make up` started
 	@$(LOCAL) down
 
+clock: $(VENV)/stamp ## Let time pass in what `make up` started (BY=24h11m)
+	@$(LOCAL) clock --by '$(BY)'
+
 build: sbom ## Build the functions, the command-line tool and the emulator, and write the SBOMs
-	cargo build --quiet $(PACKAGES)
+	cargo build $(PACKAGES)
 
 DIST := dist
 sbom: $(VENV)/stamp ## Write a CycloneDX SBOM of each program into dist/

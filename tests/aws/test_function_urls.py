@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import urllib.parse
+import urllib.request
 
 import pytest
 
@@ -21,18 +22,21 @@ def url(aws, name):
                              FunctionUrlAuthType="NONE")
     functions.add_permission(FunctionName=name, StatementId="invoke", Action="lambda:InvokeFunction", Principal="*",
                              InvokedViaFunctionUrl=True)
-    url_id = made["FunctionUrl"].removeprefix("https://").partition(".")[0]
+    asked = json.dumps({"url": made["FunctionUrl"]}).encode()
+    with urllib.request.urlopen(f"{aws.endpoint}/_local/function-urls", asked, timeout=30) as answer:
+        address = json.load(answer)["address"]
 
     def send(method: str, path: str, body: bytes = b"", headers: tuple[tuple[str, str], ...] = ()) -> tuple[int, dict]:
-        connection = http.client.HTTPConnection(urllib.parse.urlsplit(aws.endpoint).netloc, timeout=30)
-        connection.putrequest(method, f"/_aws/lambda-url/{url_id}{path}")
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(address).netloc, timeout=30)
+        connection.putrequest(method, path)
         for header, value in (*headers, ("Content-Length", str(len(body)))):
             connection.putheader(header, value)
         connection.endheaders(body)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
 
-    return send
+    yield send
+    functions.delete_function_url_config(FunctionName=name)
 
 
 def test_text_is_handed_over_as_text_and_the_rest_in_base64(url):

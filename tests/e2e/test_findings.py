@@ -40,6 +40,7 @@ def tenant() -> Tenant:
     # Due, and Graph lists its application without the keys.
     made.managed("odd", "+10d", app=made.app("odd", properties={"passwordCredentials": None}))
     made.app("nameless", properties={"appId": None})
+    made.app("ruled-odd", tags=["partner"], properties={"passwordCredentials": None})
     lock = {"servicePrincipalLockConfiguration": {"isEnabled": True, "allProperties": True}}
     made.managed("locked", "+100d", key_on="servicePrincipal", app=made.app("locked", properties=lock))
     made.app("ruled-locked", tags=["partner"], properties=lock)
@@ -108,6 +109,27 @@ def test_an_application_that_graph_lists_otherwise_than_documented_is_told_and_l
     one = world.tenant.credentials["odd"]
     assert not [e for e in world.events() if e.get("subject") == one.name], "neither rotated nor called gone"
     assert world.current(one.secret)[0] == one.current.rotation
+
+
+def test_an_object_that_cannot_be_read_is_named_by_status_rotate_and_the_digest_too(world: World) -> None:
+    done = world.stack.keywheel("status", "--json")
+    assert json.loads(done.stdout)["credentials"]
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: unreadable-object: ")]
+    for name in ("odd", "nameless", "ruled-odd"):
+        assert any(f"({name})" in line for line in warnings), done.stderr
+    done = world.stack.keywheel("rotate", "--application", app_id(world, "ruled-odd"), "--yes")
+    assert done.returncode != 0 and "(ruled-odd)" in done.stderr and "tag it" not in done.stderr, done
+
+    def told() -> list[str]:
+        put = [call for call in world.stack.local("GET", "sent") if call["operation"] == "PutEvents"]
+        entries = [json.loads(entry["Detail"]) for call in put for entry in call["request"]["Entries"]]
+        return [one["id"] for one in entries if one["type"] == "keywheel.finding.unreadable-object"]
+
+    before = told()
+    assert not world.stack.invoke("sweep", {"digest": True, "dry_run": True})["error"] and told() == before
+    assert not world.stack.invoke("sweep", {"digest": True})["error"]
+    again = told()[len(before):]
+    assert set(again) == set(before), "the same objects as the sweep's, and each counts once a day"
 
 
 def status(world: World, name: str) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from keywheel_local import ROOT, Settings, Stack
+from keywheel_local import ROOT, Settings, Stack, ask
 from keywheel_local.deployment import Failed
 from keywheel_local.process import started_at
 
@@ -187,3 +189,12 @@ def test_down_leaves_nothing_running(tmp_path: Path):
     stack.down()
     stack.down()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_github_gives_up_where_no_answer_comes_within_ten_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        stack = SimpleNamespace(env={"KEYWHEEL_WEBHOOK_URL": url, "KEYWHEEL_LOCAL_GITHUB_SECRET": "x" * 20})
+        with pytest.raises(TimeoutError):
+            ask.github(stack, ask.alert(1)).send(stack)
+    assert ask.GITHUB_WAITS == 10

@@ -223,7 +223,7 @@ def test_one_that_left_no_trace_is_told_with_what_helps(world: World):
     token = fail(world, one, "server_error")
     world.sweep_to_rest()
     [told] = [event for event in world.events("keywheel.finding.foreign-pending") if event["subject"] == one.name]
-    assert "call it again" in told["data"]["reason"] and "--remove-from-version-id" in told["data"]["reason"]
+    assert "call RotateSecret again" in told["data"]["reason"] and "--remove-from-version-id" in told["data"]["reason"]
     with pytest.raises(ClientError, match="will be reattempted"):
         rotate(world, one.secret)
     until(lambda: not world.busy(), "the rotation ends")

@@ -340,7 +340,7 @@ def test_a_message_that_is_no_event_is_a_dead_letter(world: World, body: str):
     world.client("sqs").send_message(QueueUrl=world.stack.env["KEYWHEEL_NOTIFY_QUEUE_URL"], MessageBody=body)
     at_rest(world)
     [why] = dead_letters(world)
-    assert why.startswith("not an event of Keywheel's"), why
+    assert why.startswith("the message is no event of Keywheel's"), why
     assert not any("PLANTED" in line for line in log(world))
 
 
@@ -391,7 +391,7 @@ def test_whoever_asked_sees_how_it_goes_on(world: World, receiver: StandIn, aske
         assert "minted" not in json.dumps(shown[1]), "each is told once"
     else:
         assert [headline(one) for one in posts] == [
-            "Turning turned", "Turning turned", "turned has a new client secret", "turned has a new client secret"]
+            "Rotating turned", "Rotating turned", "turned has a new client secret", "turned has a new client secret"]
         [last] = shown
         assert "The old key is removed" in json.dumps(last) and "○" not in json.dumps(last)
 

@@ -1,10 +1,10 @@
-//! The record: appends each event of the bus to its credential's chain in S3.
+//! Appends each event of the bus to its credential's chain in S3.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::audit::ledger::Ledger;
 use keywheel_core::http::{self, Http};
 use keywheel_core::settings::required;
-use keywheel_lambda::{Failure, batch, serve};
+use keywheel_lambda::{Failure, batch, one_by_one, serve};
 use lambda_runtime::Error;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -29,5 +29,6 @@ async fn handle(
     event: Value,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, Failure> {
-    Ok(queue::handle(ledger, batch(event)?, deadline).await)
+    let messages = batch(event)?;
+    Ok(one_by_one(&messages, async |message| queue::record(ledger, message, deadline).await).await)
 }

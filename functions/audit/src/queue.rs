@@ -1,6 +1,5 @@
-//! A batch of the queue, answered message by message.
+//! A message of the queue of events: read and recorded.
 
-use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::audit::chain::{Event, NotAnEvent};
 use keywheel_core::audit::ledger::{Appended, Ledger};
 use keywheel_lambda::{Message, Settled};
@@ -9,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
-/// What EventBridge puts around an event.
+/// The envelope that EventBridge puts around an event.
 #[derive(Deserialize)]
 struct Envelope {
     source: String,
@@ -18,25 +17,15 @@ struct Envelope {
     detail: Value,
 }
 
-/// Records each message's event; those that were not recorded stay in the queue, and what is no event ends in
-/// the dead-letter queue that way too: nothing is dropped.
-pub(crate) async fn handle(
-    ledger: &Ledger,
-    batch: Vec<Message>,
-    deadline: Instant,
-) -> SqsBatchResponse {
-    let mut settled = Vec::with_capacity(batch.len());
-    for message in &batch {
-        settled.push((message, record(ledger, message, deadline).await));
-    }
-    Settled::answer(settled)
-}
-
-async fn record(ledger: &Ledger, message: &Message, deadline: Instant) -> Settled {
+/// Appends a message's event to its chain.
+///
+/// A message whose event was not recorded stays in the queue. So does a message that is no event, until the redrive
+/// policy moves it to the dead-letter queue: no message is dropped.
+pub(crate) async fn record(ledger: &Ledger, message: &Message, deadline: Instant) -> Settled {
     let event = match parse(message.body()) {
         Ok(event) => event,
         Err(refused) => {
-            error!(message = message.id(), %refused, "a message that is no event");
+            error!(message = message.id(), %refused, "the message is no event");
             return Settled::Stays;
         }
     };
@@ -57,7 +46,7 @@ async fn record(ledger: &Ledger, message: &Message, deadline: Instant) -> Settle
     }
 }
 
-/// The event in a message: EventBridge's envelope says what the event says.
+/// Reads the event of a message. The envelope must name the source and the type of its event.
 fn parse(body: &str) -> Result<Event, NotAnEvent> {
     let envelope: Envelope = serde_json::from_str(body).map_err(|_| NotAnEvent::Shape)?;
     let event = Event::parse(envelope.detail)?;

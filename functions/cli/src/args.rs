@@ -1,9 +1,10 @@
-//! The command line.
+//! The command line: commands, options, help.
 
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use keywheel_core::ids::AppId;
+use keywheel_core::queue::RevokeOld;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -12,7 +13,7 @@ Exit codes:
   2    a wrong command line; with `plan --detailed-exitcode`: something is due
   3    `rotate`: not current within --timeout; the rotation goes on
   4    `rotate`, `status`, `audit`: refused, such as an unknown credential; `rotate`: failed for good,
-       or the old key that --now-revoke-old was to remove is left
+       or --now-revoke-old could not remove the old key
   5    `audit verify`, `audit export`: a chain is not whole
   130  interrupted; what was queued goes on
 
@@ -23,13 +24,14 @@ Environment:
                       the audit trail's buckets, for `audit`
   KEYWHEEL_SIGN_IN    azure_cli (default), client_secret, managed_identity, federated
   KEYWHEEL_CLIENT_ID, else AZURE_CLIENT_ID
-                      the client id to sign in as, but with azure_cli
-  KEYWHEEL_SIGN_IN_SECRET, else AZURE_CLIENT_SECRET
-                      with client_secret: the name of the secret in Secrets Manager, or its text
+                      the client id to sign in as (not with azure_cli)
+  KEYWHEEL_SIGN_IN_SECRET
+                      with client_secret: the name of the secret in Secrets Manager
+  AZURE_CLIENT_SECRET with client_secret, unless KEYWHEEL_SIGN_IN_SECRET is set: the secret's text
   KEYWHEEL_CLOUD      public (default), usgovernment, china
   KEYWHEEL_LOG        warn (default), info, debug: Keywheel's own log, on standard error
   NO_COLOR            no colours; there are none without a terminal either
-AWS's own variables (AWS_PROFILE, AWS_REGION, …) hold as everywhere.
+AWS's own variables (AWS_PROFILE, AWS_REGION, …) hold as in other programs.
 
 Examples:
   keywheel validate manifest.yaml
@@ -37,41 +39,33 @@ Examples:
   keywheel rotate monk-deployment
   keywheel status --json | jq '.credentials[] | select(.findings != [])'";
 
-/// Keeps Microsoft Entra client secrets fresh: what is due, rotate now, how things stand.
+/// Keeps Microsoft Entra client secrets fresh: shows what is due, rotates now, shows how credentials stand.
 ///
-/// No command ever prints a secret's value, or reads one but that of `KEYWHEEL_SIGN_IN_SECRET`.
+/// No command prints a secret's value, and none reads one but that of `KEYWHEEL_SIGN_IN_SECRET`.
 #[derive(Debug, Parser)]
 #[command(name = "keywheel", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// What holds for every command.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What holds for every command.
+/// Holds the options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// Where the manifest is.
-    #[arg(
-        long,
-        global = true,
-        env = "KEYWHEEL_MANIFEST",
-        value_name = "SOURCE",
-        help = "The manifest: s3://bucket/key, ssm:/name or a path"
-    )]
+    /// The manifest: s3://bucket/key, ssm:/name or a path
+    #[arg(long, global = true, env = "KEYWHEEL_MANIFEST", value_name = "SOURCE")]
     pub(crate) manifest: Option<String>,
     /// Print the result as one JSON document
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// No progress and no remarks on standard error; errors are shown
+    /// Print no progress and no remarks on standard error, only errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
 
-/// The commands.
+/// Names the commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check a manifest: each problem with its line and its cure
@@ -82,7 +76,11 @@ Examples:
   keywheel validate s3://my-bucket/keywheel.yaml
 
 A file needs no AWS. Exit codes: 0 valid, 1 not valid or not readable.")]
-    Validate(Validate),
+    Validate {
+        /// A path, `-` for standard input, s3://… or ssm:…; default: --manifest
+        #[arg(value_name = "FILE")]
+        file: Option<String>,
+    },
     /// Print the manifest's JSON Schema, for editors
     #[command(after_help = "\
 Example:
@@ -90,7 +88,7 @@ Example:
   # then, as the manifest's first line:
   # yaml-language-server: $schema=./manifest.schema.json")]
     Schema,
-    /// Show what a sweep would do now, without doing it
+    /// Show what a sweep would do now, without doing anything
     #[command(after_help = "\
 Examples:
   keywheel plan
@@ -100,7 +98,11 @@ Examples:
 Reads the whole directory and the labels of the secrets; changes nothing, reads no value.
 Exit codes: 0 done, 1 an error. With --detailed-exitcode, as `terraform plan`: 0 nothing is due,
 1 an error (a wrong command line too), 2 something is due. Findings alone are not due.")]
-    Plan(Plan),
+    Plan {
+        /// Exit with 2 if something is due
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
     /// Rotate a credential now
     #[command(after_help = "\
 Examples:
@@ -109,8 +111,8 @@ Examples:
   keywheel rotate monk-deployment --no-wait --json
   keywheel rotate monk-deployment --now-revoke-old      # the old secret has leaked
 
-The job is put on the queue; the rotate function does the work, and goes on whatever becomes of this
-program. A rotation under way is resumed instead of starting a rival.
+The job is put on the queue. The rotate function does the work, and goes on whatever becomes of this
+program. If a rotation is under way, it is resumed, and no second one is started.
 Exit codes: 0 the new secret is current (--no-wait: the job is queued), 3 not yet within --timeout,
 4 refused or failed, or --now-revoke-old could not remove the old key, 130 interrupted.")]
     Rotate(Rotate),
@@ -123,7 +125,11 @@ Examples:
 
 Reads labels and keys only, never a value.
 Exit codes: 0 done, 1 something could not be read, 4 there is no such credential.")]
-    Status(Status),
+    Status {
+        /// Show one credential only, by its name or its secret's
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Read the audit trail: what was done, by whom, and whether the record is whole
     #[command(after_help = "\
 Examples:
@@ -137,7 +143,7 @@ not whole.")]
     Audit(Audit),
 }
 
-/// `keywheel audit`.
+/// Holds the arguments of `keywheel audit`.
 #[derive(Args, Debug)]
 pub(crate) struct Audit {
     /// The bucket of the records
@@ -146,73 +152,44 @@ pub(crate) struct Audit {
     /// The bucket of the chains' heads
     #[arg(long, global = true, env = "KEYWHEEL_AUDIT_HEAD_BUCKET", value_name = "BUCKET")]
     pub(crate) head_bucket: Option<String>,
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: AuditCommand,
 }
 
-/// The commands of `keywheel audit`.
+/// Names the commands of `keywheel audit`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Show what happened to a credential: what, when, who asked, which keys
-    Show(AuditShow),
+    Show {
+        /// The credential's name; of a finding about no credential, the application's client id
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Verify chains: each whole, or exactly where it is not
-    Verify(AuditVerify),
+    Verify {
+        /// Verify one chain only
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Verify all chains (the default)
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
     /// Write the records to standard output, a line of JSON each, as they were recorded
-    Export(AuditExport),
+    Export {
+        /// Export one chain only
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
 }
 
-/// `keywheel audit show`.
-#[derive(Args, Debug)]
-pub(crate) struct AuditShow {
-    /// The credential's name; of a finding about no credential, the application's client id
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-}
-
-/// `keywheel audit verify`.
-#[derive(Args, Debug)]
-pub(crate) struct AuditVerify {
-    /// One chain only
-    #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// All chains (the default)
-    #[arg(long, conflicts_with = "name")]
-    pub(crate) all: bool,
-}
-
-/// `keywheel audit export`.
-#[derive(Args, Debug)]
-pub(crate) struct AuditExport {
-    /// One chain only
-    #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
-}
-
-/// `keywheel validate`.
-#[derive(Args, Debug)]
-pub(crate) struct Validate {
-    /// A path, `-` for standard input, s3://… or ssm:…; default: --manifest
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<String>,
-}
-
-/// `keywheel plan`.
-#[derive(Args, Debug)]
-pub(crate) struct Plan {
-    /// Exit with 2 where something is due
-    #[arg(long)]
-    pub(crate) detailed_exitcode: bool,
-}
-
-/// `keywheel rotate`.
+/// Holds the arguments of `keywheel rotate`.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "a command line is made of switches")]
 pub(crate) struct Rotate {
     /// The credential's name in the manifest; of a rule's credential, its secret's name
     #[arg(value_name = "NAME", required_unless_present = "application")]
     pub(crate) name: Option<String>,
-    /// The credential of this application (client id): for those that rules make
+    /// The client id of the credential's application: for a credential that a rule makes
     #[arg(long, value_name = "APPID")]
     pub(crate) application: Option<AppId>,
     /// Remove the old key as soon as the new secret is current: whoever still uses it is locked out
@@ -232,12 +209,11 @@ pub(crate) struct Rotate {
     pub(crate) timeout: Duration,
 }
 
-/// `keywheel status`.
-#[derive(Args, Debug)]
-pub(crate) struct Status {
-    /// One credential only, by its name or its secret's
-    #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
+impl Rotate {
+    /// Says when the old key is to be removed.
+    pub(crate) fn revoke_old(&self) -> RevokeOld {
+        if self.now_revoke_old { RevokeOld::Now } else { RevokeOld::AfterOverlap }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! How the program ends, and what it says where that is not well.
+//! The exit codes, and failures with their cures.
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 use keywheel_core::audit::ledger::LedgerError;
 use keywheel_core::engine::EngineError;
@@ -14,14 +15,14 @@ use keywheel_core::settings::Unset;
 use keywheel_core::store::StoreError;
 
 /// The option that gives `plan` an exit code of its own, as `terraform plan` has it.
-pub(crate) const DETAILED: &str = "--detailed-exitcode";
+const DETAILED: &str = "--detailed-exitcode";
 
-/// How the program ended.
+/// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// It did what was asked.
+    /// The program did what was asked.
     Done,
-    /// It failed, or the manifest is not valid.
+    /// The program failed, or the manifest is not valid.
     Failed,
     /// `plan --detailed-exitcode`: something is due.
     Due,
@@ -29,30 +30,29 @@ pub(crate) enum Exit {
     Usage,
     /// The rotation is still under way.
     TimedOut,
-    /// What was asked for cannot be done, or failed for good.
+    /// The program refuses to do what was asked, or a job failed for good.
     Refused,
     /// `audit verify`: a chain is not whole.
     Broken,
-    /// Ctrl-C.
+    /// Ctrl-C ended the program.
     Interrupted,
 }
 
-impl Exit {
-    /// The process's exit code.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed => 1,
-            Self::Due | Self::Usage => 2,
-            Self::TimedOut => 3,
-            Self::Refused => 4,
-            Self::Broken => 5,
-            Self::Interrupted => 130,
-        }
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Due | Exit::Usage => 2,
+            Exit::TimedOut => 3,
+            Exit::Refused => 4,
+            Exit::Broken => 5,
+            Exit::Interrupted => 130,
+        })
     }
 }
 
-/// The exit of a command line that was not carried out: help, the version, or a mistake.
+/// Gives the exit of a command line that was not carried out: help, the version, or a mistake.
 ///
 /// Beside `--detailed-exitcode`, 2 says that something is due: a mistake is then a 1, as Terraform has it.
 pub(crate) fn of_usage(told: &clap::Error, args: impl Iterator<Item = OsString>) -> Exit {
@@ -63,19 +63,19 @@ pub(crate) fn of_usage(told: &clap::Error, args: impl Iterator<Item = OsString>)
     }
 }
 
-/// Why the program does not do what was asked: the thing and the cause, and the cure.
+/// Why the program does not do what was asked, and the cure.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// How the program ends.
     pub(crate) exit: Exit,
-    /// What and why.
+    /// The thing and the cause.
     pub(crate) what: String,
-    /// What to do about it, where the cause does not say so itself.
+    /// What to do, unless the cause says so itself.
     pub(crate) cure: Option<String>,
 }
 
 impl Failure {
-    /// An error, with what to do about it.
+    /// Makes a failure with its cure.
     pub(crate) fn new(exit: Exit, what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { exit, what: what.into(), cure: Some(cure.into()) }
     }
@@ -83,9 +83,17 @@ impl Failure {
     fn of(error: &(dyn Error + 'static), cure: Option<&str>) -> Self {
         Self { exit: Exit::Failed, what: chain(error), cure: cure.map(str::to_owned) }
     }
+
+    /// Gives the failure and its cure in one sentence.
+    pub(crate) fn with_cure(&self) -> String {
+        match &self.cure {
+            Some(cure) => format!("{}; {cure}", self.what),
+            None => self.what.clone(),
+        }
+    }
 }
 
-/// An error with what caused it, each said once.
+/// Joins an error with its causes, each said once.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -124,7 +132,7 @@ fn graph_cure(error: &GraphError) -> Option<&'static str> {
         graph::Kind::SignIn(_) => Some(SIGN_IN),
         graph::Kind::Throttled => Some("try again in a few minutes"),
         graph::Kind::Unavailable => {
-            Some("check the network and KEYWHEEL_GRAPH_ENDPOINT, and try again")
+            Some("check the network and KEYWHEEL_GRAPH_ENDPOINT, then try again")
         }
         _ => None,
     }
@@ -133,10 +141,10 @@ fn graph_cure(error: &GraphError) -> Option<&'static str> {
 fn secrets_cure(error: &SecretsError) -> Option<&'static str> {
     match error.kind {
         secrets::Kind::AccessDenied => Some(
-            "allow secretsmanager:DescribeSecret and secretsmanager:ListSecrets; no value is ever read here",
+            "allow secretsmanager:DescribeSecret and secretsmanager:ListSecrets; no value is read",
         ),
         secrets::Kind::Unavailable => {
-            Some("check the network and the AWS credentials, and try again")
+            Some("check the network and the AWS credentials, then try again")
         }
         _ => None,
     }
@@ -144,7 +152,7 @@ fn secrets_cure(error: &SecretsError) -> Option<&'static str> {
 
 fn queue_cure(error: &QueueError) -> Option<&'static str> {
     matches!(error, QueueError::Unsent(_) | QueueError::Failed { .. })
-        .then_some("check KEYWHEEL_QUEUE_URL and allow sqs:SendMessage; asking again is safe, two jobs make one rotation")
+        .then_some("check KEYWHEEL_QUEUE_URL and allow sqs:SendMessage; asking again is safe: two jobs make one rotation")
 }
 
 impl From<LedgerError> for Failure {
@@ -163,17 +171,11 @@ impl From<LedgerError> for Failure {
                 Some("take the stack's outputs `AuditBucket` and `AuditHeadBucket`")
             }
             LedgerError::Store(_) => {
-                Some("check the network and the AWS credentials, and try again")
+                Some("check the network and the AWS credentials, then try again")
             }
             _ => None,
         };
         Self::of(&error, cure)
-    }
-}
-
-impl From<SecretsError> for Failure {
-    fn from(error: SecretsError) -> Self {
-        EngineError::from(error).into()
     }
 }
 

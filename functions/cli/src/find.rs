@@ -1,4 +1,4 @@
-//! From what a person calls a credential to the credential.
+//! Finds a credential by what a person calls it.
 
 use keywheel_core::engine::Engine;
 use keywheel_core::ids::{AppId, CredentialName};
@@ -9,10 +9,10 @@ use crate::exit::{Exit, Failure};
 use crate::session::soon;
 use crate::text::plain;
 
-/// As many names as an error lists.
+/// How many names an error lists.
 const SHOWN: usize = 10;
 
-/// The credential of this name, of this application, or of both.
+/// Finds the credential of this name, of this application, or of both.
 pub(crate) async fn find(
     engine: &Engine,
     name: Option<&str>,
@@ -36,18 +36,18 @@ pub(crate) async fn find(
             of_application(ruled.credential, given)?.application
         }
         (None, None) => {
-            let cure = "give its name, or --application";
-            return Err(Failure::new(Exit::Usage, "no credential is named", cure));
+            let cure = "give a credential's name, or --application";
+            return Err(Failure::new(Exit::Usage, "no credential is given", cure));
         }
     };
     if let [listed, ..] = listed_of(manifest, application).as_slice() {
         return Err(elsewhere(application, &listed.name, name));
     }
-    // A pattern alone would take any application: only the tag in Graph makes it one of the rule's.
+    // A rule's pattern fits every application. Only the tag in Graph shows that the rule covers this application.
     let ruled = engine.ruled(application, soon()).await?;
     let Some(ruled) = ruled else {
         return Err(match engine.object_id_given(application, soon()).await? {
-            Some(given) => object_id(application, &given),
+            Some(given) => not_a_client_id(application, &given),
             None => untagged(manifest, application),
         });
     };
@@ -76,13 +76,13 @@ fn of_application(found: Credential, wanted: Option<AppId>) -> Result<Credential
                 "credential {} is of application {}, not {wanted}",
                 found.name, found.application
             ),
-            "leave --application out, or correct the manifest",
+            "leave --application out, or mend the manifest",
         )),
         _ => Ok(found),
     }
 }
 
-/// A rule's pattern fits the name, but the application has its credential elsewhere.
+/// Refuses a name that a rule's pattern fits, where the application's credential has another name.
 fn elsewhere(application: AppId, actual: &CredentialName, given: Option<&str>) -> Failure {
     let given = plain(given.unwrap_or_default());
     let what = format!("application {application} is the credential {actual}, not {given}");
@@ -95,9 +95,9 @@ fn ambiguous(application: AppId, several: &[&Credential]) -> Failure {
     Failure::new(Exit::Refused, what, format!("name one of {}", list(&names)))
 }
 
-/// The portal shows both ids side by side.
-fn object_id(application: AppId, given: &Finding) -> Failure {
-    let what = format!("{application} is no client id");
+/// Refuses an object id. The portal shows object id and client id side by side.
+fn not_a_client_id(application: AppId, given: &Finding) -> Failure {
+    let what = format!("{application} is not a client id");
     Failure::new(Exit::Refused, what, given.explanation())
 }
 
@@ -105,9 +105,12 @@ fn untagged(manifest: &Manifest, application: AppId) -> Failure {
     let tags: Vec<&str> = manifest.rules().iter().map(Rule::tag).collect();
     let what = format!("application {application} has no credential in the manifest");
     let cure = if tags.is_empty() {
-        "add it to the manifest".to_owned()
+        "add a credential to the manifest".to_owned()
     } else {
-        format!("tag it in Entra with one of {}, or add it to the manifest", list(&tags))
+        format!(
+            "tag the application in Entra with one of {}, or list it in the manifest",
+            list(&tags)
+        )
     };
     Failure::new(Exit::Refused, what, cure)
 }
@@ -117,7 +120,8 @@ fn unknown(manifest: &Manifest, name: &str) -> Failure {
     let cure = match nearest(name, &names) {
         Some(near) => format!("did you mean {near}?"),
         None if names.is_empty() => {
-            "the manifest lists none; name a rule's by its secret, or give --application".to_owned()
+            "the manifest lists no credential; give the secret of a rule's credential, or --application"
+                .to_owned()
         }
         None => format!("name one of {}", list(&names)),
     };
@@ -134,8 +138,8 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// The name that was probably meant: at most a third of its letters are wrong, or it is the only one that
-/// has the given text in it.
+/// Guesses the name that was meant: the only name that contains the given text, or the nearest name, if at most a third
+/// of the given letters are wrong.
 fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     let given = given.to_lowercase();
     let within = |name: &&&str| name.to_lowercase().contains(&given);
@@ -147,7 +151,7 @@ fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     (distance * 3 <= given.chars().count()).then_some(best)
 }
 
-/// Levenshtein's distance.
+/// Computes Levenshtein's distance: how many letters to insert, remove or replace.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -168,20 +172,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_near_name_is_meant_and_a_far_one_is_not() {
+    fn a_near_name_is_guessed_and_a_far_one_is_not() {
         let names = ["monk-deployment", "aks-prod", "aks-test"];
         assert_eq!(nearest("monk-deploymnet", &names), Some("monk-deployment"));
         assert_eq!(nearest("Monk", &names), Some("monk-deployment"));
         assert_eq!(nearest("aks-prd", &names), Some("aks-prod"));
         assert_eq!(nearest("vault", &names), None);
         assert_eq!(nearest("aks", &names), None);
-    }
-
-    #[test]
-    fn distances_are_levenshteins() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", ""), 3);
     }
 
     #[test]

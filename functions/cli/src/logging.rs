@@ -1,12 +1,12 @@
-//! The log: on standard error, so that standard output holds results only.
+//! The log on standard error: standard output holds results only.
 
 use keywheel_core::settings;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Lines on standard error at the level of `KEYWHEEL_LOG` (default `warn`).
+/// Starts the log, at the level of `KEYWHEEL_LOG` (default `warn`).
 ///
-/// Only Keywheel's own: what the HTTP stack says at debug level may hold headers and bodies.
+/// Only Keywheel's own events are logged: the HTTP stack may write headers and bodies at debug level.
 pub(crate) fn init() {
     let level = settings::optional("KEYWHEEL_LOG").and_then(|level| level.parse().ok());
     let level = level.unwrap_or(LevelFilter::WARN);

@@ -1,12 +1,12 @@
-//! `keywheel`: validates, plans, rotates and tells how things stand, from a terminal.
+//! `keywheel`: validates a manifest, plans, rotates and shows how credentials stand, from a terminal.
 
 mod args;
 mod commands;
 mod exit;
 mod find;
 mod logging;
+mod report;
 mod session;
-mod shape;
 mod terminal;
 mod text;
 
@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Cli;
-use exit::Exit;
 use terminal::Terminal;
 
 #[tokio::main]
@@ -35,11 +34,5 @@ async fn main() -> ExitCode {
         terminal.fail(&failure);
         failure.exit
     });
-    ExitCode::from(exit)
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
+    exit.into()
 }

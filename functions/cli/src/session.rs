@@ -11,15 +11,13 @@ use crate::exit::{Exit, Failure};
 
 /// How long Graph and AWS may take over one credential, tries and pauses included.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// … and over a listing of the whole directory.
+/// How long Graph may take to list the whole directory.
 const LONG_PATIENCE: Duration = Duration::from_mins(10);
 
-/// The clients, and an engine that is only read with.
+/// The clients, and an engine that changes nothing.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// The clients.
     pub(crate) clients: Clients,
-    /// The engine.
     pub(crate) engine: Engine,
 }
 
@@ -32,7 +30,7 @@ impl Session {
     }
 }
 
-/// Where the manifest is: the option, or else the variable.
+/// Reads where the manifest is: `--manifest`, or else `KEYWHEEL_MANIFEST`.
 pub(crate) fn manifest_source(global: &Global) -> Result<ManifestSource, Failure> {
     let given = global.manifest.as_deref();
     // An empty variable counts as unset, as everywhere in Keywheel.
@@ -40,19 +38,19 @@ pub(crate) fn manifest_source(global: &Global) -> Result<ManifestSource, Failure
     let text = given.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "no manifest is named",
+            "no manifest is given",
             "give --manifest or set KEYWHEEL_MANIFEST: s3://bucket/key, ssm:/name or a path",
         )
     })?;
     Ok(ManifestSource::parse(text)?)
 }
 
-/// When reading one credential is given up.
+/// Gives the deadline for reading one credential.
 pub(crate) fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
-/// When reading the directory is given up.
+/// Gives the deadline for reading the directory.
 pub(crate) fn later() -> Instant {
     Instant::now() + LONG_PATIENCE
 }

@@ -1,4 +1,4 @@
-//! What is written, and where: results on standard output, everything else on standard error.
+//! Results on standard output, everything else on standard error.
 
 use std::io::{self, ErrorKind, IsTerminal, Stderr, Stdout, Write};
 use std::time::Duration;
@@ -12,24 +12,19 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::exit::Failure;
+use crate::report::Report;
 use crate::text::plain;
 
-/// The standard streams, and how they are to be written to.
+/// The standard streams.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    /// Results are JSON.
+    /// Whether results are JSON.
     pub(crate) json: bool,
     quiet: bool,
     out: Stdout,
     err: Stderr,
-    colours: Colours,
-}
-
-/// Which of the streams takes colours.
-#[derive(Clone, Copy, Debug)]
-struct Colours {
-    out: bool,
-    err: bool,
+    out_has_colours: bool,
+    err_has_colours: bool,
 }
 
 /// What a cell of a table means.
@@ -48,12 +43,22 @@ impl Terminal {
     pub(crate) fn new(global: &Global) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
         let wanted = settings::optional("NO_COLOR").is_none();
-        let colours =
-            Colours { out: wanted && out.is_terminal(), err: wanted && err.is_terminal() };
-        Self { json: global.json, quiet: global.quiet, out, err, colours }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            out_has_colours: wanted && out.is_terminal(),
+            err_has_colours: wanted && err.is_terminal(),
+            out,
+            err,
+        }
     }
 
-    /// Writes a result. A reader that went away (`| head`) has read enough: that is no failure.
+    /// Writes a result: as JSON with `--json`, else in words.
+    pub(crate) fn show(&self, report: &impl Report) -> Result<(), Failure> {
+        if self.json { self.print_json(report) } else { report.print(self) }
+    }
+
+    /// Writes a text. A reader that went away (`| head`) has read enough: that is no failure.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = self.out.lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -62,13 +67,13 @@ impl Terminal {
         }
     }
 
-    /// Writes a result as JSON, in one document.
+    /// Writes one JSON document.
     pub(crate) fn print_json<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         self.print(&serde_json::to_string_pretty(value)?)
     }
 
-    /// Writes a table. Without a terminal, each row is as wide as it is; on one, texts are wrapped, and the
-    /// column of this number, which holds ids, is not.
+    /// Writes a table. A terminal's width wraps texts, but not the ids in the column of this number; without a terminal
+    /// nothing is wrapped.
     pub(crate) fn print_table(
         &self,
         header: &[&str],
@@ -81,8 +86,7 @@ impl Terminal {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(header.iter().map(|name| self.heading(name)));
         for row in rows {
-            let cells = row.into_iter().map(|(text, tone)| self.cell(&text, tone));
-            table.add_row(cells);
+            table.add_row(row.into_iter().map(|(text, tone)| self.cell(&text, tone)));
         }
         if let Some(first) = table.column_mut(0) {
             first.set_padding((0, 1));
@@ -95,7 +99,7 @@ impl Terminal {
 
     fn heading(&self, name: &str) -> Cell {
         let cell = Cell::new(name);
-        if self.colours.out { cell.add_attribute(Attribute::Bold) } else { cell }
+        if self.out_has_colours { cell.add_attribute(Attribute::Bold) } else { cell }
     }
 
     fn cell(&self, text: &str, tone: Tone) -> Cell {
@@ -103,13 +107,13 @@ impl Terminal {
         let cell = Cell::new(lines.join("\n"));
         match tone {
             _ if text.is_empty() => cell,
-            Tone::Due if self.colours.out => cell.fg(Color::Yellow),
-            Tone::Bad if self.colours.out => cell.fg(Color::Red),
+            Tone::Due if self.out_has_colours => cell.fg(Color::Yellow),
+            Tone::Bad if self.out_has_colours => cell.fg(Color::Red),
             _ => cell,
         }
     }
 
-    /// Says something beside the result.
+    /// Writes a remark to standard error, unless `--quiet` is given.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             // Nobody is left to tell that standard error is closed.
@@ -117,9 +121,10 @@ impl Terminal {
         }
     }
 
-    /// Says why it failed, `--quiet` or not.
+    /// Writes a failure to standard error, also with `--quiet`.
     pub(crate) fn fail(&self, failure: &Failure) {
-        let (red, off) = if self.colours.err { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let (red, off) =
+            if self.err_has_colours { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         let what: Vec<String> = failure.what.lines().map(plain).collect();
         let mut text = format!("{red}error:{off} {}", what.join("\n"));
         if let Some(cure) = &failure.cure {
@@ -128,7 +133,7 @@ impl Terminal {
         let _ = writeln!(self.err.lock(), "{text}");
     }
 
-    /// Asks a question on standard error; `None`: there is nobody to ask.
+    /// Asks a question on standard error. `None` means that nobody is there to answer.
     pub(crate) fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
         if !io::stdin().is_terminal() || !self.err.is_terminal() {
             return Ok(None);
@@ -142,7 +147,19 @@ impl Terminal {
         Ok(Some(matches!(answer.as_str(), "y" | "yes")))
     }
 
-    /// A sign of life on standard error; nothing without a terminal, or with `--quiet`.
+    /// Shows progress on standard error until the work is done.
+    pub(crate) async fn progress<T>(
+        &self,
+        doing: &str,
+        work: impl AsyncFnOnce(&ProgressBar) -> T,
+    ) -> T {
+        let bar = self.spinner(doing);
+        let done = work(&bar).await;
+        bar.finish_and_clear();
+        done
+    }
+
+    /// Starts a spinner on standard error. Nothing is shown without a terminal, or with `--quiet`.
     pub(crate) fn spinner(&self, doing: &str) -> ProgressBar {
         let target =
             if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };

@@ -1,14 +1,32 @@
-//! Texts for people.
+//! Texts for people, and times for people and JSON.
+
+use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Serialize, Serializer};
 
-/// A text from elsewhere, fit for a terminal: display names may hold control characters, and those may
-/// hold anything.
+/// A time that is shown as RFC 3339 in whole seconds with `Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(crate) DateTime<Utc>);
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Replaces control characters. A display name, say, may hold some, and a terminal would obey them.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// How long in the two largest units, such as `23d 4h`.
+/// Formats a duration in its two largest units, such as `23d 4h`.
 pub(crate) fn span(span: TimeDelta) -> String {
     let seconds = span.num_seconds().unsigned_abs();
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
@@ -21,7 +39,7 @@ pub(crate) fn span(span: TimeDelta) -> String {
     }
 }
 
-/// A time as seen from now: `in 23d 4h`, `3d 0h ago`.
+/// Formats a time as seen from now: `in 23d 4h`, `3d 0h ago`.
 pub(crate) fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let away = at - now;
     if away < TimeDelta::zero() {
@@ -31,12 +49,7 @@ pub(crate) fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A time as JSON has it: RFC 3339, whole seconds, `Z`.
-pub(crate) fn stamp(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// `1 key`, `2 keys`.
+/// Formats a number of things: `1 key`, `2 keys`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
@@ -59,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_text_cannot_steer_the_terminal() {
+    fn a_text_from_elsewhere_cannot_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
     }
 }

@@ -1,4 +1,4 @@
-//! Compares secrets that GitHub finds leaked with every secret that works, and has those that are the same replaced.
+//! Compares texts that GitHub finds leaked with every secret that works, and has the secrets that match replaced.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::asking::leak::{Leaks, endpoint};
@@ -6,7 +6,7 @@ use keywheel_core::asking::{Deployment, Requests};
 use keywheel_core::http::{self, Http};
 use keywheel_core::queue::Queue;
 use keywheel_core::settings::{optional, required};
-use keywheel_lambda::{Failure, batch, serve};
+use keywheel_lambda::{Failure, Message, Settled, batch, one_by_one, serve};
 use lambda_runtime::Error;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ async fn connect() -> Result<Compare, Failure> {
     let aws = http::aws::config(&http).await;
     let github = endpoint(optional("KEYWHEEL_GITHUB_ENDPOINT").as_deref()).ok_or_else(|| {
         Failure::setup(
-            "KEYWHEEL_GITHUB_ENDPOINT is no address; give https://api.github.com or your own server's",
+            "KEYWHEEL_GITHUB_ENDPOINT is no address; give https://api.github.com or the address of your own server",
         )
     })?;
     let url = required("KEYWHEEL_COMPARE_QUEUE_URL")?;
@@ -46,5 +46,6 @@ async fn handle(
     event: Value,
     _deadline: Instant,
 ) -> Result<SqsBatchResponse, Failure> {
-    Ok(queue::handle(compare, batch(event)?).await)
+    let settle = async |message: &Message| Settled::or_stays(queue::settle(compare, message).await);
+    Ok(one_by_one(&batch(event)?, settle).await)
 }

@@ -1,8 +1,7 @@
-//! A batch of the queue of comparisons, answered message by message.
+//! A message of the queue of comparisons: compared, delayed or given up.
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::asking::leak::{Comparison, NotCompared};
 use keywheel_core::http::Retry;
 use keywheel_core::queue::QueueError;
@@ -11,27 +10,19 @@ use tracing::{error, info};
 
 use crate::Compare;
 
-/// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
+/// How often SQS hands a message out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: usize = 4;
-/// The pauses before a message's next tries, in seconds. Somebody is told after six minutes: a leak does not wait.
+/// The pauses before a message's next tries, in seconds. They add up to six minutes, because a leak does not wait.
 const PAUSES: [u64; MAX_RECEIVES - 1] = [10, 60, 300];
-/// No wait that GitHub asks for is longer than this.
+/// The longest pause that GitHub is granted.
 const LONGEST: Duration = Duration::from_mins(15);
 
-/// Compares each message's alert; those that were not compared stay in the queue.
-pub(crate) async fn handle(compare: &Compare, batch: Vec<Message>) -> SqsBatchResponse {
-    let mut settled = Vec::with_capacity(batch.len());
-    for message in &batch {
-        settled.push((message, Settled::or_stays(settle(compare, message).await)));
-    }
-    Settled::answer(settled)
-}
-
-async fn settle(compare: &Compare, message: &Message) -> Result<Settled, QueueError> {
+/// Compares the alert of a message. A message whose alert was not compared stays in the queue.
+pub(crate) async fn settle(compare: &Compare, message: &Message) -> Result<Settled, QueueError> {
     let comparison = match Comparison::parse(message.body()) {
         Ok(comparison) => comparison,
         Err(refused) => {
-            error!(%refused, "a message that is no comparison");
+            error!(%refused, "the message is no comparison");
             return message.bury(&compare.queue, &refused.to_string()).await;
         }
     };
@@ -49,8 +40,9 @@ async fn settle(compare: &Compare, message: &Message) -> Result<Settled, QueueEr
     }
 }
 
-/// Tells that an alert was not compared, and makes a dead letter of its message. Where nobody can be told, the redrive
-/// policy makes the dead letter, and its alarm tells.
+/// Reports that an alert was not compared, and moves its message to the dead-letter queue.
+///
+/// A message whose report fails stays. The redrive policy then moves the message, and an alarm reports it.
 async fn give_up(
     compare: &Compare,
     message: &Message,
@@ -58,7 +50,7 @@ async fn give_up(
     missed: NotCompared,
 ) -> Result<Settled, QueueError> {
     if let Err(failure) = compare.leaks.give_up(comparison, missed).await {
-        error!(%failure, "that a leak was not compared could not be told");
+        error!(%failure, "the finding leaked-secret-not-compared was not sent");
         return Ok(Settled::Stays);
     }
     let why = format!("{}: not compared after {MAX_RECEIVES} tries", comparison.alert);

@@ -1,4 +1,4 @@
-//! A type for each identifier, so that one is never taken for another.
+//! A type for each kind of id, so that no id is taken for another.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,6 +32,23 @@ macro_rules! uuid_id {
     };
 }
 
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
 uuid_id!(
     /// An Entra tenant (`tid`).
     TenantId
@@ -41,7 +58,7 @@ uuid_id!(
     AppId
 );
 uuid_id!(
-    /// A directory object's id (`id`): the application's or the service principal's own.
+    /// The directory id (`id`) of an application or a service principal.
     ObjectId
 );
 uuid_id!(
@@ -53,7 +70,7 @@ uuid_id!(
     SubscriptionId
 );
 uuid_id!(
-    /// A rotation that Keywheel itself begins, or somebody's request for one.
+    /// A rotation that Keywheel itself begins, or a request for a rotation.
     RotationId
 );
 
@@ -86,10 +103,10 @@ impl KeyOn {
     }
 }
 
-/// One rotation, by the token that it was asked for with: the version that it makes has this id, in this spelling.
+/// The token of a rotation. The version that the rotation makes has this id, in this spelling.
 ///
-/// Keywheel's own are a [`RotationId`] as it writes it. Whoever calls `RotateSecret` gives one of theirs: a UUID in any
-/// spelling. Secrets Manager takes each spelling for a version of its own, and so does Keywheel.
+/// A rotation of Keywheel's own has its [`RotationId`] as token. A caller of `RotateSecret` gives a UUID in any spelling.
+/// Secrets Manager takes each spelling for another version, and so does Keywheel.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -97,7 +114,7 @@ impl KeyOn {
 #[schemars(with = "String")]
 pub struct Token(String);
 
-/// A text that is a UUID in no spelling.
+/// A text is not a UUID in any spelling.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a UUID")]
 pub struct NoToken(String);
@@ -118,36 +135,36 @@ impl FromStr for Token {
     }
 }
 
-impl From<RotationId> for Token {
-    fn from(id: RotationId) -> Self {
-        Self(id.to_string())
-    }
-}
-
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// A version of a Secrets Manager secret.
-///
-/// Any text of 32 to 64 characters: versions that Keywheel did not make need not be UUIDs.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct VersionId(pub String);
+impl From<RotationId> for Token {
+    fn from(id: RotationId) -> Self {
+        Self(id.to_string())
+    }
+}
+
+text_id!(
+    /// A version of a Secrets Manager secret: a text of 32 to 64 characters.
+    ///
+    /// Versions that Keywheel did not make need not be UUIDs.
+    VersionId
+);
+text_id!(
+    /// A credential's name in the manifest.
+    CredentialName
+);
 
 impl VersionId {
-    /// The rotation that this version is of, where its id is as Keywheel writes one.
-    ///
-    /// In any other spelling it is somebody else's: of what is known of the version alone, it is not Keywheel's.
+    /// Gives the rotation that made this version; `None`: Keywheel does not write ids like this.
     pub fn rotation(&self) -> Option<RotationId> {
         self.0.parse().ok().filter(|id: &RotationId| id.to_string() == self.0)
     }
 
-    /// The token of the rotation that would make this version.
+    /// Gives the token of a rotation that would make this version; `None`: the id is not a UUID.
     pub fn token(&self) -> Option<Token> {
         self.0.parse().ok()
     }
@@ -162,24 +179,5 @@ impl From<Token> for VersionId {
 impl From<RotationId> for VersionId {
     fn from(id: RotationId) -> Self {
         Self(id.to_string())
-    }
-}
-
-impl fmt::Display for VersionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A credential's name in the manifest.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct CredentialName(pub String);
-
-impl fmt::Display for CredentialName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod asking;
 pub mod audit;
+pub mod azure;
 pub mod cursors;
 pub mod engine;
 pub mod events;

@@ -1,7 +1,7 @@
-//! `CloudWatch` metrics in the embedded metric format: JSON lines on standard output that `CloudWatch` Logs reads.
+//! Metrics in CloudWatch's embedded metric format: JSON lines on standard output that CloudWatch Logs reads.
 //!
-//! Every metric has the dimension `Deployment` (the name of the stack and its bus), so that two deployments
-//! in one account do not mix; some a second one besides.
+//! Every metric has the dimension `Deployment` (the name of the stack and its bus), so that two deployments in one account
+//! stay apart. Some metrics have a second dimension.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,22 +17,22 @@ pub const NAMESPACE: &str = "Keywheel";
 const LONGEST: usize = 1024;
 /// The most values that one metric may have in one document.
 const VALUES: usize = 100;
-/// So many credentials have a metric of their own, those that expire first: `CloudWatch` charges for each.
+/// How many credentials have a metric of their own: those that expire first, because CloudWatch charges for each metric.
 /// All others count in the metric of the whole deployment.
 const CREDENTIALS: usize = 100;
 
-/// What is measured.
+/// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Secrets that were replaced.
+    /// The number of secrets that were replaced.
     Rotations,
-    /// Jobs that failed for good.
+    /// The number of jobs that failed for good.
     RotationFailures,
-    /// What sweeps found; by `Kind`.
+    /// The number of findings, by `Kind`.
     Findings,
-    /// Seconds from a new secret's storage to its promotion.
+    /// The seconds from storing a new secret to its promotion.
     TimeToProve,
-    /// Days that the current key of a credential has left; by `Credential`.
+    /// The days that the current key of a credential has left, by `Credential`.
     DaysToExpiry,
 }
 
@@ -68,17 +68,17 @@ pub struct Metrics {
 pub struct Document(Value);
 
 impl Metrics {
-    /// Of the deployment of this name.
+    /// Begins the metrics of the deployment of this name.
     pub fn of(deployment: &str) -> Self {
         Self { deployment: dimension(deployment) }
     }
 
-    /// One metric of the whole deployment; `values` has 1 to 100 numbers.
+    /// Makes a document of a metric of the whole deployment; `values` has 1 to 100 numbers.
     pub fn whole(&self, metric: Metric, values: &[f64], at: DateTime<Utc>) -> Document {
         self.document(metric, values, None, at)
     }
 
-    /// One metric of the whole deployment and, besides, by this dimension.
+    /// Makes a document of a metric of the whole deployment that also counts by a second dimension.
     pub fn by(
         &self,
         metric: Metric,
@@ -89,7 +89,7 @@ impl Metrics {
         self.document(metric, &[value], Some((name, dimension(of))), at)
     }
 
-    /// How long the current keys of these credentials live yet.
+    /// Makes the documents of the days that the current keys of these credentials have left.
     pub fn days_to_expiry(
         &self,
         ends: &BTreeMap<CredentialName, DateTime<Utc>>,
@@ -141,23 +141,23 @@ impl Metrics {
     }
 }
 
-/// Days, to a hundredth.
+/// Converts to days, to a hundredth.
 fn days(left: TimeDelta) -> f64 {
     let hundredths = left.num_seconds() / 864;
     f64::from(i32::try_from(hundredths).unwrap_or(i32::MAX)) / 100.0
 }
 
-/// A dimension's value: 1 to 1024 ASCII characters, none of them a control character.
+/// Makes the value of a dimension: 1 to 1024 ASCII characters without control characters.
 fn dimension(text: &str) -> String {
     let fit = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     let text: String = text.trim().chars().take(LONGEST).map(fit).collect();
     if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
-/// Writes documents, each on a line of its own.
+/// Writes documents, a line for each.
 pub fn write(documents: &[Document], to: &mut impl Write) -> io::Result<()> {
     for Document(document) in documents {
-        // In one piece: the log writes to the same stream.
+        // One write for a line, because the log writes to the same stream.
         to.write_all(format!("{document}\n").as_bytes())?;
     }
     to.flush()

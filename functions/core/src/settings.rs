@@ -1,10 +1,10 @@
-//! The environment of the functions and of the tool.
+//! The environment variables of the functions and of the command-line tool.
 
-/// A variable that must be set.
+/// A variable that must be set is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is not set; {}", cure(name))]
 pub struct Unset {
-    /// The variable.
+    /// The variable's name.
     pub name: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! A Secrets Manager secret of settings, read entry by entry: one that is mistyped takes nothing from the others.
+//! A Secrets Manager secret of settings, read entry by entry, so that a mistyped entry does not spoil the others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,15 +8,15 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use crate::secret::SecretText;
 use crate::signing_key::SigningKey;
 
-/// An entry's value. Its texts may be secret: each goes from the JSON into a text that is wiped, by no other way.
+/// The value of an entry. Its texts may be secret, so each goes straight from the JSON into a text that is wiped.
 #[derive(Debug)]
 pub(crate) enum Entry {
     Text(SecretText),
     List(Vec<Self>),
     Entries(Entries),
-    /// `null`: as if there were no entry.
+    /// `null`, which counts as no entry.
     Absent,
-    /// A number or a truth: no setting is one.
+    /// A number or a truth value. No setting has such a value.
     Other,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Entry {
 pub(crate) type Entries = BTreeMap<String, Entry>;
 
 impl Entry {
-    /// The signing keys of a text or of a list of texts, and whether all of these were keys of webhooks.
+    /// Reads the signing keys of a text or of a list of texts. Says also whether each text was a key of webhooks.
     pub(crate) fn webhook_keys(&self) -> (Vec<SigningKey>, bool) {
         let entries = match self {
             Self::List(list) => list.as_slice(),

@@ -1,4 +1,4 @@
-//! The keys of signatures, whoever signs.
+//! The keys of signatures of requests and of webhooks.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// What Standard Webhooks asks of a symmetric key, in bytes.
+/// The length of a symmetric key of Standard Webhooks, in bytes.
 const WEBHOOK: std::ops::RangeInclusive<usize> = 24..=64;
-/// What every key of Standard Webhooks begins with.
+/// The beginning of every key of Standard Webhooks.
 const PREFIX: &str = "whsec_";
 
-/// A key to make or to verify signatures with. It cannot be displayed, and is wiped when dropped.
+/// A key that makes or verifies signatures. A key cannot be displayed, and is wiped when dropped.
 pub struct SigningKey(Zeroizing<Vec<u8>>);
 
 impl SigningKey {
-    /// Takes a text's own bytes, as Slack and GitHub use theirs.
+    /// Takes the bytes of a text, as Slack and GitHub use their keys.
     pub fn of_text(text: &str) -> Self {
         Self(Zeroizing::new(text.as_bytes().to_vec()))
     }
@@ -26,7 +26,7 @@ impl SigningKey {
         WEBHOOK.contains(&bytes.len()).then_some(Self(bytes))
     }
 
-    /// The bytes: only for the code of a message.
+    /// Gives the bytes, for the code of a message and nothing else.
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -38,7 +38,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A name in a secret of settings, as a finding may show it: a key that was written in a name's place is not shown.
+/// Gives a name of a secret of settings as a finding may show the name. A key in the place of a name becomes `…`.
 pub(crate) fn shown(name: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let is_name = name.len() <= 64 && !name.starts_with(PREFIX) && name.bytes().all(plain);

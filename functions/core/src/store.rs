@@ -1,5 +1,6 @@
-//! Objects in one S3 bucket, read whole and written on a condition.
+//! A client of one S3 bucket. Objects are read whole and written on a condition.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -42,9 +43,9 @@ pub struct Store {
 /// An object as it was read.
 #[derive(Debug)]
 pub struct Object {
-    /// Its content.
+    /// The object's content.
     pub bytes: Vec<u8>,
-    /// Its `ETag`.
+    /// The object's `ETag`.
     pub etag: Option<String>,
 }
 
@@ -57,71 +58,58 @@ pub enum Upon {
     Etag(String),
 }
 
-/// What became of a put.
+/// The result of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// The object is written.
     Done,
-    /// The condition does not hold. A lost answer to one's own put looks like this as well.
+    /// The condition does not hold. A put whose answer was lost ends like this when it is sent again.
     Refused,
 }
 
 /// The version to list from: `key-marker` and `version-id-marker`.
 pub type Marker = (Option<String>, Option<String>);
 
-/// An object was not read or written. Nothing of its content is told.
+/// The address of an object, or of all objects under a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key, or a listing's prefix.
+    pub key: String,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// An object was not read or written. The error never quotes the content.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// S3 refused, or did not answer.
-    #[error("S3: {operation} of s3://{bucket}/{key}: {failure}")]
+    #[error("S3: {operation} of {location}: {failure}")]
     Failed {
         /// The operation.
         operation: &'static str,
-        /// The bucket.
-        bucket: String,
-        /// The object's key, or a listing's prefix.
-        key: String,
+        /// The object, or the listing.
+        location: Location,
         /// S3's answer.
         failure: AwsFailure,
     },
-    /// The answer ended before the object did.
-    #[error("s3://{bucket}/{key} broke off after {read} bytes")]
-    CutOff {
-        /// The bucket.
-        bucket: String,
-        /// The object's key.
-        key: String,
-        /// How many bytes had come.
-        read: usize,
-    },
-    /// The object is larger than any that is expected there.
-    #[error("s3://{bucket}/{key} has more than {most} bytes")]
-    TooLarge {
-        /// The bucket.
-        bucket: String,
-        /// The object's key.
-        key: String,
-        /// The limit.
-        most: usize,
-    },
+    /// The answer ended before the object did, after so many bytes.
+    #[error("{0} broke off after {1} bytes")]
+    CutOff(Location, usize),
+    /// The object is larger than this limit, in bytes.
+    #[error("{0} has more than {1} bytes")]
+    TooLarge(Location, usize),
     /// The object is not JSON of the expected shape.
-    #[error(
-        "s3://{bucket}/{key} is not as Keywheel writes it; delete the object if nobody needs it"
-    )]
-    Unreadable {
-        /// The bucket.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
+    #[error("{0} is not as Keywheel writes it; delete the object if nobody needs it")]
+    Unreadable(Location),
     /// The object has no JSON form.
-    #[error("s3://{bucket}/{key} cannot be written as JSON")]
-    Unwritable {
-        /// The bucket.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
+    #[error("{0} cannot be written as JSON")]
+    Unwritable(Location),
 }
 
 impl StoreError {
@@ -129,10 +117,8 @@ impl StoreError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Failed { failure, .. } => failure.retry,
-            Self::CutOff { .. } => Retry::Soon,
-            Self::TooLarge { .. } | Self::Unreadable { .. } | Self::Unwritable { .. } => {
-                Retry::Never
-            }
+            Self::CutOff(..) => Retry::Soon,
+            Self::TooLarge(..) | Self::Unreadable(_) | Self::Unwritable(_) => Retry::Never,
         }
     }
 }
@@ -141,18 +127,18 @@ impl Store {
     /// Makes a client of the bucket of this name.
     pub fn new(aws: &SdkConfig, bucket: String) -> Self {
         let config = aws_sdk_s3::config::Builder::from(aws)
-            // Behind an endpoint of one's own, a bucket has no host name.
+            // An endpoint of one's own has no host name for each bucket.
             .force_path_style(aws.endpoint_url().is_some())
             .build();
         Self { client: Client::from_conf(config), bucket }
     }
 
-    /// Gives the bucket's name.
-    pub fn bucket(&self) -> &str {
-        &self.bucket
+    /// Gives the address of an object in the bucket.
+    pub fn location(&self, key: &str) -> Location {
+        Location { bucket: self.bucket.clone(), key: key.to_owned() }
     }
 
-    /// Reads an object, or one version of the object, of at most so many bytes (`GetObject`). `None`: there is none.
+    /// Reads an object, or one version of the object, of at most `most` bytes (`GetObject`). `None`: no such object.
     pub async fn get(
         &self,
         key: &str,
@@ -165,22 +151,22 @@ impl Store {
             Err(error) if is_one_of(&error, &MISSING) => return Ok(None),
             Err(error) => return Err(self.failed("GetObject", key, &error)),
         };
-        let (bucket, key) = (self.bucket.clone(), key.to_owned());
         let (mut body, mut bytes) = (answer.body, Vec::new());
         while let Some(chunk) = body.next().await {
             let Ok(chunk) = chunk else {
-                return Err(StoreError::CutOff { bucket, key, read: bytes.len() });
+                return Err(StoreError::CutOff(self.location(key), bytes.len()));
             };
             bytes.extend_from_slice(&chunk);
             if bytes.len() > most {
-                return Err(StoreError::TooLarge { bucket, key, most });
+                return Err(StoreError::TooLarge(self.location(key), most));
             }
         }
         Ok(Some(Object { bytes, etag: answer.e_tag }))
     }
 
-    /// Writes an object of JSON (`PutObject`), on a condition where one is given. A put that met another one for the same
-    /// key is tried again until the deadline.
+    /// Writes an object of JSON (`PutObject`), on a condition if one is given.
+    ///
+    /// A put that meets another put for the same key is tried again until the deadline.
     pub async fn put(
         &self,
         key: &str,
@@ -211,14 +197,11 @@ impl Store {
         }
     }
 
-    /// Reads an object of JSON. `None`: there is none.
+    /// Reads an object of JSON. `None`: no such object.
     pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
         let Some(object) = self.get(key, None, MAX_JSON).await? else { return Ok(None) };
         let read = serde_json::from_slice(&object.bytes).map(Some);
-        read.map_err(|_| StoreError::Unreadable {
-            bucket: self.bucket.clone(),
-            key: key.to_owned(),
-        })
+        read.map_err(|_| StoreError::Unreadable(self.location(key)))
     }
 
     /// Says whether there is such an object.
@@ -226,15 +209,15 @@ impl Store {
         Ok(self.read::<IgnoredAny>(key).await?.is_some())
     }
 
-    /// Writes an object of JSON, whether there is one or not.
+    /// Writes an object of JSON in place of any object before.
     pub async fn write<T: Serialize>(&self, key: &str, object: &T) -> Result<(), StoreError> {
         let json = self.json(key, object)?;
         self.put(key, &json, None, Instant::now() + PATIENCE).await.map(drop)
     }
 
-    /// Writes an object of JSON unless there is one; says whether this call wrote the object.
+    /// Writes an object of JSON unless the key has an object. Says whether this call wrote the object.
     ///
-    /// A lost answer looks like somebody else's put: whoever must tell compares the object that is there.
+    /// A put whose answer was lost looks like another writer's put. A caller that must know compares the objects.
     pub async fn write_new<T: Serialize>(&self, key: &str, object: &T) -> Result<bool, StoreError> {
         let json = self.json(key, object)?;
         let put = self.put(key, &json, Some(&Upon::Nothing), Instant::now() + PATIENCE).await?;
@@ -265,9 +248,7 @@ impl Store {
     }
 
     fn json<T: Serialize>(&self, key: &str, object: &T) -> Result<Vec<u8>, StoreError> {
-        let unwritable =
-            |_| StoreError::Unwritable { bucket: self.bucket.clone(), key: key.to_owned() };
-        serde_json::to_vec(object).map_err(unwritable)
+        serde_json::to_vec(object).map_err(|_| StoreError::Unwritable(self.location(key)))
     }
 
     fn failed<E>(&self, operation: &'static str, key: &str, error: &SdkError<E>) -> StoreError
@@ -278,7 +259,7 @@ impl Store {
         if is_one_of(error, &CONFLICTS) {
             failure.retry = Retry::Soon;
         }
-        StoreError::Failed { operation, bucket: self.bucket.clone(), key: key.to_owned(), failure }
+        StoreError::Failed { operation, location: self.location(key), failure }
     }
 }
 

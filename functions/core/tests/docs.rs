@@ -1,16 +1,20 @@
-//! The tables of `docs/` that follow from the code.
+//! The tables of `docs/` and the schemas of `events/` that follow from the code.
 //!
 //! `KEYWHEEL_UPDATE_SCHEMAS=1 cargo test --workspace --test docs` writes them anew.
 #![allow(missing_docs, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use keywheel_core::events::{CloudEvent, DigestEvent, FindingKind};
 use keywheel_core::ids::{AppId, KeyId, KeyOn};
 use keywheel_core::manifest::Manifest;
+use keywheel_core::queue::Job;
 use keywheel_core::rotation::finding::{Finding, ForeignChange};
 use keywheel_core::rotation::{Stop, Untold};
+use schemars::schema_for;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,11 +25,16 @@ fn publish(page: &str, part: &str, text: &str) {
     let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
     let (before, rest) = whole.split_once(&begin).expect("the mark before a generated part");
     let (published, after) = rest.split_once(&end).expect("the mark after a generated part");
-    if std::env::var_os("KEYWHEEL_UPDATE_SCHEMAS").is_some_and(|value| value == "1") {
+    if updates() {
         std::fs::write(&path, format!("{before}{begin}{text}{end}{after}")).expect("written");
     } else {
         assert!(published == text, "docs/{page} has drifted: run with KEYWHEEL_UPDATE_SCHEMAS=1");
     }
+}
+
+/// Says whether to write the generated files anew.
+fn updates() -> bool {
+    std::env::var_os("KEYWHEEL_UPDATE_SCHEMAS").is_some_and(|value| value == "1")
 }
 
 fn row(cells: &[&str]) -> String {
@@ -35,8 +44,8 @@ fn row(cells: &[&str]) -> String {
 
 // ---- Findings -----------------------------------------------------------------------------------
 
-/// Every finding of the rules, by name, with its explanation.
-fn findings() -> Vec<(&'static str, String)> {
+/// Lists a sample of every finding of the rules.
+fn findings() -> Vec<Finding> {
     let (key, at) = (KeyId(Uuid::nil()), DateTime::<Utc>::UNIX_EPOCH);
     let change = ForeignChange {
         key,
@@ -64,7 +73,6 @@ fn findings() -> Vec<(&'static str, String)> {
         Finding::LastUseUnknown(key, Untold::Behind),
         Finding::KeyNotFound(key),
         Finding::TwoKeysOnly,
-        Finding::ServicePrincipalLocked,
         Finding::ObjectIdGiven(KeyOn::Application, AppId(Uuid::nil())),
         Finding::RuleMatchesNobody("TAG".to_owned()),
         Finding::RolledBack,
@@ -77,47 +85,20 @@ fn findings() -> Vec<(&'static str, String)> {
         Finding::UnreadableObject { object: "OBJECT".to_owned(), why: "WHY".to_owned() },
     ];
     all.extend(stops().into_iter().map(Finding::Stopped));
-    all.iter().for_each(listed);
-    let mut rows: Vec<_> =
-        all.iter().map(|finding| (finding.name(), finding.explanation())).collect();
-    rows.sort();
-    rows.dedup();
-    rows
+    all
 }
 
-/// A new finding does not compile here until somebody adds it to the list above.
-fn listed(finding: &Finding) {
-    match finding {
-        Finding::Stopped(_)
-        | Finding::ForeignKey(_)
-        | Finding::UnlistedKey(_)
-        | Finding::NamedKeyOfAnother(_)
-        | Finding::NamedKeyElsewhere(..)
-        | Finding::NamedKeyNowhere(_)
-        | Finding::EndlessKey(_)
-        | Finding::LifetimeOverPolicy(_)
-        | Finding::ExpiringKey(..)
-        | Finding::ExpiringCertificate(..)
-        | Finding::NativeRotationLate(..)
-        | Finding::KeyInUse(..)
-        | Finding::LastUseUnknown(..)
-        | Finding::KeyNotFound(_)
-        | Finding::TwoKeysOnly
-        | Finding::ServicePrincipalLocked
-        | Finding::ObjectIdGiven(..)
-        | Finding::RuleMatchesNobody(_)
-        | Finding::RolledBack
-        | Finding::ReplacedKeyUnknown
-        | Finding::ForeignChange(_)
-        | Finding::AuditNotPermitted
-        | Finding::AuditNotLicensed
-        | Finding::AuditNotInCloud
-        | Finding::AuditUnread(_)
-        | Finding::UnreadableObject { .. } => {}
-    }
-}
+/// The findings that no rule makes: those of requests and of leaks.
+const OF_REQUESTS: [FindingKind; 6] = [
+    FindingKind::LeakedSecret,
+    FindingKind::LeakedSecretUnmatched,
+    FindingKind::LeakedSecretUnread,
+    FindingKind::LeakedSecretNotCompared,
+    FindingKind::RequestUnreadable,
+    FindingKind::WebhookKeyUnusable,
+];
 
-/// Every reason to stop, from its own JSON Schema.
+/// Lists every reason to stop, from its own JSON Schema.
 fn stops() -> Vec<Stop> {
     let schema = serde_json::to_value(schemars::schema_for!(Stop)).expect("JSON");
     let names = schema["oneOf"].as_array().expect("a reason to stop is one of several");
@@ -126,10 +107,11 @@ fn stops() -> Vec<Stop> {
     names.iter().map(read).collect()
 }
 
-#[test]
-fn the_table_of_findings_is_the_code_s() {
+/// Writes a table of findings, each by its name and explanation.
+fn findings_table<'a>(findings: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let rows: BTreeSet<_> = findings.into_iter().collect();
     let mut text = row(&["finding", "what it means", "what to do"]) + "|---|---|---|\n";
-    for (name, explanation) in findings() {
+    for (name, explanation) in rows {
         let samples = [
             ("1970-01-01 00:00:00 UTC", "*time*"),
             ("1970-01-01", "*date*"),
@@ -140,11 +122,42 @@ fn the_table_of_findings_is_the_code_s() {
             ("OBJECT", "*object*"),
             ("WHY", "*cause*"),
         ];
-        let told = samples.iter().fold(explanation, |told, (from, to)| told.replace(from, to));
-        let (means, act) = told.split_once("; ").unwrap_or((&told, ""));
+        let text_of = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+        let explanation = samples.into_iter().fold(explanation, text_of);
+        let (means, act) = explanation.split_once("; ").unwrap_or((&explanation, ""));
         text += &row(&[&format!("`{name}`"), means, act]);
     }
-    publish("findings.md", "findings", &format!("\n{text}\n"));
+    format!("\n{text}\n")
+}
+
+#[test]
+fn the_tables_of_findings_are_the_code_s() {
+    let (rules, requests) = (findings(), OF_REQUESTS);
+    let listed: BTreeSet<_> = rules.iter().map(Finding::kind).chain(requests).collect();
+    assert_eq!(listed, FindingKind::ALL.iter().copied().collect(), "each finding is in a table");
+    let rules = rules.iter().map(|finding| (finding.name(), finding.explanation()));
+    publish("findings.md", "findings", &findings_table(rules));
+    let requests = requests.map(|kind| (kind.name(), kind.explanation().to_owned()));
+    publish("findings.md", "findings of requests", &findings_table(requests));
+}
+
+// ---- Schemas ------------------------------------------------------------------------------------
+
+#[test]
+fn the_schemas_are_the_code_s() {
+    for (name, schema) in [
+        ("audit-event", schema_for!(CloudEvent)),
+        ("digest-event", schema_for!(DigestEvent)),
+        ("job", schema_for!(Job)),
+    ] {
+        let path = format!("{}/../../events/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let schema = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
+        if updates() {
+            std::fs::write(&path, &schema).expect("written");
+        }
+        let published = std::fs::read_to_string(&path).expect("a schema of events/");
+        assert!(published == schema, "{name} has drifted: run with KEYWHEEL_UPDATE_SCHEMAS=1");
+    }
 }
 
 // ---- The manifest -------------------------------------------------------------------------------
@@ -192,7 +205,7 @@ fn table(object: &Value, defs: &Value, which: &dyn Fn(&str, &Value) -> bool) -> 
     text + "\n"
 }
 
-/// What may be written there.
+/// Says which values a field takes.
 fn values(field: &Value, defs: &Value) -> String {
     if let Some(name) = field["$ref"].as_str() {
         return values(&defs[name.trim_start_matches("#/$defs/")], defs);

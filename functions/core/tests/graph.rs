@@ -6,7 +6,7 @@ mod secrets_stub;
 use azure_emulator::{Emulator, Faults, Operation, Seed, SeedApplication};
 use chrono::{TimeDelta, Utc};
 use graph_world::{ALONE, APP, options, start, world};
-use keywheel_core::graph::{Detail, Kind, Object, PageLink};
+use keywheel_core::graph::{Detail, Kind, Object, PageLink, Refusal};
 use keywheel_core::ids::{AppId, KeyId, KeyOn, ObjectId};
 use secrets_stub::Stub;
 use serde_json::{Value, json};
@@ -72,12 +72,15 @@ async fn policies_and_limits_have_names_of_their_own() {
     let mut faults = Faults::default();
     faults.limits.max_lifetime_days = Some(30);
     world.emulator.set_faults(faults).unwrap();
-    assert_eq!(world.add(object).await.unwrap_err().kind(), &Kind::LifetimeExceedsPolicy);
+    assert_eq!(
+        world.add(object).await.unwrap_err().kind(),
+        &Kind::Known(Refusal::LifetimeExceedsPolicy)
+    );
     let mut faults = Faults::default();
     faults.limits.max_passwords = 1;
     world.emulator.set_faults(faults).unwrap();
     world.add(object).await.unwrap();
-    assert_eq!(world.add(object).await.unwrap_err().kind(), &Kind::SizeExceeded);
+    assert_eq!(world.add(object).await.unwrap_err().kind(), &Kind::Known(Refusal::SizeExceeded));
 }
 
 #[tokio::test]
@@ -126,7 +129,7 @@ async fn a_locked_service_principal_takes_no_key_and_says_why() {
             let added = world.add(Object { on, id: principal.unwrap().object_id }).await;
             if locked && on == KeyOn::ServicePrincipal {
                 let error = added.unwrap_err();
-                assert_eq!(error.kind(), &Kind::ServicePrincipalLocked);
+                assert_eq!(error.kind(), &Kind::Known(Refusal::ServicePrincipalLocked));
                 assert!(error.to_string().contains("key_on: application"), "{error}");
             } else {
                 assert!(added.is_ok());

@@ -8,7 +8,7 @@ use azure_emulator::{FaultKind, Faults, Operation, Rule};
 use chrono::Utc;
 use graph_world::{APP, options, world};
 use keywheel_core::engine::EngineError;
-use keywheel_core::graph::{CallOptions, Kind};
+use keywheel_core::graph::{CallOptions, Kind, Refusal};
 use keywheel_core::http::Retry;
 use keywheel_core::ids::{AppId, KeyOn};
 use tokio::time::Instant;
@@ -135,7 +135,10 @@ async fn a_tenant_without_the_licence_is_told_of_the_licence() {
     let audits = world.graph.directory_audits(now, now, None, &options()).await.unwrap_err();
     let uses = world.graph.last_uses(AppId(APP), &options()).await.unwrap_err();
     for error in [audits, uses] {
-        assert_eq!((error.kind(), error.retry()), (&Kind::NotLicensed, Retry::Never));
+        assert_eq!(
+            (error.kind(), error.retry()),
+            (&Kind::Known(Refusal::NotLicensed), Retry::Never)
+        );
         let said = error.to_string();
         assert!(said.contains("Entra ID P1") && !said.contains("grant"), "{said}");
     }
@@ -150,7 +153,10 @@ async fn a_lock_with_an_enforcement_scope_is_a_lock() {
     let added = world.add(object).await.unwrap_err();
     let removed = world.graph.remove_password(object, key, &options()).await.unwrap_err();
     for error in [added, removed] {
-        assert_eq!((error.kind(), error.retry()), (&Kind::ServicePrincipalLocked, Retry::Never));
+        assert_eq!(
+            (error.kind(), error.retry()),
+            (&Kind::Known(Refusal::ServicePrincipalLocked), Retry::Never)
+        );
         assert!(error.to_string().contains("key_on: application"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Why an event came to nothing, as Lambda tells it.
+//! The failure of an invocation, as Lambda reports it.
 
 use std::fmt;
 
@@ -8,38 +8,38 @@ use keywheel_core::notify::NotifyError;
 use keywheel_core::settings::Unset;
 use tracing::error;
 
-/// So much of a failure is told: what an event says of itself has no limit. Fifty problems of a manifest fit.
+/// The longest message, in characters. Fifty problems of a manifest fit.
 const LONGEST: usize = 16_000;
 
-/// Why an event came to nothing, as Lambda tells it: `errorType` and `errorMessage`.
+/// The failure of an invocation: Lambda's `errorType` and `errorMessage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Which part of Keywheel it was, such as `keywheel.graph`: for filters and alarms.
+    /// The part of Keywheel that failed, such as `keywheel.graph`, for filters and alarms.
     pub kind: &'static str,
-    /// What went wrong, with nothing secret.
+    /// The cause. The text holds no secret.
     pub message: String,
 }
 
 impl Failure {
-    /// An event of a shape that the function does not know.
+    /// Makes the failure of an event whose shape the function does not know.
     pub fn event(expected: &str) -> Self {
         Self::new("keywheel.event", expected)
     }
 
-    /// A deployment that lacks something.
-    pub fn setup(told: impl fmt::Display) -> Self {
-        Self::new("keywheel.setup", told)
+    /// Makes the failure of a deployment that lacks a part.
+    pub fn setup(cause: impl fmt::Display) -> Self {
+        Self::new("keywheel.setup", cause)
     }
 
-    /// Puts itself into the log: what Lambda makes of it only whoever invoked the function sees.
+    /// Writes the failure to the log. Lambda itself shows the failure only to the caller.
     #[must_use]
-    pub fn told(self) -> Self {
+    pub(crate) fn logged(self) -> Self {
         error!(kind = self.kind, failure = self.message, "failed");
         self
     }
 
-    fn new(kind: &'static str, told: impl fmt::Display) -> Self {
-        Self { kind, message: told.to_string().chars().take(LONGEST).collect() }
+    fn new(kind: &'static str, cause: impl fmt::Display) -> Self {
+        Self { kind, message: cause.to_string().chars().take(LONGEST).collect() }
     }
 }
 
@@ -55,7 +55,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let kind = match &error {
             EngineError::OutOfTime => "keywheel.time",
-            EngineError::Graph(_) => "keywheel.graph",
+            EngineError::Graph(_) | EngineError::Unreadable(_) => "keywheel.graph",
             EngineError::Secrets(_) => "keywheel.secrets",
             EngineError::Token(_) => "keywheel.token",
             EngineError::Identity(_) | EngineError::OwnSecret { .. } => "keywheel.identity",

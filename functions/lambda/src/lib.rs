@@ -1,4 +1,4 @@
-//! The shell around every Lambda function: its start, its loop, its batches of messages, and how a failure is told.
+//! The shell of every Lambda function: start, loop, batches of messages, and failures.
 
 mod failure;
 mod message;
@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use failure::Failure;
-pub use message::{Message, Settled, batch, pause};
+pub use message::{Message, Settled, batch, one_by_one, pause};
 
 /// The crates whose events are in the log.
 const LOGGED: [&str; 9] = [
@@ -58,16 +58,16 @@ pub fn serve<C, A>(
 where
     A: Serialize,
 {
-    // On the heap: what a function does over its life is larger than a stack should hold.
+    // On the heap, because the future of a whole function is too large for a stack.
     Box::pin(async move {
         begin();
-        let connected = &connect.await.map_err(Failure::told)?;
+        let connected = &connect.await.map_err(Failure::logged)?;
         let handle = &handle;
         run(service_fn(async |event: LambdaEvent<Value>| {
             let deadline = deadline(event.context.deadline());
             let answer = Box::pin(handle(connected, event.payload, deadline)).await;
             answer.map_err(|failure| {
-                let Failure { kind, message } = failure.told();
+                let Failure { kind, message } = failure.logged();
                 Diagnostic { error_type: kind.to_owned(), error_message: message }
             })
         }))

@@ -10,8 +10,8 @@ use tracing::warn;
 
 use crate::Failure;
 
-/// Gives the pause before a message's next try: Keywheel's own, in seconds by how often the message was received, or the
-/// pause that a service asks for, up to `longest`, where that is longer.
+/// Gives the pause before a message's next try: the longer of Keywheel's own, in seconds by how often the message was
+/// received, and the pause that a service asks for, up to `longest`.
 pub fn pause(own: &[u64], longest: Duration, retry: Retry, receives: usize) -> Duration {
     let own = own.get(receives.saturating_sub(1)).or(own.last()).copied();
     let own = Duration::from_secs(own.unwrap_or_default());
@@ -21,12 +21,12 @@ pub fn pause(own: &[u64], longest: Duration, retry: Retry, receives: usize) -> D
     }
 }
 
-/// Whether a message is done with, which SQS then deletes, or stays in its queue.
+/// Whether SQS deletes a message, or keeps the message in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The message is done with.
+    /// SQS deletes the message.
     Done,
-    /// The message stays, until it is visible again.
+    /// The message stays in the queue, and SQS hands it out again.
     Stays,
 }
 
@@ -41,6 +41,22 @@ pub fn batch(event: Value) -> Result<Vec<Message>, Failure> {
     Ok(batch.records.into_iter().map(Message).collect())
 }
 
+/// Settles messages one after another, and answers Lambda.
+///
+/// A FIFO queue keeps its order: after a message that stays, all further messages stay untouched.
+pub async fn one_by_one(
+    messages: &[Message],
+    settle: impl AsyncFn(&Message) -> Settled,
+) -> SqsBatchResponse {
+    let mut settled: Vec<(&Message, Settled)> = Vec::with_capacity(messages.len());
+    for message in messages {
+        let stays = settled.iter().any(|(_, settled)| *settled == Settled::Stays);
+        let waits = stays && message.group().is_some();
+        settled.push((message, if waits { Settled::Stays } else { settle(message).await }));
+    }
+    Settled::answer(settled)
+}
+
 impl Settled {
     /// Answers a batch: the messages that stay are named as failed.
     pub fn answer<'a>(messages: impl IntoIterator<Item = (&'a Message, Self)>) -> SqsBatchResponse {
@@ -53,10 +69,10 @@ impl Settled {
         answer
     }
 
-    /// Takes a failure to settle a message for a message that stays. The failure is in the log.
+    /// Turns a failure into a message that stays, and writes the failure to the log.
     pub fn or_stays<E: std::fmt::Display>(settled: Result<Self, E>) -> Self {
         settled.unwrap_or_else(|failure| {
-            warn!(%failure, "the message stays as it is, until it is visible again");
+            warn!(%failure, "the message stays in the queue");
             Self::Stays
         })
     }
@@ -73,13 +89,18 @@ impl Message {
         self.0.body.as_deref().unwrap_or_default()
     }
 
+    /// Gives the message's group; `None` in a queue that is not FIFO.
+    fn group(&self) -> Option<&String> {
+        self.0.attributes.get("MessageGroupId")
+    }
+
     /// Says how often SQS has handed the message out, this time included.
     pub fn receives(&self) -> usize {
         let count = self.0.attributes.get("ApproximateReceiveCount");
         count.and_then(|count| count.parse().ok()).unwrap_or(1)
     }
 
-    /// Has the message come back after a pause.
+    /// Makes SQS hand the message out again after a pause.
     pub async fn come_back(&self, queue: &Queue, after: Duration) -> Result<Settled, QueueError> {
         if let Some(receipt) = &self.0.receipt_handle {
             queue.set_visibility(receipt, after).await?;
@@ -87,15 +108,12 @@ impl Message {
         Ok(Settled::Stays)
     }
 
-    /// Makes a dead letter of the message at once, where trying again would not help.
+    /// Moves the message to the dead-letter queue at once, because trying again does not help.
     ///
-    /// In a queue without a dead-letter queue of its own the redrive policy does so in the end.
+    /// Without `KEYWHEEL_DEAD_LETTER_URL` the message stays, and the redrive policy moves it in the end.
     pub async fn bury(&self, queue: &Queue, why: &str) -> Result<Settled, QueueError> {
-        let buried = match self.0.attributes.get("MessageGroupId") {
-            Some(group) => queue.send_to_dead_letter(self.body(), group, self.id(), why).await,
-            None => queue.send_to_unordered_dead_letter(self.body(), why).await,
-        };
-        match buried {
+        let group = self.group().map(|group| (group.as_str(), self.id()));
+        match queue.send_to_dead_letter(self.body(), group, why).await {
             Ok(()) => Ok(Settled::Done),
             Err(failure @ QueueError::NoDeadLetters) => {
                 warn!(%failure);
@@ -139,6 +157,21 @@ mod tests {
         let failed: Vec<_> =
             answer.batch_item_failures.iter().map(|one| one.item_identifier.as_str()).collect();
         assert_eq!(failed, ["b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn in_a_fifo_queue_a_message_that_stays_keeps_those_behind_it() {
+        for (group, failed) in [(json!({ "MessageGroupId": "g" }), "bc"), (json!({}), "b")] {
+            let records = ["a", "b", "c"]
+                .map(|id| json!({ "messageId": id, "attributes": group, "messageAttributes": {} }));
+            let messages = batch(json!({ "Records": records })).unwrap();
+            let settle = async |message: &Message| {
+                if message.id() == "b" { Settled::Stays } else { Settled::Done }
+            };
+            let answer = one_by_one(&messages, settle).await;
+            let ids = answer.batch_item_failures.iter().map(|one| one.item_identifier.as_str());
+            assert_eq!(ids.collect::<String>(), failed);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Tells people and their systems what happened, and measures it. The record is another function's: nothing
-//! that fails here keeps it waiting.
+//! Notifies people and their systems of events, and measures events.
+//!
+//! Another function writes the audit trail, so that no failure here delays a record.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::notify::Notifier;

@@ -1,30 +1,30 @@
 //! A batch of the queue of events, answered message by message.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use chrono::Utc;
 use futures::future::join_all;
 use keywheel_core::http::Retry;
-use keywheel_core::notify::{Notice, Notifier, NotifyError, Outcome};
+use keywheel_core::notify::{Notice, Notified, Notifier, NotifyError};
 use keywheel_core::queue::{Queue, QueueError};
 use keywheel_lambda::{Failure, Message, Settled};
 use tracing::error;
 
-/// When a message comes back whose target gave no time, by how often it was received: in seconds.
-/// infra/template.yaml hands one out ten times, which is most of a day.
+/// The pauses before a message's next tries, in seconds, if the target asks for none.
+///
+/// SQS hands a message out ten times (infra/template.yaml). The pauses add up to most of a day.
 const PAUSES: [u64; 9] = [5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 36_000];
-/// No target that says when to come back keeps the others waiting for longer than this.
+/// The longest pause that a target is granted, because all other targets wait too.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// An event and the messages that say it: told twice, it is still one.
-struct Read {
+/// An event and its messages: SQS may hand one event out twice.
+struct Event {
     notice: Notice,
     messages: Vec<Message>,
 }
 
-/// Tells all messages' events; those that somebody does not know of yet stay in the queue.
+/// Notifies all targets of the messages' events. A message that a target does not know yet stays in the queue.
 pub(crate) async fn handle(
     notifier: &Notifier,
     batch: Vec<Message>,
@@ -32,52 +32,50 @@ pub(crate) async fn handle(
     let queue = &notifier.queue()?;
     let (events, refused) = read(batch);
     let buried = refused.iter().map(async |(message, refused)| {
-        error!(%refused, "a message that is no event");
+        error!(%refused, "the message is no event");
         (message, Settled::or_stays(message.bury(queue, &refused.to_string()).await))
     });
     let mut settled = join_all(buried).await;
-    let manifest = notifier.manifest().await.map_err(Arc::new);
-    let notices: Vec<&Notice> = events.iter().map(|read| &read.notice).collect();
-    let outcomes =
-        &notifier.tell(manifest.as_ref().map_err(Arc::clone), &notices, Utc::now()).await;
-    let messages = events.iter().flat_map(|read| {
-        read.messages.iter().map(|message| (message, outcomes.get(&read.notice.id)))
+    let notices: Vec<&Notice> = events.iter().map(|event| &event.notice).collect();
+    let results = &notifier.notify(&notices, Utc::now()).await;
+    let messages = events.iter().flat_map(|event| {
+        event.messages.iter().map(|message| (message, results.get(&event.notice.id)))
     });
-    let told = messages.map(async |(message, outcome)| {
-        (message, Settled::or_stays(settle(queue, message, outcome).await))
+    let notified = messages.map(async |(message, result)| {
+        (message, Settled::or_stays(settle(queue, message, result).await))
     });
-    settled.extend(join_all(told).await);
+    settled.extend(join_all(notified).await);
     Ok(Settled::answer(settled))
 }
 
-/// What the messages say, and those that say nothing.
-fn read(messages: Vec<Message>) -> (Vec<Read>, Vec<(Message, NotifyError)>) {
-    let (mut events, mut refused): (Vec<Read>, Vec<_>) = (Vec::new(), Vec::new());
+/// Reads the events of the messages, and the messages that are no events.
+fn read(messages: Vec<Message>) -> (Vec<Event>, Vec<(Message, NotifyError)>) {
+    let (mut events, mut refused): (Vec<Event>, Vec<_>) = (Vec::new(), Vec::new());
     for message in messages {
         match Notice::parse(message.body()) {
             Err(error) => refused.push((message, error)),
-            Ok(notice) => match events.iter_mut().find(|read| read.notice.id == notice.id) {
+            Ok(notice) => match events.iter_mut().find(|event| event.notice.id == notice.id) {
                 Some(known) => known.messages.push(message),
-                None => events.push(Read { notice, messages: vec![message] }),
+                None => events.push(Event { notice, messages: vec![message] }),
             },
         }
     }
     (events, refused)
 }
 
-/// Does with a message what became of its event.
+/// Deletes, delays or gives up a message, by the result of its event.
 async fn settle(
     queue: &Queue,
     message: &Message,
-    outcome: Option<&Outcome>,
+    result: Option<&Notified>,
 ) -> Result<Settled, QueueError> {
-    match outcome {
-        Some(Outcome::Told) => Ok(Settled::Done),
-        Some(Outcome::Again(retry, _)) => {
+    match result {
+        Some(Notified::All) => Ok(Settled::Done),
+        Some(Notified::TryAgain(retry, _)) => {
             message.come_back(queue, pause(*retry, message.receives())).await
         }
-        Some(Outcome::Failed(failure)) => {
-            error!(%failure, "cannot be told");
+        Some(Notified::Failed(failure)) => {
+            error!(%failure, "a target cannot be notified");
             message.bury(queue, &failure.to_string()).await
         }
         None => Ok(Settled::Stays),
@@ -107,7 +105,7 @@ mod tests {
     fn the_sample_event_holds_a_failure_and_a_digest() {
         let read = sample().into_iter();
         let topics: Vec<_> =
-            read.map(|message| Notice::parse(message.body()).unwrap().topic()).collect();
+            read.map(|message| Notice::parse(message.body()).unwrap().kind.topic()).collect();
         assert_eq!(topics, [Some(Topic::Failures), Some(Topic::Digest)]);
     }
 
@@ -117,7 +115,7 @@ mod tests {
         let strange = serde_json::json!({ "Records": [{ "body": "no event", "attributes": {}, "messageAttributes": {} }] });
         let [strange] = <[Message; 1]>::try_from(keywheel_lambda::batch(strange).unwrap()).unwrap();
         let (events, refused) = read(vec![failure.clone(), digest, strange, failure]);
-        assert_eq!(events.iter().map(|read| read.messages.len()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(events.iter().map(|event| event.messages.len()).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(refused.len(), 1);
     }
 

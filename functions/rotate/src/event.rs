@@ -1,43 +1,45 @@
-//! What may start the function. Only these two services may invoke it, and their events cannot be mistaken
-//! for each other.
+//! The events that start the function. Only SQS and Secrets Manager may invoke the function, and no event of one service
+//! looks like an event of the other.
 
 use aws_lambda_events::event::secretsmanager::SecretsManagerSecretRotationEvent;
 use keywheel_core::engine::native::Step;
 use keywheel_lambda::{Failure, Message, batch};
 use serde_json::Value;
 
-/// An event.
+/// An event that starts the function.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A batch of the job queue.
     Jobs(Vec<Message>),
     /// A step of Secrets Manager's rotation.
-    Rotation(Rotation),
+    Step(RotationStep),
 }
 
-/// One step of one rotation.
+/// A step of a rotation that Secrets Manager asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Rotation {
+pub(crate) struct RotationStep {
     pub(crate) step: Step,
     pub(crate) secret_id: String,
     pub(crate) token: String,
 }
 
 impl Event {
-    /// Reads an event. What is wrong is told without a word of it: nobody knows what a strange event holds.
+    /// Reads an event. The failure repeats no word of the event: a strange event may hold anything.
     pub(crate) fn parse(event: Value) -> Result<Self, Failure> {
         if event.get("Records").is_some() {
             return batch(event).map(Self::Jobs);
         }
         let event: SecretsManagerSecretRotationEvent =
             serde_json::from_value(event).map_err(|_| {
-                Failure::event("neither SQS messages nor a step of a secret's rotation")
+                Failure::event(
+                    "the event is neither a batch of SQS messages nor a step of a secret's rotation",
+                )
             })?;
         let step = Step::parse(&event.step).ok_or_else(|| {
             Failure::event("Step is none of createSecret, setSecret, testSecret, finishSecret")
         })?;
         let (secret_id, token) = (event.secret_id, event.client_request_token);
-        Ok(Self::Rotation(Rotation { step, secret_id, token }))
+        Ok(Self::Step(RotationStep { step, secret_id, token }))
     }
 }
 
@@ -53,7 +55,7 @@ mod tests {
     fn the_sample_event_is_a_step() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/rotate-secretsmanager.json");
         let text = std::fs::read_to_string(path).unwrap();
-        let Event::Rotation(rotation) = Event::parse(serde_json::from_str(&text).unwrap()).unwrap()
+        let Event::Step(rotation) = Event::parse(serde_json::from_str(&text).unwrap()).unwrap()
         else {
             panic!("a batch");
         };
@@ -75,7 +77,7 @@ mod tests {
                 Ok(Event::Jobs(batch)) => for message in batch {
                     let _ = keywheel_core::queue::Job::parse(message.body());
                 },
-                Ok(Event::Rotation(_)) => {}
+                Ok(Event::Step(_)) => {}
                 Err(failure) => material::error_tells_nothing(&failure),
             }
         }

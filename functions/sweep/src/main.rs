@@ -1,4 +1,4 @@
-//! The scheduled function: sweeps, queues what is due, and goes on where an earlier one ran out of time.
+//! The scheduled function: sweeps, queues the work that is due, and goes on where an earlier sweep ran out of time.
 
 use std::io::stdout;
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
-mod trigger;
+mod event;
 
-use trigger::{Answer, Trigger};
+use event::{Answer, SweepEvent};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -21,25 +21,26 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn handle(clients: &Clients, event: Value, deadline: Instant) -> Result<Answer, Failure> {
-    let trigger = Trigger::parse(&event)?;
+    let SweepEvent { cursor, dry_run } = SweepEvent::parse(&event)?;
     let engine = clients.engine().await?;
     let queue = clients.queue()?;
-    if trigger.cursor.digest.is_some() {
-        let digested = engine.digest(trigger.cursor, trigger.dry_run, deadline).await?;
-        if let (false, Some(rest)) = (trigger.dry_run, &digested.rest) {
-            clients.continue_sweep(rest, deadline).await?;
+    let (answer, rest) = if cursor.digest.is_some() {
+        let digested = engine.digest(cursor, dry_run, deadline).await?;
+        let rest = digested.rest.clone();
+        (Answer::digested(digested), rest)
+    } else {
+        let mode = if dry_run { Mode::DryRun } else { Mode::Queue(&queue) };
+        let report = engine.sweep(cursor, mode, deadline).await?;
+        if !dry_run
+            && let Err(failure) = metrics::write(&engine.measured(&report), &mut stdout().lock())
+        {
+            warn!(%failure, "the metrics cannot be written");
         }
-        return Ok(Answer::digested(digested));
-    }
-    let mode = if trigger.dry_run { Mode::DryRun } else { Mode::Queue(&queue) };
-    let report = engine.sweep(trigger.cursor, mode, deadline).await?;
-    if let Mode::Queue(_) = mode
-        && let Err(failure) = metrics::write(&engine.measured(&report), &mut stdout().lock())
-    {
-        warn!(%failure, "the metrics cannot be written");
-    }
-    if let (Mode::Queue(_), Some(rest)) = (mode, &report.rest) {
+        let rest = report.rest.clone();
+        (Answer::swept(report), rest)
+    };
+    if let (false, Some(rest)) = (dry_run, &rest) {
         clients.continue_sweep(rest, deadline).await?;
     }
-    Ok(Answer::of(report))
+    Ok(answer)
 }

@@ -1,40 +1,61 @@
-//! Answers: JSON, or a problem (RFC 9457) that tells a caller what to do and nothing of the inside.
+//! Answers: JSON, or a problem (RFC 9457) that tells a caller what to do and nothing of Keywheel's inside.
 
 use http::{HeaderValue, Response, StatusCode, header};
+use keywheel_core::asking::AskingError;
 use keywheel_core::ids::RotationId;
 use serde::Serialize;
+use tracing::error;
 
-/// Why a request is not done.
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// There is nothing there, or nothing that the caller may know of.
+    /// The path leads nowhere, or to something that the caller may not know of.
     NotFound,
-    /// The path has another method.
+    /// The path takes only this method.
     Method(&'static str),
-    /// The body is larger than any of its kind.
+    /// The body has more than this many bytes.
     TooLarge(usize),
-    /// The caller asks too often; it may again after so many seconds.
+    /// The caller asks too often, and may ask again after this many seconds.
     TooOften(u64),
-    /// Not signed as it must be, whatever the fault is.
+    /// The signature does not fit, for whatever reason.
     Unsigned,
-    /// Signed, and not what the route reads.
+    /// The request is signed, and the route cannot read it.
     Malformed(String),
-    /// Signed by one who may not.
+    /// The manifest does not allow the request to whoever signed it.
     Forbidden(String),
-    /// It was sent before, or cannot be done as things stand.
+    /// The request was sent before, or the secret's state forbids the rotation.
     Conflict {
         detail: String,
         /// The rotation that the first sending began.
         rotation: Option<RotationId>,
     },
-    /// Our own failure. It is in the log; sending the request again goes on where this ended.
+    /// Keywheel failed. The failure is in the log; sending the request again goes on where the failure ended it.
     Unavailable,
 }
 
-/// RFC 9457.
+impl From<AskingError> for Refused {
+    /// Tells whoever asked of a secret's state that forbids a rotation. Any other failure is Keywheel's own.
+    fn from(failure: AskingError) -> Self {
+        match failure {
+            AskingError::Stopped(stop) => {
+                Self::Conflict { detail: stop.explanation().to_owned(), rotation: None }
+            }
+            failure => own_failure(failure),
+        }
+    }
+}
+
+/// Writes a failure of Keywheel's own into the log, and nothing of the failure into the answer.
+#[allow(clippy::needless_pass_by_value, reason = "map_err hands over a value")]
+pub(crate) fn own_failure<E: std::fmt::Display>(failure: E) -> Refused {
+    error!(%failure, "a request could not be done");
+    Refused::Unavailable
+}
+
+/// A problem as RFC 9457 describes it.
 #[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Problem {
-    /// `about:blank`: the status says it all.
+    /// `about:blank`: the status says everything.
     r#type: &'static str,
     /// The status in words.
     title: String,
@@ -48,7 +69,19 @@ pub(crate) struct Problem {
 }
 
 impl Refused {
-    pub(crate) fn status(&self) -> StatusCode {
+    /// Refuses a body that the route cannot read.
+    #[allow(clippy::needless_pass_by_value, reason = "map_err hands over a value")]
+    pub(crate) fn malformed(error: impl std::fmt::Display) -> Self {
+        Self::Malformed(error.to_string())
+    }
+
+    /// Refuses a request that was done before, and the rotation that the request began.
+    pub(crate) fn replayed(rotation: Option<RotationId>) -> Self {
+        let detail = "this very request was received and done before".to_owned();
+        Self::Conflict { detail, rotation }
+    }
+
+    fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -65,17 +98,17 @@ impl Refused {
     fn detail(&self) -> String {
         match self {
             Self::NotFound => {
-                "there is nothing here; /openapi.json describes what there is".to_owned()
+                "there is nothing at this path; /openapi.json describes every path".to_owned()
             }
-            Self::Method(allowed) => format!("only {allowed} is possible here"),
+            Self::Method(allowed) => format!("this path takes only {allowed}"),
             Self::TooLarge(most) => format!("the body has more than {most} bytes"),
-            Self::TooOften(after) => format!("too many requests: again in {after} s"),
+            Self::TooOften(after) => format!("too many requests: try again in {after} s"),
             Self::Unsigned => "the request is not signed as it must be".to_owned(),
             Self::Malformed(detail) | Self::Forbidden(detail) | Self::Conflict { detail, .. } => {
                 detail.clone()
             }
             Self::Unavailable => {
-                "it could not be done just now: send the same request again, under the same id"
+                "the request could not be done just now: send the same request again, under the same id"
                     .to_owned()
             }
         }
@@ -115,21 +148,22 @@ impl Refused {
     }
 }
 
-/// An answer that is JSON.
+/// Makes an answer that is JSON.
 pub(crate) fn ok<T: Serialize>(status: StatusCode, body: &T) -> Response<String> {
     respond(status, "application/json", json(body))
 }
 
-/// An answer without a body.
+/// Makes an answer without a body.
 pub(crate) fn nothing(status: StatusCode) -> Response<String> {
     respond(status, "application/json", String::new())
 }
 
 fn json<T: Serialize>(body: &T) -> String {
-    // Of our own types with text keys: they all have a JSON form.
+    // Every body is a type of Keywheel's with text keys, which has a JSON form.
     serde_json::to_string(body).unwrap_or_default()
 }
 
+/// Makes an answer that nobody stores and no browser guesses the type of.
 pub(crate) fn respond(
     status: StatusCode,
     content_type: &'static str,

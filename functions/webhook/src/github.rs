@@ -1,7 +1,7 @@
-//! `POST /github`: an alert of secret scanning is queued for its comparison.
+//! `POST /github`: queues an alert of secret scanning for its comparison.
 //!
-//! GitHub waits for ten seconds and sends nothing again by itself. Comparing may take longer, so that a function of its
-//! own does it. This one cannot read the secrets.
+//! GitHub waits for ten seconds and does not send an alert again by itself. A comparison may take longer, and needs to
+//! read secrets, which this function may not: another function compares.
 
 use std::time::Duration;
 
@@ -12,15 +12,14 @@ use keywheel_core::request::github::Sent;
 use keywheel_core::request::signature::{Unsigned, verify_github};
 use tokio::time::timeout;
 
-use crate::answer::{Refused, nothing};
-use crate::ask::ours;
-use crate::rotate::replayed;
+use crate::answer::{Refused, nothing, own_failure};
 use crate::{Webhook, header};
 
-/// How long queueing may take, and then telling that it failed: GitHub gives up after ten seconds.
+/// How long queueing may take, and then as long again to report that queueing failed. GitHub gives up after ten seconds.
 const STEP: Duration = Duration::from_secs(4);
 
 impl Webhook {
+    /// Queues the alert of a signed event. Other events are taken and left alone.
     pub(crate) async fn github_event(
         &self,
         request: &Request<Vec<u8>>,
@@ -32,29 +31,31 @@ impl Webhook {
         };
         self.keys.verify(verify).await?;
         let sent = Sent::parse(header(request, "x-github-event"), request.body());
-        let alert = match sent.map_err(|error| Refused::Malformed(error.to_string()))? {
+        let alert = match sent.map_err(Refused::malformed)? {
             Sent::Leak(alert) => alert,
             Sent::Other => return Ok(nothing(StatusCode::NO_CONTENT)),
         };
-        // Counted against no rate: GitHub would not send it again, and nobody would hear of it.
+        // No rate limit holds: GitHub would not send the alert again, and nobody would hear of the leak.
         let comparison = Comparison::new(alert, request.body(), now);
         let queued = timeout(STEP, self.queue_comparison(&comparison)).await;
-        let queued = queued.unwrap_or_else(|_| Err(ours("an alert was not queued in time")));
+        let queued = queued.unwrap_or_else(|_| Err(own_failure("an alert was not queued in time")));
         if queued == Err(Refused::Unavailable) {
-            // Whoever reads the finding sends the delivery again.
-            let told = self.requests.tell_not_compared(&comparison, Vec::new());
-            timeout(STEP, told).await.map_err(ours)??;
+            // The finding says to send the delivery again.
+            let reported = self.requests.report_not_compared(&comparison, Vec::new());
+            timeout(STEP, reported).await.map_err(own_failure)??;
         }
         queued.map(|()| nothing(StatusCode::ACCEPTED))
     }
 
     async fn queue_comparison(&self, comparison: &Comparison) -> Result<(), Refused> {
         let Some(comparisons) = &self.comparisons else {
-            return Err(ours("KEYWHEEL_COMPARE_QUEUE_URL is not set: deploy with GitHubAlerts on"));
+            return Err(own_failure(
+                "KEYWHEEL_COMPARE_QUEUE_URL is not set; deploy with GitHubAlerts on",
+            ));
         };
         if self.requests.is_queued(comparison.delivery()).await? {
-            return Err(replayed(None));
+            return Err(Refused::replayed(None));
         }
-        comparisons.send_unordered(&comparison.to_json()).await.map_err(ours)
+        comparisons.send_unordered(&comparison.to_json()).await.map_err(own_failure)
     }
 }

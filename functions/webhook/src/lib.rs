@@ -1,20 +1,19 @@
 //! "Rotate now", by HTTP: Slack's commands and buttons, signed webhooks, GitHub's secret scanning.
 //!
-//! Everything here decides about a request and queues a job at most: no secret is turned in this function, and
-//! it does not sign in to Entra. [`Webhook::answer`] takes a request as it came and needs no network of its own.
+//! The function decides about a request and queues a job at most: it rotates no secret and does not sign in to Entra.
+//! [`Webhook::answer`] takes a request as it came and needs no network of its own.
 
 mod answer;
-mod ask;
+mod findings;
+mod function_url;
 mod github;
 mod keys;
-mod limit;
 mod openapi;
-mod received;
-mod replies;
+mod rate_limit;
 mod rotate;
+mod rotation_request;
 mod rotations;
 mod slack;
-mod status;
 
 use std::time::Duration;
 
@@ -22,38 +21,39 @@ use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode};
 use keywheel_core::asking::{Deployment, DeploymentError, Requests};
-use keywheel_core::events::FindingKind;
 use keywheel_core::http::{self as client, Http, SetupError};
 use keywheel_core::queue::Queue;
-use keywheel_core::{settings, sha256};
+use keywheel_core::settings;
 use tracing::info;
 
 use answer::Refused;
 use keys::KeyRing;
-use limit::Limiter;
+use rate_limit::RateLimit;
 
+pub use function_url::received;
 pub use openapi::document;
-pub use received::received;
 
-/// How many requests a minute one caller has, where nothing else is said.
+/// How many requests a minute a caller has, unless a setting says otherwise.
 const PER_MINUTE: u32 = 120;
-/// What a body may hold: a form of Slack's, our own JSON, GitHub's event with all it says of a repository.
+/// The most bytes of a Slack form.
 const SLACK_BODY: usize = 64 * 1024;
+/// The most bytes of a request to rotate.
 const ROTATE_BODY: usize = 16 * 1024;
+/// The most bytes of GitHub's event, which describes a whole repository.
 const GITHUB_BODY: usize = 1024 * 1024;
-/// How long a start may take beforehand: whoever sent the first request is waiting, and Slack waits three seconds.
+/// How long a start may take beforehand. Whoever sent the first request is waiting, and Slack waits three seconds.
 const WARM: Duration = Duration::from_secs(1);
 
-/// How the function is set up.
+/// The settings of the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where requests leave their traces.
+    /// The resources of the deployment.
     pub deployment: Deployment,
-    /// `KEYWHEEL_WEBHOOK_SECRET`: without it nobody is believed.
+    /// `KEYWHEEL_WEBHOOK_SECRET`: without the setting every request is unsigned.
     pub secret: Option<String>,
-    /// `KEYWHEEL_COMPARE_QUEUE_URL`: without it no alert of GitHub's is compared.
+    /// `KEYWHEEL_COMPARE_QUEUE_URL`: without the setting no alert of GitHub's is compared.
     pub compare_queue_url: Option<String>,
-    /// `KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE`, of one caller.
+    /// `KEYWHEEL_WEBHOOK_REQUESTS_PER_MINUTE`: how many requests a minute a caller has.
     pub per_minute: Option<u32>,
     /// `KEYWHEEL_ALLOW_LOOPBACK_HTTP`: a `response_url` may lead to this machine, for tests.
     pub loopback: bool,
@@ -73,29 +73,29 @@ impl Settings {
     }
 }
 
-/// The function cannot begin.
+/// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
-    /// The HTTP client.
+    /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] SetupError),
-    /// The environment.
+    /// The environment does not describe a deployment.
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
 }
 
-/// Everything that answers requests.
+/// The function: answers requests.
 #[derive(Debug)]
 pub struct Webhook {
     http: Http,
     requests: Requests,
     comparisons: Option<Queue>,
     keys: KeyRing,
-    limiter: Limiter,
+    rate_limit: RateLimit,
     loopback: bool,
 }
 
-/// What there is.
+/// A path that the function answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route<'a> {
     Command,
@@ -144,20 +144,20 @@ impl Webhook {
         Ok(Self::new(http, &aws, settings))
     }
 
-    /// Makes the same of clients that are at hand.
+    /// Makes the function of clients that are there already.
     pub fn new(http: Http, aws: &SdkConfig, settings: Settings) -> Self {
         let requests = Requests::new(aws, settings.deployment);
         Self {
             comparisons: settings.compare_queue_url.map(|url| Queue::new(aws, url, None)),
             keys: KeyRing::new(requests.secrets().clone(), settings.secret),
-            limiter: Limiter::new(settings.per_minute.unwrap_or(PER_MINUTE)),
+            rate_limit: RateLimit::new(settings.per_minute.unwrap_or(PER_MINUTE)),
             loopback: settings.loopback,
             requests,
             http,
         }
     }
 
-    /// Does beforehand what the first request would wait for. A failure is told by the request that meets it.
+    /// Reads beforehand what the first request would wait for. The request that meets a failure tells of the failure.
     pub async fn warm(&self) {
         let keys = self.keys.keys(Duration::from_mins(1));
         let manifest = self.requests.manifest();
@@ -165,7 +165,7 @@ impl Webhook {
         let _ = tokio::time::timeout(WARM, both).await;
     }
 
-    /// Answers a request. `caller` is the address it came from; `now` is the time.
+    /// Answers a request. `caller` is the address that the request came from; `now` is the time.
     pub async fn answer(
         &self,
         request: &Request<Vec<u8>>,
@@ -176,15 +176,15 @@ impl Webhook {
             Err(Refused::Malformed(detail)) => Err(self.unreadable(request, detail, now).await),
             answered => answered,
         };
-        self.tell_of_keys(now).await;
+        self.report_unusable_keys(now).await;
         let response = match answered {
             Ok(response) => response,
-            // Slack and GitHub send for all their customers from the same addresses: what one of them had signed
-            // with another key counts against strangers only.
-            Err(Refused::Unsigned) => match self.limiter.count(caller, now) {
-                Ok(()) => Refused::Unsigned.response(),
-                Err(wait) => Refused::TooOften(wait).response(),
-            },
+            // Slack and GitHub send for all their customers from the same addresses. Requests of another customer count
+            // against the address, but never against those whose signature fits.
+            Err(Refused::Unsigned) => {
+                let too_often = self.rate_limit.count(caller, now).err();
+                too_often.unwrap_or(Refused::Unsigned).response()
+            }
             Err(refused) => refused.response(),
         };
         let (status, route) = (response.status().as_u16(), route_name(request.uri().path()));
@@ -192,44 +192,7 @@ impl Webhook {
         response
     }
 
-    /// What is signed right and cannot be read is somebody's who may ask: whoever wants findings is told, for the sender
-    /// may not look at the answer. The same request counts once.
-    async fn unreadable(
-        &self,
-        request: &Request<Vec<u8>>,
-        detail: String,
-        now: DateTime<Utc>,
-    ) -> Refused {
-        let route = route_name(request.uri().path());
-        let why = format!(
-            "a request to /{route} was signed right and could not be read: {detail}; nothing was done about it. Mend what \
-             the sender sends, and send it again"
-        );
-        let once = format!("{route} {}", sha256::hexadecimal(request.body()));
-        match self.settings_finding(FindingKind::RequestUnreadable, &once, &why, now).await {
-            Ok(()) => Refused::Malformed(detail),
-            Err(refused) => refused,
-        }
-    }
-
-    /// Tells, once a day, which entries of the webhook secret cannot be used. A failure is in the log, and told when the
-    /// secret is read again: it is no reason to refuse a request that another entry signed.
-    async fn tell_of_keys(&self, now: DateTime<Utc>) {
-        let names = self.keys.take_untold();
-        if names.is_empty() {
-            return;
-        }
-        let why = format!(
-            "the webhook secret's {} cannot be used, and what it signs is refused: a webhook's key is `whsec_` and base64 \
-             of 24 to 64 bytes, Slack's and GitHub's secrets have 16 characters or more; mend the secret",
-            names.join(", ")
-        );
-        let once = format!("{why} {}", now.date_naive());
-        let _logged =
-            self.settings_finding(FindingKind::WebhookKeyUnusable, &once, &why, now).await;
-    }
-
-    /// The order matters: what costs nothing comes first, and nothing is read before its signature is verified.
+    /// Leads a request to its handler. Cheap checks come first, and nothing is read before its signature is verified.
     async fn route(
         &self,
         request: &Request<Vec<u8>>,
@@ -251,7 +214,7 @@ impl Webhook {
             Route::Rotation(rest) => self.rotation(request, rest, now).await,
             Route::GitHub => self.github_event(request, now).await,
             Route::OpenApi => {
-                self.limiter.count(caller, now).map_err(Refused::TooOften)?;
+                self.rate_limit.count(caller, now)?;
                 let kind = "application/vnd.oai.openapi+json;version=3.1";
                 Ok(answer::respond(StatusCode::OK, kind, document().to_owned()))
             }
@@ -259,7 +222,7 @@ impl Webhook {
     }
 }
 
-/// For the log: never the path itself, which anybody chooses.
+/// Names the route of a path for the log. The path itself is not logged, for anybody may choose it.
 fn route_name(path: &str) -> &'static str {
     match Route::of(path) {
         Some(Route::Command) => "slack/commands",
@@ -272,7 +235,7 @@ fn route_name(path: &str) -> &'static str {
     }
 }
 
-/// A header's text; an absent one, or one that is given twice, signs nothing.
+/// Reads a header's text. A header that is absent or given twice is read as empty, and signs nothing.
 fn header<'a>(request: &'a Request<Vec<u8>>, name: &str) -> &'a str {
     let mut values = request.headers().get_all(name).iter();
     match (values.next(), values.next()) {

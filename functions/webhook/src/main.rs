@@ -10,7 +10,7 @@ async fn main() -> Result<(), Error> {
     keywheel_lambda::begin();
     let connected = Webhook::connect().await;
     let webhook = &connected.inspect_err(|failure| error!(%failure, "cannot begin"))?;
-    // While Lambda starts the function nobody's three seconds run yet.
+    // Slack's three seconds do not run yet while Lambda starts the function.
     webhook.warm().await;
     run(service_fn(async |request: Request| -> Result<Response<Body>, Error> {
         let (request, caller) = received(request);

@@ -1,6 +1,6 @@
-//! The `OpenAPI` document, as it is checked in.
+//! The `OpenAPI` document, as the repository holds it.
 
-/// `OpenAPI` 3.1 of all that this function answers.
+/// Gives the `OpenAPI` 3.1 document of every path that the function answers.
 pub fn document() -> &'static str {
     include_str!("../../../events/openapi.json")
 }
@@ -18,15 +18,21 @@ mod tests {
 
     /// What each status of a problem means.
     const PROBLEMS: &[(&str, &str)] = &[
-        ("400", "Signed, and not what is read here."),
-        ("401", "Not signed as it must be. The answer is the same whatever the fault is."),
-        ("403", "The manifest does not allow it to whoever signed."),
-        ("404", "There is nothing here, or nothing that the caller may know of."),
-        ("405", "Another method is needed: see `Allow`."),
-        ("409", "It was sent before, or the secret's state forbids it."),
+        ("400", "The request is signed, and the body is not what this path reads."),
+        (
+            "401",
+            "The request is not signed as it must be. The answer is the same whatever the fault is.",
+        ),
+        ("403", "The manifest does not allow the rotation to whoever signed."),
+        ("404", "There is nothing at this path, or nothing that the caller may know of."),
+        ("405", "This path takes another method: see `Allow`."),
+        ("409", "The request was sent before, or the secret's state forbids a rotation."),
         ("413", "The body is too large."),
         ("429", "Too many requests: see `Retry-After`."),
-        ("503", "It could not be done just now. Send the same request again, under the same id."),
+        (
+            "503",
+            "The request could not be done just now. Send the same request again, under the same id.",
+        ),
     ];
 
     fn problems(statuses: &[&str]) -> serde_json::Map<String, Value> {
@@ -62,12 +68,12 @@ mod tests {
         vec![
             header(
                 "webhook-id",
-                "The id of the request: the same when it is sent again. Visible ASCII without a full stop.",
+                "The id of the request: the same when the request is sent again. Visible ASCII without a full stop.",
                 "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W",
             ),
             header(
                 "webhook-timestamp",
-                "When it is sent, in seconds since 1970; at most five minutes off.",
+                "When the request is sent, in seconds since 1970; at most five minutes off.",
                 "1795251600",
             ),
             header(
@@ -90,7 +96,7 @@ mod tests {
         assert!([problem, accepted, standing].iter().all(|schema| schema.get("$ref").is_some()));
         let schemas = generator.take_definitions(true);
         let slack_headers = vec![
-            header("X-Slack-Request-Timestamp", "When Slack sent it.", "1795251600"),
+            header("X-Slack-Request-Timestamp", "When Slack sent the request.", "1795251600"),
             header(
                 "X-Slack-Signature",
                 "Slack's signature, version 0.",
@@ -104,7 +110,7 @@ mod tests {
             })
         };
         let message = json!({
-            "description": "What came of it, in words for the person: also that they may not.",
+            "description": "What came of the command, in words for the person: also that the person may not do it.",
             "content": { "application/json": { "schema": { "type": "object" } } },
         });
         let rotation_parameters = [standard_webhooks(), vec![
@@ -119,7 +125,7 @@ mod tests {
                 "title": "Keywheel: rotate now",
                 "version": env!("CARGO_PKG_VERSION"),
                 "summary": "Rotations of Microsoft Entra client secrets, by request.",
-                "description": "Every request but `GET /openapi.json` is signed; nothing is read before that is verified. `POST /rotate` and `GET /rotations/…` follow Standard Webhooks (standardwebhooks.com): where there is no body, the path stands in for the content, without any percent-encoding. The keys are in the secret that the template's parameter `WebhookSecret` names; who may rotate what is in the manifest (`allow`, `approval`).",
+                "description": "Every request but `GET /openapi.json` is signed; nothing is read before the signature is verified. `POST /rotate` and `GET /rotations/…` follow Standard Webhooks (standardwebhooks.com): where there is no body, the path stands in for the content, without any percent-encoding. The keys are in the secret that the template's parameter `WebhookSecret` names; who may rotate what is in the manifest (`allow`, `approval`).",
                 "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
             "servers": [{ "url": "/" }],
@@ -127,20 +133,20 @@ mod tests {
                 "/rotate": { "post": {
                     "operationId": "rotate",
                     "summary": "Ask for a rotation.",
-                    "description": "It is done once, however often it is sent under one `webhook-id`: sent anew (with a later timestamp) the answer is the same; the very same sending is refused with 409.",
+                    "description": "A request is done once, however often it is sent under one `webhook-id`. A request that is sent again with a later timestamp gets the same answer. The very same request, timestamp included, is refused with 409.",
                     "parameters": standard_webhooks(),
                     "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Rotate" } } } },
-                    "responses": responses(&[("202", object("Accepted", "It is queued."))], &with(&["403", "409"])),
+                    "responses": responses(&[("202", object("Accepted", "The rotation is queued."))], &with(&["403", "409"])),
                 } },
                 "/rotations/{credential}/{rotation}": { "get": {
                     "operationId": "rotation",
-                    "summary": "How a rotation stands.",
+                    "summary": "Tell how a rotation stands.",
                     "parameters": rotation_parameters,
-                    "responses": responses(&[("200", object("RotationStatus", "By the secret's labels, and what was told of it."))], &["401", "404", "405", "413", "429", "503"]),
+                    "responses": responses(&[("200", object("RotationStatus", "How the rotation stands, by the secret's labels and the rotation's events."))], &["401", "404", "405", "413", "429", "503"]),
                 } },
                 "/slack/commands": { "post": {
                     "operationId": "slackCommand",
-                    "summary": "Slack's slash command.",
+                    "summary": "Answer a slash command of Slack's.",
                     "description": "`/keywheel rotate NAME [reason…] [--now]`, `status [NAME]`, `plan`, `help`.",
                     "parameters": slack_headers.clone(),
                     "requestBody": form("As Slack sends a slash command."),
@@ -148,23 +154,23 @@ mod tests {
                 } },
                 "/slack/interactions": { "post": {
                     "operationId": "slackInteraction",
-                    "summary": "A button pressed in Slack.",
-                    "description": "Approves or denies a rotation that waits for a second person. What came of it is posted to the `response_url`.",
+                    "summary": "Take a button pressed in Slack.",
+                    "description": "Approves or denies a rotation that waits for a second person. The result is posted to the `response_url`.",
                     "parameters": slack_headers,
                     "requestBody": form("As Slack sends `block_actions`: `payload=` and JSON."),
-                    "responses": responses(&[("200", json!({ "description": "Taken." }))], &signed),
+                    "responses": responses(&[("200", json!({ "description": "The decision is taken." }))], &signed),
                 } },
                 "/github": { "post": {
                     "operationId": "github",
-                    "summary": "GitHub's secret scanning alerts.",
-                    "description": "The alert is queued. Afterwards the leaked text is read over GitHub's REST API. Exactly a secret that still works: it is rotated at once and its key removed. Anything else: a finding.",
+                    "summary": "Take an alert of GitHub's secret scanning.",
+                    "description": "The alert is queued. Afterwards the leaked text is read over GitHub's REST API. If the text is a secret that still works, the secret is rotated at once and its key removed. Otherwise a finding tells of the alert.",
                     "parameters": [
                         header("X-Hub-Signature-256", "GitHub's signature.", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
-                        header("X-GitHub-Event", "The kind of event; all but `secret_scanning_alert` are taken and left alone.", "secret_scanning_alert"),
+                        header("X-GitHub-Event", "The kind of event. Nothing is done about a kind other than `secret_scanning_alert`.", "secret_scanning_alert"),
                     ],
                     "requestBody": {
                         "required": true,
-                        "description": "The event as JSON, or, as GitHub sends it unless a webhook says otherwise, a form with the event in `payload`. The signature is over the body as it is sent.",
+                        "description": "The event as JSON, or, as GitHub sends an event by default, a form with the event in `payload`. The signature covers the body as it is sent.",
                         "content": {
                             "application/json": { "schema": { "type": "object" } },
                             "application/x-www-form-urlencoded": { "schema": {
@@ -176,12 +182,12 @@ mod tests {
                     },
                     "responses": responses(&[
                         ("202", json!({ "description": "The alert is queued for its comparison." })),
-                        ("204", json!({ "description": "Nothing to do." })),
+                        ("204", json!({ "description": "The event is no alert that needs a comparison." })),
                     ], &with(&["409"])),
                 } },
                 "/openapi.json": { "get": {
                     "operationId": "openapi",
-                    "summary": "This document.",
+                    "summary": "Get this document.",
                     "responses": responses(&[("200", json!({
                         "description": "OpenAPI 3.1.",
                         "content": { "application/vnd.oai.openapi+json;version=3.1": { "schema": { "type": "object" } } },

@@ -1,4 +1,4 @@
-//! `GET /rotations/{credential}/{id}`: how a rotation stands, by its secret's labels and what was told of it.
+//! `GET /rotations/{credential}/{id}`: how a rotation stands, by its secret's labels and its events.
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
@@ -8,79 +8,81 @@ use keywheel_core::ids::{CredentialName, RotationId, VersionId};
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
 use keywheel_core::request::permission::Caller;
+use keywheel_core::request::webhook::RotationPath;
 use keywheel_core::rotation::SecretState;
 use keywheel_core::rotation::watch::{Seen, Step, Watch};
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Webhook;
-use crate::answer::{Refused, ok};
-use crate::ask::ours;
-use crate::rotate::rotation_path;
+use crate::answer::{Refused, ok, own_failure};
 
 /// How far a rotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Progress {
-    /// Its job is queued.
+    /// The rotation's job is queued.
     Queued,
-    /// A new key is minted, its secret stored.
+    /// A new key is minted, and its secret is stored.
     Stored,
     /// The new secret is being proved.
     Claimed,
     /// The new secret is current.
     Promoted,
-    /// … and since when is written down: the old key's overlap runs.
+    /// The label says since when the new secret is current: the old key's overlap runs.
     Recorded,
-    /// … and the old key is removed, as was asked for.
+    /// The new secret is current, and the old key is removed, as was asked for.
     Revoked,
     /// Another rotation's secret became current instead.
     Superseded,
-    /// It failed for good; the secret is as it was.
+    /// The rotation failed for good; the secret is as it was.
     Failed,
 }
 
 /// How a rotation stands.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct RotationStatus {
-    /// Its id.
+    /// The rotation's id.
     rotation: RotationId,
     /// The credential.
     credential: CredentialName,
-    /// How far it is.
+    /// How far the rotation is.
     state: Progress,
-    /// The version of the secret that it makes, or that another made in its place.
+    /// The version of the secret that the rotation makes, or that another rotation made in its place.
     version: VersionId,
-    /// Who asked for it.
+    /// Who asked for the rotation.
     requested_by: String,
-    /// When.
+    /// When somebody asked for the rotation.
     requested_at: DateTime<Utc>,
-    /// When the old key goes.
+    /// When the old key is removed.
     revoke_old: RevokeOld,
-    /// What was told of it, in the order of time.
+    /// The rotation's events, in the order of time.
     steps: Vec<StepTaken>,
 }
 
-/// A step that was told.
+/// An event of the rotation.
 #[derive(Serialize, JsonSchema)]
 struct StepTaken {
     /// The event's type.
     r#type: String,
-    /// When.
+    /// When the event happened.
     time: DateTime<Utc>,
 }
 
 impl Webhook {
-    /// What is signed is the path: there is no body.
+    /// Tells whoever may rotate the credential how its rotation stands. The signature covers the path: there is no body.
     pub(crate) async fn rotation(
         &self,
         request: &Request<Vec<u8>>,
         rest: &str,
         now: DateTime<Utc>,
     ) -> Result<Response<String>, Refused> {
-        let path = rotation_path(rest).ok_or(Refused::NotFound)?;
+        // The path may be percent-encoded or not.
+        let decoded = percent_decode_str(rest).decode_utf8().ok();
+        let path = decoded.and_then(|path| RotationPath::parse(&path)).ok_or(Refused::NotFound)?;
         let signer = self.signer(request, path.signed().as_bytes(), now).await?;
-        let manifest = self.manifest().await?;
+        let manifest = self.requests.manifest().await?;
         let caller = Caller::Webhook { key: signer.key };
         let managed = manifest
             .by_name(&path.credential)
@@ -90,12 +92,12 @@ impl Webhook {
         let asked = self.requests.noted(path.rotation).await?;
         let asked =
             asked.filter(|asked| asked.credential == credential.name).ok_or(Refused::NotFound)?;
-        let (described, told) = tokio::join!(
-            self.requests.secrets().describe(credential.secret.as_str()),
-            self.told(asked.request)
-        );
-        let (described, told) = (described.map_err(ours)?, told?);
-        let (state, version) = progress(&asked, &described.state, &told);
+        let described = async {
+            let secrets = self.requests.secrets();
+            secrets.describe(credential.secret.as_str()).await.map_err(own_failure)
+        };
+        let (described, events) = tokio::try_join!(described, self.events(asked.request))?;
+        let (state, version) = progress(&asked, &described.state, &events);
         Ok(ok(
             StatusCode::OK,
             &RotationStatus {
@@ -106,7 +108,7 @@ impl Webhook {
                 requested_by: asked.requested_by,
                 requested_at: asked.requested_at,
                 revoke_old: asked.revoke_old,
-                steps: told
+                steps: events
                     .into_iter()
                     .map(|event| StepTaken { r#type: event.kind.to_string(), time: event.time })
                     .collect(),
@@ -114,32 +116,38 @@ impl Webhook {
         ))
     }
 
-    /// The events that were kept for this request.
-    async fn told(&self, request: RotationId) -> Result<Vec<CloudEvent>, Refused> {
-        let keys =
-            self.requests.state().list(&format!("progress/{request}/")).await.map_err(ours)?;
-        let events = keys.iter().map(|key| self.requests.state().read::<CloudEvent>(key));
-        let mut events: Vec<_> =
-            try_join_all(events).await.map_err(ours)?.into_iter().flatten().collect();
+    /// Reads the events that were stored for this request.
+    async fn events(&self, request: RotationId) -> Result<Vec<CloudEvent>, Refused> {
+        let state = self.requests.state();
+        let keys = state.list(&format!("progress/{request}/")).await.map_err(own_failure)?;
+        let events = keys.iter().map(|key| state.read::<CloudEvent>(key));
+        let events = try_join_all(events).await.map_err(own_failure)?;
+        let mut events: Vec<_> = events.into_iter().flatten().collect();
         events.sort_by_key(|event| event.time);
         Ok(events)
     }
 }
 
-/// By the labels; that it failed for good is only told, and that a key was removed: a label that is gone may be of a
-/// key that was not found, and a version that somebody stored by hand never had one.
-fn progress(asked: &Requested, state: &SecretState, told: &[CloudEvent]) -> (Progress, VersionId) {
+/// Works out by the secret's labels how far a rotation is, and which version is current or to be current.
+///
+/// Only an event says that a rotation failed for good, or that a key was removed. Labels do not: a label may be gone
+/// because the key was not found, and a version that somebody stored by hand never had a label.
+fn progress(
+    asked: &Requested,
+    state: &SecretState,
+    events: &[CloudEvent],
+) -> (Progress, VersionId) {
     let mut watch = Watch::new(asked.request.into(), asked.replaces.clone(), None);
     let seen = watch.see(state);
     let old_key_named = match (state, &asked.replaces) {
         (SecretState::Present(view), Some(replaced)) => view.key_of(replaced).is_some(),
         _ => false,
     };
-    let reached = |kind: &EventType| told.iter().any(|event| event.kind == *kind);
+    let happened = |kind: &EventType| events.iter().any(|event| event.kind == *kind);
     let revoked = asked.revoke_old == RevokeOld::Now
         && asked.replaces.is_some()
         && !old_key_named
-        && reached(&EventType::KeyRemoved);
+        && happened(&EventType::KeyRemoved);
     let mut progress = match seen {
         Seen::Step(Step::Queued) => Progress::Queued,
         Seen::Step(Step::Stored) => Progress::Stored,
@@ -150,13 +158,13 @@ fn progress(asked: &Requested, state: &SecretState, told: &[CloudEvent]) -> (Pro
         Seen::Superseded(_) => Progress::Superseded,
         Seen::Failed(_) => Progress::Failed,
     };
-    let promoted = reached(&EventType::RotationPromoted);
+    let promoted = happened(&EventType::RotationPromoted);
     if progress == Progress::Superseded && promoted {
-        // A later rotation took over from this one, in its turn.
+        // A later rotation replaced this rotation's secret in its turn.
         progress = if revoked { Progress::Revoked } else { Progress::Recorded };
     }
     let unfinished = matches!(progress, Progress::Queued | Progress::Stored | Progress::Claimed);
-    if unfinished && reached(&EventType::RotationFailed) {
+    if unfinished && happened(&EventType::RotationFailed) {
         progress = Progress::Failed;
     }
     (progress, watch.version)

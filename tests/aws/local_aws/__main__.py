@@ -74,7 +74,7 @@ async def serve(listener: socket.socket, home: Path, endpoint: str) -> None:
 
     application = local.build(endpoint, home)
     config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
+    config.bind = [f"fd://{one.fileno()}" for one in (listener, *application.urls.listeners)]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"

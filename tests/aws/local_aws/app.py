@@ -49,6 +49,7 @@ class App:
 
     def __init__(self, theirs: Callable) -> None:
         self._theirs = theirs
+        self.urls = function_urls.Ports()
         self.faults = faults.Faults()
         self.sent: list[dict] = []
         self.invalid: list[str] = []  # what functions asked that the service could not have read
@@ -57,6 +58,8 @@ class App:
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._theirs(scope, receive, self._noticing(send))
+        elif scope["type"] == "http" and scope["server"][1] in self.urls:
+            await self._theirs(self.urls.scope(scope), receive, send)
         elif scope["type"] == "http" and scope["path"].startswith("/_local/"):
             await self._local(scope, receive, send)
         elif scope["type"] == "http":
@@ -75,8 +78,6 @@ class App:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         service, by_function = faults.signed(headers) or (None, False)
         if service not in faults.SERVICES:
-            if scope["path"].startswith(function_urls.PATH):
-                scope = scope | {"headers": function_urls.joined(scope["headers"])}
             await self._theirs(scope, receive, send)
             return
         body = await _body(receive)
@@ -147,6 +148,8 @@ class App:
                 return {"busy": functions.busy(), "rotations": rotation.running()}
             case ("POST", "clock"):
                 return {"ahead_seconds": federation.advance(data["advance_seconds"])}
+            case ("POST", "function-urls"):
+                return {"address": self.urls.of(data["url"])}
             case ("POST", "queues/advance"):
                 return {"visible": delivery.advance_queues(data["advance_seconds"])}
             case ("POST", "functions/kill"):

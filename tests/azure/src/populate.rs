@@ -11,6 +11,9 @@ use crate::seed::{SeedApplication, SeedCertificate, SeedFederatedCredential, See
 use crate::well_known::{GRAPH_APP_ID, Permission};
 use crate::world::World;
 
+/// Long enough for every test, and short enough that nobody reports the key.
+const ADMINISTRATOR_LIFE: Millis = 700 * DAY;
+
 /// The one principal that may do everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Administrator {
@@ -45,7 +48,7 @@ pub(crate) fn found(world: &mut World, now: Millis) -> Administrator {
         name: None,
         secret: secret.clone(),
         start: now,
-        end: None,
+        end: Some(now + ADMINISTRATOR_LIFE),
         sight: Sight::default(),
     });
     world.directory.table_mut(Kind::ServicePrincipal).insert(entity);

@@ -22,6 +22,7 @@ from .stack import Stack
 TEAM, ALICE, BOB, MALLORY = "T0LOCAL01", "U0ALICE01", "U0BOB0001", "U0MALLORY"
 FORM = "application/x-www-form-urlencoded"
 NOBODY = "http://127.0.0.1:9/"  # nobody listens there: no test posts to Slack
+GITHUB_WAITS = 10  # seconds that GitHub waits for an answer; then the delivery has failed, and GitHub sends it no more
 
 
 @dataclass
@@ -45,12 +46,13 @@ class Request:
     path: str
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    patience: float = 60  # seconds; ``TimeoutError`` once they are over without an answer
 
     def send(self, stack: Stack) -> Answer:
-        url = stack.env["KEYWHEEL_WEBHOOK_URL"] + self.path
+        url = stack.env["KEYWHEEL_WEBHOOK_URL"].removesuffix("/") + self.path
         request = urllib.request.Request(url, self.body or None, self.headers, method=self.method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=self.patience) as answer:
                 return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
@@ -132,7 +134,7 @@ def github(stack: Stack, event: object, *, kind: str = "secret_scanning_alert", 
     signature = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
     return Request("POST", "/github", body, {
         "Content-Type": FORM if form else "application/json", "X-GitHub-Event": kind,
-        "X-GitHub-Delivery": delivery or str(uuid.uuid4()), "X-Hub-Signature-256": signature})
+        "X-GitHub-Delivery": delivery or str(uuid.uuid4()), "X-Hub-Signature-256": signature}, GITHUB_WAITS)
 
 
 def alert(number: int, action: str = "created", repository: str = "app", owner: str = "octo-org") -> dict:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
+from .stack import Stack
+
 
 @dataclass
 class GitHub:
@@ -56,6 +58,13 @@ class GitHub:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def connect(self, stack: Stack) -> None:
+        """Give the deployment this GitHub's keys. A function has the keys of its start until it is a new process."""
+        secret = stack.env["KEYWHEEL_LOCAL_GITHUB_SECRET"]
+        stack.put_webhook_keys({"github_webhook_secret": secret, "github_token": self.token})
+        for function in ("WEBHOOK", "COMPARE"):
+            stack.local("POST", "functions/kill", {"function": stack.env[f"KEYWHEEL_{function}_FUNCTION"]})
 
     def leak(self, number: int, text: str, repository: str = "octo-org/app") -> None:
         self.alerts[f"/repos/{repository}/secret-scanning/alerts/{number}"] = text

@@ -27,6 +27,7 @@ PROMISES = [  # "What must hold", and where each is looked at
     ("4 no orphans after rest", ("model", "orphans after rest")),
     ("5 a secret's text is nowhere else", ("places that hold a secret's text",)),
     ("6 every change is on the record", ("model", "changes without a record", "events not in whole chains")),
+    ("- a leaked secret is replaced, or a finding asks a person", ("leaked secrets that nobody heeded",)),
     ("- every request is valid by the models of AWS's services", ("requests that AWS could not read",)),
 ]
 

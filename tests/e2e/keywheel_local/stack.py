@@ -44,14 +44,17 @@ OUTPUTS = {  # what the stack gives, and the variable that says so
 }
 
 
+FUNCTIONS = {variable for variable in OUTPUTS.values() if variable.endswith("_FUNCTION")}
 QUEUES = {"KEYWHEEL_QUEUE_URL", "KEYWHEEL_NOTIFY_QUEUE_URL", "KEYWHEEL_AUDIT_QUEUE_URL", "KEYWHEEL_COMPARE_QUEUE_URL"}
 
 
 class Stack:
     """A deployment on this machine. As a context manager it ends with its block; ``make up`` leaves it running."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, say: Callable[[str], None] = lambda _: None) -> None:
+        """``say`` is told what is waited for."""
         self.settings = settings or Settings()
+        self.say = say
         self.env: dict[str, str] = {}
         self.aws_ready: dict[str, Any] = {}
         self.azure_ready: dict[str, str] = {}
@@ -65,7 +68,8 @@ class Stack:
         self.down()
 
     def up(self) -> Stack:
-        down(self.settings.home)
+        if down(self.settings.home):
+            self.say("the system that an earlier `make up` left running is ended, and what it held is gone")
         self.settings.home.mkdir(parents=True, exist_ok=True)
         try:
             self._start_processes()
@@ -77,13 +81,14 @@ class Stack:
         (self.settings.home / "env").write_text("\n".join(lines) + "\n")
         return self
 
-    def down(self) -> None:
-        down(self.settings.home)
+    def down(self) -> bool:
+        return down(self.settings.home)
 
     def _start_processes(self) -> None:
         settings, home = self.settings, self.settings.home
         base = {name: value for name, value in os.environ.items()
                 if not name.startswith(("AWS_", "AZURE_", "KEYWHEEL_"))}
+        self.say("the local AWS starts")
         self.aws_ready = self._start(
             "aws", [sys.executable, "-m", "local_aws", "--dir", home / "aws"],
             base | {"PYTHONPATH": str(ROOT / "tests/aws")})
@@ -93,6 +98,7 @@ class Stack:
                               ("--applications", settings.applications)):
             command += [option, str(value)] if value else []
         (home / "azure").mkdir(parents=True, exist_ok=True)
+        self.say("the emulated Entra starts")
         self.azure_ready = self._start("azure", command, base)
         self.env = self._environment()
 
@@ -119,6 +125,10 @@ class Stack:
     # ---- the deployment ----------------------------------------------------------------------------------------------
     def _deploy(self) -> None:
         settings, azure = self.settings, self.azure_ready
+        manifest = self._manifest(settings.manifest or "tenant: {tenant}\ncredentials: {}\n")
+        if isinstance(settings.manifest, Path):
+            self._validate(settings.manifest, manifest)
+        self.say("infra/entra/setup.py makes Keywheel's application in Entra")
         if cloud := settings.parameters.get("Cloud"):
             self.env["KEYWHEEL_CLOUD"] = cloud
         made = self.entra_setup()
@@ -130,21 +140,21 @@ class Stack:
         parameters = self.webhook_keys() | parameters
         binaries = {f"{name.capitalize()}Function": settings.function(name)
                     for name in ("sweep", "rotate", "webhook", "compare", "audit", "notify")}
+        self.say("infra/template.yaml is deployed")
         outputs = deployment.deploy(self, settings.name, binaries, parameters)
         self.env |= {OUTPUTS[name]: value for name, value in outputs.items()}
         if settings.visibility is not None:
             for queue in QUEUES & self.env.keys():
                 self.client("sqs").set_queue_attributes(
                     QueueUrl=self.env[queue], Attributes={"VisibilityTimeout": str(settings.visibility)})
-        # MiniStack serves function URLs below its own address.
-        url_id = outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
-        self.env["KEYWHEEL_WEBHOOK_URL"] = f"{self.env['AWS_ENDPOINT_URL']}/_aws/lambda-url/{url_id}"
+        url = self.local("POST", "function-urls", {"url": outputs["WebhookUrl"]})["address"]
+        self.env["KEYWHEEL_WEBHOOK_URL"] = url
         self.env["KEYWHEEL_APPLICATION"] = made["client_id"]
         self.env["KEYWHEEL_MANIFEST"] = f"s3://{outputs['ManifestBucket']}/manifest.yaml"
         self.entra_setup(outputs["SweepRoleArn"], outputs["RotateRoleArn"], client_id=made["client_id"])
         self.client("secretsmanager").create_secret(Name=NOTIFY_SECRET, SecretString="{}")
         self.env["KEYWHEEL_NOTIFY_SECRET"] = NOTIFY_SECRET
-        self.put_manifest(settings.manifest or f"tenant: {azure['tenant']}\ncredentials: {{}}\n")
+        self.put_manifest(manifest)
 
     def webhook_keys(self) -> dict[str, str]:
         """Make the secret that requests are verified with; its texts stand in the environment, to sign with."""
@@ -187,10 +197,20 @@ class Stack:
         return json.loads(done.stdout)
 
     def put_manifest(self, manifest: Path | str) -> None:
-        text = manifest.read_text() if isinstance(manifest, Path) else manifest
-        text = text.replace("{tenant}", self.azure_ready["tenant"])
         self.client("s3").put_object(Bucket=self.env["KEYWHEEL_MANIFEST_BUCKET"], Key="manifest.yaml",
-                                     Body=text.encode())
+                                     Body=self._manifest(manifest).encode())
+
+    def _manifest(self, manifest: Path | str) -> str:
+        text = manifest.read_text() if isinstance(manifest, Path) else manifest
+        return text.replace("{tenant}", self.azure_ready["tenant"])
+
+    def _validate(self, named: Path, text: str) -> None:
+        """Refuse a manifest that no function could read, before anything is deployed."""
+        copy = self.settings.home / named.name
+        copy.write_text(text)
+        done = self.keywheel("validate", str(copy))
+        if done.returncode:
+            raise deployment.Failed((done.stdout + done.stderr).replace(str(copy), str(named)).rstrip())
 
     # ---- for tests ---------------------------------------------------------------------------------------------------
     def client(self, service: str) -> Any:
@@ -207,6 +227,13 @@ class Stack:
         answer = self.client("lambda").invoke(
             FunctionName=self.env[f"KEYWHEEL_{function.upper()}_FUNCTION"], Payload=json.dumps(event).encode())
         return {"result": json.load(answer["Payload"]), "error": answer.get("FunctionError")}
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, for Entra and for AWS. The functions' processes end, and their tokens with them."""
+        self.admin("POST", "clock", {"advance_seconds": seconds})
+        self.local("POST", "clock", {"advance_seconds": seconds})
+        for variable in FUNCTIONS & self.env.keys():
+            self.local("POST", "functions/kill", {"function": self.env[variable]})
 
     def local(self, method: str, path: str, data: object = None) -> Any:
         """The local AWS's own paths: faults, sent, logs, invocations, idle, functions/kill, rotations/retry."""
@@ -248,11 +275,13 @@ class Stack:
                               capture_output=True, text=True, timeout=300)
 
 
-def down(home: Path) -> None:
-    """End what an earlier ``up`` left running under this home. As often as you like."""
+def down(home: Path) -> bool:
+    """End what an earlier ``up`` left running under this home, as often as you like; ``False``: nothing did."""
     record = home / "pids.json"
-    if record.exists():
+    running = record.exists()
+    if running:
         for pid, began in json.loads(record.read_text()):
             process.end(pid, began)
         record.unlink()
     (home / "env").unlink(missing_ok=True)
+    return running

@@ -3,7 +3,8 @@
 The deployed functions run between the emulated Entra and the local AWS, both of which lose answers, cut and stall
 connections (some for longer than anybody waits), throttle and fail, and whose clocks are wrong, each in its own way;
 processes of every function are killed at random, and those that live through an hour come to Graph with a dead token.
-A witness signs in all the while with whatever is current, and with what it cached for the overlap.
+A witness signs in all the while with whatever is current, and with what it cached for the overlap. Current and past
+secrets leak, and GitHub tells of it once.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import random
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import audit, leaks
+from .github_stand_in import GitHub
+from .leaker import Leaker
 from .tenant import DEFAULTS, Tenant, new_id
 from .witness import Witness
 from .world import SCHEDULED, TooLate, World, until
@@ -57,8 +61,10 @@ AWS = [
     ])]
 # Seconds by which Entra's clock and STS's are wrong, round by round. AWS's tokens live for 300.
 CLOCKS = (120, -120), (-120, 120), (600, 600), (-600, -600)
-VICTIMS = "ROTATE", "ROTATE", "SWEEP", "AUDIT", "NOTIFY"
+VICTIMS = "ROTATE", "ROTATE", "SWEEP", "AUDIT", "NOTIFY", "WEBHOOK", "COMPARE", "COMPARE"
+PARAMETERS = {"RotationConcurrency": "20", "GitHubAlerts": "on"}
 PERSONAL = "AzureADandPersonalMicrosoftAccount"  # such an application holds no more than two secrets
+LEAKS = 3  # at a time, three times a round: each is compared with every secret
 SWEEPS_KILLED = 2  # a round: a sweep of many applications takes longer than a process would live
 
 
@@ -126,10 +132,14 @@ class Killer:
             victim = self._dice.choice(VICTIMS)
             if victim == "SWEEP" and not self.sweeps:
                 continue
-            name = self._world.stack.env[f"KEYWHEEL_{victim}_FUNCTION"]
-            killed = self._world.stack.local("POST", "functions/kill", {"function": name, "most": 1})["killed"]
-            self.killed[f"{victim.lower()} processes killed"] += killed
+            killed = self._strike(victim)
             self.sweeps -= killed if victim == "SWEEP" else 0
+
+    def _strike(self, victim: str) -> int:
+        name = self._world.stack.env[f"KEYWHEEL_{victim}_FUNCTION"]
+        killed = self._world.stack.local("POST", "functions/kill", {"function": name, "most": 1})["killed"]
+        self.killed[f"{victim.lower()} processes killed"] += killed
+        return killed
 
 
 def orphans(world: World) -> list[str]:
@@ -158,7 +168,7 @@ def rest(world: World, seconds: float = 900) -> None:
     """Wait until no job is left. While no function runs, nobody waits for messages to be visible again."""
     def at_rest() -> bool:
         busy = world.busy()
-        if busy and set(busy) <= {"jobs", "records"}:
+        if busy and set(busy) <= {"jobs", "records", "comparisons"}:
             world.stack.local("POST", "queues/advance", {"advance_seconds": 60})
         return not busy
 
@@ -236,31 +246,40 @@ def torture(rotations: int, applications: int, seed: int, home: Path) -> Result:
     for number in range(applications):
         member(tenant, number)
     begun, done = time.monotonic(), 0
-    with World(tenant, home, azure_replicas=3, azure_random_seed=seed,
-               visibility=30, parameters={"RotationConcurrency": "20"}) as world:
+    with ExitStack() as running:
+        github = running.enter_context(GitHub("ghp_" + "0" * 36))
+        world = running.enter_context(World(tenant, home, azure_replicas=3, azure_random_seed=seed, visibility=30,
+                                            parameters=PARAMETERS | {"GitHubEndpoint": github.url}))
+        github.connect(world.stack)
         with Witness(world, tenant.credentials, OVERLAP) as witness, Killer(world, random.Random(seed)) as killer:
-            weather = Weather(world, witness)
+            weather, leaker = Weather(world, witness), Leaker(world, github, witness, random.Random(seed))
             while done < rotations:
                 weather.next_round()
                 killer.sweeps = SWEEPS_KILLED
                 sweep(world)
+                leaker.leak(LEAKS)
                 outlived(world, witness, done)
+                leaker.leak(LEAKS)
+                rest(world)
+                leaker.leak(LEAKS)
                 rest(world)
                 # Where two secrets are all, a lost one must go before the next try.
                 sweep_often(world, witness, 5, 2)
+                leaker.look()
                 done = len(world.events("keywheel.rotation.promoted"))
                 say(f"[{time.monotonic() - begun:5.0f} s] {done} rotations, {killer.killed.total()} kills, "
                     f"{witness.sign_ins.total()} sign-ins, {len(witness.refusals)} refused")
                 witness.advance(days=AGE)
             weather.clear()
             sweep_to_rest(world, witness)
-        struck = dict(sorted((dict(weather.struck) | dict(killer.killed)).items()))
+        struck = dict(sorted((weather.struck + killer.killed + leaker.counts).items()))
         say(f"[{time.monotonic() - begun:5.0f} s] at rest; counting")
         violations = {
             "refused sign-ins": witness.refusals,
             "orphans after rest": orphans(world),
             "changes without a record": unrecorded(world),
             "events not in whole chains": untraced(world),
+            "leaked secrets that nobody heeded": leaker.unheeded,
             "current secrets that do not sign in": [one.name for one in tenant.credentials.values()
                                                     if not world.signs_in(one)],
             "requests that AWS could not read": world.stack.local("GET", "invalid"),

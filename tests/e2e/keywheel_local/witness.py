@@ -25,6 +25,7 @@ class Witness:
         self._world, self._credentials, self._overlap = world, credentials, overlap
         # Of each credential the texts, and when each was last current.
         self._cached: dict[str, dict[str, datetime.datetime]] = {name: {} for name in credentials}
+        self._waived: set[str] = set()
         self._ahead = datetime.timedelta()
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
@@ -38,6 +39,16 @@ class Witness:
         self._stop.set()
         self._thread.join(60)
         assert not self._thread.is_alive(), "the witness hangs"
+
+    def working(self, name: str) -> list[str]:
+        """A credential's texts that must work now."""
+        with self._lock:
+            return sorted(set(self._cached[name]) - self._waived)
+
+    def waive(self, text: str) -> None:
+        """This text has leaked: once another is current, it may be refused at once."""
+        with self._lock:
+            self._waived.add(text)
 
     def advance(self, **time_passed: float) -> None:
         """Let time pass."""
@@ -85,6 +96,8 @@ class Witness:
         except OSError:
             return  # no answer is no refusal
         self.sign_ins[name] += 1
+        if code and text in self._waived and self._world.text(one.secret) != text:
+            return
         seeded = {version.key.secret: version.key for version in one.versions}
         if code and not (code == 7000222 and text in seeded):  # it had expired before Keywheel came
             key = seeded[text].key_id if text in seeded else "a new key"

@@ -119,9 +119,7 @@ class World:
 
     def advance(self, **time_passed: float) -> None:
         """Let time pass, for Entra and for AWS; no function's process lives that long."""
-        self.outlive(**time_passed)
-        for function in ("SWEEP", "ROTATE", "NOTIFY"):
-            self.stack.local("POST", "functions/kill", {"function": self.stack.env[f"KEYWHEEL_{function}_FUNCTION"]})
+        self.stack.advance(datetime.timedelta(**time_passed).total_seconds())
 
     def outlive(self, **time_passed: float) -> None:
         """Let time pass, for Entra and for AWS, that functions' processes live through; their tokens may not."""

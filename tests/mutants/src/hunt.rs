@@ -1,6 +1,6 @@
 //! Runs each mutant against the tests that reach it, until one fails.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,16 +47,14 @@ fn batches(suite: &Suite, mutant: u32) -> Vec<Batch<'_>> {
     all
 }
 
-/// Runs the mutants whose fate is open; `say` is told of each.
+/// Runs the mutants, and hands over each with its fate.
 pub(crate) fn hunt(
     suite: &Suite,
     mutants: &[&Mutant],
-    fates: &mut BTreeMap<u32, Fate>,
     jobs: usize,
-    say: &(dyn Fn(usize, &Mutant, &Fate) + Sync),
-) -> Result<(), Failure> {
+    ended: &(dyn Fn(&Mutant, Fate) + Sync),
+) {
     let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::new());
     // The tests that caught the mutants before: the likely ones come first.
     let recent: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
     let work = || {
@@ -67,10 +65,7 @@ pub(crate) fn hunt(
                 Ok(fate) => fate,
                 Err(error) => Fate::NotSchematised(format!("not run: {error}")),
             };
-            say(at + 1, mutant, &fate);
-            if let Ok(mut found) = found.lock() {
-                found.push((mutant.id, fate));
-            }
+            ended(mutant, fate);
         }
     };
     thread::scope(|scope| {
@@ -78,8 +73,6 @@ pub(crate) fn hunt(
             scope.spawn(work);
         }
     });
-    fates.extend(found.into_inner().map_err(|_| "a worker died")?);
-    Ok(())
 }
 
 fn one(suite: &Suite, mutant: &Mutant, recent: &Mutex<VecDeque<String>>) -> Result<Fate, Failure> {

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 mod argued;
+mod cache;
 mod edit;
 mod hunt;
 mod mutant;
@@ -12,12 +13,16 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
 
+use cache::Cache;
 use mutant::{Fate, Mutant};
 use report::Report;
 use suite::Suite;
@@ -25,26 +30,41 @@ use tree::Tree;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// How many mutants end before the report and the cache are written anew.
+const WRITE_EVERY: usize = 25;
+
 /// Makes each mutant that cargo-mutants lists, and runs the fast tests that reach it.
 ///
 /// Exits with 1 if a mutant survives that tests/mutants/argued.toml does not argue for, or if an entry there is stale.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Run so many mutants, picked at random.
+    /// Make so many mutants, picked at random.
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
     /// The same seed picks the same sample of the same mutants.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Run only the mutants of files whose path holds this; may be given more than once.
+    /// Make only the mutants of files whose path holds this; may be given more than once.
     #[arg(long, value_name = "PATH")]
     only: Vec<String>,
+    /// Believe what earlier runs caught in files that are the same still, and what survived where all code is.
+    #[arg(long)]
+    resume: bool,
     /// How many mutants run at a time.
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
     /// The workspace.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     root: PathBuf,
+}
+
+impl Args {
+    fn of<'a>(&self, mutants: &'a [Mutant]) -> Vec<&'a Mutant> {
+        let is_meant = |mutant: &&Mutant| {
+            self.only.is_empty() || self.only.iter().any(|only| mutant.file.contains(only))
+        };
+        mutants.iter().filter(is_meant).collect()
+    }
 }
 
 fn main() -> ExitCode {
@@ -64,44 +84,47 @@ fn run(args: &Args) -> Result<bool, Failure> {
     let root = args.root.canonicalize()?;
     let argued = argued::read(&root.join("tests/mutants/argued.toml"))?;
     let mutants = mutant::list(&root)?;
-    say(&format!("{} mutants", mutants.len()));
-    let mut fates = BTreeMap::new();
     let mut tree = Tree::copy(&root)?;
-    let programs = tree.build(&mutants, &mut fates, &say)?;
-    say(&format!("{} are planted; each test runs once", mutants.len() - fates.len()));
     let folder = tree.folder();
+    let mut cache = Cache::read(&folder, &tree.sources);
+    let chosen = sample(args.of(&mutants), args.sample, args.seed);
+    let mut fates = cache.known(&chosen, args.resume);
+    say(&format!("{} mutants, {} chosen, {} known", mutants.len(), chosen.len(), fates.len()));
+    let programs = tree.build(&chosen, &mut fates, &say)?;
+    cache.write(&mutants, &fates)?;
+    let open: Vec<&Mutant> =
+        chosen.into_iter().filter(|mutant| !fates.contains_key(&mutant.id)).collect();
+    say(&format!("{} are planted; each test runs once", open.len()));
     let suite = Suite::measure(programs, &folder.join("reached"), args.jobs, &say)?;
     let takes: f64 = suite.tests.iter().map(|test| test.takes.as_secs_f64()).sum();
     say(&format!("{} tests, {takes:.0} s", suite.tests.len()));
-    let open: Vec<&Mutant> = mutants
-        .iter()
-        .filter(|mutant| !fates.contains_key(&mutant.id))
-        .filter(|mutant| {
-            args.only.is_empty() || args.only.iter().any(|only| mutant.file.contains(only))
-        })
-        .collect();
-    let chosen = sample(open, args.sample, args.seed);
-    let count = chosen.len();
-    hunt::hunt(&suite, &chosen, &mut fates, args.jobs, &|done, mutant, fate| {
-        if fate.is_survivor() || done % 50 == 0 {
-            say(&format!("{done}/{count} {} {}", end(fate), mutant.name));
+    let write = |fates: &BTreeMap<u32, Fate>, cache: &mut Cache| {
+        cache.write(&mutants, fates)?;
+        let stale = argued::stale(&argued, &mutants, fates);
+        let seconds = began.elapsed().as_secs();
+        let report = Report { mutants: &mutants, fates, argued: &argued, stale: &stale, seconds };
+        report.write(&folder)?;
+        Ok::<bool, Failure>(report.unargued() == 0 && stale.is_empty())
+    };
+    let found = Mutex::new((fates, cache));
+    let done = AtomicUsize::new(0);
+    hunt::hunt(&suite, &open, args.jobs, &|mutant, fate| {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        let often = done % WRITE_EVERY == 0;
+        if fate.is_survivor() || often {
+            say(&format!("{done}/{} {} {}", open.len(), end(&fate), mutant.name));
         }
-    })?;
-    let stale = argued::stale(&argued, &mutants, &fates);
-    let seconds = began.elapsed().as_secs();
-    let report =
-        Report { mutants: &mutants, fates: &fates, argued: &argued, stale: &stale, seconds };
-    report.write(&folder)?;
-    finish(&report, &folder);
-    Ok(report.unargued() == 0 && stale.is_empty())
-}
-
-fn finish(report: &Report, folder: &Path) {
-    println!("{}\n{}", report.table(), report.survivors());
-    for line in report.stale {
-        println!("stale in argued.toml: {line}");
-    }
-    println!("{}/report.txt and report.json hold all of it", folder.display());
+        let Ok(mut found) = found.lock() else { return };
+        let (fates, cache) = &mut *found;
+        fates.insert(mutant.id, fate);
+        if often && let Err(error) = write(fates, cache) {
+            say(&format!("the report is not written: {error}"));
+        }
+    });
+    let (fates, mut cache) = found.into_inner().map_err(|_| "a worker died")?;
+    let is_good = write(&fates, &mut cache)?;
+    println!("{}", fs::read_to_string(folder.join("report.txt"))?);
+    Ok(is_good)
 }
 
 fn end(fate: &Fate) -> &'static str {

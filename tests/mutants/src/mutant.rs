@@ -13,10 +13,13 @@ pub(crate) const FILES: &[&str] = &[
     "functions/core/src/rotation/**",
     "functions/core/src/engine/**",
     "functions/core/src/request/**",
+    "functions/core/src/asking/**",
     "functions/core/src/queue/**",
     "functions/core/src/secrets/**",
+    "functions/core/src/azure/**",
     "functions/core/src/graph/**",
     "functions/core/src/http/**",
+    "functions/core/src/identity/transport.rs",
     "functions/core/src/audit/**",
     "functions/core/src/notify/**",
     "functions/core/src/manifest/entries.rs",
@@ -69,7 +72,7 @@ pub(crate) struct Mutant {
 }
 
 /// What became of a mutant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fate", content = "by", rename_all = "kebab-case")]
 pub(crate) enum Fate {
     /// No form was found in which the mutant stands beside the others.
@@ -94,8 +97,9 @@ impl Fate {
 
 /// Asks cargo-mutants for all mutants of [`FILES`].
 pub(crate) fn list(root: &Path) -> Result<Vec<Mutant>, Failure> {
-    let mut command = Command::new("cargo");
-    command.current_dir(root).args(["mutants", "--list", "--json", "--workspace", "--no-config"]);
+    let mut command = Command::new("cargo-mutants");
+    command.current_dir(root).env_remove("CARGO");
+    command.args(["mutants", "--list", "--json", "--workspace", "--no-config"]);
     for file in FILES {
         command.args(["--file", file]);
     }

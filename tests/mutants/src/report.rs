@@ -5,22 +5,25 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::Failure;
 use crate::mutant::{Fate, Mutant, module};
 
 /// How many of a module's mutants came to which end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct Row {
     made: usize,
-    not_schematised: usize,
     unviable: usize,
+    not_schematised: usize,
+    viable: usize,
     not_run: usize,
     caught: usize,
     timed_out: usize,
-    survived: usize,
     argued: usize,
+    unreached: usize,
+    survived: usize,
 }
 
 impl Row {
@@ -33,38 +36,28 @@ impl Row {
             Some(Fate::Caught(_)) => &mut self.caught,
             Some(Fate::TimedOut(_)) => &mut self.timed_out,
             Some(Fate::Unreached | Fate::Survived) if is_argued => &mut self.argued,
-            Some(Fate::Unreached | Fate::Survived) => &mut self.survived,
+            Some(Fate::Unreached) => &mut self.unreached,
+            Some(Fate::Survived) => &mut self.survived,
         };
         *field += 1;
+        self.viable = self.made - self.not_schematised - self.unviable;
     }
 
-    fn cells(&self) -> [usize; 9] {
-        let viable = self.made - self.not_schematised - self.unviable;
+    fn cells(&self) -> [(&'static str, usize); 10] {
         [
-            self.made,
-            self.unviable,
-            self.not_schematised,
-            viable,
-            self.not_run,
-            self.caught,
-            self.timed_out,
-            self.survived,
-            self.argued,
+            ("made", self.made),
+            ("unviable", self.unviable),
+            ("not-schem.", self.not_schematised),
+            ("viable", self.viable),
+            ("not run", self.not_run),
+            ("caught", self.caught),
+            ("timed out", self.timed_out),
+            ("argued", self.argued),
+            ("unreached", self.unreached),
+            ("survived", self.survived),
         ]
     }
 }
-
-const HEADINGS: [&str; 9] = [
-    "made",
-    "unviable",
-    "not-schem.",
-    "viable",
-    "not run",
-    "caught",
-    "timed out",
-    "survived",
-    "argued",
-];
 
 /// Everything that a run found.
 #[derive(Debug)]
@@ -86,7 +79,8 @@ impl Report<'_> {
         survivors.count()
     }
 
-    pub(crate) fn table(&self) -> String {
+    /// Counts by module, the last row for all of them.
+    fn rows(&self) -> (BTreeMap<String, Row>, Row) {
         let mut rows: BTreeMap<String, Row> = BTreeMap::new();
         let mut all = Row::default();
         for mutant in self.mutants {
@@ -95,13 +89,18 @@ impl Report<'_> {
             rows.entry(module(&mutant.file)).or_default().count(fate, is_argued);
             all.count(fate, is_argued);
         }
+        (rows, all)
+    }
+
+    fn table(&self) -> String {
+        let (rows, all) = self.rows();
         let mut text = format!("{:<12}", "");
-        for heading in HEADINGS {
+        for (heading, _) in all.cells() {
             let _ = write!(text, "{heading:>11}");
         }
         for (name, row) in rows.iter().chain([(&"all".to_owned(), &all)]) {
             let _ = write!(text, "\n{name:<12}");
-            for cell in row.cells() {
+            for (_, cell) in row.cells() {
                 let _ = write!(text, "{cell:>11}");
             }
         }
@@ -109,7 +108,7 @@ impl Report<'_> {
         text
     }
 
-    pub(crate) fn survivors(&self) -> String {
+    fn survivors(&self) -> String {
         let mut text = String::new();
         let mut file = "";
         for mutant in self.mutants {
@@ -171,7 +170,14 @@ impl Report<'_> {
                 })
             })
             .collect();
-        let json = json!({ "seconds": self.seconds, "stale": self.stale, "mutants": mutants });
+        let (modules, all) = self.rows();
+        let json = json!({
+            "seconds": self.seconds,
+            "all": all,
+            "modules": modules,
+            "stale": self.stale,
+            "mutants": mutants,
+        });
         fs::write(folder.join("report.json"), serde_json::to_string_pretty(&json)?)?;
         Ok(())
     }

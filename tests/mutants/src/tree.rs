@@ -25,7 +25,7 @@ const MAX_ROUNDS: usize = 12;
 pub(crate) struct Tree {
     copy: PathBuf,
     /// The Rust files as they were copied: the work tree may change meanwhile.
-    sources: HashMap<String, String>,
+    pub(crate) sources: BTreeMap<String, String>,
     target: PathBuf,
     planted: HashMap<String, Planted>,
 }
@@ -90,7 +90,7 @@ impl Tree {
             "--exclude-standard",
         ]);
         let listed = String::from_utf8(git.output()?.stdout)?;
-        let mut sources = HashMap::new();
+        let mut sources = BTreeMap::new();
         forget(&copy, &listed)?;
         for file in listed.split('\0').filter(|file| !file.is_empty()) {
             let (from, to) = (root.join(file), copy.join(file));
@@ -98,16 +98,16 @@ impl Tree {
                 continue;
             }
             fs::create_dir_all(to.parent().ok_or("a file without a folder")?)?;
-            if file.starts_with("functions/") && from.extension().is_some_and(|of| of == "rs") {
-                let text = fs::read_to_string(&from)?;
-                // What is mutated is written when it is planted.
-                if !file.contains("/src/") {
-                    write(&to, text.as_bytes())?;
-                }
-                sources.insert(file.to_owned(), text);
-            } else {
+            if from.extension().is_none_or(|of| of != "rs") {
                 write(&to, &fs::read(&from)?)?;
+                continue;
             }
+            let text = fs::read_to_string(&from)?;
+            // What is mutated is written when it is planted.
+            if !is_mutated(file) {
+                write(&to, text.as_bytes())?;
+            }
+            sources.insert(file.to_owned(), text);
         }
         for package in PACKAGES {
             without_programs(&copy.join(package))?;
@@ -121,18 +121,16 @@ impl Tree {
     }
 
     /// Plants the mutants whose fate is open.
-    pub(crate) fn plant(
+    fn plant(
         &mut self,
-        mutants: &[Mutant],
+        mutants: &[&Mutant],
         fates: &mut BTreeMap<u32, Fate>,
     ) -> Result<(), Failure> {
         let mut by_file: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
-        for mutant in mutants {
-            let of_file = by_file.entry(&mutant.file).or_default();
-            if !fates.contains_key(&mutant.id) {
-                of_file.push(mutant);
-            }
+        for mutant in mutants.iter().filter(|mutant| !fates.contains_key(&mutant.id)) {
+            by_file.entry(&mutant.file).or_default().push(mutant);
         }
+        self.planted.clear();
         for (file, mutants) in by_file {
             if file.ends_with("/main.rs") {
                 let why = || Fate::NotSchematised("a program's main file".to_owned());
@@ -151,10 +149,10 @@ impl Tree {
             }
             self.planted.insert(file.to_owned(), planted.planted);
         }
-        let count = mutants.len() + 1;
+        let count = mutants.iter().map(|mutant| mutant.id).max().unwrap_or_default() + 1;
         let switch = format!("{SWITCH}\nconst COUNT: usize = {count};\n");
         write(&self.copy.join("functions/core/src/mutants.rs"), switch.as_bytes())?;
-        for (file, source) in self.sources.iter().filter(|(file, _)| file.contains("/src/")) {
+        for (file, source) in self.sources.iter().filter(|(file, _)| is_mutated(file)) {
             if PACKAGES.iter().any(|package| *file == format!("{package}/src/main.rs")) {
                 continue;
             }
@@ -170,19 +168,19 @@ impl Tree {
     /// Builds until what is left compiles.
     pub(crate) fn build(
         &mut self,
-        mutants: &[Mutant],
+        mutants: &[&Mutant],
         fates: &mut BTreeMap<u32, Fate>,
         say: &dyn Fn(&str),
     ) -> Result<Vec<Program>, Failure> {
         for round in 1..=MAX_ROUNDS {
             self.plant(mutants, fates)?;
-            say(&format!("build, round {round}"));
-            let messages = self.compile()?;
-            let errors: Vec<&Diagnostic> = messages
-                .iter()
-                .filter_map(|message| message.diagnostic.as_ref())
-                .filter(|message| message.level == "error" && !message.spans.is_empty())
-                .collect();
+            say(&format!("check, round {round}"));
+            let mut messages = self.compile(&["check", "--lib"])?;
+            if errors(&messages).is_empty() {
+                say("build");
+                messages = self.compile(&["build", "--tests"])?;
+            }
+            let errors = errors(&messages);
             if errors.is_empty() {
                 let programs = programs(messages);
                 return if programs.is_empty() {
@@ -192,7 +190,7 @@ impl Tree {
                 };
             }
             let before = fates.len();
-            for error in &errors {
+            for error in errors {
                 self.blame(error, fates)?;
             }
             say(&format!("{} mutants do not compile", fates.len() - before));
@@ -200,10 +198,10 @@ impl Tree {
         Err("the build does not become clean".into())
     }
 
-    fn compile(&self) -> Result<Vec<Message>, Failure> {
-        let mut cargo = Command::new("cargo");
+    fn compile(&self, command: &[&str]) -> Result<Vec<Message>, Failure> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.copy).env("CARGO_TARGET_DIR", &self.target);
-        cargo.args(["build", "--tests", "--keep-going", "--quiet"]);
+        cargo.args(command).args(["--keep-going", "--quiet"]);
         cargo.args(["--message-format", "json", "--config", OPTIMISE]);
         for package in PACKAGES {
             cargo.arg("-p").arg(package_name(package));
@@ -254,6 +252,15 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+fn is_mutated(file: &str) -> bool {
+    file.starts_with("functions/") && file.contains("/src/")
+}
+
+fn errors(messages: &[Message]) -> Vec<&Diagnostic> {
+    let told = messages.iter().filter_map(|message| message.diagnostic.as_ref());
+    told.filter(|told| told.level == "error" && !told.spans.is_empty()).collect()
 }
 
 fn package_name(folder: &str) -> String {

@@ -1,11 +1,12 @@
-//! A module per command.
+//! A module for each command.
 
 mod audit;
 mod plan;
 mod rotate;
-mod schema;
 mod status;
 mod validate;
+
+use keywheel_core::manifest::Manifest;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -15,11 +16,11 @@ use crate::terminal::Terminal;
 pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     let global = &cli.global;
     match cli.command {
-        Command::Validate(args) => validate::run(global, &args, terminal).await,
-        Command::Schema => schema::run(terminal),
-        Command::Plan(args) => plan::run(global, &args, terminal).await,
+        Command::Validate { file } => validate::run(global, file.as_deref(), terminal).await,
+        Command::Schema => terminal.print_json(&Manifest::schema()).map(|()| Exit::Done),
+        Command::Plan { detailed_exitcode } => plan::run(global, detailed_exitcode, terminal).await,
         Command::Rotate(args) => Box::pin(rotate::run(global, &args, terminal)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, terminal)).await,
-        Command::Status(args) => status::run(global, &args, terminal).await,
+        Command::Status { name } => status::run(global, name.as_deref(), terminal).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `keywheel validate`.
+//! `keywheel validate`: every problem of a manifest.
 
 use std::io::Read;
 
@@ -12,27 +12,30 @@ use keywheel_core::manifest::{
 };
 use serde::Serialize;
 
-use crate::args::{Global, Validate};
+use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::report::Report;
 use crate::session::manifest_source;
 use crate::terminal::Terminal;
 use crate::text::{count, plain};
 
 const STDIN: &str = "<stdin>";
 
-/// The result as JSON.
+type Loaded = Result<Manifest, ManifestError>;
+
+/// A manifest's size, or its problems.
 #[derive(Debug, Default, Serialize)]
-struct Shape<'a> {
+struct Validation<'a> {
     source: &'a str,
     valid: bool,
     tenant: Option<TenantId>,
     credentials: Option<usize>,
     rules: Option<usize>,
-    problems: Vec<ProblemShape<'a>>,
+    problems: Vec<ProblemReport<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct ProblemShape<'a> {
+struct ProblemReport<'a> {
     line: u64,
     column: u64,
     path: &'a str,
@@ -40,37 +43,65 @@ struct ProblemShape<'a> {
     cure: &'a str,
 }
 
-impl<'a> From<&'a Problem> for ProblemShape<'a> {
-    fn from(problem: &'a Problem) -> Self {
-        Self {
-            line: problem.position.line,
-            column: problem.position.column,
-            path: &problem.path,
-            what: &problem.what,
-            cure: &problem.cure,
+impl<'a> Validation<'a> {
+    fn new(source: &'a str, loaded: &'a Loaded) -> Self {
+        match loaded {
+            Ok(manifest) => Self {
+                source,
+                valid: true,
+                tenant: Some(manifest.tenant()),
+                credentials: Some(manifest.credentials().len()),
+                rules: Some(manifest.rules().len()),
+                problems: Vec::new(),
+            },
+            Err(error) => {
+                let problems = error.problems().iter().map(ProblemReport::from).collect();
+                Self { source, problems, ..Self::default() }
+            }
         }
     }
 }
 
-/// Checks a manifest and prints what is wrong with it.
+impl<'a> From<&'a Problem> for ProblemReport<'a> {
+    fn from(Problem { position, path, what, cure }: &'a Problem) -> Self {
+        Self { line: position.line, column: position.column, path, what, cure }
+    }
+}
+
+impl Report for Validation<'_> {
+    fn print(&self, terminal: &Terminal) -> Result<(), Failure> {
+        let source = plain(self.source);
+        for ProblemReport { line, column, path, what, cure } in &self.problems {
+            let separator = if path.is_empty() { "" } else { ": " };
+            let place = format!("{source}:{line}:{column}");
+            let what = plain(&format!("{path}{separator}{what}"));
+            terminal.print(&format!("{place}: {what}\n  cure: {}", plain(cure)))?;
+        }
+        if let (Some(credentials), Some(rules)) = (self.credentials, self.rules) {
+            let (credentials, rules) = (count(credentials, "credential"), count(rules, "rule"));
+            terminal.print(&format!("{source}: valid: {credentials}, {rules}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks a manifest and prints what is wrong with the manifest.
 pub(crate) async fn run(
     global: &Global,
-    args: &Validate,
+    file: Option<&str>,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let cloud = Cloud::from_env().map_err(EngineError::from)?;
-    let (source, loaded) = match args.file.as_deref() {
+    let (source, loaded) = match file {
         Some("-") => (STDIN.to_owned(), read_stdin(cloud)?),
         Some(file) => load(ManifestSource::parse(file)?, cloud).await?,
         None => load(manifest_source(global)?, cloud).await?,
     };
-    match loaded {
-        Ok(manifest) => valid(&source, &manifest, terminal),
-        Err(error) => invalid(&source, &error, terminal),
-    }
+    terminal.show(&Validation::new(&source, &loaded))?;
+    let Err(error) = &loaded else { return Ok(Exit::Done) };
+    terminal.note(&format!("{}: {}", plain(&source), count(error.problems().len(), "problem")));
+    Ok(Exit::Failed)
 }
-
-type Loaded = Result<Manifest, ManifestError>;
 
 async fn load(source: ManifestSource, cloud: Cloud) -> Result<(String, Loaded), Failure> {
     let aws = if matches!(source, ManifestSource::File(_)) {
@@ -102,43 +133,4 @@ fn read_stdin(cloud: Cloud) -> Result<Loaded, Failure> {
         return Err(LoadError::TooBig { from }.into());
     }
     Ok(Manifest::parse_in(&text, STDIN, cloud))
-}
-
-fn valid(source: &str, manifest: &Manifest, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (credentials, rules) = (manifest.credentials().len(), manifest.rules().len());
-    if terminal.json {
-        terminal.print_json(&Shape {
-            source,
-            valid: true,
-            tenant: Some(manifest.tenant()),
-            credentials: Some(credentials),
-            rules: Some(rules),
-            problems: Vec::new(),
-        })?;
-    } else {
-        terminal.print(&format!(
-            "{}: valid: {}, {}",
-            plain(source),
-            count(credentials, "credential"),
-            count(rules, "rule")
-        ))?;
-    }
-    Ok(Exit::Done)
-}
-
-fn invalid(source: &str, error: &ManifestError, terminal: &Terminal) -> Result<Exit, Failure> {
-    let problems = error.problems();
-    if terminal.json {
-        let problems = problems.iter().map(ProblemShape::from).collect();
-        terminal.print_json(&Shape { source, problems, ..Shape::default() })?;
-    } else {
-        for problem in problems {
-            let Problem { position, path, what, .. } = problem;
-            let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
-            let line = plain(&format!("{source}:{position}: {path}{what}"));
-            terminal.print(&format!("{line}\n  cure: {}", plain(&problem.cure)))?;
-        }
-    }
-    terminal.note(&format!("{}: {}", plain(source), count(problems.len(), "problem")));
-    Ok(Exit::Failed)
 }

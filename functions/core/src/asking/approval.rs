@@ -1,7 +1,7 @@
-//! A rotation that waits for a second person, who approves or denies it, or that its asker withdraws.
+//! A rotation that waits for a second person, who approves or denies the rotation, or that the asker withdraws.
 //!
-//! The first decision is put once and is the only one. Whatever follows from it is done again by whoever presses after a
-//! cut-off, and counts once.
+//! The first decision is the only one. If Keywheel is cut off after the decision, the next press of a button carries the
+//! same decision out again, and each of its events counts once.
 
 use chrono::{DateTime, Utc};
 
@@ -17,13 +17,13 @@ use crate::request::slack::{Choice, Pressed};
 /// The result of a pressed button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// No such request waits, or the manifest has its credential no more.
+    /// No such request waits, or the manifest no longer has its credential.
     NoSuchRequest,
-    /// Whoever pressed may not decide.
+    /// The person who pressed may not decide.
     MayNot(Refusal),
     /// The request is denied or withdrawn, by this caller.
     Denied(Requested, String),
-    /// The rotation is begun.
+    /// The rotation has begun.
     Begun(Requested),
     /// Somebody approved the request before.
     ApprovedBefore,
@@ -37,14 +37,13 @@ fn decision_key(request: RotationId) -> String {
     format!("approvals/{request}.decided")
 }
 
-/// Gives the id that marks a request as one that approval was asked for. The rotation itself is marked when its approval
-/// begins it.
+/// Gives the id of the mark that approval was asked for. The request's own mark is set once the approved job is queued.
 pub fn asked_mark(request: RotationId) -> RotationId {
     request_id("asked", &request.to_string())
 }
 
 impl Requests {
-    /// Notes a rotation that waits for approval, and records that it was asked for.
+    /// Notes a rotation that waits for approval, and records the request.
     pub async fn await_approval(
         &self,
         awaiting: &Awaiting,
@@ -52,11 +51,11 @@ impl Requests {
     ) -> Result<(), AskingError> {
         let asked = &awaiting.requested;
         self.state.write_new(&waiting_key(asked.request), awaiting).await?;
-        self.tell(EventType::ApprovalRequested, asked, now).await?;
+        self.put_request_event(EventType::ApprovalRequested, asked, now).await?;
         self.mark(asked_mark(asked.request), now).await
     }
 
-    /// Carries out the decision of whoever pressed a button, or the first decision where there was one before.
+    /// Carries out the decision of the person who pressed a button, or an earlier decision if there is one.
     pub async fn decide(
         &self,
         pressed: &Pressed,
@@ -89,7 +88,7 @@ impl Requests {
         let first = self.decided(pressed.approval, &wanted, now).await?;
         match first.decision {
             Decision::DeniedBy(by) => self.deny(requested, by, first.at).await,
-            // Whoever approved may press again where queueing failed; nobody else takes over.
+            // The person who approved may press again if queueing failed. Nobody else takes over.
             Decision::ApprovedBy(_) if first.decision == wanted => {
                 self.grant(pressed, requested, &managed, now).await
             }
@@ -97,7 +96,7 @@ impl Requests {
         }
     }
 
-    /// Gives the decision that stands: this one, unless there is one.
+    /// Gives the decision that stands: an earlier one, or else this one.
     async fn decided(
         &self,
         request: RotationId,
@@ -112,7 +111,7 @@ impl Requests {
         self.state.read(&key).await?.ok_or(AskingError::Gone(key))
     }
 
-    /// Records a denial, whoever pressed: the first of them may have been cut off before.
+    /// Records a denial again at each press, because the first press may have been cut off.
     async fn deny(
         &self,
         requested: Requested,
@@ -138,12 +137,12 @@ impl Requests {
         let granted = Requested {
             approved_by: Some(pressed.origin.caller().to_string()),
             approved_at: Some(now),
-            // The secret may have been turned since the rotation was asked for.
+            // The secret may have been rotated since the request.
             replaces: self.replaced(managed).await?,
             slack: Some(pressed.origin.clone()),
             ..requested
         };
-        self.tell(EventType::ApprovalGranted, &granted, now).await?;
+        self.put_request_event(EventType::ApprovalGranted, &granted, now).await?;
         Ok(Answer::Begun(self.begin(&managed.credential, granted, now).await?))
     }
 }

@@ -1,7 +1,7 @@
-//! A rotation that was asked for, on its way to the queue: noted, recorded, queued, marked.
+//! Brings a rotation that somebody asked for to the queue: noted, recorded, queued, marked.
 //!
-//! In this order, so that a cut-off anywhere leaves a request that can be sent again. The note fixes its ids and what
-//! it replaces. The record comes before the job. Only the mark makes a repetition a repetition.
+//! The order lets a request that is cut off anywhere be sent again. The note fixes the ids, and the version that the
+//! rotation replaces. The record comes before the job. Only a request with a mark counts as done.
 
 pub mod approval;
 pub mod leak;
@@ -25,7 +25,7 @@ use crate::secrets::{Secrets, SecretsError};
 use crate::settings::{Unset, required};
 use crate::store::{Store, StoreError};
 
-/// How long telling the bus of an event may take.
+/// How long sending an event to the bus may take.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The mark of a request whose job is queued (`requests/{request}.queued`).
@@ -34,36 +34,36 @@ struct Queued {
     at: DateTime<Utc>,
 }
 
-/// A request was not carried on. Sending the same request again goes on where this ended.
+/// A request did not reach the queue. The same request, sent again, goes on where this one ended.
 #[derive(Debug, thiserror::Error)]
 pub enum AskingError {
-    /// The state bucket.
+    /// The state bucket failed.
     #[error(transparent)]
     State(#[from] StoreError),
-    /// The job queue.
+    /// The job queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The event bus.
+    /// The event bus failed.
     #[error(transparent)]
     Event(#[from] AuditError),
-    /// Secrets Manager.
+    /// Secrets Manager failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-    /// The manifest.
+    /// The manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] LoadError),
-    /// There are more secrets than a comparison lists.
-    #[error("there are more secrets than can be listed; narrow the manifest's rules")]
+    /// The region has more secrets than a comparison lists.
+    #[error("the region has more secrets than Keywheel lists; narrow the manifest's rules")]
     TooManySecrets,
-    /// An object of the state bucket was put and cannot be found.
-    #[error("{0} was put and is gone")]
+    /// An object of the state bucket was written and is gone.
+    #[error("the object {0} was written and is gone")]
     Gone(String),
     /// The secret's state forbids a rotation.
     #[error("{}", .0.explanation())]
     Stopped(Stop),
 }
 
-/// Takes requests to the queue. Clones share their clients.
+/// Brings requests to the queue. Clones share their clients.
 #[derive(Clone, Debug)]
 pub struct Requests {
     manifest: ManifestSource,
@@ -74,7 +74,7 @@ pub struct Requests {
     state: Store,
 }
 
-/// Where requests leave their traces.
+/// The parts of a deployment that requests need.
 #[derive(Clone, Debug)]
 pub struct Deployment {
     /// Where the manifest is (`KEYWHEEL_MANIFEST`).
@@ -87,19 +87,19 @@ pub struct Deployment {
     pub state_bucket: String,
 }
 
-/// A deployment is not described by the environment.
+/// The environment does not describe a deployment.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
-    /// A variable that must be set.
+    /// A variable is missing.
     #[error(transparent)]
     Unset(#[from] Unset),
-    /// Where the manifest is.
+    /// `KEYWHEEL_MANIFEST` names no place of a manifest.
     #[error(transparent)]
     Source(#[from] SourceError),
 }
 
 impl Deployment {
-    /// Reads the environment.
+    /// Reads the deployment from the environment.
     pub fn from_env() -> Result<Self, DeploymentError> {
         Ok(Self {
             manifest: ManifestSource::parse(&required("KEYWHEEL_MANIFEST")?)?,
@@ -108,10 +108,6 @@ impl Deployment {
             state_bucket: required("KEYWHEEL_STATE_BUCKET")?,
         })
     }
-}
-
-fn note_key(request: RotationId) -> String {
-    format!("requests/{request}.json")
 }
 
 fn mark_key(request: RotationId) -> String {
@@ -141,14 +137,14 @@ impl Requests {
         &self.secrets
     }
 
-    /// Loads the manifest of this moment: who may do what can have changed a minute ago.
+    /// Loads the manifest as it is now: permissions can have changed a minute ago.
     pub async fn manifest(&self) -> Result<Manifest, AskingError> {
         Ok(self.manifest.load(&self.aws).await?)
     }
 
     /// Reads a request that was noted before.
     pub async fn noted(&self, request: RotationId) -> Result<Option<Requested>, AskingError> {
-        Ok(self.state.read(&note_key(request)).await?)
+        Ok(self.state.read(&Requested::key(request)).await?)
     }
 
     /// Says whether a request is marked as done.
@@ -169,7 +165,7 @@ impl Requests {
         replaces(managed, &described.state).map_err(AskingError::Stopped)
     }
 
-    /// Queues a rotation, unless that was done before. Gives the request that was noted first, which wins over
+    /// Queues a rotation, unless it was queued before. Gives the request that was noted first, which may differ from
     /// `asked`.
     pub async fn begin(
         &self,
@@ -177,7 +173,7 @@ impl Requests {
         asked: Requested,
         now: DateTime<Utc>,
     ) -> Result<Requested, AskingError> {
-        let key = note_key(asked.request);
+        let key = Requested::key(asked.request);
         let asked = if self.state.write_new(&key, &asked).await? {
             asked
         } else {
@@ -186,7 +182,7 @@ impl Requests {
         if self.is_queued(asked.request).await? {
             return Ok(asked);
         }
-        self.tell(EventType::RotationRequested, &asked, now).await?;
+        self.put_request_event(EventType::RotationRequested, &asked, now).await?;
         let job = Job::requested(
             credential,
             asked.request.into(),
@@ -205,8 +201,8 @@ impl Requests {
         Ok(self.queue.send_batch(&[job]).await?)
     }
 
-    /// Tells the bus of a request. The event's id follows from the request's.
-    pub async fn tell(
+    /// Puts an event of a request on the bus.
+    pub(super) async fn put_request_event(
         &self,
         kind: EventType,
         asked: &Requested,
@@ -215,13 +211,13 @@ impl Requests {
         self.put_event(event_of(kind, asked, now)).await
     }
 
-    /// Puts an event on the bus.
+    /// Puts an event on the bus, within 25 seconds.
     pub async fn put_event(&self, event: CloudEvent) -> Result<(), AskingError> {
         Ok(self.bus.put(&[event], Instant::now() + PATIENCE).await?)
     }
 }
 
-/// The event of a request. Its id follows from the request's.
+/// Makes an event of a request. The event's id follows from the request's.
 fn event_of(kind: EventType, asked: &Requested, at: DateTime<Utc>) -> CloudEvent {
     let id = event_id(&asked.request.to_string(), &kind.to_string(), None);
     let mut data = EventData::of(asked.credential.clone(), asked.application);

@@ -1,4 +1,4 @@
-//! The EventBridge bus.
+//! A client of the EventBridge bus.
 
 use std::time::SystemTime;
 
@@ -14,9 +14,9 @@ use crate::events::{CloudEvent, EventType, SOURCE};
 use crate::http::aws::AwsFailure;
 use crate::http::{Backoff, Retry};
 
-/// The most entries that `PutEvents` takes at once.
+/// The most events that `PutEvents` takes at once.
 const ENTRIES: usize = 10;
-/// The most that they may hold together.
+/// The most bytes that these events may have together.
 const BYTES: usize = 256 * 1024;
 const RETRIES: u32 = 5;
 
@@ -27,18 +27,18 @@ pub struct Bus {
     name: String,
 }
 
-/// Not every event was accepted. Telling them all again is safe: their ids stay the same.
+/// The bus did not accept every event. Sending all events again is safe, because their ids stay the same.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// EventBridge did not accept these, after several tries.
+    /// EventBridge did not accept these events after several tries.
     #[error("{} event(s) not accepted; the last answer: {failure}", .events.len())]
     NotAccepted {
         /// The events' ids.
         events: Vec<Uuid>,
-        /// What EventBridge said last.
+        /// The last answer of EventBridge.
         failure: AwsFailure,
     },
-    /// An event is larger than the bus takes.
+    /// An event is larger than EventBridge takes.
     #[error("event {0} exceeds {BYTES} bytes")]
     TooLarge(Uuid),
     /// An event has no JSON form.
@@ -47,7 +47,7 @@ pub enum AuditError {
 }
 
 impl AuditError {
-    /// Whether to try again.
+    /// Says whether to try again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::NotAccepted { failure, .. } => failure.retry,
@@ -56,33 +56,39 @@ impl AuditError {
     }
 }
 
-/// An event, ready to be sent as often as it takes.
+/// An event that is ready to be sent, as often as needed.
 #[derive(Clone, Debug)]
-struct Entry {
+struct ReadyEvent {
     id: Uuid,
     bytes: usize,
-    wire: PutEventsRequestEntry,
+    entry: PutEventsRequestEntry,
 }
 
 impl Bus {
-    /// A client of the bus of this name or ARN.
+    /// Makes a client of the bus of this name or ARN.
     pub fn new(aws: &SdkConfig, name: String) -> Self {
         Self { client: Client::new(aws), name }
     }
 
-    /// Its name: the deployment's.
+    /// Gives the bus's name, which is the deployment's.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Tells events (`PutEvents`) and returns once each of them is accepted.
+    /// Sends events (`PutEvents`) and returns once EventBridge has accepted each of them.
     pub async fn put(&self, events: &[CloudEvent], deadline: Instant) -> Result<(), AuditError> {
-        let entries =
-            events.iter().map(|event| self.entry(event)).collect::<Result<Vec<_>, _>>()?;
-        self.put_all(entries, deadline).await
+        let ready = events
+            .iter()
+            .map(|event| self.ready(event.id, &event.kind, event.time, event))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.put_all(ready, deadline).await
     }
 
-    async fn put_all(&self, mut left: Vec<Entry>, deadline: Instant) -> Result<(), AuditError> {
+    async fn put_all(
+        &self,
+        mut left: Vec<ReadyEvent>,
+        deadline: Instant,
+    ) -> Result<(), AuditError> {
         let mut backoff = Backoff::new(RETRIES, deadline);
         loop {
             let (refused, failure) = self.put_once(left).await;
@@ -90,67 +96,62 @@ impl Bus {
                 return Ok(());
             };
             if !backoff.pause(failure.retry).await {
-                let events = refused.iter().map(|entry| entry.id).collect();
+                let events = refused.iter().map(|event| event.id).collect();
                 return Err(AuditError::NotAccepted { events, failure });
             }
             left = refused;
         }
     }
 
-    /// Puts a message of Keywheel to itself, which is no audit event.
+    /// Sends a message of Keywheel to itself, which is no event of the audit trail.
     pub async fn put_message<T: Serialize>(
         &self,
         kind: &EventType,
         detail: &T,
         deadline: Instant,
     ) -> Result<(), AuditError> {
-        let id = Uuid::new_v4();
-        let entry = self.wire(id, &kind.name(), Utc::now(), detail)?;
-        self.put_all(vec![entry], deadline).await
+        let ready = self.ready(Uuid::new_v4(), kind, Utc::now(), detail)?;
+        self.put_all(vec![ready], deadline).await
     }
 
-    fn entry(&self, event: &CloudEvent) -> Result<Entry, AuditError> {
-        self.wire(event.id, &event.kind.name(), event.time, event)
-    }
-
-    fn wire<T: Serialize>(
+    fn ready<T: Serialize>(
         &self,
         id: Uuid,
-        kind: &str,
+        kind: &EventType,
         time: DateTime<Utc>,
         detail: &T,
-    ) -> Result<Entry, AuditError> {
+    ) -> Result<ReadyEvent, AuditError> {
+        let kind = kind.name();
         let detail =
             serde_json::to_string(detail).map_err(|error| AuditError::Unwritable(id, error))?;
-        // 14 bytes are counted for the time (docs.aws.amazon.com/eventbridge: PutEvents entry size).
+        // EventBridge counts 14 bytes for the time (docs.aws.amazon.com/eventbridge: PutEvents entry size).
         let bytes = 14 + SOURCE.len() + kind.len() + detail.len();
         if bytes > BYTES {
             return Err(AuditError::TooLarge(id));
         }
-        let wire = PutEventsRequestEntry::builder()
+        let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.name)
             .source(SOURCE)
             .detail_type(kind)
             .time(SystemTime::from(time).into())
             .detail(detail)
             .build();
-        Ok(Entry { id, bytes, wire })
+        Ok(ReadyEvent { id, bytes, entry })
     }
 
-    /// Sends all of them once. Gives those that were not accepted, and the last reason.
-    async fn put_once(&self, entries: Vec<Entry>) -> (Vec<Entry>, Option<AwsFailure>) {
+    /// Sends events once. Gives the events that were not accepted, and the last reason.
+    async fn put_once(&self, events: Vec<ReadyEvent>) -> (Vec<ReadyEvent>, Option<AwsFailure>) {
         let (mut refused, mut last) = (Vec::new(), None);
-        for some in batches(entries) {
-            let request = self.client.put_events();
-            let request =
-                request.set_entries(Some(some.iter().map(|one| one.wire.clone()).collect()));
+        for some in batches(events) {
+            let entries = some.iter().map(|event| event.entry.clone()).collect();
+            let request = self.client.put_events().set_entries(Some(entries));
             match request.send().await {
                 Ok(answer) => {
                     let results = answer.entries.unwrap_or_default();
-                    for (index, entry) in some.into_iter().enumerate() {
+                    for (index, event) in some.into_iter().enumerate() {
                         if let Some(failure) = failed(results.get(index)) {
                             last = Some(failure);
-                            refused.push(entry);
+                            refused.push(event);
                         }
                     }
                 }
@@ -164,7 +165,7 @@ impl Bus {
     }
 }
 
-/// Why an entry was not accepted; only an event id says that it was.
+/// Gives the reason why an event was not accepted. EventBridge names an id of each event that it accepted.
 fn failed(result: Option<&PutEventsResultEntry>) -> Option<AwsFailure> {
     if result.is_some_and(|result| result.event_id.is_some()) {
         return None;
@@ -181,20 +182,20 @@ fn failed(result: Option<&PutEventsResultEntry>) -> Option<AwsFailure> {
         )
     );
     let retry = if lasting { Retry::Never } else { Retry::Soon };
-    let message = said.unwrap_or_else(|| "the entry has no event id".to_owned());
+    let message = said.unwrap_or_else(|| "the answer names no id of the event".to_owned());
     Some(AwsFailure { code, message, request_id: None, retry })
 }
 
-fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-    let mut batches: Vec<Vec<Entry>> = Vec::new();
+fn batches(events: Vec<ReadyEvent>) -> Vec<Vec<ReadyEvent>> {
+    let mut batches: Vec<Vec<ReadyEvent>> = Vec::new();
     let mut bytes = 0;
-    for entry in entries {
-        bytes += entry.bytes;
+    for event in events {
+        bytes += event.bytes;
         match batches.last_mut() {
-            Some(batch) if batch.len() < ENTRIES && bytes <= BYTES => batch.push(entry),
+            Some(batch) if batch.len() < ENTRIES && bytes <= BYTES => batch.push(event),
             _ => {
-                bytes = entry.bytes;
-                batches.push(vec![entry]);
+                bytes = event.bytes;
+                batches.push(vec![event]);
             }
         }
     }
@@ -207,10 +208,10 @@ mod tests {
 
     #[test]
     fn batches_hold_to_both_limits() {
-        let sized = |bytes| Entry {
+        let sized = |bytes| ReadyEvent {
             id: Uuid::nil(),
             bytes,
-            wire: PutEventsRequestEntry::builder().build(),
+            entry: PutEventsRequestEntry::builder().build(),
         };
         let lengths = |sizes: &[usize]| {
             let batches = batches(sizes.iter().map(|bytes| sized(*bytes)).collect());

@@ -1,4 +1,4 @@
-//! The audit trail: CloudEvents on an EventBridge bus, and their record in S3.
+//! The audit trail: CloudEvents on an EventBridge bus, and their chains in S3.
 
 mod bus;
 pub mod chain;

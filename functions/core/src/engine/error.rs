@@ -8,6 +8,7 @@ use crate::identity::{IdentityError, TokenError};
 use crate::ids::{CredentialName, KeyId};
 use crate::manifest::{LoadError, SourceError};
 use crate::queue::QueueError;
+use crate::rotation::finding::Finding;
 use crate::secrets::SecretsError;
 use crate::settings::Unset;
 use crate::value::FormatError;
@@ -79,6 +80,9 @@ pub enum EngineError {
          over, so nothing is minted before: it is tried again, and if the version has no value, put one"
     )]
     CurrentNotFound(CredentialName),
+    /// Graph shows the object that was asked for otherwise than it documents.
+    #[error("{}", .0.explanation())]
+    Unreadable(Finding),
     /// The rules asked for a text that this try does not hold.
     #[error("the secret of key {0} is not at hand")]
     TextNotAtHand(KeyId),
@@ -102,7 +106,8 @@ impl EngineError {
             | Self::Account(_)
             | Self::Identity(_)
             | Self::Manifest(_) => Retry::Soon,
-            Self::Format { .. }
+            Self::Unreadable(_)
+            | Self::Format { .. }
             | Self::OwnSecret { .. }
             | Self::Source(_)
             | Self::Setup(_)

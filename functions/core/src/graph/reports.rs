@@ -6,15 +6,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::exchange::Operation;
 use super::wire::{self, or_default};
 use super::{CallOptions, Graph, GraphError, Page, PageLink, Unreadable};
+use crate::azure::Call;
 use crate::ids::{AppId, KeyId, ObjectId};
 use crate::rotation::LastUses;
 use crate::rotation::foreign_change::{Actor, Change, ChangedKey};
 
-/// An application with more credentials than fit on so many pages has no report that could be trusted.
-const MOST_PAGES: usize = 20;
+/// The least permission that a report needs.
+const PERMISSION: &str =
+    "AuditLog.Read.All (and Directory.Read.All, which Microsoft names beside it)";
 /// As many as Graph gives at once; it rations the requests.
 const PAGE: &str = "999";
 const KEYS: &str = "KeyDescription";
@@ -106,29 +107,24 @@ impl Graph {
         app: AppId,
         options: &CallOptions,
     ) -> Result<LastUses, GraphError> {
-        let operation = Operation::report("list", "reports/appCredentialSignInActivities");
+        let path = "reports/appCredentialSignInActivities";
         let filter = format!("appId eq '{app}'");
-        let url = self.url_of("beta", &operation.object, &[("$filter", &filter)]);
-        let (mut next, mut uses) = (Some(PageLink(url)), LastUses::new());
-        for page in 0..=MOST_PAGES {
-            let Some(PageLink(url)) = next else { return Ok(uses) };
-            let options = options.further(&page.to_string());
-            let page: Page<Activity> = self.page(&operation, url, &options).await?;
-            if let Some(odd) = page.unreadable.first() {
-                tracing::warn!(odd.object, odd.why, "an entry of the report cannot be read");
-                // It may be of a sign-in with the very key that is asked for.
-                let why = "an entry of it cannot be read";
-                return Err(GraphError::malformed(&operation, &options, why));
-            }
-            for activity in page.items {
-                let last = activity.sign_in_activity.and_then(|used| used.last_sign_in_date_time);
-                if let (Some(key), Some(last)) = (activity.key_id, last) {
-                    uses.entry(key).and_modify(|known| *known = last.max(*known)).or_insert(last);
-                }
-            }
-            next = page.next;
+        let url = self.azure.url(&format!("beta/{path}"), &[("$filter", &filter)]);
+        let call = Call::get("list", path, url, options).needing(PERMISSION);
+        let report: Page<Activity> = self.azure.pages(&call).await?;
+        if let Some(odd) = report.unreadable.first() {
+            tracing::warn!(odd.object, odd.why, "an entry of the report cannot be read");
+            // It may be of a sign-in with the very key that is asked for.
+            return Err(self.azure.malformed(&call, "an entry of it cannot be read"));
         }
-        Err(GraphError::malformed(&operation, options, "it has too many pages"))
+        let mut uses = LastUses::new();
+        for activity in report.items {
+            let last = activity.sign_in_activity.and_then(|used| used.last_sign_in_date_time);
+            if let (Some(key), Some(last)) = (activity.key_id, last) {
+                uses.entry(key).and_modify(|known| *known = last.max(*known)).or_insert(last);
+            }
+        }
+        Ok(uses)
     }
 
     /// A page of what changed between two times, oldest first (`GET /auditLogs/directoryAudits`): only the changes
@@ -143,7 +139,7 @@ impl Graph {
         link: Option<&PageLink>,
         options: &CallOptions,
     ) -> Result<Page<DirectoryAudit>, GraphError> {
-        let operation = Operation::report("list", "auditLogs/directoryAudits");
+        let path = "auditLogs/directoryAudits";
         let url = if let Some(link) = link {
             link.0.clone()
         } else {
@@ -154,16 +150,17 @@ impl Graph {
             );
             let query =
                 [("$filter", filter.as_str()), ("$orderby", "activityDateTime"), ("$top", PAGE)];
-            self.url(&operation.object, &query)
+            self.url(path, &query)
         };
-        let page: Page<Entry> = self.page(&operation, url, options).await?;
+        let call = Call::get("list", path, url, options).needing(PERMISSION);
+        let page: Page<Entry> = self.azure.page(&call).await?;
         let (mut items, mut unreadable) = (Vec::new(), page.unreadable);
         for entry in page.items {
             let id = entry.id.clone();
             match changes(entry) {
                 Ok(changes) => items.extend(changes),
                 // It may be of a change that nobody would hear of.
-                Err(why) => unreadable.push(Unreadable::entry(&operation.object, &id, why)),
+                Err(why) => unreadable.push(Unreadable::entry(path, &id, why)),
             }
         }
         Ok(Page { items, unreadable, next: page.next })

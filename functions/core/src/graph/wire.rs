@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
+use super::KeyOn;
 use crate::ids::{AppId, KeyId, ObjectId};
 use crate::rotation::observed::Key;
 
@@ -32,14 +33,28 @@ impl OfApp for Holder {
     }
 }
 
-/// The same, where only its being there matters.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Identified {
-    pub(super) app_id: AppId,
+/// What a read of the application's other object selects.
+pub(super) fn other(on: KeyOn) -> &'static str {
+    match on {
+        KeyOn::Application => "id,appId,servicePrincipalLockConfiguration",
+        KeyOn::ServicePrincipal => "id,appId",
+    }
 }
 
-impl OfApp for Identified {
+/// The application's other object: the one that does not hold the keys.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Other {
+    app_id: AppId,
+    #[serde(
+        rename = "servicePrincipalLockConfiguration",
+        default,
+        deserialize_with = "locks_passwords"
+    )]
+    pub(super) locks_principal: bool,
+}
+
+impl OfApp for Other {
     fn app_id(&self) -> AppId {
         self.app_id
     }

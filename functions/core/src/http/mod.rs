@@ -6,7 +6,6 @@
 //! the caller did not decide on.
 
 pub mod aws;
-mod azure;
 mod retry;
 
 use std::net::IpAddr;
@@ -17,7 +16,6 @@ use reqwest::{StatusCode, Url};
 use zeroize::Zeroizing;
 
 use crate::settings;
-pub use azure::AzureTransport;
 pub use retry::{Backoff, Retry, retry_after};
 
 /// Under the AWS SDK's own 3.1 s, since reqwest knows one connect time-out per client.

@@ -17,9 +17,9 @@ use tokio::time::{Duration, Instant};
 
 use super::mode::{SignInMode, environment_secret};
 use super::stored::StoredSecret;
-use super::{Endpoints, IdentityError};
+use super::{AzureTransport, Endpoints, IdentityError};
 use crate::http::aws::AwsFailure;
-use crate::http::{AzureTransport, Backoff, Http, Retry};
+use crate::http::{Backoff, Http, Retry};
 use crate::ids::{AppId, TenantId};
 use crate::rotation::{OwnKey, SignedInAs};
 use crate::secret::SecretText;

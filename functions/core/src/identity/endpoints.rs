@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IdentityError;
+use crate::azure::scope;
 use crate::{http, settings};
 
 /// One of Microsoft's clouds: each has a directory, a Graph and an ARM of its own.
@@ -145,10 +146,6 @@ impl Endpoints {
     pub fn arm_scope(&self) -> String {
         scope(&self.arm)
     }
-}
-
-fn scope(resource: &Url) -> String {
-    format!("{}/.default", resource.as_str().trim_end_matches('/'))
 }
 
 fn address(name: &'static str, text: &str) -> Result<Url, IdentityError> {

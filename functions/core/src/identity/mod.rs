@@ -5,11 +5,13 @@ mod endpoints;
 mod mode;
 mod stored;
 pub mod token;
+mod transport;
 
 pub use credential::Identity;
 pub use endpoints::{Cloud, Endpoints};
 pub use mode::SignInMode;
 pub use token::{TokenError, sign_in};
+pub use transport::AzureTransport;
 
 use crate::http::Retry;
 use crate::http::aws::AwsFailure;

@@ -13,9 +13,9 @@ use super::problem::Problems;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 pub enum Approval {
-    /// One who may ask is enough.
+    /// A caller who may ask is enough.
     None,
-    /// Another one of those who may ask must approve, in Slack.
+    /// Another person who may ask must approve, in Slack.
     Required,
 }
 

@@ -1,4 +1,4 @@
-//! Why something could not be told.
+//! Why a notification failed.
 
 use std::time::Duration;
 
@@ -10,86 +10,82 @@ use crate::manifest::{LoadError, SourceError};
 use crate::settings::Unset;
 use crate::store::StoreError;
 
-/// What a manifest's mending takes: the queue counts the tries until then.
+/// The pause while somebody mends the manifest: the queue counts the tries until then.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
 
-/// Something could not be told, or not be noted. It never quotes an event, a URL's path or a key.
+/// A notification was not sent, or not noted. The error never quotes an event, a URL's path or a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotifyError {
-    /// An environment variable.
+    /// An environment variable is missing.
     #[error(transparent)]
     Unset(#[from] Unset),
-    /// The HTTP client.
+    /// The HTTP client cannot be made.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// Where the manifest is.
+    /// `KEYWHEEL_MANIFEST` names no place of a manifest.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The manifest.
+    /// The manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] LoadError),
-    /// A message that is no event of Keywheel's.
-    #[error("not an event of Keywheel's: {0}")]
+    /// A message is no event of Keywheel's, for this reason.
+    #[error("the message is no event of Keywheel's: {0}")]
     Event(&'static str),
-    /// The state bucket.
+    /// The state bucket failed.
     #[error(transparent)]
     State(#[from] StoreError),
     /// The notify secret could not be read.
     #[error("Secrets Manager: GetSecretValue {secret}: {failure}")]
     Secret {
-        /// Its name.
+        /// The secret's name.
         secret: String,
-        /// What Secrets Manager said.
+        /// The answer of Secrets Manager.
         failure: AwsFailure,
     },
     /// The notify secret is not as it should be.
     #[error("the notify secret: {0}")]
     SecretShape(String),
-    /// A target's address is not one that Keywheel sends to.
+    /// Keywheel does not send to a target's address.
     #[error("{target}: the address is refused: {why}")]
     Address {
         /// The target.
         target: String,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// No answer of a target.
+    /// A target did not answer.
     #[error("{target}: {failure}")]
     Send {
         /// The target.
         target: String,
-        /// Why.
+        /// The cause.
         failure: SendError,
     },
-    /// A target did not take it.
-    #[error("{target} answered {status}{}", words(.said))]
+    /// A target answered that it does not take the notification.
+    #[error("{target} answered {status}{}{said}", if .said.is_empty() { "" } else { ": " })]
     Refused {
         /// The target.
         target: String,
-        /// With this status.
+        /// The status of the answer.
         status: StatusCode,
-        /// What it said, where it is known never to quote what it was sent.
+        /// The answer's text, where the text is known never to quote the request.
         said: String,
-        /// Whether to try again.
+        /// When to try again.
         retry: Retry,
     },
-    /// SNS did not take it.
+    /// SNS did not take the notification.
     #[error("SNS: Publish {topic}: {failure}")]
     Sns {
         /// The topic.
         topic: String,
-        /// What SNS said.
+        /// The answer of SNS.
         failure: AwsFailure,
     },
 }
 
-fn words(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!(": {said}") }
-}
-
 impl NotifyError {
-    /// Whether, and when, to try again.
+    /// Says whether, and when, to try again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Refused { retry, .. } => *retry,

@@ -1,14 +1,14 @@
-//! Telling people and their systems what happened: Slack, SNS, signed webhooks, and metrics.
+//! Notifications: messages in Slack, mails of SNS, signed webhooks, and metrics.
 //!
-//! What is told and to whom is decided and written without I/O ([`Notice`], [`words`], [`slack`], [`sns`],
-//! [`webhook`]); the [`Notifier`] sends it. Each event is told to each target at least once, and as a rule once:
-//! what was told is marked in the state bucket, so that a target that fails is tried again alone.
+//! Messages are chosen and written without I/O ([`Notice`], [`words`], [`slack`], [`sns`], [`webhook`]). The
+//! [`Notifier`] sends them. Each target is notified of each event at least once, and as a rule once: a marker in the
+//! state bucket says which target knows an event, so that only a target that failed is tried again.
 
 mod error;
 mod measure;
 mod notice;
+mod notified;
 mod notifier;
-mod outcome;
 mod progress;
 mod request_progress;
 mod secret;
@@ -20,8 +20,8 @@ pub mod webhook;
 pub mod words;
 
 pub use error::NotifyError;
-pub use notice::{Notice, What};
+pub use notice::{Content, Notice};
+pub use notified::Notified;
 pub use notifier::Notifier;
-pub use outcome::Outcome;
-pub use progress::{Progress, Request, SlackRequest};
+pub use progress::Progress;
 pub use secret::NotifySecret;

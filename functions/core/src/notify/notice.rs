@@ -1,4 +1,4 @@
-//! An event of the bus, as far as telling it is concerned.
+//! An event of the bus, as far as notifications need it.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -6,41 +6,41 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::NotifyError;
-use crate::events::{Digest, EventData, EventType, Expiring, SOURCE, SWEEP, Topic, event_id};
+use crate::events::{Digest, EventData, EventType, Expiring, SOURCE, SWEEP, event_id};
 use crate::ids::CredentialName;
 use crate::manifest::Notification;
 
-/// An event. Types that this version does not know are carried too: they are told to nobody, or as they are.
+/// An event that targets may be notified of, also of a type that this version of Keywheel does not know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// The event's id: the same however often it is told.
+    /// The event's id, the same however often the event is sent.
     pub id: Uuid,
-    /// Its type, such as `keywheel.rotation.promoted`.
+    /// The event's type, such as `keywheel.rotation.promoted`.
     pub kind: EventType,
-    /// When it was told first.
+    /// When the event was sent first.
     pub time: DateTime<Utc>,
-    /// What it is about.
-    pub what: What,
+    /// The event's data.
+    pub content: Content,
     /// The `CloudEvent` as it was received.
     pub event: Value,
 }
 
-/// What an event is about.
+/// The data of an event.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// One credential.
+pub enum Content {
+    /// The event is about one credential.
     Credential(Box<EventData>),
-    /// What expires: all of it, or what concerns a target.
-    Expiring {
-        /// What is known to expire.
+    /// The event is a digest, whole or narrowed to a target.
+    Digest {
+        /// The keys and certificates that expire.
         digest: Digest,
-        /// How many expire in the whole directory, where the event does not carry them all and was narrowed to a
-        /// target: more may concern it than are known.
+        /// How many expire in the whole directory, if the digest was narrowed and the event did not list them all. More
+        /// may then concern the target than the digest lists.
         cut_from: Option<usize>,
     },
 }
 
-/// The part of an `EventBridge` event that matters.
+/// The fields of EventBridge's envelope that are read.
 #[derive(Deserialize)]
 struct Envelope {
     source: String,
@@ -56,41 +56,38 @@ struct Head {
 }
 
 impl Notice {
-    /// Reads the body of a message: an event as `EventBridge` hands it to a queue.
+    /// Reads the body of a message: an event as EventBridge sends it to a queue.
     ///
-    /// What is wrong is told without a word of it: nobody knows what a strange message holds.
+    /// An error quotes nothing, because a strange message may hold anything.
     pub fn parse(body: &str) -> Result<Self, NotifyError> {
         let envelope: Envelope = serde_json::from_str(body)
-            .map_err(|_| NotifyError::Event("not as EventBridge hands events to a queue"))?;
+            .map_err(|_| NotifyError::Event("EventBridge sends events in another shape"))?;
         if envelope.source != SOURCE {
-            return Err(NotifyError::Event("its source is another"));
+            return Err(NotifyError::Event("the source is another"));
         }
         let event = envelope.detail;
-        // serde would read a list as an event too, by the order of its fields.
+        // serde reads a list as an event too, by the order of the fields.
         let head = event.is_object().then(|| Head::deserialize(&event).ok()).flatten();
         let Some(Head { id, kind, time }) = head else {
-            return Err(NotifyError::Event("its detail is no CloudEvent"));
+            return Err(NotifyError::Event("the detail is no CloudEvent"));
         };
         let data = event.get("data").filter(|data| data.is_object());
-        let what = match kind {
+        let content = match kind {
             EventType::DigestExpiring => data
                 .and_then(|data| Digest::deserialize(data).ok())
-                .map(|digest| What::Expiring { digest, cut_from: None }),
+                .map(|digest| Content::Digest { digest, cut_from: None }),
             _ => data
                 .and_then(|data| EventData::deserialize(data).ok())
-                .map(|data| What::Credential(Box::new(data))),
+                .map(|data| Content::Credential(Box::new(data))),
         };
-        let what = what.ok_or(NotifyError::Event("its data is not of its type"))?;
-        Ok(Self { id, kind, time, what, event })
+        let content = content.ok_or(NotifyError::Event("the data does not fit the type"))?;
+        Ok(Self { id, kind, time, content, event })
     }
 
-    /// Under which topic it is told; `None`: a step on the way, which only the record holds.
-    pub fn topic(&self) -> Option<Topic> {
-        self.kind.topic()
-    }
-
-    /// What people are told of once: the event, or of what sweeps try again each hour the day's failures of one
-    /// credential. A fault that lasts would drown all others.
+    /// Gives the id under which people are notified once: the event's, or one for all failures of a credential's
+    /// sweeps on one day.
+    ///
+    /// Sweeps try again each hour. A fault that lasts would hide all others.
     pub fn occasion(&self) -> Uuid {
         let Some(data) = self.data().filter(|_| self.kind == EventType::RotationFailed) else {
             return self.id;
@@ -105,41 +102,38 @@ impl Notice {
         )
     }
 
-    /// The finding's name, where it is one.
-    pub fn finding(&self) -> Option<&str> {
-        self.kind.finding()
-    }
-
-    /// The particulars, where it is about one credential.
+    /// Gives the data, if the event is about one credential.
     pub fn data(&self) -> Option<&EventData> {
-        match &self.what {
-            What::Credential(data) => Some(data),
-            What::Expiring { .. } => None,
+        match &self.content {
+            Content::Credential(data) => Some(data),
+            Content::Digest { .. } => None,
         }
     }
 
-    /// What a target is to be told of it, by all entries about that target: nothing, all, or the part of a digest
-    /// that concerns it.
+    /// Gives the part of the event that a target is notified of, by all of the manifest's entries about the target:
+    /// nothing, all, or a part of a digest.
     pub fn for_target(&self, entries: &[&Notification]) -> Option<Self> {
-        let topic = self.topic()?;
+        let topic = self.kind.topic()?;
         let wanting: Vec<&Notification> =
             entries.iter().copied().filter(|entry| entry.on.contains(&topic)).collect();
         if wanting.is_empty() {
             return None;
         }
         let concerns = |of: &CredentialName| wanting.iter().any(|entry| entry.concerns(of));
-        match &self.what {
-            // Of no credential, as a leak that could not be compared with any: no filter can mean it.
-            What::Credential(data) if self.finding().is_some() && data.application.0.is_nil() => {
+        match &self.content {
+            // A finding about no credential, such as a leak that was not compared, passes every filter of credentials.
+            Content::Credential(data)
+                if self.kind.finding().is_some() && data.application.0.is_nil() =>
+            {
                 Some(self.clone())
             }
-            What::Credential(data) => concerns(&data.credential).then(|| self.clone()),
-            What::Expiring { digest, .. }
+            Content::Credential(data) => concerns(&data.credential).then(|| self.clone()),
+            Content::Digest { digest, .. }
                 if wanting.iter().any(|entry| entry.credentials.is_empty()) =>
             {
                 (digest.total > 0).then(|| self.clone())
             }
-            What::Expiring { digest, .. } => self.narrowed(digest, concerns),
+            Content::Digest { digest, .. } => self.narrowed(digest, concerns),
         }
     }
 
@@ -156,10 +150,25 @@ impl Notice {
         }
         let mut digest = Digest { total: cut_from.unwrap_or(expiring.len()), expiring };
         let mut event = self.event.clone();
-        // To a receiver, a total beyond what is listed says that not all is.
+        // A total that is larger than the list says to a receiver that entries are left out.
         event.as_object_mut()?.insert("data".to_owned(), serde_json::to_value(&digest).ok()?);
         digest.total = digest.expiring.len();
-        Some(Self { what: What::Expiring { digest, cut_from }, event, ..self.clone() })
+        Some(Self { content: Content::Digest { digest, cut_from }, event, ..self.clone() })
+    }
+}
+
+/// Events for the tests of this folder.
+#[cfg(test)]
+pub(super) mod samples {
+    use serde_json::{Value, json};
+
+    use super::{Notice, SOURCE, Uuid};
+
+    pub(crate) const TIME: &str = "2026-11-21T09:00:00Z";
+
+    pub(crate) fn notice(kind: &str, time: &str, data: &Value) -> Notice {
+        let event = json!({ "id": Uuid::nil(), "type": kind, "time": time, "data": data });
+        Notice::parse(&json!({ "source": SOURCE, "detail": event }).to_string()).unwrap()
     }
 }
 
@@ -167,12 +176,12 @@ impl Notice {
 mod tests {
     use serde_json::json;
 
+    use super::samples::TIME;
     use super::*;
     use crate::manifest::Manifest;
 
     fn notice(kind: &str, data: &Value) -> Notice {
-        let event = json!({ "id": Uuid::nil(), "type": kind, "time": "2026-11-21T09:00:00Z", "data": data });
-        Notice::parse(&json!({ "source": SOURCE, "detail": event }).to_string()).unwrap()
+        samples::notice(kind, TIME, data)
     }
 
     #[test]
@@ -180,11 +189,8 @@ mod tests {
         let failed = |id: u128, credential: &str, by: &str, time: &str| {
             let data =
                 json!({ "credential": credential, "application": Uuid::nil(), "requested_by": by });
-            let event = json!({
-                "id": Uuid::from_u128(id), "type": "keywheel.rotation.failed", "time": time, "data": data,
-            });
-            let body = json!({ "source": SOURCE, "detail": event }).to_string();
-            Notice::parse(&body).unwrap().occasion()
+            let notice = samples::notice("keywheel.rotation.failed", time, &data);
+            Notice { id: Uuid::from_u128(id), ..notice }.occasion()
         };
         let (morning, noon, next) =
             ("2026-11-21T09:00:00Z", "2026-11-21T12:00:00Z", "2026-11-22T09:00:00Z");

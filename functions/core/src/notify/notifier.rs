@@ -1,4 +1,4 @@
-//! Tells events to all whom they concern.
+//! Notifies all targets of events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::secret::HeldSecret;
 use super::send::Sender;
-use super::{Notice, NotifyError, Outcome};
+use super::{Notice, Notified, NotifyError};
 use crate::http::{self, Http};
 use crate::manifest::{Manifest, ManifestSource};
 use crate::metrics::Metrics;
@@ -18,7 +18,7 @@ use crate::rotation::CLOCK_SLACK;
 use crate::settings::{self, required};
 use crate::store::Store;
 
-/// What a process builds once, at its start.
+/// The clients that notifications need. A process makes them once, at its start.
 #[derive(Debug)]
 pub struct Notifier {
     aws: aws_config::SdkConfig,
@@ -31,7 +31,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Reads the environment: `KEYWHEEL_MANIFEST`, `KEYWHEEL_BUS` (its name is the deployment's),
+    /// Makes the clients from the environment: `KEYWHEEL_MANIFEST`, `KEYWHEEL_BUS` (the deployment's name),
     /// `KEYWHEEL_STATE_BUCKET`, `KEYWHEEL_NOTIFY_SECRET` and, for tests, `KEYWHEEL_ALLOW_LOOPBACK_HTTP`.
     pub async fn connect() -> Result<Self, NotifyError> {
         let source = ManifestSource::parse(&required("KEYWHEEL_MANIFEST")?)?;
@@ -52,47 +52,40 @@ impl Notifier {
         })
     }
 
-    /// The queue that events come from, and its dead letters.
+    /// Makes a client of the queue that events come from (`KEYWHEEL_NOTIFY_QUEUE_URL`, `KEYWHEEL_DEAD_LETTER_URL`).
     pub fn queue(&self) -> Result<Queue, NotifyError> {
         let url = required("KEYWHEEL_NOTIFY_QUEUE_URL")?;
         Ok(Queue::new(&self.aws, url, settings::optional("KEYWHEEL_DEAD_LETTER_URL")))
     }
 
-    /// The manifest of this moment.
-    pub async fn manifest(&self) -> Result<Manifest, NotifyError> {
-        Ok(self.source.load(&self.aws).await?)
-    }
-
-    /// Measures events, notes requests' progress, and tells all targets; each of these again only where it has not
-    /// succeeded before. Gives what became of each event, by its id.
+    /// Measures events, notes the progress of requests, and notifies all targets. Gives the result for each event, by
+    /// the event's id.
     ///
-    /// A manifest that cannot be read holds up neither metrics nor progress.
-    pub async fn tell(
+    /// Parts that succeeded before are not done again. A manifest that cannot be read holds up neither metrics nor
+    /// progress.
+    pub async fn notify(
         &self,
-        manifest: Result<&Manifest, Arc<NotifyError>>,
         notices: &[&Notice],
         now: DateTime<Utc>,
-    ) -> BTreeMap<Uuid, Outcome> {
+    ) -> BTreeMap<Uuid, Notified> {
+        let manifest = self.source.load(&self.aws).await;
+        let manifest = manifest.map_err(|error| Arc::new(NotifyError::from(error)));
         let measured = join_all(notices.iter().map(|notice| self.measure(notice)));
-        let known = manifest.as_ref().ok().copied();
-        let (measured, mut progressed) =
-            join(measured, Box::pin(self.progress(known, notices, now))).await;
-        let mut told = match manifest {
-            Ok(manifest) => self.tell_targets(manifest, notices, now).await,
-            Err(error) => {
-                notices.iter().map(|notice| (notice.id, Outcome::of(Arc::clone(&error)))).collect()
-            }
+        let progressed = Box::pin(self.progress(manifest.as_ref().ok(), notices, now));
+        let (measured, mut progressed) = join(measured, progressed).await;
+        let mut notified = match &manifest {
+            Ok(manifest) => self.notify_targets(manifest, notices, now).await,
+            Err(error) => notices.iter().map(|notice| (notice.id, error.clone().into())).collect(),
         };
-        let mut of = |id| {
-            let progressed = progressed.remove(id).unwrap_or(Outcome::Told);
-            progressed.and(told.remove(id).unwrap_or(Outcome::Told))
-        };
-        let each = notices.iter().zip(measured);
-        each.map(|(notice, measured)| (notice.id, Outcome::from(measured).and(of(&notice.id))))
-            .collect()
+        let each = notices.iter().zip(measured).map(|(notice, measured)| {
+            let parts = [&mut progressed, &mut notified].into_iter();
+            let parts = parts.filter_map(|results| results.remove(&notice.id));
+            (notice.id, parts.fold(Notified::from(measured), Notified::and))
+        });
+        each.collect()
     }
 
-    /// Does something unless it is marked as done, and marks it.
+    /// Does something unless a marker says that it was done, and then writes the marker.
     pub(super) async fn once(
         &self,
         marker: &str,
@@ -106,12 +99,12 @@ impl Notifier {
     }
 }
 
-/// That this event, or occasion, was told there.
+/// Gives the key of the marker that a target knows an event or an occasion.
 pub(super) fn marker(of: Uuid, to: &str) -> String {
     format!("notified/{of}/{to}")
 }
 
-/// How long a replaced key works on.
+/// Looks up how long a replaced key works on.
 pub(super) fn overlap(manifest: &Manifest, notice: &Notice) -> Option<TimeDelta> {
     let data = notice.data()?;
     let credential = manifest.by_name_of(&data.credential, data.application)?.credential;

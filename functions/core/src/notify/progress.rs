@@ -1,22 +1,24 @@
-//! How a rotation that somebody asked for goes on, as Slack shows it to them.
+//! The messages in Slack that show the person who asked for a rotation how the rotation goes on.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Deserializer};
 
 use super::words::going;
 use crate::events::EventType;
-use crate::ids::{CredentialName, RotationId};
+use crate::ids::RotationId;
 use crate::queue::RevokeOld;
+use crate::request::delivery::Requested;
 use crate::secret::SecretText;
 use crate::slack::blocks::{Message, Mrkdwn};
 
-/// A `response_url` takes posts for half an hour (docs.slack.dev: handling user interaction); somewhat less, so
-/// that one sent in time is there in time.
+/// How long Keywheel posts to a `response_url`.
+///
+/// Slack takes posts for half an hour (docs.slack.dev: handling user interaction). A minute is for the way there.
 const ANSWERABLE_FOR: TimeDelta = TimeDelta::minutes(29);
 
-/// The steps of which somebody is told who asked, each at most once: a `response_url` takes five posts.
-/// That a rotation was given up shows in the message of its successor's next step.
-const TOLD: &[EventType] = &[
+/// The steps that are shown after a pressed button, each at most once, because a `response_url` takes five posts.
+///
+/// A rotation that was given up is shown with the next step of its successor.
+const SHOWN: &[EventType] = &[
     EventType::KeyMinted,
     EventType::RotationStored,
     EventType::RotationPromoted,
@@ -24,12 +26,12 @@ const TOLD: &[EventType] = &[
     EventType::RotationFailed,
 ];
 
-/// The same where a command asked: Slack shows each post as a further message, whatever it is said to replace, so that
-/// only what a rotation comes to is told.
-const TOLD_OF_COMMANDS: &[EventType] =
+/// The steps that are shown after a typed command: only results, because Slack never replaces such a message and shows
+/// each post as a further one.
+const SHOWN_AFTER_COMMAND: &[EventType] =
     &[EventType::RotationPromoted, EventType::KeyRemoved, EventType::RotationFailed];
 
-/// All types of events that a request's progress is made of.
+/// All steps of a request's progress.
 pub(super) const STEPS: &[EventType] = &[
     EventType::KeyMinted,
     EventType::RotationStored,
@@ -39,84 +41,41 @@ pub(super) const STEPS: &[EventType] = &[
     EventType::RotationFailed,
 ];
 
-/// What somebody asked for: `requests/{request}.json` in the state bucket.
-#[derive(Debug, Deserialize)]
-pub struct Request {
-    /// Its id, which is the rotation's.
-    pub request: RotationId,
-    /// Which credential is to be turned.
-    pub credential: CredentialName,
-    /// Who asked.
-    pub requested_by: String,
-    /// Why.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// When the old key goes.
-    #[serde(default)]
-    pub revoke_old: RevokeOld,
-    /// When it was asked.
-    pub requested_at: DateTime<Utc>,
-    /// When it was approved, where that was needed.
-    #[serde(default)]
-    pub approved_at: Option<DateTime<Utc>>,
-    /// From where in Slack.
-    #[serde(default)]
-    pub slack: Option<SlackRequest>,
-}
-
-/// Where somebody asked.
-#[derive(Debug, Deserialize)]
-pub struct SlackRequest {
-    /// Whoever has it may post there.
-    #[serde(deserialize_with = "secret")]
-    pub response_url: SecretText,
-}
-
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<SecretText, D::Error> {
-    String::deserialize(from).map(SecretText::new)
-}
-
-/// What has been done of a request so far.
+/// The steps of a request that are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress(Vec<Done>);
+pub struct Progress(Vec<Step>);
 
-/// A step that was done.
+/// A step that is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Done {
+struct Step {
     kind: EventType,
     time: DateTime<Utc>,
     reason: Option<String>,
 }
 
-impl Request {
-    /// The object's key.
-    pub fn key(request: RotationId) -> String {
-        format!("requests/{request}.json")
-    }
+/// Gives the key of a step's event in the state bucket.
+pub(super) fn progress_key(request: RotationId, kind: &EventType) -> String {
+    format!("progress/{request}/{kind}.json")
+}
 
-    /// The key of one step's object.
-    pub fn progress_key(request: RotationId, kind: &EventType) -> String {
-        format!("progress/{request}/{kind}.json")
-    }
-
-    /// Where a step is to be told of in Slack, if it is.
-    pub(super) fn answer(&self, kind: &EventType, now: DateTime<Utc>) -> Option<&SecretText> {
+impl Requested {
+    /// Gives the address in Slack where a step is to be shown, or `None` where the step is not shown.
+    pub(super) fn answer_url(&self, kind: &EventType, now: DateTime<Utc>) -> Option<SecretText> {
         let slack = self.slack.as_ref()?;
-        // Of an approved request it is the button's address, which is as old as the press.
+        // An approved request has the button's address, which is as old as the press.
         let since = self.approved_at.unwrap_or(self.requested_at);
-        let told = if self.replaces() { TOLD } else { TOLD_OF_COMMANDS };
-        let asks = told.contains(kind) && now < since + ANSWERABLE_FOR;
-        asks.then_some(&slack.response_url)
+        let shown = if self.replaces_messages() { SHOWN } else { SHOWN_AFTER_COMMAND };
+        let is_shown = shown.contains(kind) && now < since + ANSWERABLE_FOR;
+        is_shown.then(|| SecretText::new(slack.response_url.clone()))
     }
 
-    /// Whether its messages replace each other: Slack does so where a button was pressed, and not where a command was
-    /// typed.
-    pub(super) fn replaces(&self) -> bool {
+    /// Says whether Slack replaces the request's messages: after a pressed button, and not after a typed command.
+    pub(super) fn replaces_messages(&self) -> bool {
         self.approved_at.is_some()
     }
 
-    /// Writes out that the old key is gone, and nothing of what was told before.
-    pub fn render_removed(&self) -> Message {
+    /// Writes that the old key is removed, without the steps that were shown before.
+    pub(super) fn render_removed(&self) -> Message {
         let small = Mrkdwn::section().plain(&format!("request {}", self.request));
         Message::new(&format!("The old key of {} is removed", self.credential)).context(&small)
     }
@@ -125,22 +84,22 @@ impl Request {
 impl Progress {
     /// Adds a step.
     pub fn add(&mut self, kind: EventType, time: DateTime<Utc>, reason: Option<String>) {
-        self.0.push(Done { kind, time, reason });
+        self.0.push(Step { kind, time, reason });
     }
 
-    fn of(&self, kind: &EventType) -> Option<&Done> {
-        self.0.iter().find(|done| done.kind == *kind)
+    fn of(&self, kind: &EventType) -> Option<&Step> {
+        self.0.iter().find(|step| step.kind == *kind)
     }
 
-    /// Writes it out: what is being turned, each step as it is done, when the old key goes.
-    pub fn render(&self, request: &Request, overlap: Option<TimeDelta>) -> Message {
+    /// Writes the progress: the credential, each step, and when the old key goes.
+    pub fn render(&self, request: &Requested, overlap: Option<TimeDelta>) -> Message {
         let name = &request.credential;
         let (failed, promoted) =
             (self.of(&EventType::RotationFailed), self.of(&EventType::RotationPromoted));
         let message = Message::new(&match (failed, promoted) {
             (Some(_), _) => format!("Rotating {name} failed"),
             (None, Some(_)) => format!("{name} has a new client secret"),
-            (None, None) => format!("Turning {name}"),
+            (None, None) => format!("Rotating {name}"),
         });
         let asked = Mrkdwn::field("Asked for by", &request.requested_by);
         let mut fields = vec![Mrkdwn::field("Credential", &name.0), asked];
@@ -148,8 +107,8 @@ impl Progress {
         let mut steps = Mrkdwn::section();
         for (kind, words) in [
             (EventType::KeyMinted, "A new key is minted"),
-            (EventType::RotationStored, "Its secret is stored"),
-            (EventType::RotationPromoted, "It is proved, and current"),
+            (EventType::RotationStored, "The new secret is stored"),
+            (EventType::RotationPromoted, "The new secret is proved, and current"),
             (EventType::KeyRemoved, "The old key is removed"),
         ] {
             steps = match self.of(&kind) {
@@ -162,11 +121,11 @@ impl Progress {
             };
         }
         if self.of(&EventType::RotationAbandoned).is_some() {
-            steps = steps.plain("A first try was given up, and made afresh.").line();
+            steps = steps.plain("A first try was given up. A second try began.").line();
         }
         if let Some(why) = failed {
             steps = steps.bold("Failed").plain(": ").plain(why.reason.as_deref().unwrap_or(""));
-            steps = steps.line().plain("What is current goes on working.");
+            steps = steps.line().plain("The current secret goes on working.");
         }
         let small = Mrkdwn::section().plain(&format!("request {}", request.request));
         message
@@ -176,7 +135,7 @@ impl Progress {
             .context(&small)
     }
 
-    fn old_key(&self, request: &Request, overlap: Option<TimeDelta>) -> Mrkdwn {
+    fn old_key(&self, request: &Requested, overlap: Option<TimeDelta>) -> Mrkdwn {
         let text = Mrkdwn::section();
         let promoted = self.of(&EventType::RotationPromoted);
         if self.of(&EventType::KeyRemoved).is_some()
@@ -208,20 +167,22 @@ mod tests {
     fn an_approved_request_is_answered_from_the_press_on() {
         let asked: DateTime<Utc> = "2026-11-21T10:00:00Z".parse().unwrap();
         let answered = |kind: &EventType, approved: Option<i64>, after: i64| {
-            let request: Request = serde_json::from_value(json!({
-                "request": "00000000-0000-0000-0000-0000000000ab", "credential": "monk", "requested_by": "slack:T/U",
+            let request: Requested = serde_json::from_value(json!({
+                "schema": 1, "request": "00000000-0000-0000-0000-0000000000ab", "credential": "monk",
+                "application": "00000000-0000-0000-0000-0000000000cd", "requested_by": "slack:T/U",
                 "requested_at": asked, "approved_at": approved.map(|minutes| asked + TimeDelta::minutes(minutes)),
-                "slack": { "response_url": "https://hooks.slack.com/x" },
+                "revoke_old": "now",
+                "slack": { "response_url": "https://hooks.slack.com/x", "channel": "C", "user": "U", "team": "T" },
             }))
             .unwrap();
-            request.answer(kind, asked + TimeDelta::minutes(after)).is_some()
+            request.answer_url(kind, asked + TimeDelta::minutes(after)).is_some()
         };
         let promoted = &EventType::RotationPromoted;
         assert!(answered(promoted, None, 28) && !answered(promoted, None, 29));
         assert!(answered(promoted, Some(28), 56) && !answered(promoted, Some(28), 57));
-        for kind in TOLD {
+        for kind in SHOWN {
             assert!(answered(kind, Some(0), 1));
-            assert_eq!(answered(kind, None, 1), TOLD_OF_COMMANDS.contains(kind), "{kind}");
+            assert_eq!(answered(kind, None, 1), SHOWN_AFTER_COMMAND.contains(kind), "{kind}");
         }
     }
 }

@@ -1,38 +1,39 @@
-//! Shows whoever asked for a rotation how it stands.
+//! Shows the person who asked for a rotation how the rotation goes on.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde::Deserialize;
 use tracing::warn;
 use uuid::Uuid;
 
 use super::notifier::overlap;
-use super::progress::STEPS;
-use super::{Notice, Notifier, NotifyError, Outcome, Progress, Request};
+use super::progress::{STEPS, progress_key};
+use super::{Notice, Notified, Notifier, NotifyError, Progress};
 use crate::events::EventType;
 use crate::http::Retry;
 use crate::ids::RotationId;
 use crate::manifest::Manifest;
-use crate::secret::SecretText;
+use crate::request::delivery::Requested;
 
 impl Notifier {
-    /// Notes the steps of what somebody asked for, and shows them where they asked: those of one request in their
-    /// order, for its messages in Slack replace each other.
+    /// Notes the steps of rotations that somebody asked for, and shows each step where they asked.
+    ///
+    /// The steps of one request are shown in their order, because its messages in Slack replace each other.
     pub(super) async fn progress(
         &self,
         manifest: Option<&Manifest>,
         notices: &[&Notice],
         now: DateTime<Utc>,
-    ) -> BTreeMap<Uuid, Outcome> {
+    ) -> BTreeMap<Uuid, Notified> {
         let each = of_requests(notices).into_iter().map(async |(request, steps)| {
-            let mut outcomes = Vec::new();
+            let mut results = Vec::new();
             for step in steps {
                 let shown = Box::pin(self.progress_step(manifest, request, step, now)).await;
-                outcomes.push((step.id, Outcome::from(shown)));
+                results.push((step.id, Notified::from(shown)));
             }
-            outcomes
+            results
         });
         join_all(each).await.into_iter().flatten().collect()
     }
@@ -44,56 +45,45 @@ impl Notifier {
         notice: &Notice,
         now: DateTime<Utc>,
     ) -> Result<(), NotifyError> {
-        let key = Request::key(id);
-        let Some(request) = self.state.read::<Request>(&key).await? else {
+        let Some(request) = self.state.read::<Requested>(&Requested::key(id)).await? else {
             return Ok(());
         };
-        let noted = Request::progress_key(id, &notice.kind);
-        self.state.write(&noted, &notice.event).await?;
-        let Some(url) = request.answer(&notice.kind, now) else {
+        self.state.write(&progress_key(id, &notice.kind), &notice.event).await?;
+        let Some(url) = request.answer_url(&notice.kind, now) else {
             return Ok(());
         };
-        let overlap = manifest.and_then(|manifest| overlap(manifest, notice));
-        // By type and not by event: a try made afresh mints again, and the posts are numbered.
+        let answer = async {
+            let replaces = request.replaces_messages();
+            let message = if !replaces && notice.kind == EventType::KeyRemoved {
+                request.render_removed()
+            } else {
+                let overlap = manifest.and_then(|manifest| overlap(manifest, notice));
+                self.progress_of(id).await?.render(&request, overlap)
+            };
+            let mut message = message.to_json();
+            message["replace_original"] = replaces.into();
+            message["response_type"] = "ephemeral".into();
+            self.sender.slack("Slack, where the rotation was asked for", &url, &message, now).await
+        };
+        // The marker names the type and not the event: a second try mints again, and a `response_url` takes few posts.
         let marker = format!("notified/{id}/{}", notice.kind);
-        let answer = self.answer(&request, (url, &notice.kind), overlap, now);
         let answered = Box::pin(self.once(&marker, answer)).await;
         match answered {
-            // Where nobody listens any more, nobody is waiting either.
+            // Nobody listens at the address any more, so nobody waits for the message.
             Err(failure @ (NotifyError::Refused { .. } | NotifyError::Address { .. }))
                 if failure.retry() == Retry::Never =>
             {
-                warn!(request = %id, %failure, "the one who asked is not told");
+                warn!(request = %id, %failure, "the progress cannot be shown to the person who asked");
                 Ok(())
             }
             answered => answered,
         }
     }
 
-    async fn answer(
-        &self,
-        request: &Request,
-        (url, kind): (&SecretText, &EventType),
-        overlap: Option<TimeDelta>,
-        now: DateTime<Utc>,
-    ) -> Result<(), NotifyError> {
-        let replaces = request.replaces();
-        let message = if !replaces && *kind == EventType::KeyRemoved {
-            request.render_removed()
-        } else {
-            self.progress_of(request.request).await?.render(request, overlap)
-        };
-        let mut message = message.to_json();
-        message["replace_original"] = replaces.into();
-        message["response_type"] = "ephemeral".into();
-        self.sender.slack("Slack, where it was asked for", url, &message, now).await
-    }
-
     async fn progress_of(&self, request: RotationId) -> Result<Progress, NotifyError> {
         let mut progress = Progress::default();
         for kind in STEPS {
-            let key = Request::progress_key(request, kind);
-            if let Some(step) = self.state.read::<Step>(&key).await? {
+            if let Some(step) = self.state.read::<NotedStep>(&progress_key(request, kind)).await? {
                 progress.add(kind.clone(), step.time, step.data.reason);
             }
         }
@@ -101,7 +91,7 @@ impl Notifier {
     }
 }
 
-/// The steps of each request, in their order.
+/// Groups the steps by their request, each group in the order of time.
 fn of_requests<'a>(notices: &[&'a Notice]) -> BTreeMap<RotationId, Vec<&'a Notice>> {
     let mut of_requests: BTreeMap<RotationId, Vec<&Notice>> = BTreeMap::new();
     for notice in notices {
@@ -115,9 +105,9 @@ fn of_requests<'a>(notices: &[&'a Notice]) -> BTreeMap<RotationId, Vec<&'a Notic
     of_requests
 }
 
-/// What is read of a step that was noted.
+/// The fields of a noted step that its message needs.
 #[derive(Deserialize)]
-struct Step {
+struct NotedStep {
     time: DateTime<Utc>,
     data: StepData,
 }
@@ -130,21 +120,15 @@ struct StepData {
 
 #[cfg(test)]
 mod tests {
+    use super::super::notice::samples::notice;
     use super::*;
 
     #[test]
     fn what_one_request_brought_about_is_in_order() {
         let request = "7c5a3c4e-2f56-4f0f-9a53-0d8c2a2f9b11";
         let notice = |second: u32, request: Option<&str>| {
-            let mut data = serde_json::json!({ "credential": "a", "application": Uuid::nil() });
-            if let Some(request) = request {
-                data["request"] = request.into();
-            }
-            let time = format!("2026-11-21T09:00:{second:02}Z");
-            let event =
-                serde_json::json!({ "id": Uuid::nil(), "type": "x", "time": time, "data": data });
-            let body = serde_json::json!({ "source": "keywheel", "detail": event });
-            Notice::parse(&body.to_string()).unwrap()
+            let data = serde_json::json!({ "credential": "a", "application": Uuid::nil(), "request": request });
+            notice("x", &format!("2026-11-21T09:00:{second:02}Z"), &data)
         };
         let notices = [(5, Some(request)), (3, None), (1, Some(request)), (2, None)]
             .map(|(at, of)| notice(at, of));

@@ -1,4 +1,4 @@
-//! The senders: one request each. What is to be retried is the queue's to retry.
+//! The senders. Each sends one request, and the queue repeats what failed.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use crate::secret::SecretText;
 use crate::signing_key::SigningKey;
 use crate::slack;
 
-/// A receiver that takes longer is tried again later.
+/// How long a receiver may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// So much of an answer is read: Slack's reasons are a word or two.
+/// How many bytes of an answer are read: Slack's reasons are a word or two.
 const MOST: usize = 1024;
 
 /// Posts to Slack and to receivers of webhooks.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     pub(super) http: Http,
-    /// For tests: loopback addresses stand for Slack and for receivers.
+    /// Whether, for tests, loopback addresses stand for Slack and for receivers.
     pub(super) loopback: bool,
 }
 
@@ -45,31 +45,31 @@ impl Sender {
         if answer.status.is_success() {
             return Ok(());
         }
-        let retry = match answer.status {
-            StatusCode::TOO_MANY_REQUESTS => later(&answer, now),
-            status if status.is_server_error() => later(&answer, now),
-            // The webhook was removed, the channel archived, the message not valid.
-            _ => Retry::Never,
-        };
+        // Any other status lasts: the webhook was removed, the channel archived, or the message is not valid.
+        let passes =
+            answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error();
+        let retry = if passes { later(&answer, now) } else { Retry::Never };
+        // Slack's reasons are words such as `no_service`. Any other text may be a page that quotes the request.
         let said = String::from_utf8_lossy(&answer.body);
-        // Slack's reasons are words such as `no_service`; anything else may be a page that quotes the request.
-        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-        let said = if said.len() <= 64 && said.chars().all(plain) { said.as_ref() } else { "" };
-        let (target, said) = (target.to_owned(), said.to_owned());
-        Err(NotifyError::Refused { target, status: answer.status, said, retry })
+        let is_reason =
+            said.len() <= 64 && said.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let said = if is_reason { said.into_owned() } else { String::new() };
+        Err(NotifyError::Refused { target: target.to_owned(), status: answer.status, said, retry })
     }
 
     fn slack_address(&self, target: &str, url: &SecretText) -> Result<Url, NotifyError> {
         let refused = |why| NotifyError::Address { target: target.to_owned(), why };
-        let url: Url = url.expose().trim().parse().map_err(|_| refused("it is no URL"))?;
+        let url: Url = url.expose().trim().parse().map_err(|_| refused("the text is no URL"))?;
         if slack::takes_messages(&url) || (self.loopback && is_loopback(&url)) {
             Ok(url)
         } else {
-            Err(refused("it is not at https://hooks.slack.com, nor at https://hooks.slack-gov.com"))
+            Err(refused(
+                "messages go to https://hooks.slack.com or https://hooks.slack-gov.com only",
+            ))
         }
     }
 
-    /// Sends a signed webhook: the event as it is, under its own id.
+    /// Sends an event unchanged as a signed webhook, under the event's id.
     pub(super) async fn webhook(
         &self,
         target: &str,
@@ -96,11 +96,9 @@ impl Sender {
         if answer.status.is_success() {
             return Ok(());
         }
-        // By the scheme, all but a 2xx is to be tried again, and a 410 never. A redirect is not followed.
-        let retry = match answer.status {
-            StatusCode::GONE => Retry::Never,
-            _ => later(&answer, now),
-        };
+        // Standard Webhooks: after 410 never again, after any other failure later. A redirect is not followed.
+        let gone = answer.status == StatusCode::GONE;
+        let retry = if gone { Retry::Never } else { later(&answer, now) };
         let target = target.to_owned();
         Err(NotifyError::Refused { target, status: answer.status, said: String::new(), retry })
     }
@@ -120,14 +118,14 @@ fn later(answer: &Answer, now: DateTime<Utc>) -> Retry {
     retry_after(&answer.headers, now).map_or(Retry::Soon, Retry::After)
 }
 
-/// Publishes to a topic.
+/// Publishes a mail to a topic (`Publish`).
 pub(super) async fn publish(
     client: &aws_sdk_sns::Client,
     topic: &str,
     Mail { subject, message }: &Mail,
     kind: &str,
 ) -> Result<(), NotifyError> {
-    // For subscriptions' filter policies.
+    // Filter policies of subscriptions choose by this attribute.
     let kind = MessageAttributeValue::builder().data_type("String").string_value(kind).build();
     let failed = |failure| NotifyError::Sns { topic: topic.to_owned(), failure };
     let kind = kind.map_err(|error| {

@@ -1,64 +1,65 @@
-//! What Slack is told of an event, or of several.
+//! The message that a Slack channel gets of an event, or of several.
 
 use chrono::{DateTime, Utc};
 
-use super::words::{left_out, line, second, told};
-use super::{Notice, What};
+use super::words::{digest_lines, left_out, second, wording};
+use super::{Content, Notice};
 use crate::events::{Digest, Topic};
 use crate::slack::blocks::{Message, Mrkdwn, TEXTS};
 
 /// The longest line of a list.
 const LINE: usize = 500;
-/// The longest section of a list: Slack folds long ones away.
+/// The longest section of a list. Slack folds longer sections away.
 const SECTION: usize = 1000;
-/// All lines of a list, so that titles and small print have room beside them.
+/// The length of all lines of a list together, so that titles and small print have room beside them.
 const LINES: usize = TEXTS - 1000;
 
 /// An event for one target.
 #[derive(Clone, Debug)]
-pub struct Telling {
+pub struct Addressed {
     /// The event, as far as it concerns the target.
     pub notice: Notice,
-    /// When a replaced key may be removed, where that is known.
+    /// When a replaced key may be removed, if known.
     pub old_key_goes: Option<DateTime<Utc>>,
 }
 
-/// Writes out an event as Block Kit.
+/// Writes an event as Block Kit.
 pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Message {
-    let told = told(notice, old_key_goes);
-    let mut message = Message::new(&told.headline).section(&Mrkdwn::section().plain(&told.text));
-    message = match &notice.what {
-        What::Credential(_) => {
+    let wording = wording(notice, old_key_goes);
+    let mut message =
+        Message::new(&wording.headline).section(&Mrkdwn::section().plain(&wording.text));
+    message = match &notice.content {
+        Content::Credential(_) => {
             let facts: Vec<Mrkdwn> =
-                told.facts.iter().map(|(name, value)| Mrkdwn::field(name, value)).collect();
+                wording.facts.iter().map(|(name, value)| Mrkdwn::field(name, value)).collect();
             message.fields(&facts)
         }
-        What::Expiring { digest, .. } => expiring(message, digest),
+        Content::Digest { digest, .. } => expiring(message, digest),
     };
     let small = format!("{} · {} · {}", second(notice.time), notice.kind, notice.id);
     message.context(&Mrkdwn::section().plain(&small))
 }
 
-/// Puts together what fits into one message each, whatever the texts are like.
-pub fn letters(tellings: Vec<Telling>) -> Vec<Vec<Telling>> {
-    let mut letters: Vec<Vec<Telling>> = Vec::new();
+/// Divides events into groups that fit into one message each.
+pub fn groups(events: Vec<Addressed>) -> Vec<Vec<Addressed>> {
+    let mut groups: Vec<Vec<Addressed>> = Vec::new();
     let mut room = 0;
-    for telling in tellings {
-        let length = item(&telling).length() + 1;
-        if let Some(letter) = letters.last_mut().filter(|_| length <= room) {
-            letter.push(telling);
+    for event in events {
+        let length = item(&event).length() + 1;
+        if let Some(group) = groups.last_mut().filter(|_| length <= room) {
+            group.push(event);
         } else {
-            letters.push(vec![telling]);
+            groups.push(vec![event]);
             room = LINES;
         }
         room -= length;
     }
-    letters
+    groups
 }
 
-/// Writes out the events of a letter in one message, a line each.
-pub fn list(tellings: &[Telling]) -> Message {
-    let of = |topic| tellings.iter().filter(move |one| one.notice.topic() == Some(topic));
+/// Writes the events of a group as one message, a line for each.
+pub fn list(group: &[Addressed]) -> Message {
+    let of = |topic| group.iter().filter(move |one| one.notice.kind.topic() == Some(topic));
     let topics = [
         (Topic::Failures, "Failures"),
         (Topic::Findings, "Findings"),
@@ -77,12 +78,12 @@ pub fn list(tellings: &[Telling]) -> Message {
     message.context(&Mrkdwn::section().plain(small))
 }
 
-fn item(Telling { notice, old_key_goes }: &Telling) -> Mrkdwn {
-    let told = told(notice, *old_key_goes);
-    Mrkdwn::new(LINE).plain("• ").bold(&told.headline).plain(" ").plain(&told.text)
+fn item(Addressed { notice, old_key_goes }: &Addressed) -> Mrkdwn {
+    let wording = wording(notice, *old_key_goes);
+    Mrkdwn::new(LINE).plain("• ").bold(&wording.headline).plain(" ").plain(&wording.text)
 }
 
-/// Lines under a title, as many to a section as fit, and how many those are.
+/// Puts lines under a title into as few sections as hold them. Gives each section with the number of its lines.
 fn sections(title: &str, lines: impl Iterator<Item = Mrkdwn>) -> Vec<(Mrkdwn, usize)> {
     let mut sections: Vec<(Mrkdwn, usize)> = Vec::new();
     for line in lines {
@@ -102,12 +103,11 @@ fn sections(title: &str, lines: impl Iterator<Item = Mrkdwn>) -> Vec<(Mrkdwn, us
     sections
 }
 
-/// What nobody replaces first: somebody has to do something about it.
+/// Adds a digest to a message, as far as there is room.
 fn expiring(mut message: Message, digest: &Digest) -> Message {
     let mut shown = 0;
-    for (title, managed) in [("Nobody replaces", false), ("Keywheel replaces in time", true)] {
-        let some = digest.expiring.iter().filter(|one| one.managed == managed);
-        let lines = some.map(|one| Mrkdwn::new(LINE).plain("• ").plain(&line(one)));
+    for (title, lines) in digest_lines(digest) {
+        let lines = lines.iter().map(|line| Mrkdwn::new(LINE).plain("• ").plain(line));
         for (section, count) in sections(title, lines) {
             if !message.fits(&section) {
                 break;

@@ -1,53 +1,51 @@
-//! What an SNS topic is told of an event.
+//! The mail that an SNS topic gets of an event.
 
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 
-use super::words::{left_out, line, second, told};
-use super::{Notice, What};
+use super::words::{digest_lines, left_out, second, wording};
+use super::{Content, Notice};
 
 /// The longest subject that SNS takes.
 pub const SUBJECT: usize = 100;
-/// The largest message that SNS takes is 256 KB, its attributes included.
+/// The largest message that Keywheel sends. SNS takes 256 KB, the attributes included.
 pub const MESSAGE: usize = 255 * 1024;
 
 /// A subject and a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// ASCII, in one line, and beginning with a letter, a digit or a punctuation mark.
+    /// One line of ASCII that begins with a letter.
     pub subject: String,
     /// The text.
     pub message: String,
 }
 
-/// Writes out an event as plain text.
+/// Writes an event as plain text.
 pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Mail {
-    let told = told(notice, old_key_goes);
+    let wording = wording(notice, old_key_goes);
     let mut message = String::new();
     let mut add = |line: &str| {
         if message.len() + line.len() < MESSAGE {
-            // A String takes whatever it is given.
+            // Writing to a String never fails.
             let _ = writeln!(message, "{line}");
         }
     };
-    add(&told.headline);
-    if !told.text.is_empty() {
-        add(&told.text);
+    add(&wording.headline);
+    if !wording.text.is_empty() {
+        add(&wording.text);
     }
     add("");
-    for (name, value) in &told.facts {
+    for (name, value) in &wording.facts {
         add(&format!("{name}: {value}"));
     }
-    if let What::Expiring { digest, .. } = &notice.what {
-        for (title, managed) in [("Nobody replaces:", false), ("Keywheel replaces in time:", true)]
-        {
-            let mut some = digest.expiring.iter().filter(|one| one.managed == managed).peekable();
-            if some.peek().is_some() {
-                add(title);
+    if let Content::Digest { digest, .. } = &notice.content {
+        for (title, lines) in digest_lines(digest) {
+            if !lines.is_empty() {
+                add(&format!("{title}:"));
             }
-            for one in some {
-                add(&format!("  {}", line(one)));
+            for line in lines {
+                add(&format!("  {line}"));
             }
         }
         let left = digest.total.saturating_sub(digest.expiring.len());
@@ -57,10 +55,10 @@ pub fn render(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Mail {
     }
     add("");
     add(&format!("{} {} {}", second(notice.time), notice.kind, notice.id));
-    Mail { subject: subject(&told.headline), message }
+    Mail { subject: subject(&wording.headline), message }
 }
 
-/// A prefix makes sure of the first character.
+/// Makes a subject of a headline. The prefix is there because a subject must begin with a letter, digit or mark.
 fn subject(headline: &str) -> String {
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     format!("Keywheel: {headline}").chars().map(printable).take(SUBJECT).collect()

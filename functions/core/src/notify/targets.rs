@@ -1,4 +1,4 @@
-//! Tells the manifest's targets.
+//! Notifies the manifest's targets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,75 +12,75 @@ use uuid::Uuid;
 
 use super::notifier::{Notifier, marker, overlap};
 use super::send::publish;
-use super::slack::Telling;
-use super::{Notice, NotifyError, NotifySecret, Outcome, What, slack, sns};
+use super::slack::Addressed;
+use super::{Content, Notice, Notified, NotifyError, NotifySecret, slack, sns};
 use crate::http::Retry;
 use crate::manifest::{Manifest, Notification, Target};
 use crate::settings::Unset;
 
 impl Notifier {
-    /// Tells all targets what concerns them and what they do not know yet.
-    pub(super) async fn tell_targets(
+    /// Notifies each target of the events that concern the target and that it does not know yet.
+    pub(super) async fn notify_targets(
         &self,
         manifest: &Manifest,
         notices: &[&Notice],
         now: DateTime<Utc>,
-    ) -> BTreeMap<Uuid, Outcome> {
+    ) -> BTreeMap<Uuid, Notified> {
         let each = by_target(manifest, notices).into_iter().map(async |(target, concerned)| {
-            Box::pin(self.tell_target(target, concerned, now)).await
+            Box::pin(self.notify_target(target, concerned, now)).await
         });
-        let mut outcomes: BTreeMap<Uuid, Outcome> = BTreeMap::new();
-        for (id, outcome) in join_all(each).await.into_iter().flatten() {
-            let before = outcomes.remove(&id).unwrap_or(Outcome::Told);
-            outcomes.insert(id, before.and(outcome));
+        let mut results: BTreeMap<Uuid, Notified> = BTreeMap::new();
+        for (id, result) in join_all(each).await.into_iter().flatten() {
+            let before = results.remove(&id).unwrap_or(Notified::All);
+            results.insert(id, before.and(result));
         }
-        outcomes
+        results
     }
 
-    async fn tell_target(
+    async fn notify_target(
         &self,
         target: &Target,
-        concerned: Vec<Telling>,
+        concerned: Vec<Addressed>,
         now: DateTime<Utc>,
-    ) -> Vec<(Uuid, Outcome)> {
+    ) -> Vec<(Uuid, Notified)> {
         let key = key_of(target);
-        let looked = concerned.into_iter().map(async |telling| {
-            let known = self.state.has(&marked(target, &telling.notice, &key)).await;
-            (telling, known)
+        let looked = concerned.into_iter().map(async |event| {
+            let known = self.state.has(&marker_of(target, &event.notice, &key)).await;
+            (event, known)
         });
-        let (mut waiting, mut outcomes) = (Vec::new(), Vec::new());
-        for (telling, known) in join_all(looked).await {
+        let (mut waiting, mut results) = (Vec::new(), Vec::new());
+        for (event, known) in join_all(looked).await {
             match known {
                 Ok(true) => {}
-                Ok(false) => waiting.push(telling),
-                Err(error) => outcomes.push((telling.notice.id, Err(error.into()).into())),
+                Ok(false) => waiting.push(event),
+                Err(error) => results.push((event.notice.id, Err(error.into()).into())),
             }
         }
-        let sent = letters(target, waiting).into_iter().map(async |letter| {
-            let sent = self.send(target, &letter, now).await;
-            self.note(target, &letter, sent).await
+        let sent = groups(target, waiting).into_iter().map(async |group| {
+            let sent = self.send(target, &group, now).await;
+            self.note(target, &group, sent).await
         });
-        outcomes.extend(join_all(sent).await.into_iter().flatten());
-        outcomes
+        results.extend(join_all(sent).await.into_iter().flatten());
+        results
     }
 
     async fn send(
         &self,
         target: &Target,
-        letter: &[Telling],
+        group: &[Addressed],
         now: DateTime<Utc>,
     ) -> Result<(), NotifyError> {
         let to = shown(target);
         match target {
             Target::Slack(name) => {
-                let message = match letter {
+                let message = match group {
                     [one] => slack::render(&one.notice, one.old_key_goes),
                     several => slack::list(several),
                 };
-                Box::pin(self.tell_slack(name, &to, &message.to_json(), now)).await?;
+                Box::pin(self.post_to_slack(name, &to, &message.to_json(), now)).await?;
             }
             Target::Sns(topic) => {
-                for Telling { notice, old_key_goes } in letter {
+                for Addressed { notice, old_key_goes } in group {
                     let mail = sns::render(notice, *old_key_goes);
                     publish(&self.topics, topic, &mail, &notice.kind.name()).await?;
                 }
@@ -88,7 +88,7 @@ impl Notifier {
             Target::Webhook { url, key } => {
                 let secret = self.secret_with(|secret| secret.webhook(key).is_some()).await?;
                 let keys = secret.webhook(key).ok_or_else(|| lacks("webhooks", key))?;
-                for Telling { notice, .. } in letter {
+                for Addressed { notice, .. } in group {
                     let id = notice.id.to_string();
                     self.sender.webhook(&to, url, keys, (&id, &notice.event), now).await?;
                 }
@@ -97,9 +97,9 @@ impl Notifier {
         Ok(())
     }
 
-    /// Posts to an incoming webhook. One that refuses for good may have been replaced since the secret was read: then
-    /// the message goes to the one that the secret holds by now.
-    async fn tell_slack(
+    /// Posts to an incoming webhook, and to its new address where the old one refuses for good: somebody may have
+    /// replaced the webhook since the secret was read.
+    async fn post_to_slack(
         &self,
         name: &str,
         to: &str,
@@ -119,29 +119,29 @@ impl Notifier {
         }
     }
 
-    /// Marks what was told; what was not is for the queue to bring again.
+    /// Writes the marker of each event that was sent, and gives each event's result.
     async fn note(
         &self,
         target: &Target,
-        letter: &[Telling],
+        group: &[Addressed],
         sent: Result<(), NotifyError>,
-    ) -> Vec<(Uuid, Outcome)> {
+    ) -> Vec<(Uuid, Notified)> {
         let to = shown(target);
         let sent = sent.map_err(Arc::new);
         let key = &key_of(target);
-        let each = letter.iter().map(async |Telling { notice, .. }| {
-            let outcome = match &sent {
+        let each = group.iter().map(async |Addressed { notice, .. }| {
+            let result = match &sent {
                 Ok(()) => {
-                    info!(event = %notice.id, kind = %notice.kind, target = to, "told");
-                    let put = self.state.write(&marked(target, notice, key), &()).await;
-                    Outcome::from(put.map_err(NotifyError::from))
+                    info!(event = %notice.id, kind = %notice.kind, target = to, "notified");
+                    let put = self.state.write(&marker_of(target, notice, key), &()).await;
+                    Notified::from(put.map_err(NotifyError::from))
                 }
                 Err(failure) => {
-                    warn!(event = %notice.id, kind = %notice.kind, target = to, %failure, "not told yet");
-                    Outcome::of(Arc::clone(failure))
+                    warn!(event = %notice.id, kind = %notice.kind, target = to, %failure, "not notified yet");
+                    Arc::clone(failure).into()
                 }
             };
-            (notice.id, outcome)
+            (notice.id, result)
         });
         join_all(each).await
     }
@@ -155,16 +155,19 @@ impl Notifier {
     }
 }
 
-/// Where it is noted that a target was told: a machine of each event, people of each occasion.
-fn marked(target: &Target, notice: &Notice, key: &str) -> String {
+/// Gives the key of the marker that a target knows an event. Machines are notified of each event, people of each
+/// occasion.
+fn marker_of(target: &Target, notice: &Notice, key: &str) -> String {
     match target {
         Target::Webhook { .. } => marker(notice.id, key),
         Target::Slack(_) | Target::Sns(_) => marker(notice.occasion(), key),
     }
 }
 
-/// Each target and what it is to be told. One that the manifest lists twice is one: its marker is.
-fn by_target<'a>(manifest: &'a Manifest, notices: &[&Notice]) -> Vec<(&'a Target, Vec<Telling>)> {
+/// Gives each target with the events that concern it.
+///
+/// A target that the manifest lists twice is one target, because both entries have the same markers.
+fn by_target<'a>(manifest: &'a Manifest, notices: &[&Notice]) -> Vec<(&'a Target, Vec<Addressed>)> {
     let mut listed: Vec<(&Target, Vec<&Notification>)> = Vec::new();
     for entry in manifest.notifications() {
         match listed.iter_mut().find(|(target, _)| **target == entry.target) {
@@ -172,28 +175,30 @@ fn by_target<'a>(manifest: &'a Manifest, notices: &[&Notice]) -> Vec<(&'a Target
             None => listed.push((&entry.target, vec![entry])),
         }
     }
-    let concerned = |entries: &[&Notification]| -> Vec<Telling> {
-        let tellings = notices.iter().filter_map(|notice| {
+    let concerned = |entries: &[&Notification]| -> Vec<Addressed> {
+        let events = notices.iter().filter_map(|notice| {
             let goes = overlap(manifest, notice).map(|overlap| notice.time + overlap);
-            Some(Telling { notice: notice.for_target(entries)?, old_key_goes: goes })
+            Some(Addressed { notice: notice.for_target(entries)?, old_key_goes: goes })
         });
-        tellings.collect()
+        events.collect()
     };
     listed.into_iter().map(|(target, entries)| (target, concerned(&entries))).collect()
 }
 
-/// What goes out in one request. Slack takes about one a second: what came together is told together there, but a
-/// digest is a message of its own.
-fn letters(target: &Target, waiting: Vec<Telling>) -> Vec<Vec<Telling>> {
-    let listed = |one: &Telling| {
-        matches!((target, &one.notice.what), (Target::Slack(_), What::Credential(_)))
+/// Divides events into groups, one for each request to the target.
+///
+/// Slack takes about one message a second. So events that came together are one message there. A digest is a message of
+/// its own.
+fn groups(target: &Target, waiting: Vec<Addressed>) -> Vec<Vec<Addressed>> {
+    let listed = |one: &Addressed| {
+        matches!((target, &one.notice.content), (Target::Slack(_), Content::Credential(_)))
     };
     let (together, alone): (Vec<_>, Vec<_>) = waiting.into_iter().partition(listed);
     let alone = alone.into_iter().map(|one| vec![one]);
-    alone.chain(slack::letters(together)).collect()
+    alone.chain(slack::groups(together)).collect()
 }
 
-/// A target in a marker: the same as long as it is the same target, whatever else the manifest says of it.
+/// Names a target in a marker. The name stays the same while the target's address does.
 fn key_of(target: &Target) -> String {
     let (kind, text) = match target {
         Target::Slack(name) => ("slack", name.clone()),
@@ -205,7 +210,7 @@ fn key_of(target: &Target) -> String {
     format!("{kind}-{short:016x}")
 }
 
-/// A target in the log: of a webhook no more than the host, for its path may be a capability.
+/// Names a target in the log. A webhook is named by its host, because its path may be a secret.
 fn shown(target: &Target) -> String {
     match target {
         Target::Slack(name) => format!("Slack {name}"),
@@ -219,7 +224,7 @@ fn shown(target: &Target) -> String {
 fn lacks(part: &str, name: &str) -> NotifyError {
     let wanted = if part == "slack" { "a URL" } else { "`whsec_` and base64 of 24 to 64 bytes" };
     NotifyError::SecretShape(format!(
-        "it has no {part}.{name} that can be used, which the manifest names; it is to be {wanted}"
+        "{part}.{name}, which the manifest names, is missing or cannot be used; write {wanted}"
     ))
 }
 
@@ -227,6 +232,7 @@ fn lacks(part: &str, name: &str) -> NotifyError {
 mod tests {
     use serde_json::json;
 
+    use super::super::notice::samples::{TIME, notice};
     use super::*;
 
     #[test]
@@ -236,18 +242,17 @@ mod tests {
             Uuid::nil()
         );
         let manifest = Manifest::parse(&text, "m.yaml").unwrap();
-        let told = |kind: &str, credential: &str| -> Vec<usize> {
+        for (kind, credential, expected) in [
+            ("keywheel.rotation.failed", "prod-a", [1, 1]),
+            ("keywheel.rotation.failed", "test-a", [1, 1]),
+            ("keywheel.rotation.promoted", "prod-a", [1, 0]),
+            ("keywheel.key.minted", "prod-a", [0, 0]),
+        ] {
             let data = json!({ "credential": credential, "application": Uuid::nil() });
-            let event = json!({
-                "id": Uuid::nil(), "type": kind, "time": "2026-11-21T09:00:00Z", "data": data,
-            });
-            let body = json!({ "source": "keywheel", "detail": event });
-            let notice = Notice::parse(&body.to_string()).unwrap();
-            by_target(&manifest, &[&notice]).iter().map(|(_, told)| told.len()).collect()
-        };
-        assert_eq!(told("keywheel.rotation.failed", "prod-a"), [1, 1], "both entries want it");
-        assert_eq!(told("keywheel.rotation.failed", "test-a"), [1, 1], "the second entry does");
-        assert_eq!(told("keywheel.rotation.promoted", "prod-a"), [1, 0]);
-        assert_eq!(told("keywheel.key.minted", "prod-a"), [0, 0]);
+            let notice = notice(kind, TIME, &data);
+            let events = by_target(&manifest, &[&notice]);
+            let events: Vec<_> = events.iter().map(|(_, events)| events.len()).collect();
+            assert_eq!(events, expected, "{kind} {credential}");
+        }
     }
 }

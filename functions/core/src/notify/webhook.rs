@@ -8,9 +8,9 @@ use sha2::Sha256;
 use crate::signing_key::SigningKey;
 
 impl SigningKey {
-    /// The value of `webhook-signature` for a message with this id, of this time, with this body.
+    /// Makes the value of `webhook-signature` for a message with this id, time (seconds since 1970) and body.
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        // HMAC takes a key of any length: this is never the empty signature, which nobody would accept.
+        // HMAC takes a key of any length, so that the empty signature is never sent.
         let signature = Hmac::<Sha256>::new_from_slice(self.expose()).map(|mut mac| {
             mac.update(format!("{id}.{timestamp}.").as_bytes());
             mac.update(body.as_bytes());
@@ -20,7 +20,7 @@ impl SigningKey {
     }
 }
 
-/// The value of `webhook-signature`: one signature for each key, so that a receiver may change over.
+/// Makes the value of `webhook-signature` with one signature for each key, so that a receiver can change its key.
 pub fn signatures(keys: &[SigningKey], id: &str, timestamp: i64, body: &str) -> String {
     let each: Vec<String> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
     each.join(" ")
@@ -34,7 +34,7 @@ mod tests {
         SigningKey::of_webhook(text)
     }
 
-    /// The vectors that the specification and its reference libraries publish.
+    /// The samples that the specification and its reference libraries publish.
     #[test]
     fn published_messages_have_their_published_signatures() {
         for (secret, id, timestamp, body, signature) in [

@@ -1,26 +1,26 @@
-//! What an event says, in words for people: the same for Slack and for SNS.
+//! The words of an event for people, the same in Slack and in SNS.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Notice, What};
+use super::{Content, Notice};
 use crate::events::{Digest, EventData, EventType, Expiring};
 
-/// What is told of an event.
+/// The words of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wording {
-    /// In one line.
+    /// The event in one line.
     pub headline: String,
-    /// What it means, or why it happened.
+    /// The event's meaning, or its cause.
     pub text: String,
-    /// The particulars: names and values.
+    /// The details: names and values.
     pub facts: Vec<(&'static str, String)>,
 }
 
-/// Writes out an event. `old_key_goes` is when a replaced key may be removed, where that is known.
-pub fn told(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Wording {
-    match &notice.what {
-        What::Credential(data) => of_credential(notice, data, old_key_goes),
-        What::Expiring { digest, cut_from } => Wording {
+/// Puts an event into words. `old_key_goes`: when a replaced key may be removed, if known.
+pub fn wording(notice: &Notice, old_key_goes: Option<DateTime<Utc>>) -> Wording {
+    match &notice.content {
+        Content::Credential(data) => of_credential(notice, data, old_key_goes),
+        Content::Digest { digest, cut_from } => Wording {
             headline: headline_of(digest, cut_from.is_some()),
             text: cut_from.map(of_cut).unwrap_or_default(),
             facts: Vec::new(),
@@ -39,25 +39,26 @@ fn of_credential(
         EventType::RotationFailed => (
             format!("Rotating {name} failed"),
             format!(
-                "{} What is current goes on working; a message in the dead-letter queue holds the job.",
+                "{} The current secret goes on working. The job is a message in the dead-letter queue.",
                 sentence(&reason())
             ),
         ),
         EventType::RotationRequested => (format!("{name}: a rotation was asked for"), reason()),
         EventType::ApprovalDenied => (
             format!("{name}: a rotation was {}", denied(data)),
-            "It was not begun, and will not be. What is current is as it was.".to_owned(),
+            "The rotation never begins. The current secret stays as it is.".to_owned(),
         ),
         EventType::RotationPromoted => (
             format!("{name} has a new client secret"),
-            format!("It was proved by signing in, and is AWSCURRENT. {}", going(old_key_goes)),
+            format!("Sign-ins proved the secret, which is now AWSCURRENT. {}", going(old_key_goes)),
         ),
         EventType::RotationAbandoned => (
             format!("{name}: a rotation was given up"),
-            "Its key was dead, or another rotation won. What is current is as it was.".to_owned(),
+            "Its key was dead, or another rotation won. The current secret stays as it is."
+                .to_owned(),
         ),
         EventType::KeyRemoved => {
-            (format!("{name}: a key was removed"), "It does not work any more.".to_owned())
+            (format!("{name}: a key was removed"), "The key no longer works.".to_owned())
         }
         kind => {
             let kind = kind.name();
@@ -81,7 +82,7 @@ fn of_credential(
     Wording { headline, text, facts }
 }
 
-/// Whoever asked withdraws; anybody else denies.
+/// Says whether a rotation was withdrawn by the person who asked for it, or denied by somebody else.
 fn denied(data: &EventData) -> &'static str {
     match &data.denied_by {
         Some(by) if data.requested_by.as_ref() == Some(by) => "withdrawn",
@@ -89,7 +90,7 @@ fn denied(data: &EventData) -> &'static str {
     }
 }
 
-/// When the old key goes, as a sentence.
+/// Says in a sentence when the old key goes.
 pub(super) fn going(old_key_goes: Option<DateTime<Utc>>) -> String {
     match old_key_goes {
         Some(at) => format!("The old key goes with the first sweep after {}.", minute(at)),
@@ -105,12 +106,12 @@ fn sentence(text: &str) -> String {
     }
 }
 
-/// A time for people.
+/// Writes a time for people, in minutes.
 pub(super) fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A time for machines.
+/// Writes a time for machines, in seconds.
 pub(super) fn second(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -127,21 +128,30 @@ fn headline_of(digest: &Digest, cut: bool) -> String {
     }
 }
 
-/// That more may concern a target than are known, of so many in all.
+/// Says that a digest lists only a part of the directory's keys, and that more may concern a target.
 fn of_cut(all: usize) -> String {
     format!(
-        "The directory has {all}, more than this message can tell of: it is about those that expire \
-         first, and more of yours may be among the others."
+        "The directory has {all}, more than a digest lists. The digest lists those that expire first. More \
+         of yours may be among the others."
     )
 }
 
-/// What a message has no room for.
+/// Says how many keys and certificates a message has no room for.
 pub(super) fn left_out(left: usize) -> String {
-    format!("and {left} more: too many for one message, but Entra has them all")
+    format!("and {left} more: too many for one message; Entra lists them all")
 }
 
-/// One line of a digest: when, what, whose.
-pub fn line(one: &Expiring) -> String {
+/// Lists the lines of a digest under two titles. Keys that nobody replaces come first, because somebody has to act on
+/// them.
+pub(super) fn digest_lines(digest: &Digest) -> [(&'static str, Vec<String>); 2] {
+    [("Nobody replaces", false), ("Keywheel replaces in time", true)].map(|(title, managed)| {
+        let listed = digest.expiring.iter().filter(|one| one.managed == managed);
+        (title, listed.map(line).collect())
+    })
+}
+
+/// Writes one line of a digest: the date, the owner, and the key or certificate.
+fn line(one: &Expiring) -> String {
     let what = match (one.key, one.certificate) {
         (_, Some(id)) => format!("certificate {id}"),
         (Some(id), None) => format!("key {id}"),

@@ -1,16 +1,17 @@
-//! The job queue's dead letters, as whoever waits for a job looks at them: nothing is taken out.
+//! Reads the dead letters of the job queue without taking them out, for a caller that waits for a job.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 
 use super::QueueError;
+use super::sqs::failed;
 use crate::http::aws::AwsFailure;
 
-/// The most that SQS hands out at once.
+/// The most messages that SQS hands out at once.
 const BATCH: i32 = 10;
-/// So many batches are read: whoever has more dead letters has looked away for long.
+/// The most batches that are read.
 const BATCHES: usize = 20;
-/// How long those of a batch are hidden where there are more than one: only so does the next batch hold others.
+/// How long the messages of a batch are hidden, if the queue has more than one batch, so that the next batch holds others.
 const HIDDEN_SECONDS: i32 = 5;
 
 /// A dead-letter queue.
@@ -18,23 +19,25 @@ const HIDDEN_SECONDS: i32 = 5;
 pub struct DeadLetters {
     client: Client,
     url: String,
-    /// Its ARN, which a redrive names.
+    /// The queue's ARN, which a redrive names.
     pub arn: String,
 }
 
 /// A message that failed for good.
+///
+/// A message that ran out of tries has no reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The message's id.
     pub id: String,
     /// The message: most often a job.
     pub body: String,
-    /// Why, where a function wrote it down. One that ran out of tries has none.
+    /// The reason, if a function wrote a reason.
     pub reason: Option<String>,
 }
 
 impl DeadLetters {
-    /// Those of the queue with this URL; `None` where it has no dead-letter queue.
+    /// Finds the dead-letter queue of the queue with this URL; `None`: the queue has none.
     pub(super) async fn of(client: &Client, url: &str) -> Result<Option<Self>, QueueError> {
         let asked = client.get_queue_attributes().queue_url(url);
         let asked = asked.attribute_names(QueueAttributeName::RedrivePolicy).send().await;
@@ -52,7 +55,7 @@ impl DeadLetters {
         Ok(found.queue_url.map(|url| Self { client: client.clone(), url, arn }))
     }
 
-    /// All that can be seen now. They stay in the queue.
+    /// Reads the dead letters that SQS shows now. They stay in the queue.
     pub async fn look(&self) -> Result<Vec<DeadLetter>, QueueError> {
         let (mut letters, mut hidden) = (Vec::new(), 0);
         let waiting = self.waiting().await?;
@@ -101,10 +104,6 @@ fn letter(message: Message) -> Option<DeadLetter> {
         body: message.body?,
         reason: reason.and_then(|reason| reason.string_value),
     })
-}
-
-fn failed(operation: &'static str, failure: AwsFailure) -> QueueError {
-    QueueError::Failed { operation, failure }
 }
 
 #[cfg(test)]

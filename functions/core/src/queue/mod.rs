@@ -1,4 +1,4 @@
-//! Jobs, and the SQS FIFO queue that they wait in: one credential is worked on once at a time.
+//! Jobs, and the SQS FIFO queue that holds them: one job of a credential runs at a time.
 
 mod dead_letters;
 mod job;

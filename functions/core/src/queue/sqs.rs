@@ -1,4 +1,4 @@
-//! The SQS FIFO queue.
+//! A client of a queue of SQS.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::{DeadLetters, Job, JobError};
 use crate::http::aws::AwsFailure;
 use crate::http::{Backoff, Retry};
 
-/// The most that SQS takes at once.
+/// The most messages that SQS takes at once.
 const BATCH: usize = 10;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The same for a message whose sender is waited for.
+/// The same for a message whose sender waits for an answer.
 const UNORDERED_PATIENCE: Duration = Duration::from_secs(5);
-/// The longest that a message is kept from sight: SQS allows twelve hours from when it was received, and a function
-/// may have had it for five minutes by then.
+/// The longest time that a message is hidden. SQS allows twelve hours from the receipt, and a function may have had the
+/// message for five minutes.
 const MAX_VISIBILITY: Duration = Duration::from_mins(12 * 60 - 5);
 
-/// A client of the job queue and of its dead-letter queue.
+/// A client of a queue and of its dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
@@ -30,19 +30,19 @@ pub struct Queue {
     dead_letters: Option<String>,
 }
 
-/// A job that is not in the queue, as far as is known.
+/// A job that is not in the queue, as far as known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsent {
     /// The job.
     pub job: Job,
-    /// Why.
+    /// The cause.
     pub failure: AwsFailure,
 }
 
-/// Not everything was done.
+/// SQS did not do everything that it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// Some jobs are not in the queue. Sending them again is safe: SQS drops what it has.
+    /// Some jobs are not in the queue. Sending them again is safe, because SQS drops jobs that it has.
     #[error("{} job(s) not queued; the first: {}: {}", .0.len(), first(.0).0, first(.0).1)]
     Unsent(Vec<Unsent>),
     /// A job has no JSON form.
@@ -56,7 +56,7 @@ pub enum QueueError {
     Failed {
         /// The operation.
         operation: &'static str,
-        /// What SQS said.
+        /// The answer of SQS.
         failure: AwsFailure,
     },
 }
@@ -67,7 +67,7 @@ fn first(unsent: &[Unsent]) -> (String, String) {
 }
 
 impl QueueError {
-    /// Whether to try again.
+    /// Says whether to try again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unsent(unsent) if unsent.iter().all(|one| one.failure.retry == Retry::Never) => {
@@ -81,12 +81,12 @@ impl QueueError {
 }
 
 impl Queue {
-    /// A client of these two queues.
+    /// Makes a client of these two queues.
     pub fn new(aws: &SdkConfig, url: String, dead_letters: Option<String>) -> Self {
         Self { client: Client::new(aws), url, dead_letters }
     }
 
-    /// Sends jobs (`SendMessageBatch`), and those that SQS failed on again, a few times.
+    /// Sends jobs (`SendMessageBatch`). Jobs that SQS failed on are sent again, a few times.
     pub async fn send_batch(&self, jobs: &[Job]) -> Result<(), QueueError> {
         let mut unsent = Vec::new();
         for some in jobs.chunks(BATCH) {
@@ -95,12 +95,12 @@ impl Queue {
         if unsent.is_empty() { Ok(()) } else { Err(QueueError::Unsent(unsent)) }
     }
 
-    /// Sends a message to a queue without an order (`SendMessage`), a few times where SQS fails on it.
+    /// Sends a message to a queue that is not FIFO (`SendMessage`), a few times if SQS fails.
     pub async fn send_unordered(&self, body: &str) -> Result<(), QueueError> {
         let mut backoff = Backoff::new(RETRIES, Instant::now() + UNORDERED_PATIENCE);
         loop {
             let message = self.client.send_message().queue_url(&self.url).message_body(body);
-            match sent(message).await {
+            match send(message).await {
                 Err(failure) if backoff.pause(failure.retry()).await => {}
                 result => return result,
             }
@@ -129,81 +129,54 @@ impl Queue {
                 .message_body(job.to_json()?)
                 .message_group_id(job.group_id())
                 .message_deduplication_id(job.deduplication_id()?);
-            request = request.entries(entry.build().map_err(|error| QueueError::Failed {
-                operation: "SendMessageBatch",
-                failure: local(&error.to_string()),
-            })?);
+            let built = entry.build();
+            let built =
+                built.map_err(|error| failed("SendMessageBatch", local(&error.to_string())))?;
+            request = request.entries(built);
         }
-        match request.send().await {
-            Ok(answer) => Ok(answer
-                .failed
-                .iter()
-                .filter_map(|failed| {
-                    let retry = if failed.sender_fault { Retry::Never } else { Retry::Soon };
-                    let message = failed.message.clone().unwrap_or_default();
-                    let failure =
-                        AwsFailure { retry, code: Some(failed.code.clone()), ..local(&message) };
-                    Some(Unsent {
-                        job: jobs.get(failed.id.parse::<usize>().ok()?)?.clone(),
-                        failure,
-                    })
-                })
-                .collect()),
+        let unsent = |job: &Job, failure| Unsent { job: job.clone(), failure };
+        let answer = match request.send().await {
+            Ok(answer) => answer,
             Err(error) => {
                 let failure = AwsFailure::new(&error);
-                Ok(jobs
-                    .iter()
-                    .map(|job| Unsent { job: job.clone(), failure: failure.clone() })
-                    .collect())
+                return Ok(jobs.iter().map(|job| unsent(job, failure.clone())).collect());
             }
-        }
+        };
+        let failed = answer.failed.into_iter().filter_map(|failed| {
+            let retry = if failed.sender_fault { Retry::Never } else { Retry::Soon };
+            let message = failed.message.unwrap_or_default();
+            let failure = AwsFailure { retry, code: Some(failed.code), ..local(&message) };
+            Some(unsent(jobs.get(failed.id.parse::<usize>().ok()?)?, failure))
+        });
+        Ok(failed.collect())
     }
 
-    /// The dead letters of this queue; `None` where it has no queue for them.
+    /// Finds the dead-letter queue of this queue; `None`: the queue has none.
     pub async fn dead_letters(&self) -> Result<Option<DeadLetters>, QueueError> {
         DeadLetters::of(&self.client, &self.url).await
     }
 
-    /// Puts a message that fails for good where an alarm watches, as it was received, with the reason.
+    /// Sends a message that failed for good to the dead-letter queue, with the reason. `group`: the group and the
+    /// deduplication id of a message of a FIFO queue.
     pub async fn send_to_dead_letter(
         &self,
         body: &str,
-        group: &str,
-        deduplication: &str,
+        group: Option<(&str, &str)>,
         reason: &str,
     ) -> Result<(), QueueError> {
-        let letter = self.dead_letter(body, reason)?;
-        let letter = letter.message_group_id(group).message_deduplication_id(deduplication);
-        sent(letter).await
-    }
-
-    /// The same, for queues without an order: neither of the two is FIFO.
-    pub async fn send_to_unordered_dead_letter(
-        &self,
-        body: &str,
-        reason: &str,
-    ) -> Result<(), QueueError> {
-        sent(self.dead_letter(body, reason)?).await
-    }
-
-    fn dead_letter(
-        &self,
-        body: &str,
-        reason: &str,
-    ) -> Result<SendMessageFluentBuilder, QueueError> {
         let dead_letters = self.dead_letters.as_ref().ok_or(QueueError::NoDeadLetters)?;
         let reason: String = reason.chars().take(1000).collect();
         let reason =
             MessageAttributeValue::builder().data_type("String").string_value(reason).build();
-        let reason = reason.map_err(|error| QueueError::Failed {
-            operation: "SendMessage",
-            failure: local(&error.to_string()),
-        })?;
+        let reason = reason.map_err(|error| failed("SendMessage", local(&error.to_string())))?;
         let letter = self.client.send_message().queue_url(dead_letters).message_body(body);
-        Ok(letter.message_attributes("reason", reason))
+        let (group, deduplication) = group.unzip();
+        let letter = letter.set_message_group_id(group.map(str::to_owned));
+        let letter = letter.set_message_deduplication_id(deduplication.map(str::to_owned));
+        send(letter.message_attributes("reason", reason)).await
     }
 
-    /// Lets a received message be seen again after this long (`ChangeMessageVisibility`).
+    /// Makes SQS hand a received message out again after a pause (`ChangeMessageVisibility`).
     pub async fn set_visibility(&self, receipt: &str, after: Duration) -> Result<(), QueueError> {
         let request = self
             .client
@@ -212,20 +185,23 @@ impl Queue {
             .receipt_handle(receipt)
             .visibility_timeout(visibility(after));
         let set = request.send().await.map(drop);
-        let operation = "ChangeMessageVisibility";
-        set.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
+        set.map_err(|error| failed("ChangeMessageVisibility", AwsFailure::new(&error)))
     }
 }
 
-/// In seconds, and no more of them than SQS takes.
+/// Gives the pause in seconds, at most as long as SQS takes.
 fn visibility(after: Duration) -> i32 {
     i32::try_from(after.min(MAX_VISIBILITY).as_secs()).unwrap_or(i32::MAX)
 }
 
-async fn sent(letter: SendMessageFluentBuilder) -> Result<(), QueueError> {
-    let operation = "SendMessage";
-    let sent = letter.send().await.map(drop);
-    sent.map_err(|error| QueueError::Failed { operation, failure: AwsFailure::new(&error) })
+/// Makes the error of an operation that SQS refused.
+pub(super) fn failed(operation: &'static str, failure: AwsFailure) -> QueueError {
+    QueueError::Failed { operation, failure }
+}
+
+async fn send(message: SendMessageFluentBuilder) -> Result<(), QueueError> {
+    let sent = message.send().await.map(drop);
+    sent.map_err(|error| failed("SendMessage", AwsFailure::new(&error)))
 }
 
 fn local(message: &str) -> AwsFailure {

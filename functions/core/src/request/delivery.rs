@@ -1,7 +1,7 @@
-//! What becomes of a request that was sent before.
+//! The notes of requests, and the answer to a request that was sent before.
 //!
-//! A request is noted before anything is done for it and marked once its job is queued. In between it may be cut
-//! off: whoever sends it again then is not refused, and everything that follows from it has the ids it had.
+//! A request is noted before Keywheel acts on the request, and marked once its job is queued. A request that is cut off
+//! in between can be sent again, and has the same ids then.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,48 +13,48 @@ use crate::sha256;
 /// The version of the records below.
 pub const SCHEMA: u32 = 1;
 
-/// The first time a request came (`deliveries/{source}/{request}`).
+/// The first delivery of a request (`deliveries/{source}/{request}`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// 1.
     pub schema: u32,
-    /// SHA-256 of its body, in hexadecimal.
+    /// The SHA-256 of the body, in hexadecimal.
     pub body: String,
-    /// Its own time, where it bears one: each sending has another.
+    /// The time that the delivery itself bears, if any. Each delivery of a request bears another time.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it came.
+    /// When the delivery came.
     pub received_at: DateTime<Utc>,
 }
 
-/// A rotation that was asked for (`requests/{request}.json`).
+/// A rotation that somebody asked for (`requests/{request}.json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requested {
     /// 1.
     pub schema: u32,
-    /// The request's id; the rotation's as well.
+    /// The id of the request and of its rotation.
     pub request: RotationId,
     /// The credential.
     pub credential: CredentialName,
-    /// Its application.
+    /// The credential's application.
     pub application: AppId,
-    /// Who asked.
+    /// The caller that asked.
     pub requested_by: String,
-    /// Why, in their words.
+    /// Why, in the words of the person or system that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When the old key goes.
     pub revoke_old: RevokeOld,
-    /// When.
+    /// When somebody asked.
     pub requested_at: DateTime<Utc>,
-    /// The version that was current: a job made again is the same job.
+    /// The version that was current then, so that a job made again is the same job.
     pub replaces: Option<VersionId>,
-    /// Who approved it, where that was needed.
+    /// The caller that approved the rotation, if an approval was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
-    /// When: since then its progress can be told.
+    /// When the rotation was approved. Its progress can be shown since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<DateTime<Utc>>,
-    /// Where its progress is told.
+    /// Where in Slack the progress is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackOrigin>,
 }
@@ -62,7 +62,7 @@ pub struct Requested {
 /// Where in Slack a request came from.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlackOrigin {
-    /// Where messages to the channel are posted: whoever has it can, for half an hour.
+    /// The address that takes messages to the channel for half an hour, from anybody.
     pub response_url: String,
     /// The channel.
     pub channel: String,
@@ -70,6 +70,13 @@ pub struct SlackOrigin {
     pub user: String,
     /// The workspace.
     pub team: String,
+}
+
+impl Requested {
+    /// Gives the key of a request's note in the state bucket.
+    pub fn key(request: RotationId) -> String {
+        format!("requests/{request}.json")
+    }
 }
 
 impl std::fmt::Debug for SlackOrigin {
@@ -85,7 +92,7 @@ impl std::fmt::Debug for SlackOrigin {
 /// A rotation that waits for approval (`approvals/{id}.json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaiting {
-    /// What was asked for; it is the rotation's id too.
+    /// The rotation.
     pub requested: Requested,
     /// The asker's workspace.
     pub team: String,
@@ -93,15 +100,15 @@ pub struct Awaiting {
     pub user: String,
 }
 
-/// What was decided (`approvals/{id}.decided`): put once, so that the first decision is the only one.
+/// A decision with its time (`approvals/{id}.decided`), written once, so that the first decision is the only one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
     /// 1.
     pub schema: u32,
-    /// What, and by whom.
+    /// The decision, and who took it.
     #[serde(flatten)]
     pub decision: Decision,
-    /// When.
+    /// When the decision was taken.
     pub at: DateTime<Utc>,
 }
 
@@ -109,32 +116,32 @@ pub struct Decided {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// It begins: who approved it.
+    /// The rotation begins. This caller approved it.
     ApprovedBy(String),
-    /// It does not, ever: who denied it, or withdrew it.
+    /// The rotation never begins. This caller denied or withdrew it.
     DeniedBy(String),
 }
 
-/// What to do with a request.
+/// What to do with a delivery of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was cut off, or never came: go on.
+    /// Act on the request: no delivery came before, or the first was cut off.
     GoOn,
-    /// It was done. The sender did not learn of it, and sent it anew: the same answer.
+    /// Give the same answer again: the request is done, and the sender did not get the answer.
     Repeated,
-    /// It was done, and this is the very same sending: somebody replays it.
+    /// Refuse: the request is done, and somebody replays the same delivery.
     Replayed,
-    /// Another request has this id.
+    /// Refuse: another request has this id.
     Conflict,
 }
 
 impl Delivery {
-    /// A request that came just now.
+    /// Makes the note of a delivery that came just now.
     pub fn new(body: &[u8], sent_at: Option<DateTime<Utc>>, received_at: DateTime<Utc>) -> Self {
         Self { schema: SCHEMA, body: sha256::hexadecimal(body), sent_at, received_at }
     }
 
-    /// What to do with a request of which `self` was the first sending. `done`: its job is queued.
+    /// Says what to do with the delivery `now`, if `self` was the first. `done`: the request's job is queued.
     pub fn verdict(&self, now: &Self, done: bool) -> Verdict {
         let anew = now.sent_at.is_some() && now.sent_at > self.sent_at;
         match (self.body == now.body, done, anew) {

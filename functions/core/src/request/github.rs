@@ -1,10 +1,11 @@
-//! GitHub's secret scanning alerts: what the webhook says, and what the leaked text is compared with.
+//! GitHub's secret scanning alerts: the webhook's events, and the comparison of a leaked text with secrets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -15,23 +16,23 @@ use crate::rotation::{SecretState, SecretView};
 use crate::secret::SecretText;
 use crate::value::{Format, SECRET_TEXT};
 
-/// What GitHub sent.
+/// An event of GitHub's webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// A secret was found where others can read it.
+    /// GitHub found a secret where others can read the secret.
     Leak(Alert),
-    /// Anything else: nothing is done about it.
+    /// Any other event. Keywheel does nothing about such an event.
     Other,
 }
 
-/// Where a leaked secret can be read.
+/// The alert about a leaked secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// The repository's owner.
     pub owner: String,
     /// The repository.
     pub repository: String,
-    /// The alert's number in it.
+    /// The alert's number in the repository.
     pub number: u64,
 }
 
@@ -41,33 +42,10 @@ impl std::fmt::Display for Alert {
     }
 }
 
-/// Not what GitHub sends.
+/// A request is not as GitHub sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an event as GitHub sends it")]
 pub struct NotGitHub;
-
-#[derive(Deserialize)]
-struct Payload {
-    action: String,
-    alert: WireAlert,
-    repository: Repository,
-}
-
-#[derive(Deserialize)]
-struct WireAlert {
-    number: u64,
-}
-
-#[derive(Deserialize)]
-struct Repository {
-    name: String,
-    owner: Owner,
-}
-
-#[derive(Deserialize)]
-struct Owner {
-    login: String,
-}
 
 impl Sent {
     /// Reads an event; `kind` is `X-GitHub-Event`. The body is JSON or, as GitHub sends unless told otherwise, a form
@@ -77,28 +55,31 @@ impl Sent {
             let payload = field(body, "payload").ok_or(NotGitHub)?;
             serde_json::from_str(&payload).map_err(|_| NotGitHub)
         });
-        let value: serde_json::Value = value?;
-        // GitHub names the kind of every event; without it nobody knows what this one says.
+        let value: Value = value?;
+        // GitHub names the kind of every event. An event without a kind cannot be read.
         if !value.is_object() || kind.is_empty() {
             return Err(NotGitHub);
         }
         if kind != "secret_scanning_alert" {
             return Ok(Self::Other);
         }
-        let payload: Payload = serde_json::from_value(value).map_err(|_| NotGitHub)?;
-        let (owner, repository) = (payload.repository.owner.login, payload.repository.name);
-        let alert = Alert { owner, repository, number: payload.alert.number };
+        let text = |pointer| value.pointer(pointer).and_then(Value::as_str).ok_or(NotGitHub);
+        let alert = Alert {
+            owner: text("/repository/owner/login")?.to_owned(),
+            repository: text("/repository/name")?.to_owned(),
+            number: value.pointer("/alert/number").and_then(Value::as_u64).ok_or(NotGitHub)?,
+        };
         if !alert.is_named() {
             return Err(NotGitHub);
         }
-        Ok(match payload.action.as_str() {
+        Ok(match text("/action")? {
             "created" | "reopened" | "publicly_leaked" => Self::Leak(alert),
             _ => Self::Other,
         })
     }
 }
 
-/// Whether a text can be the name of an owner or of a repository.
+/// Says whether a text can be the name of an owner or of a repository.
 fn is_name(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -106,17 +87,17 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Alert {
-    /// Says whether its names are such as GitHub has. The address is made of them, and GitHub's token is sent there.
+    /// Says whether the names can be GitHub's. The names form the address that GitHub's token is sent to.
     pub fn is_named(&self) -> bool {
         is_name(&self.owner) && is_name(&self.repository)
     }
 
-    /// Its path in GitHub's REST API.
+    /// Gives the alert's path in GitHub's REST API.
     pub fn path(&self) -> String {
         format!("repos/{}/{}/secret-scanning/alerts/{}", self.owner, self.repository, self.number)
     }
 
-    /// The leaked text in GitHub's answer.
+    /// Reads the leaked text of GitHub's answer.
     pub fn secret(answer: &[u8]) -> Option<SecretText> {
         #[derive(Deserialize)]
         struct Answer {
@@ -127,11 +108,11 @@ impl Alert {
     }
 }
 
-/// A leaked text, and what else it may be: scanners report a line of a file, or what a client sent, as they found it.
+/// A leaked text and its parts. Scanners report a whole line of a file or of a request, as they found the line.
 pub struct Leaked {
-    /// The text without blanks around it, and what follows a name in `NAME=secret` or `id:secret`.
+    /// The text without blanks around it, the part after a name in `NAME=secret` or `id:secret`, and the words.
     parts: Vec<Zeroizing<String>>,
-    /// The words in it, or in what it is base64 of, that look like secrets of Graph's.
+    /// The words that look like secrets of Graph's, in the text and in its parts decoded from base64.
     minted: Vec<Zeroizing<String>>,
 }
 
@@ -151,29 +132,30 @@ impl Leaked {
         Self { parts, minted }
     }
 
-    /// Whether a secret's value holds the leaked text: as what the format reads in it, as the whole of it, or as a word
-    /// in it or in what a part of it is base64 of. The last find a secret in a value of another shape: made for an
-    /// earlier format or template, or by hand.
+    /// Says whether a secret's value holds the leaked text: as the secret that the format reads, as the whole value, or
+    /// as a word of the value or of its parts decoded from base64.
+    ///
+    /// Words find a secret in a value of another shape: of an earlier format or template, or made by hand.
     pub fn is_in(&self, value: &SecretText, format: &Format) -> bool {
         let whole = value.expose().trim();
         let read = format.client_secret(value).ok();
         let read = read.as_ref().map(|read| read.expose().trim());
         let is_part = |text: &str| any(&self.parts, text);
         let is_read = read.is_some_and(is_part);
-        // All are compared: the time does not say which one it was.
+        // All are compared, so that the time does not show which part fits.
         let words = minted_words(whole);
         let is_word = words.iter().fold(false, |found, word| found | any(&self.minted, word));
         is_read | any(&self.parts[..1.min(self.parts.len())], whole) | is_word
     }
 }
 
-/// Whether a text is one of these, in a time that says nothing of which.
+/// Says whether a text is one of these, in a time that does not show which.
 fn any(texts: &[Zeroizing<String>], text: &str) -> bool {
     texts.iter().fold(false, |found, one| found | same(one, text))
 }
 
-/// The words of a text that look like secrets of Graph's: as it is, percent-decoded, and of what its parts are base64
-/// of, in one line or wrapped over several.
+/// Lists the words that look like secrets of Graph's: in the text, in the percent-decoded text, and in its parts decoded
+/// from base64, in one line or wrapped over several.
 fn minted_words(text: &str) -> Vec<Zeroizing<String>> {
     let unwrapped: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let unwrapped = Zeroizing::new(unwrapped);
@@ -190,12 +172,12 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c| !in_word(c))
 }
 
-/// What base64 is made of, and base64url.
+/// Says whether a character belongs to base64 or to base64url.
 fn in_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_')
 }
 
-/// What a text is base64 of, in either alphabet and however it is padded, with a mark for what is no text.
+/// Decodes base64 of either alphabet, with or without padding. Bytes that are no text become a mark.
 fn decode(text: &str) -> Option<Zeroizing<String>> {
     if text.len() < SECRET_TEXT.start() * 4 / 3 {
         return None;
@@ -205,43 +187,46 @@ fn decode(text: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Whether a text looks like one that Graph made. What else stands in a value (ids, addresses, dates) does not, and is
-/// no secret: it leaks in other ways, and nothing is to be rotated for it.
+/// Says whether a text looks like a secret of Graph's.
+///
+/// Other parts of a value (ids, addresses, dates) do not look like that. They are no secrets, and a leak of them calls for
+/// no rotation.
 fn minted(text: &str) -> bool {
     SECRET_TEXT.contains(&text.len()) && text.contains('~') && text.chars().all(in_word)
 }
 
-/// What Graph's secrets are made of.
+/// Says whether a character may stand in a secret of Graph's.
 fn in_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '~' | '.' | '_' | '-')
 }
 
-/// Whether two texts are the same, in a time that says nothing of where they differ.
+/// Says whether two texts are the same, in a time that does not show where they differ.
 fn same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
-/// A version whose secret still works, and what is done where it has leaked.
+/// A version whose secret may still work, and the action if the secret has leaked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
     /// The version.
     pub version: VersionId,
-    /// What is done.
+    /// The action.
     pub cure: Cure,
 }
 
-/// What is done about a leaked secret.
+/// The action against a leaked secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
-    /// It is current, or about to be: it is replaced, and its key removed at once.
+    /// Rotate, and remove the key at once: the version is current, or about to be.
     Rotate,
-    /// It was replaced already: its key is removed now, not after the overlap.
+    /// Remove this key now, not after the overlap: the version was replaced already.
     Retire(KeyId),
-    /// It was replaced, and its key is not known: stored by hand before the secret was adopted, or removed since.
+    /// A person must act: the version was replaced, and its key is not known. Somebody stored the version by hand before
+    /// the secret was adopted, or removed its label since.
     ByHand,
 }
 
-/// The versions of a secret whose text may still be signed in with.
+/// Lists the versions of a secret whose text may still sign in.
 pub fn live(state: &SecretState, overlap: TimeDelta) -> Vec<Live> {
     let SecretState::Present(view) = state else { return Vec::new() };
     view.versions.keys().map(|version| live_version(view, version, overlap)).collect()
@@ -249,9 +234,9 @@ pub fn live(state: &SecretState, overlap: TimeDelta) -> Vec<Live> {
 
 fn live_version(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Live {
     let cure = match (version_state(view, version, overlap), view.key_of(version)) {
-        // Also one that somebody stored by hand: where the manifest adopts it, it can be replaced.
+        // This includes a version that somebody stored by hand: if the manifest adopts the secret, it can be rotated.
         (VersionState::InUse, _) => Cure::Rotate,
-        // One that was never current may belong to a try under way: the rules of its removal wait for that.
+        // A version that was never current may belong to a try under way. The rules of removal wait for that try.
         (_, Some(key)) => Cure::Retire(key),
         (_, None) => Cure::ByHand,
     };

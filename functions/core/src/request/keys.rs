@@ -1,4 +1,4 @@
-//! What requests are signed with: one Secrets Manager secret, read as a whole.
+//! The keys that requests are signed with: one Secrets Manager secret.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,11 @@ use crate::secret::SecretText;
 use crate::settings_secret::{Entries, Entry};
 use crate::signing_key::{SigningKey, shown};
 
-/// The shortest text that Slack or GitHub sign with: a shorter one is guessed offline against a captured request.
+/// The shortest text that Slack or GitHub may sign with, in characters. A shorter text can be guessed offline from a
+/// captured request.
 const SHORTEST_TEXT: usize = 16;
 
-/// All keys of a deployment. What is absent is off: nothing is signed as it must be there.
+/// All keys of a deployment. A sender whose key is absent is refused.
 #[derive(Debug, Default)]
 pub struct Keys {
     /// Slack's signing secret.
@@ -18,14 +19,14 @@ pub struct Keys {
     pub webhooks: BTreeMap<String, Vec<SigningKey>>,
     /// The secret of GitHub's webhook.
     pub github: Option<SigningKey>,
-    /// The token that secret scanning alerts are read with.
+    /// The token that reads secret scanning alerts.
     pub github_token: Option<SecretText>,
-    /// The names of entries that hold no key, or none that can be used: a webhook's is `whsec_` and base64 of 24 to 64
-    /// bytes, others have 16 characters or more.
+    /// The names of entries that hold no key that can be used. A webhook's key is `whsec_` and base64 of 24 to 64 bytes.
+    /// Other keys have 16 characters or more.
     pub refused: Vec<String>,
 }
 
-/// The secret holds no entries at all. Nothing of its text is told.
+/// The secret holds no entries at all. The error quotes nothing of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not {{\"slack_signing_secret\", \"webhook_keys\": {{name: [\"whsec_…\"]}}, \"github_webhook_secret\", \"github_token\"}}"
@@ -33,9 +34,9 @@ pub struct Keys {
 pub struct NoKeys;
 
 impl Keys {
-    /// Reads the secret's text. An entry that cannot be used is refused by its name; the others are used.
+    /// Reads the secret's text. An entry that cannot be used is named in `refused`, and the others are used.
     pub fn parse(text: &SecretText) -> Result<Self, NoKeys> {
-        // serde's error quotes what it did not like.
+        // The error of serde would quote the text.
         let entries: Entries = serde_json::from_str(text.expose()).map_err(|_| NoKeys)?;
         let mut keys = Self::default();
         for (name, entry) in entries {
@@ -61,7 +62,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// An empty text counts as absent.
+    /// Makes a key of a text. An empty text counts as absent.
     fn plain(&mut self, name: &str, text: &SecretText) -> Option<SigningKey> {
         match text.expose().len() {
             0 => None,

@@ -1,7 +1,7 @@
-//! "Rotate now", as somebody outside asks for it: who it is, what they want, whether they may. Pure.
+//! Requests from outside: who asks, for what, and whether they may. Pure.
 //!
-//! A request is believed only by its signature ([`signature`]), read ([`slack`], [`webhook`], [`github`]) and
-//! held against the manifest ([`permission`]). What comes of one that was sent before is in [`delivery`].
+//! A request is believed by its signature alone ([`signature`]), then read ([`slack`], [`webhook`], [`github`]) and checked
+//! against the manifest ([`permission`]). [`delivery`] answers a request that was sent before.
 
 pub mod delivery;
 pub mod github;
@@ -17,28 +17,29 @@ use crate::ids::{RotationId, VersionId};
 use crate::manifest::Managed;
 use crate::rotation::{SecretState, Stop};
 
-/// The namespace of the ids of requests. It must never change: a request sent again would count as another.
+/// The namespace of the ids of requests. A change would make a request that is sent again count as another one.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b65_7977_6865_5c6c_a0d1_7265_7175_6573);
 
-/// The id of a request, which is the rotation's too: the same for everything that is sent again.
+/// Makes the id of a request, which is its rotation's id too. A request that is sent again has the same id.
 pub fn request_id(source: &str, delivery: &str) -> RotationId {
     RotationId(Uuid::new_v5(&NAMESPACE, format!("{source}\n{delivery}").as_bytes()))
 }
 
-/// A form's field; the first of that name.
+/// Reads the first field of this name in a form.
 fn field(body: &[u8], name: &str) -> Option<String> {
     let mut fields = form_urlencoded::parse(body);
     fields.find_map(|(found, value)| (found == name).then(|| value.into_owned()))
 }
 
-/// What a requested rotation replaces, by a fresh look at the secret; or why there can be none.
+/// Gives the version that a requested rotation replaces, by a fresh look at the secret, or the reason why no rotation is
+/// possible.
 ///
-/// What only Graph knows (an application without a service principal, say) stops the rotation itself.
+/// A reason that only Graph knows, such as a missing service principal, stops the rotation later.
 pub fn replaces(managed: &Managed, state: &SecretState) -> Result<Option<VersionId>, Stop> {
     let ruled = !managed.is_listed();
     let view = match state {
-        // Whether an application has the rule's tag only Graph knows. The first rotation is left to the sweep,
-        // which looks: a pattern alone would let a caller have keys minted on any application.
+        // Only Graph knows whether an application has the rule's tag, and the sweep asks Graph. So the first rotation is
+        // left to the sweep. A pattern alone would let a caller have keys minted on any application.
         SecretState::Missing if ruled => return Err(Stop::SecretMissing),
         SecretState::Missing => return Ok(None),
         SecretState::ScheduledForDeletion => return Err(Stop::SecretScheduledForDeletion),

@@ -1,4 +1,4 @@
-//! Who may do what: the manifest's `allow` and `approval`, and nothing else. Whoever is not named may not.
+//! Permissions: the manifest's `allow` and `approval`, and nothing else. A caller who is not named may do nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,19 +7,19 @@ use crate::manifest::{Allow, Approval};
 /// How long an approval may be given after it was asked for.
 pub const APPROVAL_LASTS: TimeDelta = TimeDelta::minutes(30);
 
-/// Who asks, by what was signed.
+/// The caller, by the signature of the request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caller {
     /// A person in Slack.
     Slack {
         /// The workspace's id (`T…`).
         team: String,
-        /// The user's (`U…`).
+        /// The user's id (`U…`).
         user: String,
     },
     /// A system that signs its webhooks.
     Webhook {
-        /// The name of its keys.
+        /// The name of the system's keys.
         key: String,
     },
 }
@@ -33,36 +33,36 @@ impl std::fmt::Display for Caller {
     }
 }
 
-/// What becomes of a request to rotate.
+/// The decision about a request to rotate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It begins.
+    /// The rotation begins.
     Begin,
-    /// It begins once somebody else has approved it.
+    /// The rotation begins once a second person has approved the request.
     Ask,
-    /// It does not.
+    /// The rotation does not begin.
     Refuse(Refusal),
 }
 
-/// Why somebody may not.
+/// Why a caller may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The manifest does not name the caller.
-    #[error("the manifest does not allow you to rotate it")]
+    #[error("the manifest does not allow you to rotate this credential")]
     NotAllowed,
     /// Only people can be asked to approve, and only in Slack.
-    #[error("it needs a second person's approval: ask for it in Slack")]
+    #[error("this rotation needs the approval of a second person: ask for the rotation in Slack")]
     NeedsPeople,
-    /// Whoever asked cannot approve.
-    #[error("you asked for it yourself: somebody else must approve")]
+    /// The person who asked cannot approve.
+    #[error("you asked for this rotation yourself: somebody else must approve")]
     SamePerson,
-    /// It was asked for too long ago.
-    #[error("it was asked for more than 30 minutes ago: ask again")]
+    /// The request is too old.
+    #[error("the request is more than 30 minutes old: ask again")]
     TooLate,
 }
 
 impl Allow {
-    /// Whether the caller is named.
+    /// Says whether the manifest names the caller.
     pub fn names(&self, caller: &Caller) -> bool {
         match caller {
             Caller::Slack { team, user } => self.slack.contains(&(team.clone(), user.clone())),
@@ -71,7 +71,7 @@ impl Allow {
     }
 }
 
-/// Whether a request begins, waits for approval, or is refused.
+/// Says whether a request begins, waits for approval, or is refused.
 pub fn decide(caller: &Caller, allow: &Allow, approval: Approval) -> Decision {
     match (allow.names(caller), approval, caller) {
         (false, _, _) => Decision::Refuse(Refusal::NotAllowed),
@@ -83,7 +83,7 @@ pub fn decide(caller: &Caller, allow: &Allow, approval: Approval) -> Decision {
     }
 }
 
-/// Whether somebody may approve what another asked for. The asker may have been struck off since.
+/// Says whether a caller may approve the request of another. The manifest must still name the asker too.
 pub fn approve(
     approver: &Caller,
     asker: &Caller,
@@ -106,8 +106,10 @@ pub fn approve(
     Ok(())
 }
 
-/// Whether somebody may deny what another asked for: whoever may rotate it, and the asker, who withdraws it. It may be
-/// late, and the asker struck off: that nothing comes of a request harms nobody.
+/// Says whether a caller may deny a request: a person who may rotate the credential, or the asker, who withdraws the
+/// request.
+///
+/// Neither the request's age nor the asker's permission matters, because a rotation that does not begin harms nobody.
 pub fn deny(denier: &Caller, asker: &Caller, allow: &Allow) -> Result<(), Refusal> {
     match denier {
         Caller::Webhook { .. } => Err(Refusal::NeedsPeople),
@@ -116,8 +118,10 @@ pub fn deny(denier: &Caller, asker: &Caller, allow: &Allow) -> Result<(), Refusa
     }
 }
 
-/// By the user's id alone: in an enterprise grid a command names the workspace it was typed in, and a button the
-/// one its presser is at home in. Two strangers of one id cannot approve for each other, and can deny: the safe side both times.
+/// Says whether two callers are the same person, by the user's id alone.
+///
+/// In an enterprise grid a command names the workspace where it was typed, and a button the home workspace of the person
+/// who pressed. Two strangers with one id cannot approve for each other but can deny, which is safe.
 pub fn same_person(one: &Caller, other: &Caller) -> bool {
     match (one, other) {
         (Caller::Slack { user: one, .. }, Caller::Slack { user: other, .. }) => one == other,
@@ -146,7 +150,12 @@ mod tests {
         all
     }
 
-    /// Every set of those who could be named.
+    fn pairs() -> impl Iterator<Item = (Caller, Caller)> {
+        let with_all = |one: Caller| callers().into_iter().map(move |other| (one.clone(), other));
+        callers().into_iter().flat_map(with_all)
+    }
+
+    /// Lists every set of callers that a manifest could name.
     fn allows() -> Vec<Allow> {
         let callers = callers();
         (0..1_u32 << callers.len())
@@ -191,40 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn whoever_may_approve_may_deny_and_the_asker_may_withdraw() {
+    fn only_another_named_person_approves_in_time_and_the_asker_may_withdraw() {
         let asked = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let user = |caller: &Caller| match caller {
+            Caller::Slack { user, .. } => Some(user.clone()),
+            Caller::Webhook { .. } => None,
+        };
         for allow in allows() {
-            for denier in callers() {
-                for asker in callers() {
-                    let may = deny(&denier, &asker, &allow).is_ok();
-                    let person = matches!(denier, Caller::Slack { .. });
-                    let should = person && (allow.names(&denier) || same_person(&denier, &asker));
-                    assert_eq!(may, should, "{denier} {asker}");
-                    assert!(may || approve(&denier, &asker, asked, &allow, asked).is_err());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_another_named_person_approves_and_only_in_time() {
-        let asked = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        for allow in allows() {
-            for approver in callers() {
-                for asker in callers() {
-                    for minutes in [0, 29, 30, 31] {
-                        let now = asked + TimeDelta::minutes(minutes);
-                        let may = approve(&approver, &asker, asked, &allow, now).is_ok();
-                        let person = matches!(approver, Caller::Slack { .. });
-                        let named = allow.names(&approver) && allow.names(&asker);
-                        let user = |caller: &Caller| match caller {
-                            Caller::Slack { user, .. } => Some(user.clone()),
-                            Caller::Webhook { .. } => None,
-                        };
-                        let another = user(&approver) != user(&asker);
-                        let should = person && named && another && minutes < 30;
-                        assert_eq!(may, should, "{approver} {asker} {minutes}");
-                    }
+            for (caller, asker) in pairs() {
+                let person = user(&caller).is_some();
+                let another = user(&caller) != user(&asker);
+                let may_deny = person && (allow.names(&caller) || !another);
+                assert_eq!(deny(&caller, &asker, &allow).is_ok(), may_deny, "{caller} {asker}");
+                for minutes in [0, 29, 30, 31] {
+                    let now = asked + TimeDelta::minutes(minutes);
+                    let named = allow.names(&caller) && allow.names(&asker);
+                    let may = approve(&caller, &asker, asked, &allow, now).is_ok();
+                    assert_eq!(
+                        may,
+                        person && named && another && minutes < 30,
+                        "{caller} {asker} {minutes}"
+                    );
+                    assert!(!may || may_deny, "{caller} {asker}");
                 }
             }
         }

@@ -1,6 +1,7 @@
-//! The three signatures: Slack's v0, Standard Webhooks, GitHub's. All are HMAC-SHA256 over the body as it came.
+//! Verifies three kinds of signatures: Slack's v0, Standard Webhooks, GitHub's. All are HMAC-SHA256 over the body as it
+//! came.
 //!
-//! A failure does not say why: whoever forges learns nothing from it. Codes are compared in constant time.
+//! A failure has no reason, so that a forger learns nothing. Codes are compared in constant time.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,19 +11,19 @@ use sha2::Sha256;
 
 use crate::signing_key::SigningKey;
 
-/// How far a request's own time may be from ours, in both directions.
+/// The largest difference between a request's own time and Keywheel's, in both directions.
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 /// The longest `webhook-id`.
 const LONGEST_ID: usize = 256;
-/// The most signatures of one request that are looked at: one key and its successor, with room.
+/// The most signatures of one request that are checked: one key and its successor, with room.
 const MOST_SIGNATURES: usize = 8;
 
-/// The request is not signed as it must be. Why is nobody's business.
+/// The request is not signed as it must be. The reason is kept from the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the request is not signed as it must be")]
 pub struct Unsigned;
 
-/// Slack: `X-Slack-Signature` = `v0=` and the code of `v0:<X-Slack-Request-Timestamp>:<body>` in hexadecimal.
+/// Verifies Slack's signature: `X-Slack-Signature` = `v0=` and the code of `v0:<X-Slack-Request-Timestamp>:<body>` in hexadecimal.
 pub fn verify_slack(
     key: &SigningKey,
     timestamp: &str,
@@ -66,7 +67,8 @@ pub fn verify_webhook(
     if fits { Ok(at) } else { Err(Unsigned) }
 }
 
-/// GitHub: `X-Hub-Signature-256` = `sha256=` and the code of the body in hexadecimal. It bears no time.
+/// Verifies GitHub's signature: `X-Hub-Signature-256` = `sha256=` and the code of the body in hexadecimal. GitHub signs
+/// no time.
 pub fn verify_github(key: &SigningKey, signature: &str, body: &[u8]) -> Result<(), Unsigned> {
     let code = hexadecimal(signature.strip_prefix("sha256=").ok_or(Unsigned)?)?;
     mac(key, &[body])?.verify_slice(&code).map_err(|_| Unsigned)
@@ -80,7 +82,7 @@ fn mac(key: &SigningKey, parts: &[&[u8]]) -> Result<Hmac<Sha256>, Unsigned> {
     Ok(mac)
 }
 
-/// Seconds since 1970 in digits alone, within [`TOLERANCE`] of now.
+/// Reads a time in seconds since 1970, digits alone, and checks that the time is within [`TOLERANCE`] of now.
 fn recent(timestamp: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Unsigned> {
     let digits =
         (1..=12).contains(&timestamp.len()) && timestamp.bytes().all(|b| b.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What Slack sends: slash commands and pressed buttons.
+//! Requests of Slack: slash commands and pressed buttons.
 
 mod command;
 mod pressed;
@@ -12,44 +12,44 @@ use super::field;
 use super::permission::Caller;
 use crate::slack::takes_messages;
 
-/// Not what Slack sends.
+/// A request is not as Slack sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a request as Slack sends it")]
 pub struct NotSlack;
 
 impl SlackOrigin {
-    /// Who it is.
+    /// Gives the caller.
     pub fn caller(&self) -> Caller {
         Caller::Slack { team: self.team.clone(), user: self.user.clone() }
     }
 }
 
-/// Whether Slack only looks whether the address answers over TLS (`ssl_check=1`): it wants 200, and nothing done.
+/// Says whether Slack only checks that the address answers over TLS (`ssl_check=1`). Slack then expects 200 and no action.
 pub fn is_ssl_check(body: &[u8]) -> bool {
     field(body, "ssl_check").as_deref() == Some("1")
 }
 
-/// An id of Slack's: a letter that says of what, then letters and digits.
+/// Says whether a text can be an id of Slack's: capital letters and digits, a letter first.
 pub fn is_id(text: &str) -> bool {
     (2..=32).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// Without control characters, and not longer than this.
+/// Removes control characters, and cuts a text to this many characters.
 pub(super) fn plain(text: &str, longest: usize) -> String {
     let mut plain: String = text.chars().filter(|c| !c.is_control()).take(longest).collect();
     plain.truncate(plain.trim_end().len());
     plain
 }
 
-/// As Slack's mrkdwn shows it word for word: no link, no mention, and no way out of a code span.
+/// Escapes a text for Slack's mrkdwn, so that the text makes no link and no mention, and does not end a code span.
 pub fn escaped(text: &str) -> String {
     let text = plain(text, LONGEST_NAME);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('`', "'")
 }
 
-/// Whether a `response_url` leads to Slack. `loopback`: or, in tests, to this machine.
+/// Reads a `response_url`; `None`: the address is not Slack's. With `loopback`, for tests, this machine counts as Slack.
 pub fn response_url(text: &str, loopback: bool) -> Option<Url> {
     let url: Url = text.parse().ok()?;
     let plain = url.username().is_empty() && url.password().is_none();

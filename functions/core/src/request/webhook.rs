@@ -1,4 +1,4 @@
-//! What a system sends: the JSON of `POST /rotate`, and the path that tells how a rotation stands.
+//! Requests of systems: the JSON of `POST /rotate`, and the path `GET /rotations/…`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,17 +7,17 @@ use super::slack::{LONGEST_NAME, LONGEST_REASON, plain};
 use crate::ids::{CredentialName, RotationId};
 use crate::queue::RevokeOld;
 
-/// What some systems write before UTF-8; RFC 8259 lets a reader ignore it.
+/// The mark that some systems write before UTF-8. RFC 8259 lets a reader ignore the mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is to be rotated.
+/// The body of `POST /rotate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// The credential, by its name in the manifest.
     #[schemars(length(min = 1, max = 512))]
     pub credential: CredentialName,
-    /// Why: it stands in the audit trail.
+    /// The reason, for the audit trail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub reason: Option<String>,
@@ -27,22 +27,22 @@ pub struct Rotate {
     pub revoke_old: RevokeOld,
 }
 
-/// Reads a field that some systems send as null where nothing was said.
+/// Reads a field that some systems send as null in place of leaving the field out.
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
-/// Not the JSON of a request to rotate. It tells nothing of the text.
+/// A body is not the JSON of a request to rotate. The error quotes nothing of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRotate {
-    /// Not JSON, or of another shape.
+    /// The body is not JSON, or has another shape.
     #[error(
         "the body is not {{\"credential\": …, \"reason\": …, \"revoke_old\": \"after-overlap\" or \"now\"}}"
     )]
     Shape,
-    /// A text that is too long, or empty.
+    /// A text is too long, or empty.
     #[error("`credential` has 1 to 512 characters, `reason` at most 500")]
     Length,
 }
@@ -50,7 +50,7 @@ pub enum NotRotate {
 impl Rotate {
     /// Reads the body.
     pub fn parse(body: &[u8]) -> Result<Self, NotRotate> {
-        // serde would read a list as well, by the order of the fields.
+        // serde reads a list too, by the order of the fields.
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let value: serde_json::Value =
             serde_json::from_slice(body).map_err(|_| NotRotate::Shape)?;
@@ -69,7 +69,7 @@ impl Rotate {
     }
 }
 
-/// A rotation, by its path `/rotations/{credential}/{id}`, where slashes of the name may stand as they are.
+/// The path of a rotation, `/rotations/{credential}/{id}`. Slashes in the name may stand as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotationPath {
     /// The credential.
@@ -82,14 +82,14 @@ impl RotationPath {
     /// Reads what follows `/rotations/`, percent-decoded.
     pub fn parse(rest: &str) -> Option<Self> {
         let (name, id) = rest.rsplit_once('/')?;
-        // One way of writing an id: what is signed is the path.
+        // An id has one spelling, because the path is signed.
         let rotation: RotationId = id.parse().ok()?;
         let length = name.chars().count();
         ((1..=LONGEST_NAME).contains(&length) && rotation.to_string() == id)
             .then(|| Self { credential: CredentialName(name.to_owned()), rotation })
     }
 
-    /// What is signed in place of a body: the path, without any encoding.
+    /// Gives the text that is signed in place of a body: the path, without any encoding.
     pub fn signed(&self) -> String {
         format!("/rotations/{}/{}", self.credential, self.rotation)
     }

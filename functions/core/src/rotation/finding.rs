@@ -45,8 +45,6 @@ pub enum Finding {
     KeyNotFound(KeyId),
     /// The application may hold two keys, and the keys that stay leave no room for the next rotation's key.
     TwoKeysOnly,
-    /// The application's instance property lock forbids keys where the credential keeps its own.
-    ServicePrincipalLocked,
     /// `application` is the object id of this object, and not its client id.
     ObjectIdGiven(KeyOn, AppId),
     /// No application has the tag of a rule.
@@ -72,13 +70,6 @@ pub enum Finding {
         /// Why the object cannot be read.
         why: String,
     },
-}
-
-impl KeyOn {
-    /// Reports an instance property lock on the application for a credential that keeps its keys here.
-    pub fn locked(self, lock: bool) -> Option<Finding> {
-        (lock && self == Self::ServicePrincipal).then_some(Finding::ServicePrincipalLocked)
-    }
 }
 
 /// Reports the keys in `retire_keys` that no try can find, because the credential keeps its keys on the other object.
@@ -137,7 +128,6 @@ impl Finding {
             Self::LastUseUnknown(..) => FindingKind::LastUseUnknown,
             Self::KeyNotFound(_) => FindingKind::KeyNotFound,
             Self::TwoKeysOnly => FindingKind::TwoKeysOnly,
-            Self::ServicePrincipalLocked => FindingKind::ServicePrincipalLocked,
             Self::ObjectIdGiven(..) => FindingKind::ObjectIdGiven,
             Self::RuleMatchesNobody(_) => FindingKind::RuleMatchesNobody,
             Self::RolledBack => FindingKind::RolledBack,
@@ -161,7 +151,6 @@ impl Finding {
         match self {
             Self::Stopped(_)
             | Self::TwoKeysOnly
-            | Self::ServicePrincipalLocked
             | Self::ObjectIdGiven(..)
             | Self::RuleMatchesNobody(_)
             | Self::RolledBack

@@ -149,6 +149,8 @@ pub struct Principal {
     pub object_id: ObjectId,
     /// Whether the application has a service principal in this tenant, without which nobody can sign in.
     pub has_service_principal: bool,
+    /// Whether the application's instance property lock forbids changes of these keys.
+    pub locked: bool,
     /// How many keys the object may hold, where that is few and known beforehand.
     pub most_keys: Option<usize>,
     /// `passwordCredentials`.

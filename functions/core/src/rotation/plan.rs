@@ -128,7 +128,7 @@ pub fn plan(
     if !principal.has_service_principal {
         return Plan::stop(Stop::NoServicePrincipal);
     }
-    match secret {
+    let mut plan = match secret {
         SecretState::ScheduledForDeletion => Plan::stop(Stop::SecretScheduledForDeletion),
         SecretState::Missing => {
             let findings = vec![Finding::Stopped(Stop::SecretMissing)];
@@ -141,7 +141,11 @@ pub fn plan(
             mind_the_room(&mut plan, terms, view, principal, now);
             plan
         }
+    };
+    if principal.locked {
+        mind_the_lock(&mut plan, secret);
     }
+    plan
 }
 
 fn rotate(reason: Reason, rotation: Option<Token>, replaces: Option<&VersionId>) -> Work {
@@ -347,15 +351,27 @@ fn mind_the_room(
     {
         return;
     }
-    let stored = |id: &Token| view.key_of(&id.clone().into()).is_some();
-    let mints = |work: &Work| match work {
-        Work::Rotate { rotation, .. } => !rotation.as_ref().is_some_and(stored),
-        Work::Retire(_) | Work::Resolve { .. } => false,
-    };
+    let mints = |work: &Work| matches!(work, Work::Rotate { .. }) && !has_its_key(work, view);
     if plan.work.iter().any(mints) {
         plan.work.retain(|work| !mints(work));
         plan.findings.push(Finding::Stopped(Stop::NoRoomForKey));
     }
+}
+
+/// Takes the work out of the plan that Entra refuses while the lock is on: each sweep would make dead letters of it.
+fn mind_the_lock(plan: &mut Plan, secret: &SecretState) {
+    plan.work.retain(|work| match secret {
+        SecretState::Present(view) => has_its_key(work, view),
+        SecretState::Missing | SecretState::ScheduledForDeletion => false,
+    });
+    // The lock comes first: the cures of the other findings do not help before it is off.
+    plan.findings.insert(0, Finding::Stopped(Stop::ServicePrincipalLocked));
+}
+
+/// Says whether this is a rotation whose key is minted and stored, so that no key changes any more.
+fn has_its_key(work: &Work, view: &SecretView) -> bool {
+    let stored = |id: &Token| view.key_of(&id.clone().into()).is_some();
+    matches!(work, Work::Rotate { rotation: Some(id), .. } if stored(id))
 }
 
 /// Counts the keys that no sweep removes: the current key, and keys of others that nobody named for removal.

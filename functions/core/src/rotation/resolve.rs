@@ -119,6 +119,9 @@ impl Resolve {
         let Some(key) = key else {
             return State::Remove(self.removal().absent(principal.object_id, &self.view));
         };
+        if principal.locked {
+            return Self::stop(Stop::ServicePrincipalLocked);
+        }
         if key.minted_by(&self.terms.scope).as_ref() != Some(&self.rotation) {
             return Self::stop(Stop::ForeignKey);
         }

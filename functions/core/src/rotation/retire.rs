@@ -178,6 +178,9 @@ impl Retire {
         let Some(key) = key else {
             return State::Remove(self.removal().absent(principal.object_id, &self.view));
         };
+        if principal.locked {
+            return Self::stop(Stop::ServicePrincipalLocked);
+        }
         // The label says that Keywheel minted the key. So must the display name of the key.
         let ours = match &self.target.version {
             Some(version) => {

@@ -32,6 +32,8 @@ pub enum Stop {
     TooManyUnnamedKeys,
     /// The object holds as many keys as it may, and no rule lets one of them go.
     NoRoomForKey,
+    /// The application's instance property lock forbids changes of the keys on its service principal.
+    ServicePrincipalLocked,
     /// Secrets Manager's limit of labels is near.
     TooManyLabels,
     /// Other tries changed the labels again and again.
@@ -75,6 +77,7 @@ impl Stop {
             Self::NotPending => FindingKind::NotPending,
             Self::TooManyUnnamedKeys => FindingKind::TooManyUnnamedKeys,
             Self::NoRoomForKey => FindingKind::NoRoomForKey,
+            Self::ServicePrincipalLocked => FindingKind::ServicePrincipalLocked,
             Self::TooManyLabels => FindingKind::TooManyLabels,
             Self::Contended => FindingKind::Contended,
             Self::BlockedByConditionalAccess => FindingKind::BlockedByConditionalAccess,

@@ -1,32 +1,33 @@
 //! Block Kit (docs.slack.dev/reference/block-kit): blocks that are valid by construction.
 //!
-//! Whatever text goes in is shown as that text: `&`, `<` and `>` are escaped, so that nothing in an event can
-//! mention a channel or make a link, and line breaks and what turns the direction of writing are spaces, so that
-//! nothing can pretend to be a line or a word of ours. What is too long ends in `…`, never within an escape.
+//! A text is shown exactly as the text. `&`, `<` and `>` are escaped, so that no event can mention a channel or make a
+//! link. Line breaks, and characters that change the direction of writing, become spaces, so that no text can pretend to be
+//! a line of Keywheel's. A text that is too long ends in `…`, never within an escape.
 
 use serde_json::{Value, json};
 
-/// `header`: its `plain_text`.
+/// The longest `plain_text` of a `header`.
 pub const HEADER: usize = 150;
-/// `section`: its `text`.
+/// The longest `text` of a `section`.
 pub const TEXT: usize = 3000;
-/// `section`: each of its `fields`, of which Slack takes 2000: ten of them are to leave room for the rest.
+/// The longest of the `fields` of a `section`. Slack takes 2000, but ten fields must leave room for the rest.
 pub const FIELD: usize = 500;
-/// `section`: how many `fields`.
+/// The most `fields` of a `section`.
 pub const FIELDS: usize = 10;
-/// A message: how many blocks.
+/// The most blocks of a message.
 pub const BLOCKS: usize = 50;
-/// A message: the texts of all its blocks. Slack publishes no such limit and has one (`msg_blocks_too_long`): it was
-/// seen to take 9,597 characters and to refuse 11,341 (github.com/slackapi/bolt-js/issues/2867).
+/// The longest texts of all blocks of a message together.
+///
+/// Slack does not publish this limit (`msg_blocks_too_long`). Slack took 9,597 characters and refused 11,341
+/// (github.com/slackapi/bolt-js/issues/2867).
 pub const TEXTS: usize = 9000;
-/// What a text that [`Message::fits`] leaves free: a last line, and the small print.
+/// The room that [`Message::fits`] leaves free: a last line, and the small print.
 const SPARE_BLOCKS: usize = 2;
 const SPARE_TEXTS: usize = 500;
 
 /// A text with Slack's markup, of at most `limit` characters.
 ///
-/// Lengths are counted in UTF-16 code units: Slack does not say what its characters are, and nothing that it
-/// may mean counts more.
+/// Lengths are counted in UTF-16 code units. Slack does not define its characters, and no other count is higher.
 #[derive(Clone, Debug)]
 pub struct Mrkdwn {
     text: String,
@@ -35,17 +36,17 @@ pub struct Mrkdwn {
 }
 
 impl Mrkdwn {
-    /// An empty text that will not grow beyond `limit`.
+    /// Begins an empty text that never grows beyond `limit`.
     pub fn new(limit: usize) -> Self {
         Self { text: String::new(), length: 0, limit }
     }
 
-    /// The text of a section.
+    /// Begins the text of a section.
     pub fn section() -> Self {
         Self::new(TEXT)
     }
 
-    /// One of a section's fields: a name in bold and what it is.
+    /// Writes one of a section's fields: a name in bold, and its value.
     pub fn field(name: &str, value: &str) -> Self {
         Self::new(FIELD).bold(name).line().plain(value)
     }
@@ -78,7 +79,7 @@ impl Mrkdwn {
         self
     }
 
-    /// Adds a text and a line break, and whether it did: it does not cut what does not fit.
+    /// Adds a text and a line break, if both fit. Says whether they did.
     pub fn add_line(&mut self, line: &Self) -> bool {
         let length = self.length + line.length + 1;
         let fits = length <= self.limit;
@@ -90,7 +91,7 @@ impl Mrkdwn {
         fits
     }
 
-    /// How long it is.
+    /// Gives the length.
     pub fn length(&self) -> usize {
         self.length
     }
@@ -98,7 +99,7 @@ impl Mrkdwn {
     fn within(mut self, before: &str, text: &str, after: &str) -> Self {
         let marks = before.len() + after.len();
         let room = self.limit.saturating_sub(self.length);
-        // An ellipsis, and something it stands for.
+        // The room must hold an ellipsis and a character before it.
         if text.is_empty() || room < marks + 2 {
             return self;
         }
@@ -111,7 +112,7 @@ impl Mrkdwn {
     }
 
     fn value(&self) -> Value {
-        // Verbatim: Slack is not to look for names and links in it by itself.
+        // Verbatim, so that Slack does not look for names and links in the text.
         json!({ "type": "mrkdwn", "text": self.text, "verbatim": true })
     }
 }
@@ -120,7 +121,7 @@ fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// The text with Slack's three escapes, cut to `room`.
+/// Escapes a text with Slack's three escapes, and cuts the text to `room`.
 fn escaped(text: &str, room: usize) -> String {
     cut(text, room, |c| match c {
         '&' => Some("&amp;"),
@@ -130,7 +131,7 @@ fn escaped(text: &str, room: usize) -> String {
     })
 }
 
-/// Whether a character changes how other text than its own is shown: line breaks, and what overrides or isolates
+/// Says whether a character changes how the text after it is shown: line breaks, and characters that override or isolate
 /// the direction of writing.
 fn breaks_out(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -138,7 +139,7 @@ fn breaks_out(c: char) -> bool {
 
 fn cut(text: &str, room: usize, escape: impl Fn(char) -> Option<&'static str>) -> String {
     let mut whole = String::new();
-    // What fits beside an ellipsis.
+    // `safe` is the length of the text that fits before an ellipsis.
     let (mut length, mut safe) = (0, 0);
     for c in text.chars() {
         let c = if breaks_out(c) { ' ' } else { c };
@@ -172,7 +173,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message with a headline.
+    /// Begins a message with a headline.
     pub fn new(headline: &str) -> Self {
         let text = plain(headline, HEADER);
         let header = json!({
@@ -182,7 +183,7 @@ impl Message {
         Self { text: escaped(headline, TEXT), blocks: vec![header], length: units(&text) }
     }
 
-    /// Adds a text. An empty one is left out: Slack takes none.
+    /// Adds a text. An empty text is left out, because Slack refuses an empty text.
     #[must_use]
     pub fn section(self, text: &Mrkdwn) -> Self {
         if text.text.trim().is_empty() {
@@ -191,7 +192,7 @@ impl Message {
         self.block(json!({ "type": "section", "text": text.value() }), text.length)
     }
 
-    /// Adds names and values in two columns, as many sections as it takes.
+    /// Adds names and values in two columns, in as many sections as needed.
     #[must_use]
     pub fn fields(mut self, fields: &[Mrkdwn]) -> Self {
         for some in fields.chunks(FIELDS) {
@@ -211,13 +212,13 @@ impl Message {
         self.block(json!({ "type": "context", "elements": [text.value()] }), text.length)
     }
 
-    /// Whether there is room for a text, and for a last line and the small print after it.
+    /// Says whether there is room for a text, a last line and the small print.
     pub fn fits(&self, text: &Mrkdwn) -> bool {
         self.blocks.len() + 1 + SPARE_BLOCKS <= BLOCKS
             && self.length + text.length + SPARE_TEXTS <= TEXTS
     }
 
-    /// One block more, if Slack would take it.
+    /// Adds a block, if Slack takes one more.
     fn block(mut self, block: Value, length: usize) -> Self {
         if self.blocks.len() < BLOCKS && self.length + length <= TEXTS {
             self.blocks.push(block);
@@ -226,13 +227,13 @@ impl Message {
         self
     }
 
-    /// What an incoming webhook or a `response_url` is posted.
+    /// Writes the JSON for an incoming webhook or a `response_url`.
     pub fn to_json(&self) -> Value {
         json!({ "text": self.text, "blocks": self.blocks })
     }
 }
 
-/// A text without markup, of 1 to `limit` characters.
+/// Cuts a text without markup to 1 to `limit` characters.
 fn plain(text: &str, limit: usize) -> String {
     let text = cut(text, limit, |_| None);
     if text.trim().is_empty() { "Keywheel".to_owned() } else { text }

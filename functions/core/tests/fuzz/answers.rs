@@ -14,8 +14,8 @@ use azure_core::http::{
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use chrono::{TimeDelta, Utc};
 use keywheel_core::graph::{CallOptions, Detail, Graph, GraphError, Object};
-use keywheel_core::http::{AzureTransport, Backoff, Http, Retry, Unpooled, aws};
-use keywheel_core::identity::sign_in;
+use keywheel_core::http::{Backoff, Http, Retry, Unpooled, aws};
+use keywheel_core::identity::{AzureTransport, sign_in};
 use keywheel_core::ids::{AppId, KeyOn, ObjectId, TenantId, VersionId};
 use keywheel_core::secret::SecretText;
 use keywheel_core::secrets::{Prefixes, Secrets};

@@ -13,7 +13,8 @@ use azure_emulator::{Emulator, Faults, Operation, Rule, Seed, SeedApplication, S
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use chrono::{TimeDelta, Utc};
 use keywheel_core::graph::{CallOptions, Graph, GraphError, Object};
-use keywheel_core::http::{AzureTransport, Http};
+use keywheel_core::http::Http;
+use keywheel_core::identity::AzureTransport;
 use keywheel_core::ids::{AppId, KeyId, KeyOn};
 use tokio::time::Instant;
 use uuid::Uuid;

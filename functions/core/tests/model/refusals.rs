@@ -243,3 +243,41 @@ fn a_rotation_that_had_room_for_its_labels_is_resumed() {
     let stopped = rotation_rules::Outcome::Stopped(Stop::TooManyLabels);
     assert_eq!(refused, Outcome::Rotate(stopped), "there is none for another");
 }
+
+/// Entra refuses every change of the keys for as long as the lock is on: no try asks for one, and each goes on later.
+#[test]
+fn no_key_is_minted_or_removed_while_the_lock_is_on() {
+    let mut world = turned();
+    let loser = world.carry_out(&Call::AddPassword { rotation: rotation(9) }, Replica::UpToDate);
+    let Some(Reply::Added { key: loser }) = loser else { panic!("not minted") };
+    world.tick(TimeDelta::hours(2));
+    let resolve = Job::Resolve { rotation: rotation(9), key: loser };
+    world.locked = true;
+    let stop = Stop::ServicePrincipalLocked;
+    let stopped = Outcome::Rotate(rotation_rules::Outcome::Stopped(stop));
+    assert_eq!(run(&mut world, &rotate(3, Some(2))).unwrap(), stopped);
+    let stopped = Outcome::Resolve(resolve::Outcome::Stopped(stop));
+    assert_eq!(run(&mut world, &resolve).unwrap(), stopped);
+    refused(&mut world, &retire(1, key_id(901)), stop);
+
+    world.locked = false;
+    let removed = Outcome::Resolve(resolve::Outcome::Removed);
+    assert_eq!(run(&mut world, &resolve).unwrap(), removed);
+    assert_eq!(retired(&mut world, &retire(1, key_id(901))), retire::Outcome::Removed);
+    let promoted = Outcome::Rotate(rotation_rules::Outcome::Promoted(rotation(3)));
+    assert_eq!(run(&mut world, &rotate(3, Some(2))).unwrap(), promoted);
+    assert_eq!(world.violation, None);
+}
+
+#[test]
+fn a_rotation_that_has_its_key_goes_on_while_the_lock_is_on() {
+    let mut world = turned();
+    let added = world.carry_out(&Call::AddPassword { rotation: rotation(3) }, Replica::UpToDate);
+    let Some(Reply::Added { key }) = added else { panic!("not minted") };
+    let put = Call::PutValue { rotation: rotation(3), key, pending: false };
+    world.carry_out(&put, Replica::UpToDate).unwrap();
+    world.locked = true;
+    let promoted = Outcome::Rotate(rotation_rules::Outcome::Promoted(rotation(3)));
+    assert_eq!(run(&mut world, &rotate(3, Some(2))).unwrap(), promoted);
+    assert_eq!(world.violation, None);
+}

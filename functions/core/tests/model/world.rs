@@ -102,6 +102,8 @@ pub(crate) struct World {
     pub(crate) by_hand: BTreeSet<KeyId>,
     /// How many keys the application may hold.
     pub(crate) most_keys: Option<usize>,
+    /// The application's lock is on: Entra refuses every change of the keys.
+    pub(crate) locked: bool,
     /// Another credential on the same application.
     pub(crate) other: Option<Box<Side>>,
     /// What is broken, in words.
@@ -127,6 +129,7 @@ impl World {
             last_uses: None,
             by_hand: BTreeSet::new(),
             most_keys: None,
+            locked: false,
             other: None,
             violation: None,
         };
@@ -226,6 +229,7 @@ impl World {
         Principal {
             object_id: ObjectId(Uuid::nil()),
             has_service_principal: true,
+            locked: self.locked,
             most_keys: self.most_keys,
             keys: shown.map(|key| key.key.clone()).collect(),
         }
@@ -309,6 +313,7 @@ impl World {
     }
 
     fn add_password(&mut self, rotation: &Token) -> Reply {
+        self.mind_the_lock();
         let held = self.keys.values().filter(|key| !key.removed && !key.elsewhere).count();
         if self.most_keys.is_some_and(|most| held >= most) {
             return Reply::Full;
@@ -328,7 +333,14 @@ impl World {
         Reply::Added { key: id }
     }
 
+    fn mind_the_lock(&mut self) {
+        if self.locked {
+            self.violation.get_or_insert("Entra refuses changes of locked keys".to_owned());
+        }
+    }
+
     fn remove_password(&mut self, id: KeyId) -> Reply {
+        self.mind_the_lock();
         if let Some(key) = self.keys.get_mut(&id).filter(|key| !key.removed && !key.elsewhere) {
             key.removed = true;
             key.fading = true;

@@ -69,18 +69,18 @@ proptest! {
             (proptest::sample::select(TOLD.to_vec()), any_text(), any_text()), 0..120,
         ),
     ) {
-        let tellings: Vec<Telling> = events.iter().map(|(kind, credential, reason)| {
+        let addressed: Vec<Addressed> = events.iter().map(|(kind, credential, reason)| {
             let data = json!({ "credential": credential, "application": APP, "reason": reason });
-            Telling { notice: notice_of(kind, &data), old_key_goes: Some(at()) }
+            Addressed { notice: notice_of(kind, &data), old_key_goes: Some(at()) }
         }).collect();
-        let mut told = 0;
-        for letter in slack::letters(tellings) {
-            let json = slack::list(&letter).to_json();
+        let mut listed = 0;
+        for group in slack::groups(addressed) {
+            let json = slack::list(&group).to_json();
             check(&json);
-            prop_assert_eq!(items(&json), letter.len(), "none is left out");
-            told += letter.len();
+            prop_assert_eq!(items(&json), group.len(), "none is left out");
+            listed += group.len();
         }
-        prop_assert_eq!(told, events.len());
+        prop_assert_eq!(listed, events.len());
     }
 
     #[test]

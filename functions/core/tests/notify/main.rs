@@ -7,8 +7,9 @@ mod block_kit;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::manifest::{Manifest, Target};
-use keywheel_core::notify::slack::{self, Telling};
-use keywheel_core::notify::{Notice, Progress, Request, sns};
+use keywheel_core::notify::slack::{self, Addressed};
+use keywheel_core::notify::{Notice, Progress, sns};
+use keywheel_core::request::delivery::Requested;
 use serde_json::{Value, json};
 
 use crate::anything::check_mail;
@@ -130,7 +131,7 @@ fn a_narrowed_target_is_told_that_a_digest_was_cut() {
         check_mail(&mail);
         assert_eq!(mail.subject, format!("Keywheel: {expected}"));
         for text in [message.to_string(), mail.message] {
-            assert!(text.contains("The directory has 900, more than this message"), "{text}");
+            assert!(text.contains("The directory has 900, more than a digest lists"), "{text}");
             assert!(!text.contains("and 89"), "whose the others are is not known: {text}");
         }
     }
@@ -176,8 +177,8 @@ fn several_events_are_one_message_with_a_line_each() {
         "keywheel.rotation.failed",
         "keywheel.finding.unknown-key",
     ];
-    let tellings = kinds.map(|kind| Telling { notice: notice(kind, "monk"), old_key_goes: None });
-    let message = slack::list(&tellings).to_json();
+    let events = kinds.map(|kind| Addressed { notice: notice(kind, "monk"), old_key_goes: None });
+    let message = slack::list(&events).to_json();
     check(&message);
     let texts: Vec<&str> = message["blocks"]
         .as_array()
@@ -189,9 +190,9 @@ fn several_events_are_one_message_with_a_line_each() {
         texts,
         [
             "Failures: 1, Findings: 2, Rotations: 1",
-            "*Failures*\n• *Rotating monk failed* because. What is current goes on working; a message in the dead-letter queue holds the job.\n",
+            "*Failures*\n• *Rotating monk failed* because. The current secret goes on working. The job is a message in the dead-letter queue.\n",
             "*Findings*\n• *monk: finding foreign key* because\n• *monk: finding unknown key* because\n",
-            "*Rotations*\n• *monk has a new client secret* It was proved by signing in, and is AWSCURRENT. The old key goes when its overlap is over.\n",
+            "*Rotations*\n• *monk has a new client secret* Sign-ins proved the secret, which is now AWSCURRENT. The old key goes when its overlap is over.\n",
         ]
     );
 }
@@ -203,7 +204,7 @@ fn targets_of_one_kind_are_told_apart() {
     assert!(matches!(kinds.as_slice(), [Target::Slack(_), Target::Webhook { .. }]));
 }
 
-fn request(reason: &str, by: &str, revoke_old: &str) -> Request {
+fn request(reason: &str, by: &str, revoke_old: &str) -> Requested {
     let text = json!({
         "schema": 1, "request": ID, "credential": "monk", "application": APP, "requested_by": by, "reason": reason,
         "revoke_old": revoke_old, "requested_at": TIME,
@@ -226,10 +227,11 @@ fn progress_shows_each_step_as_it_is_done() {
     };
     let begun = lines(&["key.minted"]);
     assert!(
-        begun.contains("Turning monk") && begun.contains("✓ A new key is minted · 09:00:00 UTC")
+        begun.contains("Rotating monk") && begun.contains("✓ A new key is minted · 09:00:00 UTC")
     );
     assert!(
-        begun.contains("○ Its secret is stored") && begun.contains("○ It is proved, and current")
+        begun.contains("○ The new secret is stored")
+            && begun.contains("○ The new secret is proved, and current")
     );
     let ended = lines(&["key.minted", "rotation.stored", "rotation.promoted"]);
     assert!(ended.contains("monk has a new client secret") && !ended.contains('○'));

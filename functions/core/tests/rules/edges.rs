@@ -21,7 +21,7 @@ fn rotations(plan: &Plan) -> Vec<Reason> {
 }
 
 /// Answers what is asked with the same world until the try asks for something else.
-fn led<T: Try>(
+pub(crate) fn led<T: Try>(
     mut this: T,
     view: &SecretView,
     keys: &[Key],

@@ -178,3 +178,38 @@ fn a_pending_version_that_a_key_of_ours_was_minted_for_is_resumed() {
         assert!(!left_alone.work.iter().any(|work| matches!(work, Work::Rotate { .. })));
     }
 }
+
+/// What Entra would refuse is not queued, and is queued once the lock is off. The lock is told of first: no other cure
+/// helps before.
+#[test]
+fn a_locked_principal_is_told_of_and_only_a_rotation_that_has_its_key_goes_on() {
+    let planned = |state: &SecretState, locked: bool| {
+        let keys = [
+            key(1, Some(1), days(-170), Some(days(5))),
+            key(2, Some(2), days(-9), Some(days(170))),
+        ];
+        let principal = Principal { locked, ..principal(keys.into()) };
+        plan::plan(&terms(), Trigger::Sweep, state, Some(&principal), now())
+    };
+    let lock = Finding::Stopped(Stop::ServicePrincipalLocked);
+    let with = |labels: &[Label]| {
+        let mut view = settled();
+        view.versions.insert(rotation(2).into(), labels.iter().cloned().collect());
+        SecretState::Present(view)
+    };
+    let key_label = Label::Key(key_id(2));
+    // A first rotation; one that is due beside a lost key; an old key.
+    let old = [key_label.clone(), Label::Since(days(-100)), Label::Previous];
+    for state in [SecretState::Missing, SecretState::Present(settled()), with(&old)] {
+        let (held, free) = (planned(&state, true), planned(&state, false));
+        assert_eq!((held.work.as_slice(), held.findings.first()), ([].as_slice(), Some(&lock)));
+        assert!(!free.work.is_empty() && !free.findings.contains(&lock), "{state:?}");
+    }
+    let stored = planned(&with(&[key_label, Label::Pending]), true);
+    let goes_on = Some(rotation(2));
+    assert!(
+        matches!(&stored.work[..], [Work::Rotate { rotation, .. }] if *rotation == goes_on),
+        "{stored:?}"
+    );
+    assert_eq!(stored.findings, [lock]);
+}

@@ -1,8 +1,11 @@
 //! Properties of the pure rules: names, proofs, standings and plans.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod boundaries;
 mod edges;
 mod found;
+mod proofs;
+mod removals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,6 +74,7 @@ fn principal(keys: Vec<Key>) -> Principal {
     Principal {
         object_id: ObjectId(Uuid::nil()),
         has_service_principal: true,
+        locked: false,
         most_keys: None,
         keys,
     }

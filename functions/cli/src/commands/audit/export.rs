@@ -1,39 +1,34 @@
 //! `keywheel audit export`: the records as they were written, a line each.
 
 use keywheel_core::audit::ledger::Reader;
-use keywheel_core::ids::CredentialName;
 
-use super::{folders, unknown};
-use crate::args::AuditExport;
+use super::{folders, title, unknown, verified};
 use crate::exit::{Exit, Failure};
-use crate::session::later;
 use crate::terminal::Terminal;
 use crate::text::{count, plain};
 
-/// Writes each chain in its order: a record's hash can be worked out of its line. So no mark stands in a line: what is
-/// wrong is told beside them, by place, as verification names it.
+/// Writes each chain in its order.
+///
+/// A record's hash can be worked out of its line, so that no mark may stand in a line. Damage is told on standard error,
+/// by its place, as `keywheel audit verify` names the place.
 pub(crate) async fn run(
     reader: &Reader,
-    args: &AuditExport,
+    name: Option<&str>,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let mut written = 0;
     let mut damaged = Vec::new();
-    for folder in folders(reader, args.name.as_deref()).await? {
-        let verified = reader.verify(folder, later()).await?;
-        let asked = || args.name.clone().map(CredentialName);
-        let credential = verified.credential.clone().or_else(asked);
-        let shown = credential
-            .as_ref()
-            .map_or_else(|| format!("audit/{}/", verified.folder), ToString::to_string);
-        damaged.extend(verified.breaks.iter().map(|one| plain(&format!("{shown}: {one}"))));
-        let Some(credential) = credential else { continue };
-        for entry in reader.entries(&credential).await? {
+    for folder in folders(reader, name).await? {
+        let chain = verified(reader, folder, name).await?;
+        let title = title(&chain);
+        damaged.extend(chain.breaks.iter().map(|one| plain(&format!("{title}: {one}"))));
+        let Some(credential) = chain.credential else { continue };
+        for entry in reader.records(&credential).await? {
             terminal.print(&String::from_utf8_lossy(&entry.bytes))?;
             written += 1;
         }
     }
-    if let (0, true, Some(name)) = (written, damaged.is_empty(), &args.name) {
+    if let (0, true, Some(name)) = (written, damaged.is_empty(), name) {
         return Err(unknown(name));
     }
     terminal.note(&format!("{} exported", count(written, "record")));
@@ -42,7 +37,7 @@ pub(crate) async fn run(
     }
     Err(Failure::new(
         Exit::Broken,
-        format!("what is exported is not whole:\n  {}", damaged.join("\n  ")),
-        "`keywheel audit verify` says the same as JSON with --json; trust no record that is named here",
+        format!("the exported records are not whole:\n  {}", damaged.join("\n  ")),
+        "trust no record that is named here; `keywheel audit verify --json` names the same places as JSON",
     ))
 }

@@ -1,97 +1,89 @@
 //! `keywheel audit show`: what happened to a credential, in the order in which it happened.
 
-use keywheel_core::audit::chain::{Event, Folder};
-use keywheel_core::audit::ledger::{Entry, Reader};
+use keywheel_core::audit::chain::{Event, Folder, Sequence};
+use keywheel_core::audit::ledger::Reader;
 use keywheel_core::events::{EventType, Topic};
 use keywheel_core::ids::CredentialName;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::unknown;
-use crate::args::AuditShow;
+use super::{unknown, verified};
 use crate::exit::{Exit, Failure};
-use crate::session::later;
+use crate::report::Report;
 use crate::terminal::{Terminal, Tone};
-use crate::text::{count, stamp};
+use crate::text::{Stamp, count};
 
-/// The result as JSON.
+/// A credential's records, by the times of their events.
 #[derive(Debug, Serialize)]
-struct Shape<'a> {
+struct History<'a> {
     credential: &'a str,
     whole: bool,
-    records: Vec<RecordShape<'a>>,
+    records: Vec<RecordReport>,
 }
 
 #[derive(Debug, Serialize)]
-struct RecordShape<'a> {
-    sequence: u64,
-    appended_at: String,
-    event: &'a Value,
+struct RecordReport {
+    sequence: Sequence,
+    appended_at: Stamp,
+    /// The event as it was recorded.
+    event: Value,
+    #[serde(skip)]
+    parsed: Event,
 }
 
 /// Reads the chain and prints it by the events' times.
-pub(crate) async fn run(
-    reader: &Reader,
-    args: &AuditShow,
-    terminal: &Terminal,
-) -> Result<Exit, Failure> {
-    let credential = CredentialName(args.name.clone());
-    let verified = reader.verify(Folder::of(&credential), later()).await?;
-    let mut lines: Vec<(Entry, Event)> = Vec::new();
-    for entry in reader.entries(&credential).await? {
+pub(crate) async fn run(reader: &Reader, name: &str, terminal: &Terminal) -> Result<Exit, Failure> {
+    let credential = CredentialName(name.to_owned());
+    let chain = verified(reader, Folder::of(&credential), Some(name)).await?;
+    let mut records = Vec::new();
+    for entry in reader.records(&credential).await? {
+        let record = entry.record;
         // What is no event is no record either, as verification says.
-        if let Ok(event) = Event::parse(entry.record.event.clone()) {
-            lines.push((entry, event));
+        if let Ok(parsed) = Event::parse(record.event.clone()) {
+            let appended_at = Stamp(record.appended_at);
+            let (sequence, event) = (record.sequence, record.event);
+            records.push(RecordReport { sequence, appended_at, event, parsed });
         }
     }
-    if lines.is_empty() && verified.breaks.is_empty() {
-        return Err(unknown(&args.name));
+    if records.is_empty() && chain.breaks.is_empty() {
+        return Err(unknown(name));
     }
-    lines.sort_by_key(|(entry, event)| (event.time(), entry.record.sequence));
-    if terminal.json {
-        terminal.print_json(&Shape {
-            credential: &args.name,
-            whole: verified.breaks.is_empty(),
-            records: lines.iter().map(|(entry, _)| shape(entry)).collect(),
-        })?;
-    } else {
-        let rows = lines.iter().map(|(entry, event)| row(entry, event)).collect();
-        terminal.print_table(&HEADER, 4, rows)?;
-    }
-    if !verified.breaks.is_empty() {
-        let places = count(verified.breaks.len(), "break");
-        terminal
-            .note(&format!("the chain is not whole: `keywheel audit verify` tells of {places}"));
+    records.sort_by_key(|record| (record.parsed.time(), record.sequence));
+    terminal.show(&History { credential: name, whole: chain.breaks.is_empty(), records })?;
+    if !chain.breaks.is_empty() {
+        let places = count(chain.breaks.len(), "break");
+        terminal.note(&format!("the chain is not whole: `keywheel audit verify` names {places}"));
     }
     Ok(Exit::Done)
 }
 
-const HEADER: [&str; 6] = ["#", "WHEN", "WHAT", "WHO", "KEY", "GRAPH REQUEST"];
-
-fn shape(entry: &Entry) -> RecordShape<'_> {
-    RecordShape {
-        sequence: entry.record.sequence.number(),
-        appended_at: stamp(entry.record.appended_at),
-        event: &entry.record.event,
+impl Report for History<'_> {
+    fn print(&self, terminal: &Terminal) -> Result<(), Failure> {
+        let header = ["#", "WHEN", "WHAT", "WHO", "KEY", "GRAPH REQUEST"];
+        terminal.print_table(&header, 4, self.records.iter().map(RecordReport::row).collect())
     }
 }
 
-fn row(entry: &Entry, event: &Event) -> Vec<(String, Tone)> {
-    let detail = |name| event.detail(name).unwrap_or_default().to_owned();
-    let what = event.kind().trim_start_matches("keywheel.");
-    let tone = match EventType::from(event.kind()).topic() {
-        Some(Topic::Findings | Topic::Failures) => Tone::Bad,
-        _ => Tone::Plain,
-    };
-    let reason = event.detail("reason").map(|reason| format!("\n{reason}"));
-    // Out-of-band changes name an actor, who did not ask for anything; nor did whoever denied it.
-    let who = ["actor", "denied_by", "requested_by"].into_iter().find_map(|by| event.detail(by));
-    vec![
-        (entry.record.sequence.to_string(), Tone::Plain),
-        (stamp(event.time()), Tone::Plain),
-        (format!("{what}{}", reason.unwrap_or_default()), tone),
-        (who.unwrap_or_default().to_owned(), Tone::Plain),
-        (detail("key"), Tone::Plain),
-        (detail("graph_request_id"), Tone::Plain),
-    ]
+impl RecordReport {
+    fn row(&self) -> Vec<(String, Tone)> {
+        let event = &self.parsed;
+        let detail = |name| event.detail(name).unwrap_or_default().to_owned();
+        let what = event.kind().trim_start_matches("keywheel.");
+        let tone = match EventType::from(event.kind()).topic() {
+            Some(Topic::Findings | Topic::Failures) => Tone::Bad,
+            _ => Tone::Plain,
+        };
+        let reason = event.detail("reason").map(|reason| format!("\n{reason}"));
+        // Out-of-band changes name an actor, who did not ask for anything; nor did whoever denied it.
+        let who =
+            ["actor", "denied_by", "requested_by"].into_iter().find_map(|by| event.detail(by));
+        vec![
+            (self.sequence.to_string(), Tone::Plain),
+            (Stamp(event.time()).to_string(), Tone::Plain),
+            (format!("{what}{}", reason.unwrap_or_default()), tone),
+            (who.unwrap_or_default().to_owned(), Tone::Plain),
+            (detail("key"), Tone::Plain),
+            (detail("graph_request_id"), Tone::Plain),
+        ]
+    }
 }

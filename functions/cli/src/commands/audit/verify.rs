@@ -1,148 +1,136 @@
 //! `keywheel audit verify`: whether the chains are whole, or exactly where they are not.
 
-use keywheel_core::audit::chain::{Break, Damage, Place, record_key};
+use keywheel_core::audit::chain::{Break, Hash, Place, Sequence, record_key};
 use keywheel_core::audit::ledger::{Reader, Verified};
 use keywheel_core::ids::CredentialName;
 use serde::Serialize;
 
-use super::{folders, unknown};
-use crate::args::AuditVerify;
+use super::{folders, title, unknown, verified};
 use crate::exit::{Exit, Failure};
-use crate::session::later;
+use crate::report::Report;
 use crate::terminal::Terminal;
 use crate::text::{count, plain};
 
-/// The result as JSON.
+/// The chains, and where they are not whole.
 #[derive(Debug, Serialize)]
-struct Shape {
+struct Verification {
     whole: bool,
-    chains: Vec<ChainShape>,
-    /// Keys beside all chains.
+    chains: Vec<ChainReport>,
+    /// The keys that are in no chain's folder.
     strays: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct ChainShape {
-    credential: Option<String>,
+struct ChainReport {
+    credential: Option<CredentialName>,
     folder: String,
     records: usize,
-    head: Option<HeadShape>,
+    head: Option<HeadReport>,
     whole: bool,
-    breaks: Vec<BreakShape>,
+    breaks: Vec<BreakReport>,
+    #[serde(skip)]
+    title: String,
 }
 
 #[derive(Debug, Serialize)]
-struct HeadShape {
-    sequence: u64,
-    hash: String,
+struct HeadReport {
+    sequence: Sequence,
+    hash: Hash,
 }
 
 #[derive(Debug, Serialize)]
-struct BreakShape {
-    /// The place in the chain, where it is one.
-    sequence: Option<u64>,
+struct BreakReport {
+    /// The place in the chain; `None` for an object in no place of the chain, and for the head.
+    sequence: Option<Sequence>,
     /// The key of the object.
     key: Option<String>,
     damage: &'static str,
     explanation: String,
+    #[serde(skip)]
+    text: String,
 }
 
-/// Reads the chains with all their versions and prints what is wrong with them.
+/// Reads the chains with all their versions and prints where they are not whole.
 pub(crate) async fn run(
     reader: &Reader,
-    args: &AuditVerify,
+    name: Option<&str>,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
-    let progress = terminal.spinner("reading the audit trail");
-    let read = read(reader, args).await;
-    progress.finish_and_clear();
-    let (chains, strays) = read?;
-    if let (Some(name), [chain]) = (&args.name, chains.as_slice())
+    let read = async |_: &_| read(reader, name).await;
+    let verification = terminal.progress("reading the audit trail", read).await?;
+    if let (Some(name), [chain]) = (name, verification.chains.as_slice())
         && chain.records == 0
         && chain.head.is_none()
-        && chain.breaks.is_empty()
+        && chain.whole
     {
         return Err(unknown(name));
     }
-    let whole = strays.is_empty() && chains.iter().all(|chain| chain.breaks.is_empty());
-    if terminal.json {
-        let chains = chains.iter().map(shape).collect();
-        terminal.print_json(&Shape { whole, chains, strays })?;
-    } else {
-        print(&chains, &strays, terminal)?;
-    }
-    Ok(if whole { Exit::Done } else { Exit::Broken })
+    terminal.show(&verification)?;
+    Ok(if verification.whole { Exit::Done } else { Exit::Broken })
 }
 
-async fn read(
-    reader: &Reader,
-    args: &AuditVerify,
-) -> Result<(Vec<Verified>, Vec<String>), Failure> {
-    let strays = match args.name {
+async fn read(reader: &Reader, name: Option<&str>) -> Result<Verification, Failure> {
+    let strays: Vec<_> = match name {
         Some(_) => Vec::new(),
         None => reader.folders().await?.1.into_iter().map(|stray| stray.0).collect(),
     };
     let mut chains = Vec::new();
-    for folder in folders(reader, args.name.as_deref()).await? {
-        let mut chain = reader.verify(folder, later()).await?;
-        if chain.credential.is_none() {
-            chain.credential = args.name.clone().map(CredentialName);
-        }
-        chains.push(chain);
+    for folder in folders(reader, name).await? {
+        chains.push(ChainReport::new(verified(reader, folder, name).await?));
     }
-    Ok((chains, strays))
+    let whole = strays.is_empty() && chains.iter().all(|chain| chain.whole);
+    Ok(Verification { whole, chains, strays })
 }
 
-fn name(chain: &Verified) -> String {
-    let folder = || format!("audit/{}/", chain.folder);
-    plain(&chain.credential.as_ref().map_or_else(folder, ToString::to_string))
-}
-
-fn print(chains: &[Verified], strays: &[String], terminal: &Terminal) -> Result<(), Failure> {
-    if chains.is_empty() && strays.is_empty() {
-        return terminal.print("no chains: nothing is recorded yet");
-    }
-    for chain in chains {
-        let (name, records) = (name(chain), count(chain.records, "record"));
-        if chain.breaks.is_empty() {
-            terminal.print(&format!("{name}: whole, {records}"))?;
-            continue;
+impl Report for Verification {
+    fn print(&self, terminal: &Terminal) -> Result<(), Failure> {
+        if self.chains.is_empty() && self.strays.is_empty() {
+            return terminal.print("no chains: nothing is recorded yet");
         }
-        terminal.print(&format!("{name}: BROKEN, {records}"))?;
-        for one in &chain.breaks {
-            terminal.print(&format!("  {}", plain(&one.to_string())))?;
+        for ChainReport { title, records, whole, breaks, .. } in &self.chains {
+            let state = if *whole { "whole" } else { "BROKEN" };
+            terminal.print(&format!("{title}: {state}, {}", count(*records, "record")))?;
+            for one in breaks {
+                terminal.print(&format!("  {}", plain(&one.text)))?;
+            }
         }
-    }
-    for stray in strays {
-        terminal.print(&format!("{}: in no chain's folder", plain(stray)))?;
-    }
-    Ok(())
-}
-
-fn shape(chain: &Verified) -> ChainShape {
-    let head = chain.head.as_ref();
-    ChainShape {
-        credential: chain.credential.as_ref().map(ToString::to_string),
-        folder: chain.folder.to_string(),
-        records: chain.records,
-        head: head.map(|head| HeadShape {
-            sequence: head.sequence.number(),
-            hash: head.hash.to_string(),
-        }),
-        whole: chain.breaks.is_empty(),
-        breaks: chain.breaks.iter().map(|one| break_shape(one, chain)).collect(),
+        for stray in &self.strays {
+            terminal.print(&format!("{}: in no chain's folder", plain(stray)))?;
+        }
+        Ok(())
     }
 }
 
-fn break_shape(Break { place, damage }: &Break, chain: &Verified) -> BreakShape {
-    let (sequence, key) = match place {
-        Place::Record(sequence) => {
-            let key = chain.credential.as_ref().map(|name| record_key(name, *sequence));
-            (Some(sequence.number()), key)
+impl ChainReport {
+    fn new(chain: Verified) -> Self {
+        Self {
+            title: plain(&title(&chain)),
+            folder: chain.folder.to_string(),
+            records: chain.records,
+            whole: chain.breaks.is_empty(),
+            breaks: chain.breaks.iter().map(|one| BreakReport::new(one, &chain)).collect(),
+            head: chain.head.map(|head| HeadReport { sequence: head.sequence, hash: head.hash }),
+            credential: chain.credential,
         }
-        Place::Key(key) => (None, Some(key.clone())),
-        Place::Head => (None, Some(chain.folder.head_key())),
-    };
-    let damage: Damage = *damage;
-    BreakShape { sequence, key, damage: damage.name(), explanation: damage.to_string() }
+    }
+}
+
+impl BreakReport {
+    fn new(one: &Break, chain: &Verified) -> Self {
+        let (sequence, key) = match &one.place {
+            Place::Record(sequence) => {
+                let key = chain.credential.as_ref().map(|name| record_key(name, *sequence));
+                (Some(*sequence), key)
+            }
+            Place::Key(key) => (None, Some(key.clone())),
+            Place::Head => (None, Some(chain.folder.head_key())),
+        };
+        Self {
+            sequence,
+            key,
+            damage: one.damage.name(),
+            explanation: one.damage.to_string(),
+            text: one.to_string(),
+        }
+    }
 }

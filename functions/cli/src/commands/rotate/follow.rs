@@ -8,69 +8,38 @@ use keywheel_core::ids::KeyId;
 use keywheel_core::manifest::Credential;
 use keywheel_core::queue::QueueError;
 use keywheel_core::rotation::SecretState;
-use keywheel_core::secrets::{Secrets, SecretsError};
+use keywheel_core::rotation::watch::{Seen, Step, Watch};
+use keywheel_core::secrets::Secrets;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::decide::Decision;
-use super::left::Left;
-use super::letters::Letters;
+use super::dead_letter_watch::DeadLetterWatch;
+use super::decision::Decision;
+use super::result::Outcome;
+use super::unremovable::Unremovable;
 use crate::args::Rotate;
-use crate::exit::Exit;
 use crate::terminal::Terminal;
-use keywheel_core::rotation::watch::{Seen, Step, Watch};
 
-/// Between two looks.
+/// The pause between two looks at the labels.
 const PAUSE: Duration = Duration::from_secs(1);
-/// … once it takes longer than most rotations.
+/// The same pause, once the rotation takes longer than most.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_mins(3);
-/// Between two looks at the dead letters.
-const LETTERS: Duration = Duration::from_secs(5);
+/// The pause between two looks at the dead letters.
+const DEAD_LETTERS_PAUSE: Duration = Duration::from_secs(5);
 
-/// How the following ended. The rotation is the functions' matter: it goes on whatever is said here.
+/// How the following ended. The rotation itself goes on in the functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The new secret is current.
-    Done,
-    /// A new secret is current, and the old key, which was to go, is left.
-    Left(Left),
-    /// Another rotation's secret is.
-    Superseded,
-    /// Neither, within the time.
-    TimedOut,
-    /// It will not be, for this reason.
-    Failed(String),
-    /// Its job is a dead letter: nothing more comes of it by itself.
-    Dead {
-        /// Why.
-        why: String,
-        /// The queue that it is in.
-        arn: String,
-    },
-    /// How far it is cannot be read.
-    Unreadable(String),
-    /// Ctrl-C.
-    Interrupted,
-}
-
-impl End {
-    /// The program's exit.
-    pub(super) fn exit(&self) -> Exit {
-        match self {
-            Self::Done | Self::Superseded => Exit::Done,
-            Self::TimedOut => Exit::TimedOut,
-            Self::Failed(_) | Self::Dead { .. } | Self::Left(_) => Exit::Refused,
-            Self::Unreadable(_) => Exit::Failed,
-            Self::Interrupted => Exit::Interrupted,
-        }
-    }
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    /// Why the outcome is not the one that was asked for.
+    pub(super) why: Option<String>,
 }
 
 /// A step, and when it was seen.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Passed {
-    pub(super) step: Step,
+    step: Step,
     after_seconds: u64,
 }
 
@@ -80,26 +49,27 @@ pub(super) struct Follow<'a> {
     secret: &'a str,
     begun: Instant,
     timeout: Duration,
+    revokes_now: bool,
+    /// Why the old key, which was to be removed at once, cannot be removed. The removal is then not waited for.
+    unremovable: Option<Unremovable>,
     pub(super) watch: Watch,
-    /// The old key is wanted gone, and cannot be removed: it is not waited for.
-    left: Option<Left>,
-    /// The new version's key, once it is stored.
+    /// The new version's key, once the version is stored.
     pub(super) key: Option<KeyId>,
     pub(super) passed: Vec<Passed>,
     /// Why the dead letters cannot be read.
-    pub(super) blind: Option<String>,
+    unread_dead_letters: Option<String>,
     progress: ProgressBar,
 }
 
 impl<'a> Follow<'a> {
-    /// Follows from now on.
+    /// Begins to follow.
     pub(super) fn new(
         credential: &'a Credential,
         decision: &Decision,
         args: &Rotate,
         terminal: &'a Terminal,
     ) -> Self {
-        let removable = args.now_revoke_old && decision.left.is_none();
+        let removable = args.now_revoke_old && decision.unremovable.is_none();
         let revoke = decision.old_key.filter(|_| removable);
         let replaces = decision.replaces.clone();
         Self {
@@ -107,38 +77,39 @@ impl<'a> Follow<'a> {
             secret: credential.secret.as_str(),
             begun: Instant::now(),
             timeout: args.timeout,
+            revokes_now: args.now_revoke_old,
+            unremovable: decision.unremovable,
             watch: Watch::new(decision.rotation.clone().into(), replaces, revoke),
-            left: decision.left,
             key: None,
             passed: Vec::new(),
-            blind: None,
+            unread_dead_letters: None,
             progress: terminal.spinner("waiting for the rotate function"),
         }
     }
 
-    /// Looks until it is done, or out of time, or interrupted.
+    /// Looks until the rotation is done, or out of time, or interrupted.
     pub(super) async fn run(
         &mut self,
         secrets: &Secrets,
-        letters: Result<Option<Letters>, QueueError>,
+        dead_letters: Result<Option<DeadLetterWatch>, QueueError>,
     ) -> End {
         let deadline = self.begun + self.timeout;
-        let letters = letters.unwrap_or_else(|failure| {
-            self.blind = Some(failure.to_string());
+        let dead_letters = dead_letters.unwrap_or_else(|failure| {
+            self.unread_dead_letters = Some(failure.to_string());
             None
         });
         let end = tokio::select! {
-            end = self.look(secrets, letters.as_ref()) => end,
-            () = tokio::time::sleep_until(deadline) => End::TimedOut,
-            Ok(()) = tokio::signal::ctrl_c() => End::Interrupted,
+            end = self.look(secrets, dead_letters.as_ref()) => end,
+            () = tokio::time::sleep_until(deadline) => End::because(Outcome::TimedOut, self.waits_for()),
+            Ok(()) = tokio::signal::ctrl_c() => Outcome::Interrupted.into(),
         };
         self.progress.finish_and_clear();
         end
     }
 
-    async fn look(&mut self, secrets: &Secrets, letters: Option<&Letters>) -> End {
+    async fn look(&mut self, secrets: &Secrets, dead_letters: Option<&DeadLetterWatch>) -> End {
         self.pass(Step::Queued);
-        let mut look_at = Instant::now() + LETTERS;
+        let mut look_at = Instant::now() + DEAD_LETTERS_PAUSE;
         loop {
             match secrets.describe(self.secret).await {
                 Ok(described) => {
@@ -147,28 +118,25 @@ impl<'a> Follow<'a> {
                     }
                 }
                 Err(error) if error.retry() == Retry::Never => {
-                    return End::Unreadable(error.to_string());
+                    return End::because(Outcome::Unreadable, error.to_string());
                 }
-                Err(error) => self.mention(&error),
+                Err(error) => self.progress.set_message(format!("looking again: {error}")),
             }
-            if let Some(letters) = letters.filter(|_| Instant::now() >= look_at) {
-                if let Some(end) = self.dead(letters).await {
-                    return end;
+            if let Some(dead_letters) = dead_letters.filter(|_| Instant::now() >= look_at) {
+                match dead_letters.why().await {
+                    Ok(Some(why)) => {
+                        return End::because(
+                            Outcome::Failed,
+                            self.is_dead(&why, dead_letters.arn()),
+                        );
+                    }
+                    Ok(None) => {}
+                    Err(failure) => self.unread_dead_letters = Some(failure.to_string()),
                 }
-                look_at = Instant::now() + LETTERS;
+                look_at = Instant::now() + DEAD_LETTERS_PAUSE;
             }
             let long = self.begun.elapsed() > LONG;
             tokio::time::sleep(if long { LONG_PAUSE } else { PAUSE }).await;
-        }
-    }
-
-    async fn dead(&mut self, letters: &Letters) -> Option<End> {
-        match letters.why().await {
-            Ok(why) => why.map(|why| End::Dead { why, arn: letters.arn().to_owned() }),
-            Err(failure) => {
-                self.blind = Some(failure.to_string());
-                None
-            }
         }
     }
 
@@ -187,21 +155,27 @@ impl<'a> Follow<'a> {
         match seen {
             Seen::Step(step) => {
                 self.pass(step);
-                let end = self.left.map_or(End::Done, End::Left);
-                (step == self.watch.last()).then_some(end)
+                (step == self.watch.last()).then(|| self.done(Outcome::Promoted))
             }
             Seen::Superseded(version) => {
                 self.key = None;
                 self.watch.version = version;
-                Some(self.left.map_or(End::Superseded, End::Left))
+                Some(self.done(Outcome::Superseded))
             }
-            Seen::Failed(why) => Some(End::Failed(why)),
+            Seen::Failed(why) => Some(End::because(Outcome::Failed, why)),
         }
     }
 
-    /// Notes a step and those before it: one may have passed between two looks.
+    fn done(&self, outcome: Outcome) -> End {
+        match self.unremovable {
+            Some(unremovable) => End::because(Outcome::NotRevoked, unremovable.why()),
+            None => outcome.into(),
+        }
+    }
+
+    /// Notes a step and the steps before it: several may have passed between two looks.
     fn pass(&mut self, reached: Step) {
-        let known = self.passed.last().map(|passed| passed.step);
+        let known = self.reached();
         let steps = self.watch.steps().filter(|step| *step <= reached);
         let new: Vec<Step> = steps.filter(|step| Some(*step) > known).collect();
         for step in new {
@@ -213,6 +187,10 @@ impl<'a> Follow<'a> {
         self.progress.set_message(next(reached));
     }
 
+    fn reached(&self) -> Option<Step> {
+        self.passed.last().map(|passed| passed.step)
+    }
+
     fn words(&self, step: Step) -> String {
         let version = &self.watch.version;
         let key = self.key.map_or_else(String::new, |key| format!(", key {key}"));
@@ -222,23 +200,72 @@ impl<'a> Follow<'a> {
             Step::Claimed => "claimed   AWSPENDING; the new secret is being proved".to_owned(),
             Step::Promoted => format!("promoted  AWSCURRENT is version {version}{key}"),
             Step::Recorded if self.watch.is_first() => "recorded".to_owned(),
-            Step::Recorded if self.left.is_some() => "recorded  the old key is left".to_owned(),
+            Step::Recorded if self.unremovable.is_some() => {
+                "recorded  the old key is not removed".to_owned()
+            }
             Step::Recorded => "recorded  the old key's overlap runs".to_owned(),
             Step::Revoked => "revoked   the old key is removed".to_owned(),
         }
     }
 
-    fn mention(&self, error: &SecretsError) {
-        self.progress.set_message(format!("looking again: {error}"));
-    }
-
-    /// A line above the sign of life.
+    /// Writes a line above the spinner.
     fn say(&self, text: &str) {
         self.progress.suspend(|| self.terminal.note(text));
     }
+
+    /// Says of a job that failed for good how far it came, why it ended, and what to do.
+    fn is_dead(&self, why: &str, arn: &str) -> String {
+        let state = match self.reached() {
+            Some(Step::Promoted | Step::Recorded | Step::Revoked) if self.revokes_now => {
+                "The new secret is current, and the old key still works"
+            }
+            Some(Step::Promoted | Step::Recorded | Step::Revoked) => "The new secret is current",
+            _ => "The current secret goes on working",
+        };
+        let why = why.trim_end_matches('.');
+        format!(
+            "its job failed for good and is a dead letter: {why}. {state}. Mend the cause and then redrive the dead \
+             letter: aws sqs start-message-move-task --source-arn {arn}"
+        )
+    }
+
+    /// Says what a rotation that is out of time waits for.
+    fn waits_for(&self) -> String {
+        let state = match self.reached() {
+            None | Some(Step::Queued) => {
+                "no function has stored a new secret yet; look for the job in the dead-letter queue and in the \
+                 rotate function's log"
+            }
+            Some(Step::Stored | Step::Claimed) => {
+                "the new secret is stored and not proved yet; the rotate function's log says why"
+            }
+            Some(Step::Promoted | Step::Recorded | Step::Revoked) => {
+                "the new secret is current, and the steps after that are not done yet; the rotate function's log says \
+                 why"
+            }
+        };
+        match &self.unread_dead_letters {
+            Some(failure) => {
+                format!("{state}. Whether the job is a dead letter cannot be seen: {failure}")
+            }
+            None => state.to_owned(),
+        }
+    }
 }
 
-/// What a rotation is doing that has come this far.
+impl End {
+    fn because(outcome: Outcome, why: String) -> Self {
+        Self { outcome, why: Some(why) }
+    }
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, why: None }
+    }
+}
+
+/// Says what a rotation that has come this far does next.
 fn next(reached: Step) -> &'static str {
     match reached {
         Step::Queued => "waiting for the rotate function",

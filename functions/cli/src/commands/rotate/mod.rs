@@ -1,27 +1,27 @@
 //! `keywheel rotate`: queues a rotation and follows it.
 
-mod decide;
+mod dead_letter_watch;
+mod decision;
 mod follow;
-mod left;
-mod letters;
 mod result;
+mod unremovable;
 
 use chrono::Utc;
 use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::manifest::Credential;
-use keywheel_core::queue::{Job, RevokeOld};
+use keywheel_core::queue::Job;
 
 use crate::args::{Global, Rotate};
 use crate::exit::{Exit, Failure};
 use crate::find::find;
 use crate::session::{Session, soon};
 use crate::terminal::Terminal;
-use decide::Decision;
-use follow::{End, Follow};
-use letters::Letters;
-use result::Shape;
+use dead_letter_watch::DeadLetterWatch;
+use decision::{Decision, confirm, decide, warn};
+use follow::Follow;
+use result::{Outcome, RotationResult};
 
-/// Queues the rotation, and follows it unless that is not wanted.
+/// Queues the rotation, and follows it unless `--no-wait` is given.
 pub(crate) async fn run(
     global: &Global,
     args: &Rotate,
@@ -32,54 +32,50 @@ pub(crate) async fn run(
         && failure.exit == Exit::Refused
         && terminal.json
     {
-        terminal.print_json(&Shape::refused(args, failure))?;
+        terminal.print_json(&RotationResult::refused(args, failure))?;
     }
     let (session, credential, decision) = prepared?;
     let job = job(&session, &credential, &decision, args);
     let queue = session.clients.queue()?;
     let follows = args.wait || !args.no_wait;
-    let mut letters = Ok(None);
+    let mut dead_letters = Ok(None);
     if follows {
-        letters = Letters::before(&queue, credential.application, &decision).await;
+        dead_letters = DeadLetterWatch::begin(&queue, credential.application, &decision).await;
     }
     queue.send_batch(std::slice::from_ref(&job)).await?;
-    let mut shape = Shape::queued(&credential, &decision, &job, args);
-    if !follows {
-        let exit = decision.left.map_or(Exit::Done, |_| Exit::Refused);
-        return shape.tell(terminal, exit);
+    let mut result = RotationResult::queued(&credential, &decision, &job, args);
+    if follows {
+        let mut follow = Follow::new(&credential, &decision, args, terminal);
+        let end = follow.run(session.engine.secrets(), dead_letters).await;
+        if matches!(end.outcome, Outcome::Promoted | Outcome::Superseded) {
+            // The rotation is done, whether this can be read or not.
+            let inspection = session.engine.inspect(&credential, soon()).await;
+            inspection.iter().for_each(|inspection| result.look_ahead(inspection));
+        }
+        result.follow(follow, end);
     }
-    let mut follow = Follow::new(&credential, &decision, args, terminal);
-    let end = follow.run(session.engine.secrets(), letters).await;
-    if matches!(end, End::Done | End::Superseded) {
-        // For when the old key goes. The rotation is done, whether this can be read or not.
-        let inspection = session.engine.inspect(&credential, soon()).await.ok();
-        shape.finish(inspection.as_ref(), &decision);
-    }
-    shape.follow(&follow, &end);
-    shape.tell(terminal, end.exit())
+    result.tell(terminal)
 }
 
-/// Everything up to the queue: nothing is changed in here.
+/// Finds the credential and decides. Nothing is changed.
 async fn prepare(
     global: &Global,
     args: &Rotate,
     terminal: &Terminal,
 ) -> Result<(Session, Credential, Decision), Failure> {
-    let progress = terminal.spinner("looking");
-    let seen = look(global, args).await;
-    progress.finish_and_clear();
-    let (session, credential, inspection) = seen?;
+    let look = async |_: &_| look(global, args).await;
+    let (session, credential, inspection) = terminal.progress("looking", look).await?;
     let revoke_old = args.now_revoke_old;
-    let mut decision = decide::decide(&credential, &inspection, revoke_old)?;
-    decide::warn(&credential, &decision, terminal);
+    let mut decision = decide(&credential, &inspection, revoke_old)?;
+    warn(&credential, &decision, terminal);
     if revoke_old && !args.yes {
-        decide::confirm(&credential, &decision, terminal)?;
-        // It may have taken a while to answer.
+        confirm(&credential, &decision, terminal)?;
+        // The answer may have taken a while.
         let inspection = session.engine.inspect(&credential, soon()).await?;
-        let left = decision.left;
-        decision = decide::decide(&credential, &inspection, revoke_old)?;
-        if decision.left != left {
-            decide::warn(&credential, &decision, terminal);
+        let unremovable = decision.unremovable;
+        decision = decide(&credential, &inspection, revoke_old)?;
+        if decision.unremovable != unremovable {
+            warn(&credential, &decision, terminal);
         }
     }
     Ok((session, credential, decision))
@@ -90,7 +86,7 @@ async fn look(
     args: &Rotate,
 ) -> Result<(Session, Credential, Inspection), Failure> {
     let session = Session::open(global).await?;
-    // Before anything else: without a queue there is nothing to ask or to decide.
+    // Without a queue there is nothing to ask or to decide.
     session.clients.queue()?;
     let credential = find(&session.engine, args.name.as_deref(), args.application).await?;
     let inspection = session.engine.inspect(&credential, soon()).await?;
@@ -105,7 +101,7 @@ fn job(session: &Session, credential: &Credential, decision: &Decision, args: &R
         credential,
         decision.rotation.clone(),
         decision.replaces.clone(),
-        if args.now_revoke_old { RevokeOld::Now } else { RevokeOld::AfterOverlap },
+        args.revoke_old(),
         requested_by.unwrap_or_else(|| "keywheel rotate".to_owned()),
         Utc::now(),
     )

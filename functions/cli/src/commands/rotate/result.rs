@@ -1,72 +1,102 @@
-//! What `keywheel rotate` has to say in the end.
+//! The result of `keywheel rotate`.
 
 use chrono::{DateTime, Utc};
 use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::ids::{AppId, KeyId, VersionId};
 use keywheel_core::manifest::Credential;
-use keywheel_core::queue::Job;
+use keywheel_core::queue::{Job, RevokeOld};
 use keywheel_core::rotation::version_state::VersionState;
 use serde::Serialize;
 
-use super::decide::Decision;
+use super::decision::Decision;
 use super::follow::{End, Follow, Passed};
-use super::left::Left;
+use super::unremovable::Unremovable;
 use crate::args::Rotate;
 use crate::exit::{Exit, Failure};
+use crate::report::Report;
 use crate::terminal::Terminal;
-use crate::text::{relative, stamp};
-use keywheel_core::rotation::watch::Step;
+use crate::text::{Stamp, relative};
 
-/// The result as JSON.
+/// What became of a request to rotate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Outcome {
+    /// Nothing was queued.
+    #[default]
+    Refused,
+    /// The job is queued and not followed.
+    Queued,
+    /// The new version is current, and the old key is removed if that was asked for.
+    Promoted,
+    /// A new version is current, and the old key, which was to be removed, stays.
+    NotRevoked,
+    /// Another rotation's version became current.
+    Superseded,
+    /// Nothing of that happened within the time.
+    TimedOut,
+    /// The rotation failed for good.
+    Failed,
+    /// How far the rotation is cannot be read.
+    Unreadable,
+    /// Ctrl-C ended the following.
+    Interrupted,
+}
+
+impl Outcome {
+    fn exit(self) -> Exit {
+        match self {
+            Self::Queued | Self::Promoted | Self::Superseded => Exit::Done,
+            Self::TimedOut => Exit::TimedOut,
+            Self::Refused | Self::Failed | Self::NotRevoked => Exit::Refused,
+            Self::Unreadable => Exit::Failed,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+/// A request to rotate, and what became of it.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Shape {
-    /// As it was asked for where it is not known.
+pub(super) struct RotationResult {
+    /// The credential's name; of an unknown credential, as it was asked for.
     credential: Option<String>,
     application: Option<AppId>,
     secret: Option<String>,
-    /// `refused`, `queued`, `promoted`, `not-revoked`, `superseded`, `timed-out`, `failed`, `unreadable`,
-    /// `interrupted`.
-    outcome: &'static str,
-    /// Why it was refused, failed, or is not known.
+    outcome: Outcome,
+    /// Why the outcome is not the one that was asked for.
     why: Option<String>,
-    /// The version that is (or will be) current; also the rotation's id.
+    /// The version that is (or will be) current; its id is the rotation's too.
     version: Option<VersionId>,
-    /// Its key, once it is stored.
+    /// The version's key, once the version is stored.
     key: Option<KeyId>,
-    /// A rotation that was under way is resumed.
+    /// Whether a rotation that was under way is resumed.
     resumed: bool,
     replaces: Option<VersionId>,
     old_key: Option<KeyId>,
-    /// Why the old key, which was to go, is left: `unknown`, `not-found`.
-    old_key_left: Option<Left>,
-    revoke_old: &'static str,
-    /// When a sweep may remove the old key; `null`: not known, or it is gone.
-    old_key_goes: Option<String>,
+    /// Why the old key, which was to be removed, stays.
+    old_key_left: Option<Unremovable>,
+    revoke_old: RevokeOld,
+    /// When a sweep may remove the old key; `None`: not known, or the key is gone.
+    old_key_goes: Option<Stamp>,
     requested_by: Option<String>,
     steps: Vec<Passed>,
+    /// When `old_key_goes` was worked out, by Graph's clock.
     #[serde(skip)]
-    goes: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    now: DateTime<Utc>,
 }
 
-fn revoke_old(args: &Rotate) -> &'static str {
-    if args.now_revoke_old { "now" } else { "after-overlap" }
-}
-
-impl Shape {
-    /// Nothing was queued.
-    pub(super) fn refused(args: &Rotate, why: &Failure) -> Self {
-        let cure = why.cure.as_ref().map(|cure| format!("; {cure}"));
+impl RotationResult {
+    /// Describes a request for which nothing was queued.
+    pub(super) fn refused(args: &Rotate, failure: &Failure) -> Self {
         Self {
             credential: args.name.clone(),
             application: args.application,
-            outcome: "refused",
-            why: Some(format!("{}{}", why.what, cure.unwrap_or_default())),
-            revoke_old: revoke_old(args),
+            why: Some(failure.with_cure()),
+            revoke_old: args.revoke_old(),
             ..Self::default()
         }
     }
 
-    /// The job is on the queue.
+    /// Describes a request whose job is queued.
     pub(super) fn queued(
         credential: &Credential,
         decision: &Decision,
@@ -77,101 +107,51 @@ impl Shape {
             credential: Some(credential.name.to_string()),
             application: Some(credential.application),
             secret: Some(credential.secret.to_string()),
-            outcome: "queued",
-            why: decision.left.map(Left::why),
+            outcome: Outcome::Queued,
+            why: decision.unremovable.map(Unremovable::why),
             version: Some(decision.rotation.clone().into()),
             resumed: decision.resumed,
             replaces: decision.replaces.clone(),
             old_key: decision.old_key,
-            old_key_left: decision.left,
-            revoke_old: revoke_old(args),
+            old_key_left: decision.unremovable,
+            revoke_old: args.revoke_old(),
             requested_by: Some(job.requested_by.clone()),
             ..Self::default()
         }
     }
 
     /// Takes in how the following ended.
-    pub(super) fn follow(&mut self, follow: &Follow<'_>, end: &End) {
-        self.version = Some(follow.watch.version.clone());
+    pub(super) fn follow(&mut self, follow: Follow<'_>, end: End) {
+        self.outcome = end.outcome;
+        self.why = end.why;
+        self.version = Some(follow.watch.version);
         self.key = follow.key;
-        self.steps.clone_from(&follow.passed);
-        self.outcome = match end {
-            End::Done => "promoted",
-            End::Left(_) => "not-revoked",
-            End::Superseded => "superseded",
-            End::TimedOut => "timed-out",
-            End::Failed(_) | End::Dead { .. } => "failed",
-            End::Unreadable(_) => "unreadable",
-            End::Interrupted => "interrupted",
-        };
-        self.why = match end {
-            End::Failed(why) | End::Unreadable(why) => Some(why.clone()),
-            End::Left(left) => Some(left.why()),
-            End::Dead { why, arn } => Some(self.dead(why, arn)),
-            End::TimedOut => Some(self.stuck(follow.blind.as_deref())),
-            End::Done | End::Superseded | End::Interrupted => None,
-        };
+        self.steps = follow.passed;
     }
 
-    /// Takes in when the old key goes.
-    pub(super) fn finish(&mut self, inspection: Option<&Inspection>, decision: &Decision) {
-        let version_state = || inspection?.version_state(decision.replaces.as_ref()?);
-        if let (Some(VersionState::Past(at)), Some(inspection)) = (version_state(), inspection) {
-            self.old_key_goes = Some(stamp(at));
-            self.goes = Some((at, inspection.now));
+    /// Takes in when the old key may be removed.
+    pub(super) fn look_ahead(&mut self, inspection: &Inspection) {
+        let replaced = self.replaces.as_ref();
+        let state = replaced.and_then(|version| inspection.version_state(version));
+        if let Some(VersionState::Past(at)) = state {
+            self.old_key_goes = Some(Stamp(at));
+            self.now = inspection.now;
         }
     }
 
-    /// A job that failed for good: how far it came, why it ended, and what to do.
-    fn dead(&self, why: &str, arn: &str) -> String {
-        let reached = match self.steps.last().map(|passed| passed.step) {
-            Some(Step::Promoted | Step::Recorded | Step::Revoked) if self.revoke_old == "now" => {
-                "the new secret is current, and the old key still works"
-            }
-            Some(Step::Promoted | Step::Recorded | Step::Revoked) => "the new secret is current",
-            _ => "what is current goes on working",
-        };
-        let why = why.trim_end_matches('.');
-        format!(
-            "its job failed for good and is a dead letter: {why}. {reached}. Mend the cause and then redrive the dead \
-             letter: aws sqs start-message-move-task --source-arn {arn}"
-        )
-    }
-
-    fn stuck(&self, blind: Option<&str>) -> String {
-        let stuck = match self.steps.last().map(|passed| passed.step) {
-            None | Some(Step::Queued) => {
-                "no function has stored a new secret yet; look for the job in the dead-letter queue and in the \
-                 rotate function's log"
-            }
-            Some(Step::Stored | Step::Claimed) => {
-                "the new secret is stored and not proved yet; the rotate function's log says what it waits for"
-            }
-            Some(Step::Promoted | Step::Recorded | Step::Revoked) => {
-                "the new secret is current, and what is left is not done yet; the rotate function's log says why"
-            }
-        };
-        match blind {
-            Some(failure) => {
-                format!("{stuck}. Whether its job is a dead letter cannot be seen: {failure}")
-            }
-            None => stuck.to_owned(),
-        }
-    }
-
-    /// Prints it, and ends the program with this exit.
-    pub(super) fn tell(self, terminal: &Terminal, exit: Exit) -> Result<Exit, Failure> {
-        if terminal.json {
-            terminal.print_json(&self)?;
-        } else if matches!(self.outcome, "queued" | "promoted" | "not-revoked" | "superseded") {
-            terminal.print(&self.words())?;
+    /// Prints the result and ends the program.
+    pub(super) fn tell(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        use Outcome::{NotRevoked, Promoted, Queued, Superseded};
+        if terminal.json || matches!(self.outcome, Queued | Promoted | NotRevoked | Superseded) {
+            terminal.show(&self)?;
         }
         let name = self.credential.unwrap_or_default();
         match (self.old_key_left, self.outcome) {
-            (Some(left), "queued") => return Err(left.failure(&name, "queued")),
-            (Some(left), "not-revoked") => return Err(left.failure(&name, "rotated")),
+            (Some(unremovable), Queued) => return Err(unremovable.failure(&name, "queued")),
+            (Some(unremovable), NotRevoked) => return Err(unremovable.failure(&name, "rotated")),
             _ => {}
         }
+        let exit = self.outcome.exit();
         let Some(why) = self.why else {
             if exit == Exit::Interrupted {
                 terminal.note("interrupted; the job is on the queue and goes on");
@@ -184,42 +164,42 @@ impl Shape {
             Exit::Refused => format!("{name} is not rotated as asked: {why}"),
             _ => format!("{name} is queued, but how far it is cannot be read: {why}"),
         };
-        let cure = format!("see how it stands: keywheel status {name}");
+        let cure = format!("see how the credential stands: keywheel status {name}");
         Err(Failure::new(exit, what, cure))
     }
 
-    fn words(&self) -> String {
-        let text =
-            |id: &Option<VersionId>| id.as_ref().map(ToString::to_string).unwrap_or_default();
+    fn old_key_text(&self) -> Option<String> {
+        if self.old_key_left.is_some() {
+            let key = self.old_key.map_or_else(|| "unknown".to_owned(), |key| key.to_string());
+            return Some(format!("{key}, not removed"));
+        }
+        let key = self.old_key?;
+        Some(match (self.outcome, self.revoke_old, self.old_key_goes) {
+            (Outcome::Promoted, RevokeOld::Now, _) => format!("{key}, removed"),
+            (_, _, Some(at)) => format!("{key}, goes {} ({at})", relative(at.0, self.now)),
+            _ => key.to_string(),
+        })
+    }
+}
+
+impl Report for RotationResult {
+    fn print(&self, terminal: &Terminal) -> Result<(), Failure> {
         let name = self.credential.as_deref().unwrap_or_default();
-        let version = text(&self.version);
-        let first = match self.outcome {
-            "queued" if self.resumed => format!("{name}: queued; resumes version {version}"),
-            "queued" => format!("{name}: queued; it makes version {version}"),
-            "superseded" => {
+        let version = self.version.as_ref().map(ToString::to_string).unwrap_or_default();
+        terminal.print(&match self.outcome {
+            Outcome::Queued if self.resumed => format!("{name}: queued; resumes version {version}"),
+            Outcome::Queued => format!("{name}: queued; makes version {version}"),
+            Outcome::Superseded => {
                 format!("{name}: another rotation's version is current by now: {version}")
             }
             _ => format!("{name}: rotated; version {version} is current"),
-        };
-        let mut lines = vec![first];
+        })?;
         if let Some(key) = self.key {
-            lines.push(format!("  new key  {key}"));
+            terminal.print(&format!("  new key  {key}"))?;
         }
-        lines.extend(self.old_key_words());
-        lines.join("\n")
-    }
-
-    fn old_key_words(&self) -> Option<String> {
-        if self.old_key_left.is_some() {
-            let key = self.old_key.map_or_else(|| "unknown".to_owned(), |key| key.to_string());
-            return Some(format!("  old key  {key}, not removed"));
+        if let Some(old_key) = self.old_key_text() {
+            terminal.print(&format!("  old key  {old_key}"))?;
         }
-        let key = self.old_key?;
-        let goes = match (self.outcome, self.revoke_old, self.goes) {
-            ("promoted", "now", _) => ", removed".to_owned(),
-            (_, _, Some((at, now))) => format!(", goes {} ({})", relative(at, now), stamp(at)),
-            _ => String::new(),
-        };
-        Some(format!("  old key  {key}{goes}"))
+        Ok(())
     }
 }

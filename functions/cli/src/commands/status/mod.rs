@@ -1,52 +1,47 @@
-//! `keywheel status`: how credentials stand, from labels and keys alone.
+//! `keywheel status`: how credentials stand, by labels and keys alone.
 
 mod credential;
 
 use futures::StreamExt;
+use indicatif::ProgressBar;
 use keywheel_core::engine::Engine;
 use keywheel_core::manifest::Credential;
 use serde::Serialize;
 
-use crate::args::{Global, Status};
+use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::find::find;
+use crate::report::Report;
 use crate::session::{Session, later, soon};
 use crate::terminal::{Terminal, Tone};
 use crate::text::{count, plain};
-use credential::{CredentialStatus, status};
+use credential::{CredentialStatus, short};
 
-/// So many credentials are read side by side; Graph's budget is shared with the functions.
+/// How many credentials are read side by side. Graph's budget is shared with the functions.
 const SIDE_BY_SIDE: usize = 4;
 
-/// The result as JSON.
+const HEADER: [&str; 6] =
+    ["CREDENTIAL", "CURRENT KEY", "EXPIRES", "UNDER WAY", "OLD KEYS", "FINDINGS"];
+
+/// How the credentials stand.
 #[derive(Debug, Serialize)]
-struct Shape<'a> {
-    credentials: &'a [CredentialStatus],
+struct Statuses {
+    credentials: Vec<CredentialStatus>,
+    /// Whether one credential was asked for by its name.
+    #[serde(skip)]
+    is_named: bool,
 }
 
 /// Reads the credentials and prints how they stand.
 pub(crate) async fn run(
     global: &Global,
-    args: &Status,
+    name: Option<&str>,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
-    let progress = terminal.spinner("signing in");
-    let statuses = read(global, args, |done, all| {
-        progress.set_message(format!("read {done} of {}", count(all, "credential")));
-    })
-    .await;
-    progress.finish_and_clear();
-    let statuses = statuses?;
-    if terminal.json {
-        terminal.print_json(&Shape { credentials: &statuses })?;
-    } else if args.name.is_some() {
-        for one in &statuses {
-            terminal.print(&one.detail())?;
-        }
-    } else {
-        print_table(&statuses, terminal)?;
-    }
-    let unread = statuses.iter().filter(|one| one.error.is_some()).count();
+    let read = async |progress: &_| read(global, name, terminal, progress).await;
+    let credentials = terminal.progress("signing in", read).await?;
+    let unread = credentials.iter().filter(|one| one.error.is_some()).count();
+    terminal.show(&Statuses { credentials, is_named: name.is_some() })?;
     if unread == 0 {
         return Ok(Exit::Done);
     }
@@ -56,46 +51,54 @@ pub(crate) async fn run(
 
 async fn read(
     global: &Global,
-    args: &Status,
-    show: impl Fn(usize, usize),
+    name: Option<&str>,
+    terminal: &Terminal,
+    progress: &ProgressBar,
 ) -> Result<Vec<CredentialStatus>, Failure> {
     let session = Session::open(global).await?;
     let engine = &session.engine;
-    let credentials = match &args.name {
+    let credentials = match name {
         Some(name) => vec![find(engine, Some(name), None).await?],
-        None => all(engine).await?,
+        None => all(engine, terminal).await?,
     };
-    let number = credentials.len();
-    show(0, number);
+    let all = count(credentials.len(), "credential");
     let reads = credentials.into_iter().map(|credential| async move {
         let inspection = engine.inspect(&credential, soon()).await;
-        status(&credential, inspection)
+        CredentialStatus::new(&credential, inspection)
     });
     let mut reads = futures::stream::iter(reads).buffered(SIDE_BY_SIDE);
-    let mut statuses = Vec::with_capacity(number);
-    while let Some(standing) = reads.next().await {
-        statuses.push(standing);
-        show(statuses.len(), number);
+    let mut statuses = Vec::new();
+    progress.set_message(format!("read 0 of {all}"));
+    while let Some(status) = reads.next().await {
+        statuses.push(status);
+        progress.set_message(format!("read {} of {all}", statuses.len()));
     }
     Ok(statuses)
 }
 
-/// The listed credentials, then those that rules make of the directory.
-async fn all(engine: &Engine) -> Result<Vec<Credential>, Failure> {
+/// Lists the credentials of the manifest, then those that rules make of the directory.
+///
+/// Warns of objects that cannot be read: a rule's tag may be on them.
+async fn all(engine: &Engine, terminal: &Terminal) -> Result<Vec<Credential>, Failure> {
     let mut all: Vec<Credential> = engine.manifest().credentials().cloned().collect();
-    all.extend(engine.all_ruled(later()).await?);
+    let (ruled, left_out) = engine.all_ruled(later()).await?;
+    for finding in left_out {
+        terminal.note(&format!("warning: {}: {}", finding.name(), plain(&finding.explanation())));
+    }
+    all.extend(ruled);
     Ok(all)
 }
 
-const HEADER: [&str; 6] =
-    ["CREDENTIAL", "CURRENT KEY", "EXPIRES", "UNDER WAY", "OLD KEYS", "FINDINGS"];
-
-fn print_table(statuses: &[CredentialStatus], terminal: &Terminal) -> Result<(), Failure> {
-    if statuses.is_empty() {
-        return terminal
-            .print("no credentials: the manifest lists none, and no tag matches a rule");
+impl Report for Statuses {
+    fn print(&self, terminal: &Terminal) -> Result<(), Failure> {
+        match self.credentials.as_slice() {
+            [] => {
+                terminal.print("no credentials: the manifest lists none, and no tag matches a rule")
+            }
+            [one] if self.is_named => terminal.print(&one.detail()),
+            all => terminal.print_table(&HEADER, 0, all.iter().map(row).collect()),
+        }
     }
-    terminal.print_table(&HEADER, 0, statuses.iter().map(row).collect())
 }
 
 fn row(one: &CredentialStatus) -> Vec<(String, Tone)> {
@@ -108,14 +111,12 @@ fn row(one: &CredentialStatus) -> Vec<(String, Tone)> {
         row.resize(HEADER.len(), (String::new(), Tone::Plain));
         return row;
     }
-    let expiry = if one.is_due() { Tone::Due } else { Tone::Plain };
-    let finding = if one.has_stopped() { Tone::Bad } else { Tone::Plain };
     vec![
         (name, Tone::Plain),
-        (one.short_key_text(), Tone::Plain),
-        (one.expiry_text(), expiry),
+        (one.key_text(|key| short(&key)), Tone::Plain),
+        (one.expiry_text(), if one.is_due() { Tone::Due } else { Tone::Plain }),
         (one.pending_text(), Tone::Due),
         (one.overlap_text(), Tone::Plain),
-        (one.findings_text(), finding),
+        (one.findings_text(), if one.is_urgent() { Tone::Bad } else { Tone::Plain }),
     ]
 }

@@ -1,4 +1,4 @@
-//! The message that the queue of comparisons holds of an alert. The message never has the leaked text.
+//! The message of an alert in the queue of comparisons. The message never holds the leaked text.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ const SCHEMA: u32 = 1;
 /// The length of a SHA-256 in hexadecimal.
 const DIGEST: usize = 64;
 
-/// An alert whose leaked text is to be compared with every secret that works.
+/// An alert whose leaked text must be compared with every secret that works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     schema: u32,
@@ -22,11 +22,11 @@ pub struct Comparison {
     pub alert: Alert,
     /// The SHA-256 of the delivery's body, in hexadecimal: a delivery's id is not signed.
     digest: String,
-    /// When the delivery was received. Everything that is told of the comparison has ids of this time.
+    /// When the delivery was received. The ids of the comparison's events contain this time.
     pub received_at: DateTime<Utc>,
 }
 
-/// A message that is no comparison. None of its text is told.
+/// A message is no comparison. The error quotes nothing of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a comparison of schema {SCHEMA}, as the webhook function queues them")]
 pub struct NotAComparison;
@@ -37,7 +37,7 @@ impl Comparison {
         Self { schema: SCHEMA, alert, digest: sha256::hexadecimal(body), received_at }
     }
 
-    /// Reads a message. The alert's names are checked again: GitHub's token is sent to an address of them.
+    /// Reads a message. The alert's names are checked again, because they form the address that GitHub's token goes to.
     pub fn parse(text: &str) -> Result<Self, NotAComparison> {
         let comparison: Self = serde_json::from_str(text).map_err(|_| NotAComparison)?;
         let is_digest = comparison.digest.len() == DIGEST
@@ -48,7 +48,7 @@ impl Comparison {
 
     /// Writes the message.
     pub fn to_json(&self) -> String {
-        // Texts and numbers of our own types have a JSON form.
+        // Texts and numbers always have a JSON form.
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -57,8 +57,9 @@ impl Comparison {
         request_id("github body", &self.digest)
     }
 
-    /// Gives the id that marks the delivery as one whose text was a secret that worked. A comparing that goes on later
-    /// may not find the secret again: its key is removed by then.
+    /// Gives the id that marks that the delivery's text was a secret that worked.
+    ///
+    /// A later try may not find the secret again, because its key is removed by then.
     pub fn hit(&self) -> RotationId {
         request_id("github hit", &self.digest)
     }

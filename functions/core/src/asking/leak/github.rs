@@ -1,4 +1,4 @@
-//! GitHub's REST API, as far as a secret scanning alert needs it.
+//! The part of GitHub's REST API that a secret scanning alert needs.
 
 use chrono::Utc;
 use reqwest::header::HeaderValue;
@@ -13,18 +13,18 @@ use crate::secret::SecretText;
 
 const GITHUB: &str = "https://api.github.com";
 
-/// Reads the address of GitHub's REST API; GitHub's own where none is given.
+/// Reads the address of GitHub's REST API. Without a text the address is GitHub's own.
 pub fn endpoint(text: Option<&str>) -> Option<Url> {
     let mut url: Url = text.unwrap_or(GITHUB).parse().ok()?;
-    // An address is joined below this one.
+    // Paths are joined to this address.
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }
     (!url.cannot_be_a_base() && url.query().is_none()).then_some(url)
 }
 
-/// Whether GitHub answers the same request otherwise later. GitHub's rate limits come as 403 too ("Rate limits for the
-/// REST API").
+/// Says whether, and when, to send the same request again. GitHub's rate limits are 403 too ("Rate limits for the REST
+/// API").
 fn retry(answer: &Answer) -> Retry {
     let none_left = answer.headers.get("x-ratelimit-remaining").map(HeaderValue::as_bytes)
         == Some(b"0".as_slice());
@@ -35,8 +35,8 @@ fn retry(answer: &Answer) -> Retry {
 }
 
 impl Leaks {
-    /// Reads the leaked text (`GET /repos/{owner}/{repo}/secret-scanning/alerts/{number}`). `None` where no token is
-    /// configured, or GitHub does not show the text: trying again changes neither.
+    /// Reads the leaked text (`GET /repos/{owner}/{repo}/secret-scanning/alerts/{number}`). `None`: no token is
+    /// configured, or GitHub does not show the text. Trying again changes neither.
     pub(super) async fn read(&self, alert: &Alert) -> Result<Option<SecretText>, NotCompared> {
         let (Some(token), Ok(url)) = (self.token().await?, self.github.join(&alert.path())) else {
             return Ok(None);

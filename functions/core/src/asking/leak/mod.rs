@@ -1,8 +1,7 @@
-//! A secret that GitHub finds leaked: its text is read where GitHub keeps it, and compared with every secret that
-//! still works.
+//! Reads a text that GitHub finds leaked, and compares the text with every secret that still works.
 //!
-//! Exactly the same text is acted on at once, whatever the manifest says of who may ask: whoever reads the leak can
-//! sign in. Anything less is a finding.
+//! Keywheel acts on a secret that is the same at once, whatever permissions the manifest gives, because anybody who reads
+//! the leak can sign in. Any other result is a finding.
 
 mod comparison;
 mod github;
@@ -27,12 +26,12 @@ pub use comparison::{Comparison, NotAComparison};
 pub use github::endpoint;
 use search::{Hit, Search};
 
-/// How long one comparing may take. The function has two minutes, and the rest is for saying that it failed.
+/// How long one comparison may take. The function has two minutes, and the rest is for reporting a failure.
 const COMPARING: Duration = Duration::from_secs(80);
 /// The subject of findings that are about no credential.
 const SUBJECT: &str = "github";
 
-/// Compares leaked texts.
+/// The clients that compare leaked texts.
 #[derive(Debug)]
 pub struct Leaks {
     requests: Requests,
@@ -43,10 +42,10 @@ pub struct Leaks {
     keys: Option<String>,
 }
 
-/// A leaked text was not compared with every secret that works. Comparing again goes on where this ended.
+/// A leaked text was not compared with every secret that works. The next comparison goes on where this one ended.
 #[derive(Debug)]
 pub struct NotCompared {
-    /// The credentials whose secrets were not compared, as far as they are known.
+    /// The credentials whose secrets were not compared, as far as known.
     pub credentials: Vec<CredentialName>,
     /// When to compare again.
     pub retry: Retry,
@@ -59,7 +58,7 @@ impl From<AskingError> for NotCompared {
 }
 
 impl NotCompared {
-    /// Puts the cause into the log. Nothing of it is told to anybody else.
+    /// Writes the cause to the log, and nowhere else.
     fn because(failure: impl std::fmt::Display) -> Self {
         error!(%failure, "a leaked text could not be compared");
         Self { credentials: Vec::new(), retry: Retry::Soon }
@@ -67,16 +66,16 @@ impl NotCompared {
 }
 
 impl Leaks {
-    /// `keys`: the name of the secret that holds `github_token`.
+    /// Makes the clients. `keys`: the name of the secret that holds `github_token`.
     pub fn new(requests: Requests, http: Http, github: Url, keys: Option<String>) -> Self {
         Self { requests, http, github, keys }
     }
 
-    /// Compares the leaked text of an alert with every secret that works, and acts on each that is the same, unless
-    /// that was done before.
+    /// Compares the leaked text of an alert with every secret that works, and acts on each secret that is the same,
+    /// unless Keywheel did so before.
     pub async fn compare(&self, comparison: &Comparison) -> Result<(), NotCompared> {
         let compared = timeout(COMPARING, self.compare_once(comparison)).await;
-        compared.unwrap_or_else(|_| Err(NotCompared::because("comparing took too long")))
+        compared.unwrap_or_else(|_| Err(NotCompared::because("the comparison took too long")))
     }
 
     async fn compare_once(&self, comparison: &Comparison) -> Result<(), NotCompared> {
@@ -88,7 +87,7 @@ impl Leaks {
             let why = sentences::unread(&comparison.alert);
             return Ok(self
                 .requests
-                .tell_of_leak(FindingKind::LeakedSecretUnread, comparison, &why)
+                .report_alert(FindingKind::LeakedSecretUnread, comparison, &why)
                 .await?);
         };
         if self.search(comparison, &leaked).await? {
@@ -97,7 +96,8 @@ impl Leaks {
         Ok(())
     }
 
-    /// Says whether there is nothing left to do. Otherwise the alert can be sent again, once the cause is mended.
+    /// Searches for a leaked text. Says whether the delivery is done; otherwise the alert can be sent again, once the
+    /// cause is mended.
     async fn search(
         &self,
         comparison: &Comparison,
@@ -114,35 +114,36 @@ impl Leaks {
         if !hit {
             let why = sentences::unmatched(&comparison.alert, &found.unreadable);
             self.requests
-                .tell_of_leak(FindingKind::LeakedSecretUnmatched, comparison, &why)
+                .report_alert(FindingKind::LeakedSecretUnmatched, comparison, &why)
                 .await?;
         }
         Ok(hit || found.unreadable.is_empty())
     }
 
-    /// Tells that an alert was given up.
+    /// Reports that an alert was given up.
     pub async fn give_up(
         &self,
         comparison: &Comparison,
         missed: NotCompared,
     ) -> Result<(), AskingError> {
-        self.requests.tell_not_compared(comparison, missed.credentials).await
+        self.requests.report_not_compared(comparison, missed.credentials).await
     }
 }
 
 impl Requests {
-    /// Tells that a leaked text was not compared with the secrets of these credentials, or of any where none is named.
-    pub async fn tell_not_compared(
+    /// Reports that a leaked text was not compared with the secrets of these credentials. Without names: of any
+    /// credential.
+    pub async fn report_not_compared(
         &self,
         comparison: &Comparison,
         credentials: Vec<CredentialName>,
     ) -> Result<(), AskingError> {
         let why = sentences::not_compared(&comparison.alert, credentials);
-        self.tell_of_leak(FindingKind::LeakedSecretNotCompared, comparison, &why).await
+        self.report_alert(FindingKind::LeakedSecretNotCompared, comparison, &why).await
     }
 
-    /// Tells a finding about an alert, and no credential. Of one delivery it counts once.
-    async fn tell_of_leak(
+    /// Reports a finding about an alert and no credential. The finding counts once for each delivery.
+    async fn report_alert(
         &self,
         finding: FindingKind,
         comparison: &Comparison,
@@ -150,13 +151,13 @@ impl Requests {
     ) -> Result<(), AskingError> {
         let subject = CredentialName(SUBJECT.to_owned());
         let data = EventData::of(subject, AppId(Uuid::nil()));
-        // That another delivery of the same alert came to the same is news.
+        // Another delivery of the same alert is reported again, so the time is part of the id.
         let once = format!("{SUBJECT} {why} {}", comparison.received_at);
         self.put_finding(finding, &once, why, comparison, data).await
     }
 
-    /// Tells that a credential's secret has leaked.
-    async fn tell_of_hit(
+    /// Reports that a credential's secret has leaked.
+    async fn report_hit(
         &self,
         hit: &Hit,
         comparison: &Comparison,

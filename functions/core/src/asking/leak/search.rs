@@ -1,4 +1,4 @@
-//! The search for a leaked text in every version of every secret that still works.
+//! Searches every version of every secret that still works for a leaked text.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::secrets::{Kind, Prefixes, SecretsError};
 
 /// How long one call to Secrets Manager may take.
 const ONE: Duration = Duration::from_secs(8);
-/// How many secrets are read side by side.
+/// How many secrets are read at once.
 const AT_ONCE: usize = 8;
 /// The most pages of secrets that are listed for the rules.
 const PAGES: usize = 100;
 
-/// One search.
+/// The search for one leaked text.
 pub(super) struct Search<'a> {
     pub(super) requests: &'a Requests,
     pub(super) comparison: &'a Comparison,
@@ -40,11 +40,11 @@ pub(super) struct Hit {
 /// The result of a search.
 #[derive(Default)]
 pub(super) struct Found {
-    /// How many live secrets are the leaked one; each is acted on.
+    /// How many live secrets are the leaked one. Keywheel has acted on each.
     pub(super) hits: usize,
-    /// Credentials that could not be read or acted on just now: nothing is known of them.
+    /// The credentials that could not be read or acted on now, but may be later.
     pub(super) failed: Vec<CredentialName>,
-    /// Credentials of which a value cannot be read, whose keys may work still; each with the cause.
+    /// The credentials of which a value cannot be read, each with the cause. Their keys may still work.
     pub(super) unreadable: Vec<(CredentialName, String)>,
 }
 
@@ -63,15 +63,15 @@ impl Found {
     }
 }
 
-/// Why nothing was read.
+/// Why a secret was not read.
 enum Unread {
-    /// Trying again changes nothing: somebody has to mend the cause.
+    /// Trying again does not help. Somebody must mend the cause.
     ForGood(String),
     /// The call may succeed later. The cause is in the log.
     Now,
 }
 
-/// Bounds one call to Secrets Manager: none may use up the time of all others.
+/// Bounds the time of one call to Secrets Manager, so that no call uses up the time of all others.
 async fn soon<T>(
     of: &Credential,
     call: impl Future<Output = Result<T, SecretsError>>,
@@ -81,7 +81,7 @@ async fn soon<T>(
         Unread::Now
     };
     let answer = timeout(ONE, call).await;
-    let answer = answer.map_err(|_| passing("reading took too long".to_owned()))?;
+    let answer = answer.map_err(|_| passing("reading the secret took too long".to_owned()))?;
     answer.map_err(|error| match error.kind {
         Kind::AccessDenied => Unread::ForGood(format!("denied: {error}")),
         Kind::Encryption => Unread::ForGood(format!("its KMS key cannot be used: {error}")),
@@ -92,8 +92,9 @@ async fn soon<T>(
 }
 
 impl Search<'_> {
-    /// Compares with every live version of every credential. Each hit is acted on as it comes: what becomes of the
-    /// others, or that no time is left for them, takes nothing from it.
+    /// Compares the text with every live version of every credential.
+    ///
+    /// Keywheel acts on each hit at once, so that a failure elsewhere, or the end of the time, does not undo a hit.
     pub(super) async fn everywhere(&self, manifest: &Manifest) -> Result<Found, AskingError> {
         let all = self.all(manifest).await?;
         let mut compared = stream::iter(all).map(|one| self.compare(one)).buffer_unordered(AT_ONCE);
@@ -104,7 +105,7 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// Gives the credentials that are listed, and those of the rules that have a secret.
+    /// Lists the credentials of the manifest, and those of its rules that have a secret.
     async fn all(&self, manifest: &Manifest) -> Result<Vec<Credential>, AskingError> {
         let mut all: Vec<Credential> = manifest.credentials().cloned().collect();
         if manifest.rules().is_empty() {
@@ -137,7 +138,7 @@ impl Search<'_> {
             }
         };
         let SecretState::Present(view) = &described.state else {
-            // A secret that is missing has no text.
+            // A missing secret has no text.
             if described.state == SecretState::ScheduledForDeletion {
                 let cause = "scheduled for deletion: restore the secret".to_owned();
                 found.miss(&one, Unread::ForGood(cause));
@@ -168,7 +169,7 @@ impl Search<'_> {
         }
     }
 
-    /// Acts on a hit, unless that was done before: a comparing that failed elsewhere comes back.
+    /// Acts on a hit, unless Keywheel did so before: a comparison that failed elsewhere is tried again.
     async fn act(&self, hit: &Hit) -> Result<(), AskingError> {
         let (credential, at) = (&hit.credential, self.comparison.received_at);
         let request = self.comparison.request(&credential.name.0, &hit.live.version.0);
@@ -179,12 +180,12 @@ impl Search<'_> {
         let why = match hit.live.cure {
             Cure::Rotate | Cure::Retire(_) => format!("leaked: {alert}"),
             Cure::ByHand => format!(
-                "leaked: {alert}; version {} holds it, and its key is not known here: look for it on the application \
-                 and remove it by hand, unless it is gone already",
+                "leaked: {alert}; version {} holds the text, and Keywheel does not know its key: look for the key on the \
+                 application and remove the key by hand, unless the key is gone already",
                 hit.live.version
             ),
         };
-        self.requests.tell_of_hit(hit, self.comparison, &why).await?;
+        self.requests.report_hit(hit, self.comparison, &why).await?;
         self.requests.mark(self.comparison.hit(), at).await?;
         let requested_by = format!("github:{}/{}", alert.owner, alert.repository);
         match hit.live.cure {
@@ -198,13 +199,13 @@ impl Search<'_> {
                     reason: Some(why),
                     revoke_old: RevokeOld::Now,
                     requested_at: at,
-                    // A version that is pending now is current when this job's turn comes.
+                    // A version that is pending now is current by the time this job runs.
                     replaces: Some(hit.live.version.clone()),
                     approved_by: None,
                     approved_at: None,
                     slack: None,
                 };
-                // Marks the request itself.
+                // `begin` marks the request.
                 return self.requests.begin(credential, asked, at).await.map(drop);
             }
             Cure::Retire(key) => {

@@ -6,15 +6,15 @@ use crate::request::github::Alert;
 /// How many credentials a finding names.
 const NAMED: usize = 5;
 
-/// GitHub does not show the leaked text.
+/// Says that GitHub does not show the leaked text.
 pub(super) fn unread(alert: &Alert) -> String {
     format!(
-        "{alert}: the leaked text cannot be read; look whether `github_token` may read it and send the delivery again, or \
-         look at the alert and rotate by hand if the text is one of yours"
+        "{alert}: the leaked text cannot be read; check that `github_token` may read the alert and send the delivery again, or \
+         look at the alert and rotate by hand if the text is one of your secrets"
     )
 }
 
-/// The alert is to be sent again, and the credentials are named that were not compared.
+/// Names the credentials that were not compared, and asks to send the alert again.
 pub(super) fn not_compared(alert: &Alert, mut credentials: Vec<CredentialName>) -> String {
     credentials.sort_unstable();
     credentials.dedup();
@@ -31,11 +31,11 @@ pub(super) fn not_compared(alert: &Alert, mut credentials: Vec<CredentialName>) 
     )
 }
 
-/// Nothing was done about a leak. The sentence claims no more than was compared.
+/// Says that Keywheel did nothing about a leak, and names the values that were not compared.
 pub(super) fn unmatched(alert: &Alert, unreadable: &[(CredentialName, String)]) -> String {
     if unreadable.is_empty() {
         return format!(
-            "{alert}: the leaked text is none of the secrets that work now; nothing was done about this delivery of it"
+            "{alert}: the leaked text is none of the secrets that work now; Keywheel did nothing about this delivery"
         );
     }
     let mut causes: Vec<String> =
@@ -46,8 +46,8 @@ pub(super) fn unmatched(alert: &Alert, unreadable: &[(CredentialName, String)]) 
     let rest = causes.split_off(causes.len().min(NAMED)).len();
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!(
-        "{alert}: the leaked text is none of the secrets that can be read; nothing was done about this delivery of it. \
-         Not compared, though the keys may work still: {}{more}. Mend the cause and send the delivery again, or look at \
+        "{alert}: the leaked text is none of the secrets that can be read; Keywheel did nothing about this delivery. \
+         These were not compared, and their keys may still work: {}{more}. Mend the cause and send the delivery again, or look at \
          the alert and remove the key by hand",
         causes.join(", ")
     )

@@ -1,53 +1,53 @@
-//! What can be wrong with a chain.
+//! The damage that a chain can have.
 
 use std::fmt;
 
 use super::{Place, Sequence};
 
-/// Where a chain is not as it was written, and how.
+/// A place where a chain is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Break {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// How.
+    /// The damage there.
     pub damage: Damage,
 }
 
-/// What is wrong at a place.
+/// The damage at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
-    /// Not what the record after it, or the head, was appended to.
+    /// The record is not the one that the record after it, or the head, names by its hash.
     Changed,
-    /// There is nothing, up to this place.
+    /// No record lies from here up to this place.
     Missing(Sequence),
-    /// There is nothing from here to the place that the head names.
+    /// No record lies from here up to this place, which the head names.
     CutOff(Sequence),
-    /// It belongs to that place.
+    /// The record belongs to that place.
     Moved(Sequence),
-    /// It was never appended.
+    /// The object was never appended.
     Inserted,
-    /// Written more than once; so many versions.
+    /// The record was written more than once: the number of its versions.
     Overwritten(usize),
-    /// Written more than once, and the chain goes on from a later version.
+    /// The record was written more than once, and the chain goes on from a later version.
     Forked,
-    /// Under a delete marker.
+    /// The record is under a delete marker.
     Deleted,
-    /// Nobody said beforehand, where heads are kept, that it was to be written.
+    /// No writer of chains left an intent to write the record.
     Unintended,
-    /// It does not follow from the record before it, or a first one not from the beginning.
+    /// The record does not follow from the record before, or the first record not from the chain's beginning.
     Unlinked,
-    /// Its event stands at that place already.
+    /// The record at that place has the same event.
     Repeated(Sequence),
-    /// The head does not vouch for it, up to this place.
+    /// The head names none of the records from here up to this place.
     Unconfirmed(Sequence),
-    /// There are records and no head.
+    /// The chain has records and no head.
     HeadMissing,
-    /// What lies in the head's place is no head of this chain.
+    /// The object under the head's key is no head of this chain.
     HeadUnreadable,
 }
 
 impl Damage {
-    /// One word for it.
+    /// Gives the damage in one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Changed => "changed",
@@ -71,25 +71,29 @@ impl Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed => f.write_str("changed: its hash is not the one that was vouched for"),
+            Self::Changed => f.write_str(
+                "changed: its hash is not the one that the next record or the head names",
+            ),
             Self::Missing(to) => write!(f, "missing, up to record {to}"),
             Self::CutOff(to) => write!(f, "cut off: the head names record {to} as the last"),
-            Self::Moved(from) => write!(f, "moved: it is record {from}"),
-            Self::Inserted => f.write_str("inserted: no record of the chain lies here"),
-            Self::Overwritten(versions) => write!(f, "overwritten: it has {versions} versions"),
+            Self::Moved(from) => write!(f, "moved: this is record {from}"),
+            Self::Inserted => f.write_str("inserted: this is no record of the chain"),
+            Self::Overwritten(versions) => write!(f, "overwritten: there are {versions} versions"),
             Self::Forked => f.write_str("forked: the chain goes on from a later version"),
-            Self::Deleted => f.write_str("deleted: it is under a delete marker"),
+            Self::Deleted => f.write_str("deleted: there is a delete marker"),
             Self::Unintended => {
-                f.write_str("unintended: no writer of the record announced it; inserted")
+                f.write_str("unintended: no writer announced this record; it was inserted")
             }
-            Self::Unlinked => f.write_str("unlinked: it does not follow from what is before it"),
-            Self::Repeated(first) => write!(f, "repeated: its event is record {first} already"),
+            Self::Unlinked => {
+                f.write_str("unlinked: the record does not follow from the one before")
+            }
+            Self::Repeated(first) => write!(f, "repeated: record {first} has the same event"),
             Self::Unconfirmed(to) => write!(
                 f,
-                "unconfirmed, up to record {to}: the head does not name it; inserted, or an append was cut off"
+                "unconfirmed, up to record {to}: the head names none of these; they were inserted, or an append was cut off"
             ),
-            Self::HeadMissing => f.write_str("missing: nothing says where the chain ends"),
-            Self::HeadUnreadable => f.write_str("unreadable: no head of this chain"),
+            Self::HeadMissing => f.write_str("missing: no head says where the chain ends"),
+            Self::HeadUnreadable => f.write_str("unreadable: the object is no head of this chain"),
         }
     }
 }

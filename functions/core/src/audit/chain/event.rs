@@ -1,4 +1,4 @@
-//! An event as the record takes it: what it needs to know of it, and the rest as it came.
+//! An event as a chain takes it: a few fields are read, and the rest is kept as it came.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -10,18 +10,17 @@ use crate::ids::CredentialName;
 
 /// The longest name that a chain may have.
 const LONGEST_NAME: usize = 1024;
-/// What all types of Keywheel's events begin with.
+/// The beginning of all types of Keywheel's events.
 const TYPES: &str = "keywheel.";
 
-/// One of Keywheel's `CloudEvents`, of a type that this version need not know: a record is never refused
-/// because it is too new.
+/// One of Keywheel's CloudEvents, also of a type that this version does not know, so that newer events are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     value: Value,
     handle: Handle,
 }
 
-/// What the record needs of an event.
+/// The fields that a chain needs of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Handle {
     id: Uuid,
@@ -32,17 +31,17 @@ struct Handle {
     time: DateTime<Utc>,
 }
 
-/// Why something is no event of Keywheel's. Nothing of it is quoted: nobody knows what it holds.
+/// Why a value is no event of Keywheel's. The error quotes nothing, because a strange value may hold anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEvent {
-    /// It lacks what every event has.
+    /// A field that every event has is missing.
     #[error("no CloudEvent with id, source, type, subject and time")]
     Shape,
-    /// Somebody else's.
-    #[error("its source or type is not Keywheel's")]
+    /// The event is not Keywheel's.
+    #[error("the source or the type is not Keywheel's")]
     Foreign,
-    /// A subject that can be no chain's name.
-    #[error("its subject is empty or has more than {LONGEST_NAME} bytes")]
+    /// The subject cannot be the name of a chain.
+    #[error("the subject is empty or has more than {LONGEST_NAME} bytes")]
     Subject,
 }
 
@@ -59,32 +58,32 @@ impl Event {
         Ok(Self { value, handle })
     }
 
-    /// Its id: the same whenever it is told again.
+    /// Gives the event's id, the same however often the event is sent.
     pub fn id(&self) -> Uuid {
         self.handle.id
     }
 
-    /// Whose chain it goes into: its subject.
+    /// Gives the credential in whose chain the event is recorded: the subject.
     pub fn credential(&self) -> &CredentialName {
         &self.handle.subject
     }
 
-    /// Its type.
+    /// Gives the event's type.
     pub fn kind(&self) -> &str {
         &self.handle.kind
     }
 
-    /// When it happened.
+    /// Gives the time of the event.
     pub fn time(&self) -> DateTime<Utc> {
         self.handle.time
     }
 
-    /// All of it.
+    /// Gives the whole event.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// A text of its particulars (`data`), such as `requested_by`.
+    /// Gives a text of the event's `data`, such as `requested_by`.
     pub fn detail(&self, name: &str) -> Option<&str> {
         self.value.get("data")?.get(name)?.as_str()
     }

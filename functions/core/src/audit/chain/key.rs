@@ -1,4 +1,4 @@
-//! Where records, markers and heads lie in their buckets.
+//! The keys of records, intents, markers and heads in their buckets.
 
 use std::fmt;
 
@@ -7,28 +7,29 @@ use uuid::Uuid;
 use super::{Hash, Head, Sequence};
 use crate::ids::CredentialName;
 
-/// What the keys of records begin with.
-const RECORDS: &str = "audit/";
-const HEADS: &str = "heads/";
+/// The beginning of the keys of records.
+pub const RECORDS: &str = "audit/";
+/// The beginning of the keys of heads.
+pub const HEADS: &str = "heads/";
 const INTENTS: &str = "intents/";
-/// Stands before two hexadecimal digits: one of the characters that S3 calls safe in keys.
+/// Stands before two hexadecimal digits. S3 calls this character safe in keys.
 const ESCAPE: char = '!';
-/// Stands before the hash of a name; never before an escaped one, whose digits are in upper case.
+/// Stands before the hash of a name. No escaped name begins like this, because its digits are in upper case.
 const HASHED: &str = "!sha256-";
-/// The longest folder that is the name itself: a key has at most 1,024 bytes.
+/// The longest folder that is an escaped name, in bytes. A key has at most 1,024 bytes.
 const LONGEST: usize = 512;
 const DIGITS: usize = 12;
 const SUFFIX: &str = ".json";
 
-/// A credential's folder: its name with all but letters, digits, `-`, `_` and `.` as `!` and two
-/// hexadecimal digits, and a `.` at its beginning too. A name for which that gets too long goes by
-/// [`Hash::beginning`].
-/// Two names never have one folder.
+/// A credential's folder: the escaped name. Two names never have the same folder.
+///
+/// All but letters, digits, `-`, `_` and `.` is escaped as `!` and two hexadecimal digits, and so is a `.` at the
+/// beginning. A name that would be too long goes by [`Hash::beginning`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folder(String);
 
 impl Folder {
-    /// The folder of a credential.
+    /// Makes the folder of a credential.
     pub fn of(credential: &CredentialName) -> Self {
         let bytes = credential.0.bytes().enumerate();
         let escaped: String = bytes.map(|(at, byte)| escaped(at == 0, byte)).collect();
@@ -38,19 +39,19 @@ impl Folder {
         Self(format!("{HASHED}{}", Hash::beginning(credential)))
     }
 
-    /// The folder that a record's key is in; `None`: it is in none.
+    /// Reads the folder of a record's key; `None`: the key is in no folder.
     pub fn in_key(key: &str) -> Option<Self> {
         let (folder, _) = key.strip_prefix(RECORDS)?.split_once('/')?;
         Some(Self(folder.to_owned()))
     }
 
-    /// The folder that a head's key is of.
+    /// Reads the folder that a head's key names.
     pub fn in_head_key(key: &str) -> Option<Self> {
         let folder = key.strip_prefix(HEADS)?.strip_suffix(SUFFIX)?;
         Some(Self(folder.to_owned()))
     }
 
-    /// The name that is escaped to this folder, if it is one that [`Folder::of`] gives and not a hash.
+    /// Reads the name of the credential; `None`: the folder is a hash, or not one that [`Folder::of`] makes.
     pub fn credential(&self) -> Option<CredentialName> {
         let mut bytes = Vec::with_capacity(self.0.len());
         let mut rest = self.0.as_bytes();
@@ -68,29 +69,19 @@ impl Folder {
         (!name.0.is_empty() && Self::of(&name) == *self).then_some(name)
     }
 
-    /// What the keys of its records begin with.
+    /// Gives the beginning of the keys of the chain's records.
     pub fn prefix(&self) -> String {
         format!("{RECORDS}{self}/")
     }
 
-    /// The key of its head.
+    /// Gives the key of the chain's head.
     pub fn head_key(&self) -> String {
         format!("{HEADS}{self}{SUFFIX}")
     }
 
-    /// What the keys of the intents to write its records begin with.
+    /// Gives the beginning of the keys of the chain's intents.
     pub fn intents(&self) -> String {
         format!("{INTENTS}{self}/")
-    }
-
-    /// What the keys of all records begin with.
-    pub fn all() -> &'static str {
-        RECORDS
-    }
-
-    /// What the keys of all heads begin with.
-    pub fn all_heads() -> &'static str {
-        HEADS
     }
 }
 
@@ -109,33 +100,33 @@ impl fmt::Display for Folder {
     }
 }
 
-/// The key of a record.
+/// Makes the key of a record.
 pub fn record_key(credential: &CredentialName, sequence: Sequence) -> String {
     format!("{}{:0DIGITS$}{SUFFIX}", Folder::of(credential).prefix(), sequence.number())
 }
 
-/// The key of the marker of an event that is recorded.
+/// Makes the key of the marker that an event is recorded.
 pub fn marker_key(event: Uuid) -> String {
     format!("ids/{event}")
 }
 
-/// The key of a chain's head.
+/// Makes the key of a chain's head.
 pub fn head_key(credential: &CredentialName) -> String {
     Folder::of(credential).head_key()
 }
 
-/// The key of the intent to write a record, which is named by the record's place and hash.
+/// Makes the key of the intent to write a record, from the record's place and hash.
 pub fn intent_key(record: &Head) -> String {
     let folder = Folder::of(&record.credential).intents();
     format!("{folder}{:0DIGITS$}-{}", record.sequence.number(), record.hash)
 }
 
-/// The hash of the record that an intent is of.
+/// Reads the hash of the record from the key of an intent.
 pub fn intended(key: &str) -> Option<Hash> {
     key.rsplit_once('-').and_then(|(_, hash)| hash.parse().ok())
 }
 
-/// Where something lies, or should.
+/// A place of a chain, or of an object beside it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A place in the chain.
@@ -147,7 +138,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// The place that a key names in this credential's chain.
+    /// Reads the place that a key names in this credential's chain.
     pub fn of_key(key: &str, credential: &CredentialName) -> Self {
         let sequence = key
             .strip_prefix(&Folder::of(credential).prefix())

@@ -1,14 +1,13 @@
-//! The record of a credential's events as a chain: each record holds the hash of the one before.
+//! The chain of a credential's events: each record holds the hash of the record before.
 //!
-//! What is hashed are the bytes of the object as it lies in S3, after one line that says what they are
-//! ([`RECORD`]); so nothing has to be written anew to be verified, and
-//! `(printf 'keywheel.audit.record/1\n'; cat OBJECT) | sha256sum` says the same. The credential's name, the
-//! place in the chain and the hash of the record before are in these bytes. A chain begins at a hash of its
-//! credential's name ([`Hash::beginning`]): no record of one chain fits into another.
+//! The hash is over the bytes of the object in S3, after one line ([`RECORD`]). So a record can be verified as it lies:
+//! `(printf 'keywheel.audit.record/1\n'; cat OBJECT) | sha256sum` gives the same hash. These bytes hold the credential's
+//! name, the place in the chain, and the hash of the record before. A chain begins at a hash of its credential's name
+//! ([`Hash::beginning`]), so that no record of one chain fits into another.
 //!
-//! A chain's last record is vouched for by its [`Head`], which is kept in another bucket; and there lies of each
-//! record the intent to write it ([`intent_key`]), so that nobody who can write to the records alone adds one, and
-//! of each event the marker that it is recorded ([`marker_key`]), so that nobody else says so.
+//! A second bucket, which only writers of chains can write to, holds three more kinds of objects. The [`Head`] names the
+//! last record of a chain. An intent ([`intent_key`]) announces each record, so that nobody who can write to the records
+//! alone can add a record. A marker ([`marker_key`]) says that an event is recorded.
 
 mod damage;
 mod event;
@@ -26,16 +25,18 @@ use uuid::Uuid;
 
 pub use damage::{Break, Damage};
 pub use event::{Event, NotAnEvent};
-pub use key::{Folder, Place, head_key, intended, intent_key, marker_key, record_key};
+pub use key::{
+    Folder, HEADS, Place, RECORDS, head_key, intended, intent_key, marker_key, record_key,
+};
 pub use verify::{HeadSeen, Object, Stored, Version, verify};
 
 use crate::ids::CredentialName;
 
 /// The schema of records, markers and heads that is written and read.
 pub const SCHEMA: u32 = 1;
-/// What is hashed before a record's bytes.
+/// The line that is hashed before a record's bytes.
 const RECORD: &[u8] = b"keywheel.audit.record/1\n";
-/// What is hashed before the name of a chain's credential.
+/// The line that is hashed before the name of a chain's credential.
 const CHAIN: &[u8] = b"keywheel.audit.chain/1\n";
 
 /// A SHA-256 in hexadecimal digits.
@@ -43,12 +44,12 @@ const CHAIN: &[u8] = b"keywheel.audit.chain/1\n";
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// What the first record of a chain holds in place of the hash of the one before.
+    /// Gives the hash that the first record of a chain holds in place of the hash of a record before.
     pub fn beginning(credential: &CredentialName) -> Self {
         Self::of(CHAIN, credential.0.as_bytes())
     }
 
-    /// The hash of a record's bytes.
+    /// Gives the hash of a record's bytes.
     pub fn of_record(bytes: &[u8]) -> Self {
         Self::of(RECORD, bytes)
     }
@@ -73,7 +74,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Not 64 lower-case hexadecimal digits.
+/// A text is not 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 in 64 lower-case hexadecimal digits")]
 pub struct NotAHash;
@@ -84,7 +85,7 @@ impl FromStr for Hash {
     fn from_str(text: &str) -> Result<Self, NotAHash> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash)?;
-        // A hash has one spelling, for a record is compared byte for byte.
+        // A hash has one spelling, because records are compared byte for byte.
         let upper = text.bytes().any(|digit| digit.is_ascii_uppercase());
         if upper { Err(NotAHash) } else { Ok(Self(bytes)) }
     }
@@ -110,25 +111,25 @@ pub struct Sequence(u64);
 impl Sequence {
     /// The first place.
     pub const FIRST: Self = Self(1);
-    /// The last one that a key has digits for.
+    /// The last place: a key has twelve digits.
     pub const LAST: Self = Self(999_999_999_999);
 
-    /// This place, if there is one of this number.
+    /// Makes the place of this number; `None`: no place has the number.
     pub fn new(number: u64) -> Option<Self> {
         (Self::FIRST.0..=Self::LAST.0).contains(&number).then_some(Self(number))
     }
 
-    /// Its number.
+    /// Gives the place's number.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The place after this one.
+    /// Gives the place after this one.
     pub fn next(self) -> Option<Self> {
         Self::new(self.0 + 1)
     }
 
-    /// The place before this one.
+    /// Gives the place before this one.
     pub fn before(self) -> Option<Self> {
         self.0.checked_sub(1).and_then(Self::new)
     }
@@ -140,52 +141,52 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// A record, as its object's bytes hold it: one line of JSON.
+/// A record: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Whose chain it is in.
+    /// The credential in whose chain the record is.
     pub credential: CredentialName,
-    /// Where.
+    /// The record's place.
     pub sequence: Sequence,
     /// The hash of the record before, or the chain's beginning.
     pub previous: Hash,
-    /// When it was written: the order of the chain is that of arrival, and `event.time` tells when it happened.
+    /// When the record was written. A chain is in the order of arrival, and `event.time` is the time of the event.
     #[serde(serialize_with = "to_millis")]
     pub appended_at: DateTime<Utc>,
     /// The event, as it came.
     pub event: Value,
 }
 
-/// The signature is serde's.
+/// Writes a time in milliseconds.
 fn to_millis<S: Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-/// The end of a chain: its last record and the hash of it.
+/// The end of a chain: the place and the hash of its last record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
-    /// The last record's place; `None`: there is none yet.
+    /// The last record's place; `None`: the chain has no record yet.
     pub sequence: Option<Sequence>,
-    /// Its hash, or the chain's beginning.
+    /// The last record's hash, or the chain's beginning.
     pub hash: Hash,
 }
 
 impl Tail {
-    /// The end of a chain without records.
+    /// Makes the end of a chain without records.
     pub fn none(credential: &CredentialName) -> Self {
         Self { sequence: None, hash: Hash::beginning(credential) }
     }
 
-    /// The place after it; `None`: the chain is full.
+    /// Gives the place after the end; `None`: the chain is full.
     pub fn next(&self) -> Option<Sequence> {
         self.sequence.map_or(Some(Sequence::FIRST), Sequence::next)
     }
 }
 
 impl Record {
-    /// The record of an event that comes after this end of its credential's chain, and its bytes.
+    /// Writes the bytes of an event's record after this end of its credential's chain.
     pub fn after(
         tail: &Tail,
         sequence: Sequence,
@@ -202,51 +203,51 @@ impl Record {
         })
     }
 
-    /// Reads a record's bytes; `None`: they are no record of this schema.
+    /// Reads a record; `None`: the bytes are no record of this schema.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let record: Self = serde_json::from_slice(bytes).ok()?;
         let valid = record.schema == SCHEMA && Sequence::new(record.sequence.0).is_some();
         valid.then_some(record)
     }
 
-    /// The id of the event.
+    /// Gives the event's id; `None`: the record holds no event.
     pub fn event_id(&self) -> Option<Uuid> {
         Event::parse(self.event.clone()).ok().map(|event| event.id())
     }
 }
 
-/// A record named by its place and hash: what a chain's head says, and the marker of an event that is recorded.
+/// The place and the hash of a record: the content of a chain's head, and of an event's marker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Whose chain.
+    /// The credential of the chain.
     pub credential: CredentialName,
     /// The record's place.
     pub sequence: Sequence,
-    /// Its hash.
+    /// The record's hash.
     pub hash: Hash,
 }
 
 impl Head {
-    /// Of this record.
+    /// Names this record.
     pub fn of(credential: CredentialName, sequence: Sequence, hash: Hash) -> Self {
         Self { schema: SCHEMA, credential, sequence, hash }
     }
 
-    /// Its bytes in S3.
+    /// Writes the bytes for S3.
     pub fn bytes(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }
 
-    /// Reads one; `None`: it is none.
+    /// Reads a head or a marker; `None`: the bytes are neither.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let head: Self = serde_json::from_slice(bytes).ok()?;
         let valid = head.schema == SCHEMA && Sequence::new(head.sequence.0).is_some();
         valid.then_some(head)
     }
 
-    /// Reads one of this credential; `None`: it is none.
+    /// Reads a head of this credential; `None`: the bytes are none.
     pub fn read(bytes: &[u8], credential: &CredentialName) -> Option<Self> {
         Self::parse(bytes).filter(|head| head.credential == *credential)
     }

@@ -1,12 +1,12 @@
-//! Whether a chain is whole, and where it is not.
+//! Finds the places where a chain is damaged.
 //!
-//! The head vouches for the last record by its hash, and each record that is vouched for vouches for the one
-//! before. So the walk goes from the head down, and looks for what is vouched for by its hash: where it lies at
-//! another place it was moved, and where it lies nowhere the record was changed or removed. Below such a place
-//! nobody vouches for what follows, and it is taken as it lies until the links say otherwise.
+//! The head names the last record by its hash, and so vouches for that record. Each record that is vouched for vouches for
+//! the record before. The walk goes down from the head and looks for each record by its hash. A record that lies at
+//! another place was moved. A record that lies nowhere was changed or removed: below that place nothing vouches for the
+//! records, and the walk takes them as they lie, as long as their links fit.
 //!
-//! What is vouched for must have been intended as well: whoever can write to the records alone can put one at the
-//! chain's end that links, and the next append goes on after it.
+//! A record that is vouched for must have an intent too. Somebody who can write to the records alone can put a linked
+//! record at the chain's end, and the next append goes on after that record.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -15,25 +15,25 @@ use uuid::Uuid;
 use super::{Break, Damage, Hash, Head, Place, Record, Sequence};
 use crate::ids::CredentialName;
 
-/// A key in a chain's folder, with all that S3 keeps under it.
+/// A key in a chain's folder, with all versions that S3 keeps.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// The key.
     pub key: String,
-    /// Its versions, the oldest first.
+    /// The versions, the oldest first.
     pub versions: Vec<Version>,
 }
 
 /// One version of an object.
 #[derive(Clone, Debug)]
 pub enum Version {
-    /// It was deleted.
+    /// The object was deleted.
     DeleteMarker,
-    /// It was written.
+    /// The object was written.
     Stored(Stored),
 }
 
-/// What verification needs of an object's bytes.
+/// The hash of an object's bytes, and the links of the record that they hold.
 #[derive(Clone, Debug)]
 pub struct Stored {
     hash: Hash,
@@ -49,7 +49,7 @@ struct Links {
 }
 
 impl Stored {
-    /// Reads an object's bytes, whatever they are.
+    /// Reads any object's bytes.
     pub fn read(bytes: &[u8]) -> Self {
         let record = Record::read(bytes).map(|record| Links {
             event: record.event_id(),
@@ -60,10 +60,10 @@ impl Stored {
         Self { hash: Hash::of_record(bytes), record }
     }
 
-    /// Whether it says that it is the record of this place.
+    /// Says whether the bytes are a record of this place.
     fn fits(&self, sequence: Sequence, credential: &CredentialName) -> bool {
-        self.record.as_ref().is_some_and(|it| {
-            it.event.is_some() && it.sequence == sequence && it.credential == *credential
+        self.record.as_ref().is_some_and(|links| {
+            links.event.is_some() && (links.sequence, &links.credential) == (sequence, credential)
         })
     }
 }
@@ -81,19 +81,19 @@ impl Object {
     }
 }
 
-/// What lies in the place of a chain's head.
+/// The object under the key of a chain's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeadSeen {
-    /// Nothing.
+    /// No object.
     Missing,
-    /// What is no head of this chain.
+    /// An object that is no head of this chain.
     Unreadable,
     /// A head.
     Says(Head),
 }
 
 impl HeadSeen {
-    /// The place of the record that it vouches for.
+    /// Gives the place of the record that the head names.
     pub fn sequence(&self) -> Option<Sequence> {
         match self {
             Self::Says(head) => Some(head.sequence),
@@ -102,8 +102,8 @@ impl HeadSeen {
     }
 }
 
-/// Verifies one credential's chain: all objects of its folder, its head, and which records were intended. Nothing
-/// in the answer: it is whole.
+/// Verifies one credential's chain, by the objects of its folder, its head, and the hashes of the records that were
+/// intended. The chain is whole if the answer is empty.
 pub fn verify(
     credential: &CredentialName,
     objects: &[Object],
@@ -112,12 +112,12 @@ pub fn verify(
 ) -> Vec<Break> {
     let mut walk = Walk::new(credential, objects, intents);
     let last = walk.places.last_key_value().map(|(last, _)| *last);
-    let head = match head {
-        HeadSeen::Says(head) => Some(head),
-        HeadSeen::Missing if last.is_none() => None,
-        HeadSeen::Missing => walk.report(Place::Head, Damage::HeadMissing),
+    match head {
+        HeadSeen::Missing if last.is_some() => walk.report(Place::Head, Damage::HeadMissing),
         HeadSeen::Unreadable => walk.report(Place::Head, Damage::HeadUnreadable),
-    };
+        HeadSeen::Missing | HeadSeen::Says(_) => {}
+    }
+    let head = if let HeadSeen::Says(head) = head { Some(head) } else { None };
     walk.down(head.map_or(last, |head| Some(head.sequence)), head.map(|head| head.hash));
     walk.left_over(head.map(|head| head.sequence));
     walk.versions();
@@ -131,13 +131,13 @@ struct Walk<'a> {
     credential: &'a CredentialName,
     objects: &'a [Object],
     intents: &'a BTreeSet<Hash>,
-    /// What lies at each place.
+    /// The index of the object at each place.
     places: BTreeMap<Sequence, usize>,
-    /// Where records lie, by hash.
+    /// The records by hash, each with the index of its object.
     by_hash: HashMap<Hash, Vec<(usize, &'a Stored)>>,
-    /// Objects that the walk has accounted for.
+    /// The objects that the walk has come across.
     used: HashSet<usize>,
-    /// The chain's records with their events.
+    /// The places of the chain's records, with their events.
     events: Vec<(Sequence, Uuid)>,
     breaks: Vec<Break>,
 }
@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
         let mut places = BTreeMap::new();
         let mut by_hash: HashMap<_, Vec<_>> = HashMap::new();
         for (index, object) in objects.iter().enumerate() {
-            // One whose versions were purged while it was read lies nowhere any more.
+            // An object whose versions were purged during the reading lies nowhere.
             if let Place::Record(sequence) = Place::of_key(&object.key, credential)
                 && !object.versions.is_empty()
             {
@@ -165,12 +165,15 @@ impl<'a> Walk<'a> {
         Self { credential, objects, intents, places, by_hash, used, events, breaks }
     }
 
-    fn report<T>(&mut self, place: Place, damage: Damage) -> Option<T> {
+    fn report(&mut self, place: Place, damage: Damage) {
         self.breaks.push(Break { place, damage });
-        None
     }
 
-    /// From a place down to the first, beginning with the hash that is vouched for.
+    fn report_record(&mut self, sequence: Sequence, damage: Damage) {
+        self.report(Place::Record(sequence), damage);
+    }
+
+    /// Walks from a place down to the first, beginning with the hash that the head names.
     fn down(&mut self, from: Option<Sequence>, mut vouched: Option<Hash>) {
         let (top, mut next) = (from, from);
         while let Some(sequence) = next {
@@ -198,18 +201,17 @@ impl<'a> Walk<'a> {
             vouched = Some(record.previous);
             let follows = match next {
                 None => record.previous == Hash::beginning(self.credential),
-                // What nobody vouches for can accuse nobody else: it is what has lost its link.
+                // A record that nothing vouches for cannot show damage below: its own link is what is lost.
                 Some(before) => trusted || self.lies_somewhere(record.previous, before),
             };
             if !follows {
-                self.breaks
-                    .push(Break { place: Place::Record(sequence), damage: Damage::Unlinked });
+                self.report_record(sequence, Damage::Unlinked);
                 vouched = None;
             }
         }
     }
 
-    /// The record of this hash: at its place, or where it was moved to.
+    /// Finds the record of this hash, at its place or where it was moved to.
     fn find(&mut self, hash: Hash, sequence: Sequence, lying: Option<usize>) -> Option<&'a Links> {
         let credential = self.credential;
         let fitting = self.by_hash.get(&hash)?.iter();
@@ -219,27 +221,27 @@ impl<'a> Walk<'a> {
         let (index, stored) = here.or_else(|| fitting.first()).copied()?;
         self.used.insert(index);
         if !self.intents.contains(&hash) {
-            self.breaks.push(Break { place: Place::Record(sequence), damage: Damage::Unintended });
+            self.report_record(sequence, Damage::Unintended);
         }
         if here.is_none() {
             let place = Place::of_key(&self.objects.get(index)?.key, credential);
-            self.breaks.push(Break { place, damage: Damage::Moved(sequence) });
+            self.report(place, Damage::Moved(sequence));
             if lying.is_none() {
-                let place = Place::Record(sequence);
-                self.breaks.push(Break { place, damage: Damage::Missing(sequence) });
+                self.report_record(sequence, Damage::Missing(sequence));
             }
         } else if self.objects.get(index)?.stored().next().is_some_and(|first| first.hash != hash) {
-            self.breaks.push(Break { place: Place::Record(sequence), damage: Damage::Forked });
+            self.report_record(sequence, Damage::Forked);
         }
         stored.record.as_ref()
     }
 
     fn lies_somewhere(&self, hash: Hash, sequence: Sequence) -> bool {
         let found = self.by_hash.get(&hash);
-        found.is_some_and(|all| all.iter().any(|(_, it)| it.fits(sequence, self.credential)))
+        found
+            .is_some_and(|all| all.iter().any(|(_, stored)| stored.fits(sequence, self.credential)))
     }
 
-    /// What lies at a place where it is not vouched for, if it can be a record of that place.
+    /// Takes the record at a place although nothing vouches for it, if the record fits the place.
     fn take_as_it_lies(
         &mut self,
         index: usize,
@@ -251,14 +253,14 @@ impl<'a> Walk<'a> {
         let record = first
             .filter(|stored| stored.fits(sequence, self.credential))
             .and_then(|stored| stored.record.as_ref());
-        // Of what is under a delete marker and nowhere else, the marker tells.
+        // An object that has only a delete marker is reported as deleted.
         if first.is_some() && (accused || record.is_none()) {
-            self.breaks.push(Break { place: Place::Record(sequence), damage: Damage::Changed });
+            self.report_record(sequence, Damage::Changed);
         }
         record
     }
 
-    /// Reports the places that lack an object, from this one down; gives the next one that has one.
+    /// Reports the places without an object, from this one down. Gives the next place that has an object.
     fn nothing(&mut self, sequence: Sequence, top: Option<Sequence>) -> Option<Sequence> {
         let below = self.places.range(..sequence).next_back().map(|(below, _)| *below);
         let first = below.and_then(Sequence::next).unwrap_or(Sequence::FIRST);
@@ -267,11 +269,11 @@ impl<'a> Walk<'a> {
         } else {
             Damage::Missing(sequence)
         };
-        self.breaks.push(Break { place: Place::Record(first), damage });
+        self.report_record(first, damage);
         below
     }
 
-    /// Reports what the walk did not come across.
+    /// Reports the objects that the walk did not come across.
     fn left_over(&mut self, head: Option<Sequence>) {
         let mut beyond: Option<(Sequence, Sequence)> = None;
         for (sequence, index) in &self.places {
@@ -291,25 +293,27 @@ impl<'a> Walk<'a> {
         for (index, object) in self.objects.iter().enumerate() {
             if !self.used.contains(&index) && !object.versions.is_empty() {
                 let place = Place::of_key(&object.key, self.credential);
-                self.breaks.push(Break { place, damage: Damage::Inserted });
+                self.report(place, Damage::Inserted);
             }
         }
     }
 
-    /// Reports what was written twice, and what was deleted.
+    /// Reports the objects that were written twice, or deleted.
     fn versions(&mut self) {
         for object in self.objects {
-            let place = || Place::of_key(&object.key, self.credential);
+            let credential = self.credential;
+            let place = || Place::of_key(&object.key, credential);
             let versions = object.stored().count();
             if versions > 1 {
-                self.breaks.push(Break { place: place(), damage: Damage::Overwritten(versions) });
+                self.report(place(), Damage::Overwritten(versions));
             }
             if object.is_deleted() {
-                self.breaks.push(Break { place: place(), damage: Damage::Deleted });
+                self.report(place(), Damage::Deleted);
             }
         }
     }
 
+    /// Reports the records whose event an earlier record has.
     fn repeated(&mut self) {
         let mut first: HashMap<Uuid, Sequence> = HashMap::new();
         self.events.sort_unstable();

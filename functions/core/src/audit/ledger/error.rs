@@ -1,74 +1,57 @@
-//! Why something was not recorded, or not read.
+//! Why an event was not recorded, or a chain not read.
 
 use uuid::Uuid;
 
 use crate::audit::chain::Sequence;
 use crate::http::Retry;
 use crate::ids::CredentialName;
-use crate::store::StoreError;
+use crate::store::{Location, StoreError};
 
-/// The record could not be written or read. Appending the same event again is always safe.
+/// A chain could not be written or read. Appending the same event again is always safe.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// An object was not read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A listing that does not get on.
-    #[error("the listing of s3://{bucket}/{key} has no end")]
-    Endless {
-        /// The bucket.
-        bucket: String,
-        /// What the keys begin with.
-        key: String,
-    },
-    /// What lies in the head's place is none. Appending would lead the chain off into nowhere.
-    #[error("s3://{bucket}/{key} is no head of this chain; bring back the version before")]
-    HeadUnreadable {
-        /// The bucket.
-        bucket: String,
-        /// The key.
-        key: String,
-    },
-    /// What lies in the place of an event's marker is none.
-    #[error(
-        "s3://{bucket}/{key} is no marker of an event that is recorded; bring back the version before"
-    )]
-    MarkerUnreadable {
-        /// The bucket.
-        bucket: String,
-        /// The key.
-        key: String,
-    },
-    /// So many others wrote to the chain, or its head is so far behind, that this try ended first.
+    /// S3 gives the same page of a listing again and again.
+    #[error("the listing of {0} has no end")]
+    Endless(Location),
+    /// The object under a head's key is no head, so that the end of the chain is not known.
+    #[error("{0} is no head of this chain; restore the version before")]
+    HeadUnreadable(Location),
+    /// The object under a marker's key is no marker.
+    #[error("{0} is no marker of an event that is recorded; restore the version before")]
+    MarkerUnreadable(Location),
+    /// This try did not reach the end of the chain: many others write to the chain, or its head is far behind.
     #[error(
         "the end of the chain of {credential} is past record {reached}; the next try goes on there"
     )]
     TooFar {
-        /// Whose chain.
+        /// The credential of the chain.
         credential: CredentialName,
-        /// How far this try came.
+        /// The last record that this try reached.
         reached: Sequence,
     },
-    /// No places are left.
+    /// The chain has no places left.
     #[error("the chain of {0} is full")]
     Full(CredentialName),
-    /// The time allowed ran out.
+    /// The deadline passed.
     #[error("no time was left to record event {0}")]
     OutOfTime(Uuid),
-    /// It has no JSON form.
+    /// An event has no JSON form.
     #[error("event {0} cannot be written")]
     Unwritable(Uuid, #[source] serde_json::Error),
 }
 
 impl LedgerError {
-    /// Whether to try again.
+    /// Says whether to try again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Store(failure) => failure.retry(),
             Self::TooFar { .. } | Self::OutOfTime(_) => Retry::Soon,
-            Self::Endless { .. }
-            | Self::HeadUnreadable { .. }
-            | Self::MarkerUnreadable { .. }
+            Self::Endless(_)
+            | Self::HeadUnreadable(_)
+            | Self::MarkerUnreadable(_)
             | Self::Full(_)
             | Self::Unwritable(..) => Retry::Never,
         }

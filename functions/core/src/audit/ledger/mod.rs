@@ -1,22 +1,23 @@
-//! The record in S3: appends events to their credentials' chains, once each.
+//! Appends events to their credentials' chains in S3, once each.
 //!
-//! An append is, in this order: the head is read, then the marker `ids/<event id>` beside it; the intent is put
-//! there too, the record at the place after the head, then the marker, then the head is moved. Each put is conditional,
-//! so that no object is ever written over. What holds, wherever it is cut off and however many do it at once:
+//! An append has six steps: read the head, read the marker `ids/<event id>`, write the intent, write the record at the
+//! place after the head, write the marker, move the head. All but the record lie in the bucket of the heads. Each write is
+//! conditional, so that no object is ever overwritten. The following holds wherever an append is cut off, and however
+//! many appends run at once:
 //!
-//! - **A record after another is put only once the other's event has its marker.** Who finds the place taken reads
-//!   what is there, sees to its marker, and goes on to the next place. So an event without a marker can only be
-//!   the chain's last record, and who appends has compared all records from the head on with its event: a
-//!   record that was written by a try that was cut off is found, by its marker or by itself.
-//! - **The head moves after the marker is written, and only forward.** It may lag behind (the next append, or the
-//!   message's next try, mends that) and never leads.
-//! - **A marker is believed**: it is put after its record, and lies where only writers of the record can write. Whoever
-//!   can write to the records alone keeps no event out of them.
-//! - **A record is not believed that nobody intended**: who can write to the records and not to the heads can put
-//!   one in the next place that links, and even one of an event that is yet to come. The chain goes on after it,
-//!   and verification tells of it.
+//! - **A record is written only once the record before it has its marker.** A writer that finds a place taken reads the
+//!   record there, writes that record's marker, and goes on to the next place. So only the last record of a chain can
+//!   lack its marker, and a writer has compared its event with all records from the head on. A record that a try wrote
+//!   before the try was cut off is found by its marker or by itself.
+//! - **The head moves after the marker is written, and only forward.** The head may lag behind until the next append or
+//!   the message's next try. The head never leads.
+//! - **A marker is believed.** A marker is written after its record, in a bucket that only writers of chains can write
+//!   to. Nobody who can write to the records alone can keep an event out of its chain.
+//! - **A record without an intent is not believed.** Somebody who can write to the records but not to the heads can put a
+//!   linked record in the next place, even one of a future event. The chain goes on after that record, and verification
+//!   reports it.
 //!
-//! Events are recorded in the order in which they arrive; when they happened is in the event.
+//! Events are recorded in the order in which they arrive. The time of an event is in the event.
 
 mod bucket;
 mod error;
@@ -31,7 +32,7 @@ use tracing::error;
 use uuid::Uuid;
 
 pub use error::LedgerError;
-pub use read::{Entry, Reader, Stray, Verified};
+pub use read::{RawRecord, Reader, Stray, Verified};
 
 use super::chain::{
     Event, Hash, Head, Record, Sequence, Tail, head_key, intent_key, marker_key, record_key,
@@ -39,14 +40,14 @@ use super::chain::{
 use crate::store::{Put, Store, Upon};
 use bucket::{get, head, step_aside};
 
-/// How many taken places one append goes past.
+/// The most taken places that one append goes past.
 const MOST_STEPS: usize = 500;
-/// How often moving the head is tried; each refusal means that somebody else moved it.
+/// How often moving the head is tried. Each refusal means that another writer moved the head.
 const MOST_MOVES: usize = 50;
-/// How long writers that met step aside, at most.
+/// The longest pause of writers that met.
 const ASIDE: Duration = Duration::from_millis(50);
 
-/// A writer of the record.
+/// A writer of chains.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     records: Store,
@@ -56,37 +57,37 @@ pub struct Ledger {
 /// Where an event is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It was recorded now.
+    /// The event was recorded now, at this place.
     Now(Sequence),
-    /// It had been recorded before.
+    /// The event had been recorded before, at this place.
     Before(Sequence),
 }
 
-/// What lies at the place that an append was to take.
+/// The object at the place that an append was to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// Nothing did; now the event does.
+    /// The place was free. This append wrote its record there.
     Free,
-    /// This event.
+    /// A record of the same event.
     This,
-    /// Another event of the chain.
+    /// A record of another event.
     Another(Uuid),
-    /// Something that does not follow from what is before it, or that no writer intended.
+    /// An object that does not follow from the record before, or that no writer intended.
     Stranger,
-    /// Something that was gone when it was to be read.
+    /// An object that was gone before it was read.
     Gone,
 }
 
 impl Ledger {
-    /// A writer to these two buckets.
+    /// Makes a writer to these two buckets.
     pub fn new(aws: &SdkConfig, records: String, heads: String) -> Self {
         Self { records: Store::new(aws, records), heads: Store::new(aws, heads) }
     }
 
-    /// Records an event. Once this has returned, the record, its marker and the head are written.
+    /// Records an event. On return the record, its marker and the head are written.
     pub async fn append(&self, event: &Event, deadline: Instant) -> Result<Appended, LedgerError> {
         let credential = event.credential();
-        // Before the marker: see the module's text.
+        // The head is read before the marker: see the text of this module.
         let head = head(&self.heads, credential).await?;
         if let Some(marker) = self.marker(event).await? {
             self.move_head(&marker, deadline).await?;
@@ -128,13 +129,13 @@ impl Ledger {
         let credential = credential.clone();
         let reached = tail.sequence.unwrap_or(Sequence::FIRST);
         if tail.sequence.is_some() {
-            // What was walked need not be walked again.
+            // The next try need not go past the same places.
             self.move_head(&Head::of(credential.clone(), reached, tail.hash), deadline).await?;
         }
         Err(LedgerError::TooFar { credential, reached })
     }
 
-    /// Puts an event's record after this end of its chain; where the place is taken, reads what took it.
+    /// Writes an event's record after this end of its chain. If the place is taken, reads the object there.
     async fn put_or_find(
         &self,
         event: &Event,
@@ -151,7 +152,7 @@ impl Ledger {
         if self.records.put(&key, &bytes, Some(&Upon::Nothing), deadline).await? == Put::Done {
             return Ok((at(&bytes), Found::Free));
         }
-        // Another writer's, or our own whose answer was lost.
+        // The object is another writer's, or this writer's own whose answer was lost.
         let Some(there) = get(&self.records, &key, None).await? else {
             return Ok((at(&bytes), Found::Gone));
         };
@@ -165,10 +166,10 @@ impl Ledger {
             Some(id) if id == event.id() => Found::This,
             Some(id) => Found::Another(id),
             None => {
-                // The record goes on after it: verification tells of it, and no event is lost to it.
+                // The chain goes on after the object, so that no event is lost. Verification reports the object.
                 error!(
                     key,
-                    "what lies here is no writer's, or does not follow from the chain before it"
+                    "no writer announced this object, or it does not follow from the record before"
                 );
                 Found::Stranger
             }
@@ -176,20 +177,20 @@ impl Ledger {
         Ok((at, found))
     }
 
-    /// Where the event is recorded, by its marker: in the chain of the name that its credential had then.
+    /// Reads the marker of an event: the place in the chain of the name that its credential had then.
     async fn marker(&self, event: &Event) -> Result<Option<Head>, LedgerError> {
         let key = marker_key(event.id());
         let Some(marker) = get(&self.heads, &key, None).await? else {
             return Ok(None);
         };
-        let bucket = self.heads.bucket().to_owned();
-        Head::parse(&marker.bytes).map(Some).ok_or(LedgerError::MarkerUnreadable { bucket, key })
+        let unreadable = || LedgerError::MarkerUnreadable(self.heads.location(&key));
+        Head::parse(&marker.bytes).map(Some).ok_or_else(unreadable)
     }
 
-    /// Says, where only writers of the record can, that this record is to be written.
+    /// Writes the intent to write this record.
     async fn intend(&self, record: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let bytes = record.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;
-        // One that is there already says the same: its key has the record's hash.
+        // An intent that is there already is the same, because its key has the record's hash.
         self.heads.put(&intent_key(record), &bytes, Some(&Upon::Nothing), deadline).await?;
         Ok(())
     }
@@ -200,12 +201,12 @@ impl Ledger {
 
     async fn put_marker(&self, id: Uuid, at: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let bytes = at.bytes().map_err(|error| LedgerError::Unwritable(id, error))?;
-        // One that is there already says the same: an event is recorded once.
+        // A marker that is there already is the same, because an event is recorded once.
         self.heads.put(&marker_key(id), &bytes, Some(&Upon::Nothing), deadline).await?;
         Ok(())
     }
 
-    /// Moves the head to this record, if it is not there or further already.
+    /// Moves the head to this record, unless the head is there or further already.
     async fn move_head(&self, to: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let key = head_key(&to.credential);
         let bytes = to.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;

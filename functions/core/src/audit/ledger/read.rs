@@ -1,4 +1,4 @@
-//! Reads chains with all that S3 keeps of them: versions and delete markers too.
+//! Reads chains with all versions and delete markers that S3 keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use tokio::time::Instant;
 use super::LedgerError;
 use super::bucket::{get, head};
 use crate::audit::chain::{
-    Break, Damage, Folder, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Version,
-    intended, record_key, verify,
+    Break, Damage, Folder, HEADS, Hash, Head, HeadSeen, Object, Place, RECORDS, Record, Sequence,
+    Stored, Version, intended, record_key, verify,
 };
 use crate::http::{Backoff, Retry};
 use crate::ids::CredentialName;
 use crate::store::{Marker, Store};
 
-/// So many objects are read side by side.
+/// How many objects are read at once.
 const SIDE_BY_SIDE: usize = 16;
-/// How often a chain is read anew where it grew while it was read.
+/// How often a chain is read again that grew while it was read.
 const ROUNDS: usize = 5;
-/// How often the head is looked at again before it is said not to vouch for a record.
+/// How often the head is read again before a record counts as unconfirmed.
 const LOOKS: u32 = 4;
 
-/// A reader of the record.
+/// A reader of chains.
 #[derive(Clone, Debug)]
 pub struct Reader {
     records: Store,
@@ -33,24 +33,24 @@ pub struct Reader {
 /// A chain that was verified.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// Whose; `None`: nothing in the folder says so.
+    /// The credential; `None`: no object in the folder names the credential.
     pub credential: Option<CredentialName>,
-    /// Its folder.
+    /// The chain's folder.
     pub folder: Folder,
-    /// How many places hold something.
+    /// How many places hold an object.
     pub records: usize,
-    /// What its head says.
+    /// The chain's head.
     pub head: Option<Head>,
-    /// Where it is not whole.
+    /// The places where the chain is damaged.
     pub breaks: Vec<Break>,
 }
 
-/// A record as it was written.
+/// A record with its bytes.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// What it says.
+pub struct RawRecord {
+    /// The record.
     pub record: Record,
-    /// Its bytes: one line.
+    /// The bytes as they were written: one line.
     pub bytes: Vec<u8>,
 }
 
@@ -58,25 +58,25 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stray(pub String);
 
-/// A key with its versions' ids, the oldest first; `None` is a delete marker.
+/// Each key with the ids of its versions, the oldest first; `None` is a delete marker.
 type Listed = BTreeMap<String, Vec<Option<String>>>;
 
-/// A key with what was read of its versions.
+/// A key with its versions as they were read; `None` is a delete marker.
 type Contents<T> = (String, Vec<Option<T>>);
 
 impl Reader {
-    /// A reader of these two buckets.
+    /// Makes a reader of these two buckets.
     pub fn new(aws: &SdkConfig, records: String, heads: String) -> Self {
         Self { records: Store::new(aws, records), heads: Store::new(aws, heads) }
     }
 
-    /// The folders of all chains, and of all heads; and what lies beside the folders.
+    /// Lists the folders of all chains and heads, and the keys that are in no folder.
     pub async fn folders(&self) -> Result<(BTreeSet<Folder>, Vec<Stray>), LedgerError> {
         let (mut folders, mut strays) = (BTreeSet::new(), Vec::new());
-        let (keys, prefixes) = self.list(&self.records, Folder::all(), true).await?;
+        let (keys, prefixes) = self.list(&self.records, RECORDS, true).await?;
         folders.extend(prefixes.iter().filter_map(|prefix| Folder::in_key(prefix)));
         strays.extend(keys.into_keys().map(Stray));
-        let (heads, _) = self.list(&self.heads, Folder::all_heads(), false).await?;
+        let (heads, _) = self.list(&self.heads, HEADS, false).await?;
         folders.extend(heads.keys().filter_map(|key| Folder::in_head_key(key)));
         Ok((folders, strays))
     }
@@ -90,7 +90,7 @@ impl Reader {
         if let Some(credential) = credential {
             return self.verify_chain(credential, folder, deadline).await;
         }
-        // A folder without a name has no place for a record.
+        // A folder of no credential has no place for a record.
         let (keys, _) = self.list(&self.records, &folder.prefix(), false).await?;
         let inserted = |key| Break { place: Place::Key(key), damage: Damage::Inserted };
         let breaks: Vec<_> = keys.into_keys().map(inserted).collect();
@@ -98,7 +98,7 @@ impl Reader {
         Ok(Verified { credential: None, folder, records, head: None, breaks })
     }
 
-    /// The name that a folder of a hash is of, by its head or any of its records.
+    /// Finds the name whose hash a folder is, in its head or in any of its records.
     async fn named_in(&self, folder: &Folder) -> Result<Option<CredentialName>, LedgerError> {
         let head = get(&self.heads, &folder.head_key(), None).await?;
         let head = head.and_then(|head| Head::parse(&head.bytes));
@@ -120,7 +120,7 @@ impl Reader {
         for round in 1..=ROUNDS {
             objects = self.objects(&folder).await?;
             let tail = objects.iter().filter_map(|object| place(object, &credential)).max();
-            // All that the head vouches for was there before it was read.
+            // Every record that the head vouches for was written before the head was read.
             if tail <= head.sequence() || head == HeadSeen::Unreadable {
                 break;
             }
@@ -130,7 +130,7 @@ impl Reader {
                 break;
             }
             if round == ROUNDS {
-                // It grows faster than it is read: what the first look vouched for is verified.
+                // The chain grows faster than it is read: verify the records that the earlier head vouches for.
                 let known = before.sequence();
                 objects.retain(|object| {
                     place(object, &credential).is_none_or(|place| Some(place) <= known)
@@ -138,15 +138,15 @@ impl Reader {
                 head = before;
             }
         }
-        let records = objects.iter().filter(|it| place(it, &credential).is_some()).count();
-        // Each was there before its record.
+        let records = objects.iter().filter(|one| place(one, &credential).is_some()).count();
+        // Each intent was written before its record.
         let intents = self.intents(&folder).await?;
         let breaks = verify(&credential, &objects, &head, &intents);
         let head = if let HeadSeen::Says(head) = head { Some(head) } else { None };
         Ok(Verified { credential: Some(credential), folder, records, head, breaks })
     }
 
-    /// The head, once it is at this place; or what it still says after some time.
+    /// Reads the head until the head is at this place, at most a few times.
     async fn look_again(
         &self,
         credential: &CredentialName,
@@ -171,7 +171,7 @@ impl Reader {
         }
     }
 
-    /// The hashes of the records that were to be written.
+    /// Lists the hashes of the records that writers intended.
     async fn intents(&self, folder: &Folder) -> Result<BTreeSet<Hash>, LedgerError> {
         let (keys, _) = self.list(&self.heads, &folder.intents(), false).await?;
         Ok(keys.keys().filter_map(|key| intended(key)).collect())
@@ -188,22 +188,26 @@ impl Reader {
         Ok(contents.into_iter().map(object).collect())
     }
 
-    /// A credential's records in the order of the chain, as each was first written. What is no record of its
-    /// place is left out: that is for [`Reader::verify`] to tell.
-    pub async fn entries(&self, credential: &CredentialName) -> Result<Vec<Entry>, LedgerError> {
+    /// Reads a credential's records in the order of the chain, each in its first version.
+    ///
+    /// Objects that are no record of their place are left out. [`Reader::verify`] reports them.
+    pub async fn records(
+        &self,
+        credential: &CredentialName,
+    ) -> Result<Vec<RawRecord>, LedgerError> {
         let prefix = Folder::of(credential).prefix();
         let contents = self.contents(&prefix, <[u8]>::to_vec).await?;
-        let entry = |(key, versions): Contents<Vec<u8>>| {
+        let record = |(key, versions): Contents<Vec<u8>>| {
             let bytes = versions.into_iter().flatten().next()?;
             let record = Record::read(&bytes)?;
             let at_home =
                 record.credential == *credential && record_key(credential, record.sequence) == key;
-            at_home.then_some(Entry { record, bytes })
+            at_home.then_some(RawRecord { record, bytes })
         };
-        Ok(contents.into_iter().filter_map(entry).collect())
+        Ok(contents.into_iter().filter_map(record).collect())
     }
 
-    /// Reads every version of every key of a prefix; the keys in their order.
+    /// Reads every version of every key under a prefix, in the order of the keys.
     async fn contents<T>(
         &self,
         prefix: &str,
@@ -218,7 +222,7 @@ impl Reader {
                     contents.push(None);
                     continue;
                 };
-                // One that is gone by now was deleted for good: the next reading shows what is left.
+                // A version that is gone by now was deleted for good. The next reading shows the rest.
                 if let Some(object) = get(&self.records, &key, Some(&version)).await? {
                     contents.push(Some(read(&object.bytes)));
                 }
@@ -228,7 +232,7 @@ impl Reader {
         stream::iter(objects).buffered(SIDE_BY_SIDE).try_collect().await
     }
 
-    /// Lists the versions under a prefix; with `folders`, what is in folders below it only by their names.
+    /// Lists the versions under a prefix. With `folders`, keys in folders below the prefix are listed as folders.
     async fn list(
         &self,
         bucket: &Store,
@@ -243,10 +247,10 @@ impl Reader {
             for marker in page.delete_markers() {
                 keys.entry(marker.key.clone().unwrap_or_default()).or_default().push(None);
             }
-            // They come with the newest first.
+            // S3 lists the newest version first.
             for version in page.versions() {
                 let versions = keys.entry(version.key.clone().unwrap_or_default()).or_default();
-                // `null` is the id of what was written before there were versions.
+                // `null` is the id of an object that was written before the bucket had versions.
                 let id = version.version_id.clone().unwrap_or_else(|| "null".to_owned());
                 versions.insert(0, Some(id));
             }
@@ -255,8 +259,7 @@ impl Reader {
             }
             let next = (page.next_key_marker, page.next_version_id_marker);
             if next == from || next.0.is_none() {
-                let (bucket, key) = (bucket.bucket().to_owned(), prefix.to_owned());
-                return Err(LedgerError::Endless { bucket, key });
+                return Err(LedgerError::Endless(bucket.location(prefix)));
             }
             from = next;
         }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::native::is_of_secret;
 use super::{Engine, EngineError};
-use crate::graph::{Added, CallOptions, Kind, Object};
+use crate::graph::{Added, CallOptions, Kind, Object, Refusal};
 use crate::http::{Backoff, Retry};
 use crate::identity::sign_in;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
@@ -219,7 +219,9 @@ impl<'a> Executor<'a> {
         self.rehearse()?;
         let (added, end) = match self.add_password_of_allowed_life(object, rotation).await {
             Ok(added) => added,
-            Err(EngineError::Graph(error)) if *error.kind() == Kind::SizeExceeded => {
+            Err(EngineError::Graph(error))
+                if *error.kind() == Kind::Known(Refusal::SizeExceeded) =>
+            {
                 warn!(credential = %self.credential.name, %error, "no room for another key");
                 return Ok(Reply::Full);
             }
@@ -263,7 +265,10 @@ impl<'a> Executor<'a> {
             let end = self.engine.graph.now() + life;
             match self.engine.graph.add_password(object, &display_name, end, &options).await {
                 Ok(added) => return Ok((added, end)),
-                Err(error) if *error.kind() == Kind::LifetimeExceedsPolicy && life > shortest => {
+                Err(error)
+                    if *error.kind() == Kind::Known(Refusal::LifetimeExceedsPolicy)
+                        && life > shortest =>
+                {
                     life = (life / 2).max(shortest);
                     warn!(credential = %self.credential.name, days = life.num_days(), "the tenant's policy wants a shorter life");
                 }
@@ -369,7 +374,7 @@ impl<'a> Executor<'a> {
                 warn!(credential = %self.credential.name, %failure, "no report of last sign-ins");
                 Ok(Err(match failure.kind() {
                     Kind::Forbidden { .. } => Untold::Forbidden,
-                    Kind::NotLicensed => Untold::NotLicensed,
+                    Kind::Known(Refusal::NotLicensed) => Untold::NotLicensed,
                     _ => Untold::Unread,
                 }))
             }

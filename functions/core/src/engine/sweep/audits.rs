@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::{Cursor, Listing, Report, Seen, read_by};
 use crate::engine::{Engine, EngineError};
-use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink};
+use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink, Refusal};
 use crate::ids::{AppId, KeyId, KeyOn, ObjectId};
 use crate::manifest::Credential;
 use crate::rotation::Scope;
@@ -87,7 +87,7 @@ impl Engine {
                 warn!(%failure, "the directory audit was not read");
                 let finding = match failure.kind() {
                     Kind::Forbidden { .. } => Some(Finding::AuditNotPermitted),
-                    Kind::NotLicensed => Some(Finding::AuditNotLicensed),
+                    Kind::Known(Refusal::NotLicensed) => Some(Finding::AuditNotLicensed),
                     _ => (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to)),
                 };
                 report.findings.extend(finding.and_then(|finding| self.about_ourselves(finding)));

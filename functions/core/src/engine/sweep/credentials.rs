@@ -72,17 +72,23 @@ impl Engine {
         report.objects += principals.len();
         let readable = |one: &&Credential| !is_among(&unreadable, one.application);
         for credential in credentials.iter().filter(readable) {
-            let id = &credential.application;
-            let holder = match credential.settings.key_on {
-                KeyOn::Application => applications.get(id),
-                KeyOn::ServicePrincipal => principals.get(id),
+            let both = (
+                applications.get(&credential.application),
+                principals.get(&credential.application),
+            );
+            let (holder, other) = match credential.settings.key_on {
+                KeyOn::Application => both,
+                KeyOn::ServicePrincipal => (both.1, both.0),
             };
-            self.sweep_credential(credential, holder, principals.contains_key(id), secrets, report);
+            let principal = holder.map(|object| Principal {
+                object_id: object.id,
+                has_service_principal: both.1.is_some(),
+                locked: other.is_some_and(|other| other.locks_principal),
+                most_keys: object.most_keys,
+                keys: object.keys.clone(),
+            });
+            self.sweep_credential(credential, holder, principal.as_ref(), secrets, report);
             if let Some(object) = holder {
-                let other = match credential.settings.key_on {
-                    KeyOn::Application => principals.get(id),
-                    KeyOn::ServicePrincipal => applications.get(id),
-                };
                 report.findings.extend(of_other(credential, object, other));
             }
         }
@@ -108,28 +114,17 @@ impl Engine {
         &self,
         credential: &Credential,
         holder: Option<&Object>,
-        has_service_principal: bool,
+        principal: Option<&Principal>,
         secrets: &Secrets,
         report: &mut Report,
     ) {
         let secret = secrets.get(credential.secret.as_str()).cloned();
         let secret = secret.unwrap_or(SecretState::Missing);
-        let principal = holder.map(|object| Principal {
-            object_id: object.id,
-            has_service_principal,
-            most_keys: object.most_keys,
-            keys: object.keys.clone(),
-        });
-        let end = current_end(&secret, principal.as_ref());
+        let end = current_end(&secret, principal);
         report.ends.extend(end.map(|end| (credential.name.clone(), end)));
         let terms = self.terms(credential, None);
-        let Plan { work, findings } = plan::plan(
-            &terms,
-            credential.settings.trigger,
-            &secret,
-            principal.as_ref(),
-            self.graph.now(),
-        );
+        let Plan { work, findings } =
+            plan::plan(&terms, credential.settings.trigger, &secret, principal, self.graph.now());
         report.credentials += 1;
         report.planned.extend(work.into_iter().map(|work| Planned {
             credential: credential.name.clone(),

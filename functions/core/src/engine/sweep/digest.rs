@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Cursor, Listing, Object, RESERVE, passes, read_by};
+use super::{Cursor, Listing, Object, RESERVE, Seen, passes, read_by};
 use crate::engine::{Engine, EngineError};
 use crate::events::{Digest, DigestEvent, EventType, Expiring};
-use crate::graph::{CallOptions, Detail, PageLink};
+use crate::graph::{CallOptions, Detail, Page, PageLink};
 
 /// What expires within this time is told.
 const SOON: TimeDelta = TimeDelta::days(60);
@@ -40,7 +40,7 @@ impl Engine {
             if Instant::now() + RESERVE >= deadline && objects > 0 {
                 return Ok(unfinished(digest, objects, at));
             }
-            let (page, next) = match self.digest_page(&at, deadline).await {
+            let (page, left_out, next) = match self.digest_page(&at, deadline).await {
                 Ok(read) => read,
                 Err(failure) if objects > 0 && passes(&failure) => {
                     warn!(%failure, objects, "this page is left to a further digest");
@@ -48,6 +48,9 @@ impl Engine {
                 }
                 Err(failure) => return Err(failure),
             };
+            if !dry_run {
+                self.report_findings(&left_out, deadline).await?;
+            }
             objects += page.len();
             for object in page {
                 self.expiring(&object, &mut digest);
@@ -67,7 +70,7 @@ impl Engine {
         &self,
         at: &Cursor,
         deadline: Instant,
-    ) -> Result<(Vec<Object>, Option<Cursor>), EngineError> {
+    ) -> Result<(Vec<Object>, Vec<Seen>, Option<Cursor>), EngineError> {
         let options = CallOptions::until(read_by(deadline));
         let detail = Detail::KeysAndCertificates;
         let link = at.next.as_deref().and_then(|link| self.graph.page_link(link));
@@ -76,14 +79,14 @@ impl Engine {
         };
         if at.listing == Listing::ServicePrincipals {
             let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
-            let objects = page.items.into_iter().map(Object::from).collect();
-            return Ok((objects, on(Listing::ServicePrincipals, page.next)));
+            let (objects, left_out, next) = split(page);
+            return Ok((objects, left_out, on(Listing::ServicePrincipals, next)));
         }
         let page = self.graph.applications(detail, link.as_ref(), &options).await?;
-        let objects = page.items.into_iter().map(Object::from).collect();
-        let next = on(Listing::Applications, page.next)
+        let (objects, left_out, next) = split(page);
+        let next = on(Listing::Applications, next)
             .unwrap_or_else(|| Cursor::at(Listing::ServicePrincipals, None));
-        Ok((objects, Some(next)))
+        Ok((objects, left_out, Some(next)))
     }
 
     fn expiring(&self, object: &Object, digest: &mut Digest) {
@@ -122,6 +125,15 @@ impl Engine {
             digest.add(Expiring { certificate, ..expiring(some.clone(), end, false) });
         }
     }
+}
+
+/// Takes a page apart: its objects, what is told of those that cannot be read, and where the listing goes on.
+fn split<T>(page: Page<T>) -> (Vec<Object>, Vec<Seen>, Option<PageLink>)
+where
+    Object: From<T>,
+{
+    let objects = page.items.into_iter().map(Object::from).collect();
+    (objects, page.unreadable.into_iter().map(Seen::unreadable).collect(), page.next)
 }
 
 /// What was read so far, to be gone on with from here.

@@ -89,7 +89,7 @@ impl Seen {
             credential: None,
             application: object.app_id.unwrap_or(AppId(Uuid::nil())),
             display_name: None,
-            finding: Finding::UnreadableObject { object: object.object, why: object.why },
+            finding: object.into(),
         }
     }
 

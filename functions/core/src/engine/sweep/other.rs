@@ -8,7 +8,7 @@ use crate::manifest::Credential;
 use crate::rotation::Stop;
 use crate::rotation::finding::{Finding, named_in_vain};
 
-/// What `retire_keys` names that is not on the credential's own object, and whether Entra will refuse its keys there.
+/// What `retire_keys` names that is not on the credential's own object.
 pub(super) fn of_other(
     credential: &Credential,
     object: &Object,
@@ -16,9 +16,8 @@ pub(super) fn of_other(
 ) -> Vec<Seen> {
     let here = credential.settings.key_on;
     let elsewhere = other.map(|other| other.keys.as_slice()).unwrap_or_default();
-    let mut found =
+    let found =
         named_in_vain(&credential.settings.policy.retire_keys, (here, &object.keys), elsewhere);
-    found.extend(here.locked(other.is_some_and(|other| other.locks_principal)));
     let seen = found.into_iter().map(|finding| Seen {
         credential: Some(credential.name.clone()),
         application: credential.application,

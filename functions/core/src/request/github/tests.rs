@@ -103,7 +103,7 @@ fn holds(value: &SecretText, format: &Format, leaked: &SecretText) -> bool {
     Leaked::new(leaked).is_in(value, format)
 }
 
-/// A secret that was made by hand looks like nothing of Graph's: the whole of it counts, or what follows its name.
+/// A secret that was made by hand does not look like Graph's. The whole secret counts, or the part after its name.
 #[test]
 fn a_secret_of_any_look_is_found_whole_or_after_its_name() {
     let raw = |leaked: &str| holds(&text("p?ss[w0rd=]@1\n"), &Format::Raw, &text(leaked));
@@ -128,7 +128,7 @@ fn formats() -> Vec<Format> {
     ]
 }
 
-/// What each format makes of a secret, and what else stands in it.
+/// Writes a secret in each format. Lists also the other parts of these values.
 fn values(secret: &str) -> (Vec<SecretText>, [String; 5]) {
     let facts = Facts {
         cloud: Cloud::Public,
@@ -150,7 +150,7 @@ fn values(secret: &str) -> (Vec<SecretText>, [String; 5]) {
     (formats().into_iter().map(render).collect(), beside)
 }
 
-/// As `base64` writes on Linux.
+/// Wraps a text as `base64` does on Linux.
 fn wrapped(text: &str) -> String {
     let lines: Vec<&str> =
         text.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
@@ -209,7 +209,7 @@ fn what_stands_in_a_value_and_is_no_secret_of_graphs_is_not_found() {
     for other in ["a-user-of-many-letters", "user", "p", "", "~", MINTED.trim_end_matches('H')] {
         assert!(!holds(&value, &Format::default(), &text(other)), "{other}");
     }
-    // One that a person chose is found where the value is nothing else, or the format reads it.
+    // A secret that a person chose is found as the whole value, or as the secret that the format reads.
     assert!(holds(&text("hunter2"), &Format::default(), &text("hunter2")));
     assert!(holds(&text("{\"client_secret\":\"hunter2\"}"), &Format::default(), &text("hunter2")));
     assert!(!holds(&text("{\"password\":\"hunter2\"}"), &Format::default(), &text("hunter2")));

@@ -1,4 +1,4 @@
-//! Slash commands: what somebody typed after `/keywheel`.
+//! Slash commands: the words after `/keywheel`.
 
 use super::super::delivery::SlackOrigin;
 use super::super::field;
@@ -6,30 +6,30 @@ use super::{NotSlack, is_id, plain};
 use crate::ids::CredentialName;
 use crate::queue::RevokeOld;
 
-/// The longest reason that is kept.
+/// The longest reason that is kept, in characters.
 pub const LONGEST_REASON: usize = 500;
-/// The most that is repeated of an option that there is none of.
+/// The most characters of an unknown option that are repeated.
 const LONGEST_OPTION: usize = 40;
-/// The longest name that a credential can have: a secret's, where a rule made it.
+/// The longest name of a credential, in characters. A rule names credentials by their secrets.
 pub const LONGEST_NAME: usize = 512;
 
 /// A slash command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slash {
-    /// Who typed it, and where.
+    /// Who typed the command, and where.
     pub origin: SlackOrigin,
-    /// What.
+    /// The command.
     pub command: Command,
 }
 
-/// What somebody typed after `/keywheel`.
+/// The words after `/keywheel`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// `rotate NAME [reason…] [--now]`.
     Rotate {
         /// The credential.
         name: CredentialName,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
         /// `--now`: the old key goes at once.
         revoke_old: RevokeOld,
@@ -40,7 +40,7 @@ pub enum Command {
     Plan,
     /// `help`, or nothing.
     Help,
-    /// An option that there is none of: nothing is done, for it may have meant what leaving it out does not.
+    /// An unknown option. Nothing is done, because leaving the option out may change what the person meant.
     UnknownOption(String),
     /// Anything else.
     Unknown,
@@ -63,31 +63,12 @@ impl Slash {
 }
 
 impl Command {
-    /// Reads what was typed.
+    /// Reads the words.
     pub fn parse(text: &str) -> Self {
         let mut words = text.split_whitespace();
         let verb = words.next().unwrap_or("help").to_lowercase();
         let command = match verb.as_str() {
-            "rotate" => {
-                let (options, rest): (Vec<_>, Vec<_>) =
-                    words.partition(|word| option(word).is_some());
-                let mut rest = rest.into_iter();
-                let Some(name) = rest.next().and_then(name) else { return Self::Unknown };
-                let is_now = |word: &&str| option(word).is_some_and(|option| option == "now");
-                if let Some(other) = options.iter().find(|word| !is_now(word)) {
-                    return Self::UnknownOption(plain(other, LONGEST_OPTION));
-                }
-                let reason = plain(&rest.collect::<Vec<_>>().join(" "), LONGEST_REASON);
-                return Self::Rotate {
-                    name,
-                    reason: Some(reason).filter(|reason| !reason.is_empty()),
-                    revoke_old: if options.is_empty() {
-                        RevokeOld::AfterOverlap
-                    } else {
-                        RevokeOld::Now
-                    },
-                };
-            }
+            "rotate" => return Self::rotate(words).unwrap_or(Self::Unknown),
             "status" => match words.next().map(name) {
                 None => Self::Status(None),
                 Some(Some(name)) => Self::Status(Some(name)),
@@ -99,16 +80,30 @@ impl Command {
         };
         if words.next().is_some() { Self::Unknown } else { command }
     }
+
+    /// Reads the words after `rotate`; `None`: they name no credential.
+    fn rotate<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let (options, rest): (Vec<_>, Vec<_>) = words.partition(|word| option(word).is_some());
+        let (first, rest) = rest.split_first()?;
+        let name = name(first)?;
+        let is_now = |word: &&str| option(word).is_some_and(|option| option == "now");
+        if let Some(other) = options.iter().find(|word| !is_now(word)) {
+            return Some(Self::UnknownOption(plain(other, LONGEST_OPTION)));
+        }
+        let reason = Some(plain(&rest.join(" "), LONGEST_REASON)).filter(|text| !text.is_empty());
+        let revoke_old = if options.is_empty() { RevokeOld::AfterOverlap } else { RevokeOld::Now };
+        Some(Self::Rotate { name, reason, revoke_old })
+    }
 }
 
-/// A credential's name. An option is none: `rotate --now` names nothing; nor is what would have to be cut or cleaned.
+/// Reads a credential's name. An option is no name (`rotate --now`), nor is a word that would have to be cut or cleaned.
 fn name(word: &str) -> Option<CredentialName> {
     let word = unlinked(word);
     let fits = option(word).is_none() && plain(word, LONGEST_NAME) == word;
     fits.then(|| CredentialName(word.to_owned()))
 }
 
-/// A name with dots as it was typed: Slack makes a link of one that could be a host (`<http://a.io|a.io>`).
+/// Gives a name with dots as it was typed. Slack makes a link of a name that could be a host (`<http://a.io|a.io>`).
 fn unlinked(word: &str) -> &str {
     let link = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
     let shown = link.and_then(|link| link.split_once('|')).filter(|(address, shown)| {
@@ -119,7 +114,7 @@ fn unlinked(word: &str) -> &str {
     shown.map_or(word, |(_, shown)| shown)
 }
 
-/// What keyboards make of `-` and `--`: hyphens, dashes, the minus, and their wide and small forms.
+/// Says whether a keyboard may write this character for `-` or `--`: hyphens, dashes, the minus, wide and small forms.
 fn is_dash(c: char) -> bool {
     matches!(
         c,
@@ -135,15 +130,17 @@ fn is_dash(c: char) -> bool {
     )
 }
 
-/// The option that a word is, without its dashes and in small letters: `--now` however a keyboard wrote it. A dash
-/// alone is none, nor is a single hyphen before a word (`-5`): that may be part of a reason.
+/// Reads an option, without its dashes and in small letters: `--now` however a keyboard wrote it.
+///
+/// A dash alone is no option, nor is a single hyphen before a word (`-5`): both may be part of a reason.
 fn option(word: &str) -> Option<String> {
     let bare = word.trim_start_matches(is_dash);
     let dashes = &word[..word.len() - bare.len()];
-    // One long dash stands for two hyphens.
+    // A keyboard may write one long dash for two hyphens.
     let long = dashes.chars().count() > 1 || dashes.chars().any(|c| c != '-');
     let is_word = bare.starts_with(|c: char| c.is_alphabetic());
-    (is_word && (long || bare.eq_ignore_ascii_case("now"))).then(|| bare.to_lowercase())
+    let short = dashes == "-" && bare.eq_ignore_ascii_case("now");
+    (is_word && (long || short)).then(|| bare.to_lowercase())
 }
 
 #[cfg(test)]
@@ -175,6 +172,8 @@ mod tests {
                 rotate("monk", Some("it leaked — badly"), AfterOverlap),
             ),
             ("rotate monk -5 days", rotate("monk", Some("-5 days"), AfterOverlap)),
+            ("rotate monk we need it now", rotate("monk", Some("we need it now"), AfterOverlap)),
+            ("rotate now", rotate("now", None, AfterOverlap)),
             ("rotate monk —nwo it leaked", Command::UnknownOption("—nwo".to_owned())),
             ("rotate monk --force", Command::UnknownOption("--force".to_owned())),
             ("rotate <http://monk.io|monk.io>", rotate("monk.io", None, AfterOverlap)),

@@ -1,6 +1,6 @@
 //! Pressed buttons.
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::delivery::SlackOrigin;
 use super::super::field;
@@ -9,85 +9,57 @@ use crate::ids::RotationId;
 
 /// The `action_id` of the button that approves a request.
 pub const APPROVE: &str = "keywheel_approve";
-/// The `action_id` of the button that denies it.
+/// The `action_id` of the button that denies a request.
 pub const DENY: &str = "keywheel_deny";
 
 /// A pressed button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pressed {
-    /// Who pressed it, and where.
+    /// Who pressed the button, and where.
     pub origin: SlackOrigin,
-    /// Which button.
+    /// The button.
     pub choice: Choice,
-    /// The request that it is about.
+    /// The request.
     pub approval: RotationId,
 }
 
 /// The two buttons of a request that waits for approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// It may begin.
+    /// The rotation may begin.
     Approve,
-    /// It must not.
+    /// The rotation must not begin.
     Deny,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    r#type: String,
-    user: User,
-    team: Option<Id>,
-    channel: Option<Id>,
-    response_url: Option<String>,
-    #[serde(default)]
-    actions: Vec<Action>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: String,
-    team_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Action {
-    action_id: String,
-    value: Option<String>,
 }
 
 impl Pressed {
     /// Reads the form of an interaction: `payload=` with JSON.
     pub fn parse(body: &[u8]) -> Result<Self, NotSlack> {
         let payload = field(body, "payload").ok_or(NotSlack)?;
-        let payload: Payload = serde_json::from_str(&payload).map_err(|_| NotSlack)?;
-        let [Action { action_id, value: Some(value) }] = payload.actions.as_slice() else {
+        let payload: Value = serde_json::from_str(&payload).map_err(|_| NotSlack)?;
+        let text = |pointer| payload.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let [action] = payload.get("actions").and_then(Value::as_array).ok_or(NotSlack)?.as_slice()
+        else {
             return Err(NotSlack);
         };
-        if payload.r#type != "block_actions" {
-            return Err(NotSlack);
-        }
-        let choice = match action_id.as_str() {
-            APPROVE => Choice::Approve,
-            DENY => Choice::Deny,
+        let choice = match (payload["type"].as_str(), action["action_id"].as_str()) {
+            (Some("block_actions"), Some(APPROVE)) => Choice::Approve,
+            (Some("block_actions"), Some(DENY)) => Choice::Deny,
             _ => return Err(NotSlack),
         };
-        // In a shared channel the person's own workspace counts, not the one the channel is in.
-        let team = payload.user.team_id.or(payload.team.map(|team| team.id)).ok_or(NotSlack)?;
+        let approval = action["value"].as_str().and_then(|value| value.parse().ok());
+        // In a shared channel the person's own workspace counts, not the channel's.
+        let team = text("/user/team_id").or_else(|| text("/team/id"));
         let origin = SlackOrigin {
-            response_url: payload.response_url.ok_or(NotSlack)?,
-            channel: payload.channel.ok_or(NotSlack)?.id,
-            user: payload.user.id,
-            team,
+            response_url: text("/response_url").ok_or(NotSlack)?,
+            channel: text("/channel/id").ok_or(NotSlack)?,
+            user: text("/user/id").ok_or(NotSlack)?,
+            team: team.ok_or(NotSlack)?,
         };
         if ![&origin.channel, &origin.user, &origin.team].into_iter().all(|id| is_id(id)) {
             return Err(NotSlack);
         }
-        Ok(Self { origin, choice, approval: value.parse().map_err(|_| NotSlack)? })
+        Ok(Self { origin, choice, approval: approval.ok_or(NotSlack)? })
     }
 }
 

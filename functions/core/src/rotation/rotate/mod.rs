@@ -157,6 +157,9 @@ impl Rotate {
     }
 
     fn on_no_value(&self, principal: &Principal) -> State {
+        if principal.locked {
+            return Self::stop(Stop::ServicePrincipalLocked);
+        }
         let named = self.view.named_keys();
         let unnamed = principal
             .keys

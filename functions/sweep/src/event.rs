@@ -1,4 +1,4 @@
-//! What may start a sweep: a schedule, an earlier sweep that ran out of time, or a person's invocation.
+//! The events that start a sweep: a schedule's, an earlier sweep's that ran out of time, or a person's invocation.
 
 use keywheel_core::engine::sweep::{Cursor, Digested, Report};
 use keywheel_core::events::{Digest, EventType};
@@ -6,14 +6,15 @@ use keywheel_lambda::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How to sweep.
+/// An event that starts a sweep.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Trigger {
+pub(crate) struct SweepEvent {
+    /// Where the sweep begins.
     pub(crate) cursor: Cursor,
     pub(crate) dry_run: bool,
 }
 
-/// A schedule's input or a person's invocation, for example `{"dry_run": true}` or `{"digest": true}`.
+/// A schedule's input or a person's invocation, such as `{"dry_run": true}` or `{"digest": true}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Invocation {
@@ -23,10 +24,10 @@ struct Invocation {
     digest: bool,
 }
 
-impl Trigger {
-    /// EventBridge's events have a `detail-type`; of these, only our own says where to go on.
+impl SweepEvent {
+    /// Reads an event. The failure repeats no word of the event: a strange event may hold anything.
     ///
-    /// What is wrong is told without a word of the event: nobody knows what a strange one holds.
+    /// EventBridge's events have a `detail-type`. Of these, only Keywheel's own event says where to go on.
     pub(crate) fn parse(event: &Value) -> Result<Self, Failure> {
         match event.get("detail-type").and_then(Value::as_str).map(EventType::from) {
             Some(EventType::SweepContinued) => {
@@ -42,11 +43,11 @@ impl Trigger {
             Some(_) => Ok(Self::default()),
             None if event.is_null() => Ok(Self::default()),
             None => {
-                // serde would read a list as an invocation too, by the order of its fields.
+                // serde would read a list as an invocation too, by the order of the fields.
                 let invocation = event.is_object().then(|| Invocation::deserialize(event).ok());
                 let invocation = invocation.flatten().ok_or_else(|| {
                     Failure::event(
-                        "neither an EventBridge event nor {} nor {\"dry_run\": true} nor {\"digest\": true}",
+                        "the event is neither an EventBridge event nor {} nor {\"dry_run\": true} nor {\"digest\": true}",
                     )
                 })?;
                 let cursor = if invocation.digest { Cursor::digest() } else { Cursor::default() };
@@ -56,7 +57,7 @@ impl Trigger {
     }
 }
 
-/// What the function answers whoever invoked it.
+/// The answer to whoever invoked the function.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer {
@@ -81,7 +82,8 @@ pub(crate) struct Queued {
 }
 
 impl Answer {
-    pub(crate) fn of(report: Report) -> Self {
+    /// Answers with a sweep's report.
+    pub(crate) fn swept(report: Report) -> Self {
         let queued = report.planned.into_iter().map(|planned| Queued {
             work: planned.work.to_string(),
             credential: planned.credential.0,
@@ -95,6 +97,7 @@ impl Answer {
         }
     }
 
+    /// Answers with a digest.
     pub(crate) fn digested(digested: Digested) -> Self {
         let Digested { digest, objects, rest } = digested;
         Self::Digested { digest, objects, finished: rest.is_none() }
@@ -120,7 +123,7 @@ mod tests {
     #[test]
     fn a_schedule_and_an_empty_invocation_begin_at_the_beginning() {
         for event in [sample("sweep-schedule"), json!({}), Value::Null] {
-            assert_eq!(Trigger::parse(&event).unwrap(), Trigger::default());
+            assert_eq!(SweepEvent::parse(&event).unwrap(), SweepEvent::default());
         }
     }
 
@@ -129,16 +132,16 @@ mod tests {
         let event = sample("sweep-continued");
         let next = event["detail"]["next"].as_str().map(str::to_owned);
         let cursor = Cursor::at(Listing::Applications, next);
-        assert_eq!(Trigger::parse(&event).unwrap(), Trigger { cursor, dry_run: false });
+        assert_eq!(SweepEvent::parse(&event).unwrap(), SweepEvent { cursor, dry_run: false });
     }
 
     #[test]
     fn a_digest_is_asked_for_and_goes_on_as_one() {
-        let asked = Trigger::parse(&sample("sweep-digest")).unwrap();
-        assert_eq!(asked, Trigger { cursor: Cursor::digest(), dry_run: false });
+        let asked = SweepEvent::parse(&sample("sweep-digest")).unwrap();
+        assert_eq!(asked, SweepEvent { cursor: Cursor::digest(), dry_run: false });
         let event = json!({ "detail-type": EventType::SweepContinued, "detail": asked.cursor });
-        assert_eq!(Trigger::parse(&event).unwrap(), asked);
-        let dry = Trigger::parse(&json!({ "digest": true, "dry_run": true })).unwrap();
+        assert_eq!(SweepEvent::parse(&event).unwrap(), asked);
+        let dry = SweepEvent::parse(&json!({ "digest": true, "dry_run": true })).unwrap();
         assert!(dry.dry_run && dry.cursor.digest.is_some());
     }
 
@@ -147,17 +150,17 @@ mod tests {
         for event in
             [json!({ "dryrun": true }), json!([]), json!([false]), json!("sweep"), json!(1)]
         {
-            let failure = Trigger::parse(&event).unwrap_err();
+            let failure = SweepEvent::parse(&event).unwrap_err();
             assert_eq!(failure.kind, "keywheel.event");
         }
-        assert!(Trigger::parse(&sample("sweep-dry-run")).unwrap().dry_run);
+        assert!(SweepEvent::parse(&sample("sweep-dry-run")).unwrap().dry_run);
     }
 
     proptest::proptest! {
         #![proptest_config(material::config())]
 
         #[test]
-        fn fuzz_trigger(event in material::json(vec![
+        fn fuzz_sweep_event(event in material::json(vec![
             material::event("sweep-schedule.json"),
             material::event("sweep-continued.json"),
             material::event("sweep-dry-run.json"),
@@ -165,9 +168,9 @@ mod tests {
             json!({ "dry_run": false, "client_secret": material::SECRET }).to_string(),
             json!({ "detail-type": EventType::SweepContinued, "detail": { "listing": material::SECRET, "next": 1 } }).to_string(),
         ])) {
-            match material::in_time(|| Trigger::parse(&event)) {
+            match material::in_time(|| SweepEvent::parse(&event)) {
                 // Only who says so, and says it in full, sweeps dry.
-                Ok(trigger) => proptest::prop_assert_eq!(trigger.dry_run, event["detail-type"].is_null() && event["dry_run"] == true),
+                Ok(read) => proptest::prop_assert_eq!(read.dry_run, event["detail-type"].is_null() && event["dry_run"] == true),
                 Err(failure) => material::error_tells_nothing(&failure),
             }
         }

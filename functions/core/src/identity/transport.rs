@@ -1,4 +1,4 @@
-//! The shared client as the transport of `azure_identity`.
+//! The shared client as the transport of `azure_identity`, which signs Keywheel in.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use azure_core::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Http, SendError};
+use crate::http::{Http, SendError};
 
 /// [`Http`] as an `azure_core` transport.
 ///

@@ -1,4 +1,4 @@
-//! What a request to rotate becomes: a new rotation, the resumption of one, or a refusal.
+//! Decides what a request to rotate becomes: a new rotation, the resumption of one, or a refusal.
 
 use keywheel_core::engine::inspect::Inspection;
 use keywheel_core::ids::{KeyId, RotationId, Token, VersionId};
@@ -8,26 +8,26 @@ use keywheel_core::rotation::plan::{Reason, Work};
 use keywheel_core::rotation::{SecretState, Stop};
 use uuid::Uuid;
 
-use super::left::Left;
+use super::unremovable::Unremovable;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
-/// What is to be queued.
+/// The rotation that is to be queued.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decision {
     /// The rotation, and the version that it makes.
     pub(super) rotation: Token,
-    /// The current version; `None`: there is none yet.
+    /// The current version; `None`: the secret has no value yet.
     pub(super) replaces: Option<VersionId>,
-    /// The current version's key, where it is known.
+    /// The current version's key, where a label names the key.
     pub(super) old_key: Option<KeyId>,
-    /// The rotation was under way before.
+    /// Whether the rotation was under way before.
     pub(super) resumed: bool,
-    /// The old key is wanted gone, and cannot be removed.
-    pub(super) left: Option<Left>,
+    /// Why the old key, which was to be removed at once, cannot be removed.
+    pub(super) unremovable: Option<Unremovable>,
 }
 
-/// Decides by a fresh inspection, as a sweep would: what stops a sweep stops a request too.
+/// Decides by a fresh inspection. Whatever stops a sweep stops a request too.
 pub(super) fn decide(
     credential: &Credential,
     inspection: &Inspection,
@@ -39,29 +39,28 @@ pub(super) fn decide(
     });
     if planned.is_none() {
         let mut findings = inspection.plan.findings.iter();
-        // Room for a new key is made where the old ones are to go at once.
+        // With `--now-revoke-old` the old key makes room for the new key.
         let room = |stop: &Stop| revoke_old && *stop == Stop::NoRoomForKey;
         if let Some(stop) = findings.find_map(|found| stop(found).filter(|stop| !room(stop))) {
             return Err(refusal(credential, stop));
         }
     }
-    // To finish an earlier promotion's record is not what was asked for; a new rotation does it as well.
+    // Nobody asked to finish an earlier promotion's record, and a new rotation finishes that record as well.
     let under_way =
         planned.filter(|(_, reason)| *reason != Reason::Record).and_then(|(rotation, _)| rotation);
-    let resumed = under_way.is_some();
     let view = match &inspection.secret {
         SecretState::Present(view) => Some(view),
         _ => None,
     };
     let current = view.and_then(|view| view.current());
     let old_key = view.and_then(|view| view.key_of(current?));
-    let left = || Left::of(current, old_key, inspection.principal.as_ref());
+    let unremovable = || Unremovable::of(current, old_key, inspection.principal.as_ref());
     Ok(Decision {
+        resumed: under_way.is_some(),
         rotation: under_way.unwrap_or_else(|| RotationId(Uuid::new_v4()).into()),
         replaces: current.cloned(),
         old_key,
-        resumed,
-        left: revoke_old.then(left).flatten(),
+        unremovable: revoke_old.then(unremovable).flatten(),
     })
 }
 
@@ -84,11 +83,11 @@ fn refusal(credential: &Credential, stop: Stop) -> Failure {
     }
 }
 
-/// Says before anything is changed that the old key will be left.
+/// Warns before anything is changed that the old key will not be removed.
 pub(super) fn warn(credential: &Credential, decision: &Decision, terminal: &Terminal) {
-    if let Some(left) = decision.left {
+    if let Some(unremovable) = decision.unremovable {
         let name = &credential.name;
-        terminal.note(&format!("warning: {name} can be rotated, but {}", left.why()));
+        terminal.note(&format!("warning: {name} can be rotated, but {}", unremovable.why()));
     }
 }
 
@@ -102,12 +101,12 @@ pub(super) fn confirm(
         Some(true) => Ok(()),
         Some(false) => Err(Failure::new(
             Exit::Refused,
-            "not confirmed; nothing was queued",
+            "the removal of the old key is not confirmed; nothing was queued",
             "leave --now-revoke-old out to keep the old key for its overlap",
         )),
         None => Err(Failure::new(
             Exit::Usage,
-            "--now-revoke-old must be confirmed, and there is no terminal to ask on",
+            "--now-revoke-old must be confirmed, and there is no terminal to ask the question on",
             "add --yes",
         )),
     }
@@ -115,9 +114,9 @@ pub(super) fn confirm(
 
 fn question(credential: &Credential, decision: &Decision) -> String {
     let name = &credential.name;
-    if decision.left.is_some() {
+    if decision.unremovable.is_some() {
         return format!(
-            "{name}: the secret is replaced all the same, and the old key stays unless it is found after all. Go on?"
+            "{name}: the secret is replaced all the same. The old key stays unless Keywheel finds it after all. Go on?"
         );
     }
     let key = decision.old_key.map(|key| format!(" {key}"));

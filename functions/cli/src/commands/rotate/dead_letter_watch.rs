@@ -1,61 +1,63 @@
-//! Whether the job that is followed has become a dead letter.
+//! Watches whether the followed job has become a dead letter.
 
 use std::collections::BTreeSet;
 
 use keywheel_core::ids::{AppId, KeyId, Token};
 use keywheel_core::queue::{DeadLetter, DeadLetters, Job, Queue, QueueError, Work};
 
-use super::decide::Decision;
+use super::decision::Decision;
 
-/// A dead letter of a job that ran out of tries says nothing.
-const NO_REASON: &str =
-    "it was tried five times, and no function wrote down why; the rotate function's log says more";
+/// Stands for the reason that the dead letter of a job that ran out of tries does not give.
+const NO_REASON: &str = "the job was tried five times, and no function wrote down why; the rotate function's log says more";
 
-/// The dead letters, beside those that were there before the job was queued.
+/// A look-out for the dead letter of one job.
 #[derive(Debug)]
-pub(super) struct Letters {
-    dead: DeadLetters,
+pub(super) struct DeadLetterWatch {
+    dead_letters: DeadLetters,
+    /// The ids of the dead letters that were there before the job was queued.
     before: BTreeSet<String>,
-    job: Followed,
+    job: FollowedJob,
 }
 
-/// The marks by which the job of a dead letter is known.
+/// The marks by which a dead letter is known to hold the job.
 #[derive(Debug)]
-struct Followed {
+struct FollowedJob {
     application: AppId,
     rotation: Token,
     old_key: Option<KeyId>,
 }
 
-impl Letters {
-    /// Looks before the job is queued: a resumed rotation's id may be on an older letter. `None`: there is no queue of
-    /// dead letters.
-    pub(super) async fn before(
+impl DeadLetterWatch {
+    /// Begins before the job is queued. `None`: there is no dead-letter queue.
+    ///
+    /// A resumed rotation's id may be on an older dead letter.
+    pub(super) async fn begin(
         queue: &Queue,
         application: AppId,
         decision: &Decision,
     ) -> Result<Option<Self>, QueueError> {
-        let Some(dead) = queue.dead_letters().await? else { return Ok(None) };
-        let before = dead.look().await?.into_iter().map(|letter| letter.id).collect();
+        let Some(dead_letters) = queue.dead_letters().await? else { return Ok(None) };
+        let before = dead_letters.look().await?.into_iter().map(|letter| letter.id).collect();
         let (rotation, old_key) = (decision.rotation.clone(), decision.old_key);
-        Ok(Some(Self { dead, before, job: Followed { application, rotation, old_key } }))
+        let job = FollowedJob { application, rotation, old_key };
+        Ok(Some(Self { dead_letters, before, job }))
     }
 
-    /// Why the job failed for good, if it did.
+    /// Says why the job failed for good; `None`: the job is no dead letter.
     pub(super) async fn why(&self) -> Result<Option<String>, QueueError> {
-        let letters = self.dead.look().await?;
+        let letters = self.dead_letters.look().await?;
         let new = |letter: &&DeadLetter| !self.before.contains(&letter.id);
         let ours = letters.iter().filter(new).find(|letter| self.job.is_of(letter));
         Ok(ours.map(|letter| letter.reason.clone().unwrap_or_else(|| NO_REASON.to_owned())))
     }
 
-    /// The ARN that a redrive names.
+    /// Gives the ARN that a redrive names.
     pub(super) fn arn(&self) -> &str {
-        &self.dead.arn
+        &self.dead_letters.arn
     }
 }
 
-impl Followed {
+impl FollowedJob {
     fn is_of(&self, letter: &DeadLetter) -> bool {
         let Ok(job) = Job::parse(&letter.body) else { return false };
         job.application == self.application
@@ -78,7 +80,7 @@ mod tests {
     #[test]
     fn a_letter_is_ours_by_its_application_and_its_rotation_or_old_key() {
         let id = |number| Uuid::from_u128(number);
-        let followed = Followed {
+        let followed = FollowedJob {
             application: AppId(id(1)),
             rotation: RotationId(id(2)).into(),
             old_key: Some(KeyId(id(3))),

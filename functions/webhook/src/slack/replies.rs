@@ -1,4 +1,4 @@
-//! What people read in Slack: short, and with nothing that they typed taken for markup.
+//! Messages to people in Slack. No text that somebody typed is taken for markup.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::asking::approval::Answer;
@@ -6,7 +6,6 @@ use keywheel_core::ids::{CredentialName, VersionId};
 use keywheel_core::manifest::{Approval, Credential};
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
-use keywheel_core::request::permission::Refusal;
 use keywheel_core::request::slack::{APPROVE, Choice, Command, DENY, Pressed, escaped};
 use keywheel_core::rotation::version_state::{VersionState, version_state};
 use keywheel_core::rotation::{SecretState, SecretView};
@@ -15,16 +14,16 @@ use serde_json::{Value, json};
 use crate::answer::Refused;
 
 const HELP: &str = "\
-`/keywheel rotate NAME [reason…] [--now]`: mint a new client secret, prove it, publish it. The old one works on \
-for its overlap; with `--now` it is removed as soon as the new one is current.
+`/keywheel rotate NAME [reason…] [--now]`: mint a new client secret, prove the secret, publish it. The old secret works \
+on for its overlap. With `--now` the old secret is removed as soon as the new secret is current.
 `/keywheel status [NAME]`: how your credentials stand
-`/keywheel plan`: when they are due
-`/keywheel help`: this";
+`/keywheel plan`: when your credentials are due
+`/keywheel help`: this text";
 
 /// The longest text of a section (Slack's Block Kit reference).
 const LONGEST_TEXT: usize = 3_000;
 
-/// For the one who asked alone.
+/// Makes a message that only the person who asked sees.
 fn whisper(text: &str) -> Value {
     json!({ "response_type": "ephemeral", "text": text, "blocks": [section(text)] })
 }
@@ -50,40 +49,43 @@ fn because(asked: &Requested) -> String {
     reason.unwrap_or_default()
 }
 
-pub(crate) fn help() -> Value {
+/// Answers `help`.
+pub(super) fn help() -> Value {
     whisper(HELP)
 }
 
-pub(crate) fn unknown() -> Value {
+/// Answers a command that there is none of.
+pub(super) fn unknown() -> Value {
     whisper(&format!("Keywheel does not know that command.\n{HELP}"))
 }
 
-pub(crate) fn unknown_option(option: &str) -> Value {
+/// Answers an option that there is none of.
+pub(super) fn unknown_option(option: &str) -> Value {
     let option = escaped(option);
     whisper(&format!("Nothing was done: there is no option `{option}`, only `--now`.\n{HELP}"))
 }
 
-/// The same for a credential that is not there and one that is not theirs.
-pub(crate) fn not_yours(credential: &CredentialName) -> Value {
+/// Refuses a credential that is not there, and in the same words a credential that the caller may not rotate.
+pub(super) fn not_yours(credential: &CredentialName) -> Value {
     let name = name(credential);
     whisper(&format!(
         "The manifest does not let you rotate a credential called {name}. Nothing was done."
     ))
 }
 
-/// In words what a system is told by a status.
-pub(crate) fn refused(refused: &Refused) -> Value {
+/// Says in words what an HTTP status tells a system.
+pub(super) fn refused(refused: &Refused) -> Value {
     whisper(&match refused {
         Refused::Conflict { detail, .. } | Refused::Forbidden(detail) => {
             format!("Not rotated: {}.", escaped(detail))
         }
-        _ => "Keywheel could not do that just now. Look at `/keywheel status`, and try again."
+        _ => "Keywheel could not do that just now. Look at `/keywheel status`, then try again."
             .to_owned(),
     })
 }
 
-/// A command that took longer than Slack waits. What it asked for may have been queued.
-pub(crate) fn late(command: &Command) -> Value {
+/// Answers a command that took longer than Slack waits. The rotation may have been queued.
+pub(super) fn late(command: &Command) -> Value {
     let Command::Rotate { name: credential, .. } = command else {
         return refused(&Refused::Unavailable);
     };
@@ -94,24 +96,25 @@ pub(crate) fn late(command: &Command) -> Value {
     ))
 }
 
-/// The same of a button: whoever pressed it may press it again, and it counts once.
-pub(crate) fn press_again() -> Value {
-    aside("This took longer than Slack waits. Press the button again: it counts once.")
+/// Answers a button whose decision took longer than Slack waits.
+pub(super) fn press_again() -> Value {
+    aside("This took longer than Slack waits. Press the button again: the decision counts once.")
 }
 
-pub(crate) fn begun(asked: &Requested) -> Value {
+/// Says that a rotation begins.
+pub(super) fn begun(asked: &Requested) -> Value {
     let (name, old) = (name(&asked.credential), old_key(asked.revoke_old));
     let text =
         format!("{name} is being rotated.{} {old}\nRotation `{}`", because(asked), asked.request);
     whisper(&text)
 }
 
-/// For all in the channel: one of them is to press a button.
-pub(crate) fn asking(asked: &Requested, user: &str) -> Value {
+/// Asks everybody in the channel for an approval.
+pub(super) fn asking(asked: &Requested, user: &str) -> Value {
     let name = name(&asked.credential);
     let text = format!(
-        "<@{user}> asks to rotate {name}.{} {}\nSomebody else who may rotate it must approve within 30 minutes. Any of \
-         them may deny it, and <@{user}> withdraws it with the same button.",
+        "<@{user}> asks to rotate {name}.{} {}\nSomebody else who may rotate {name} must approve within 30 minutes. \
+         Any of them may deny the request, and <@{user}> withdraws the request with the same button.",
         because(asked),
         old_key(asked.revoke_old)
     );
@@ -135,78 +138,65 @@ fn button(action: &str, text: &str, style: &str, asked: &Requested) -> Value {
     })
 }
 
-/// Takes the place of the question.
-/// The message that answers a pressed button.
-pub(crate) fn decided(pressed: &Pressed, answer: &Answer) -> Value {
+/// Says what came of a pressed button.
+pub(super) fn decided(pressed: &Pressed, answer: &Answer) -> Value {
+    let not = match pressed.choice {
+        Choice::Approve => "Not approved",
+        Choice::Deny => "Not denied",
+    };
     match answer {
-        Answer::NoSuchRequest => no_such_approval(pressed.choice),
-        Answer::MayNot(refusal) => may_not_decide(pressed.choice, *refusal),
+        Answer::NoSuchRequest => aside(&format!("{not}: there is no such request any more.")),
+        Answer::MayNot(refusal) => aside(&format!("{not}: {refusal}.")),
+        Answer::ApprovedBefore => aside(&format!("{not}: somebody has approved it already.")),
         Answer::Denied(requested, by) => denied(requested, by),
         Answer::Begun(begun) => approved(begun, &pressed.origin.user),
-        Answer::ApprovedBefore => approved_already(pressed.choice),
     }
 }
 
+/// Replaces the question, so that no button is left.
 fn approved(asked: &Requested, user: &str) -> Value {
     let (name, old) = (name(&asked.credential), old_key(asked.revoke_old));
     let text = format!("<@{user}> approved: {name} is being rotated.{} {old}", because(asked));
     json!({ "replace_original": true, "text": text, "blocks": [section(&text)] })
 }
 
-/// Takes the place of the question, so that no button is left. `by` is a caller of Slack as an event names it.
+/// Replaces the question, so that no button is left. `by` is a caller of Slack as an event names the caller.
 fn denied(asked: &Requested, by: &str) -> Value {
     let person = |caller: &str| caller.rsplit('/').next().unwrap_or_default().to_owned();
     let user = person(by);
     let verb = if person(&asked.requested_by) == user { "withdrew" } else { "denied" };
     let name = name(&asked.credential);
     let text = format!(
-        "<@{user}> {verb} the request: {name} is not rotated.{} Whoever still wants it asks anew.",
+        "<@{user}> {verb} the request: {name} is not rotated.{} Whoever still wants the rotation asks anew.",
         because(asked)
     );
     json!({ "replace_original": true, "text": text, "blocks": [section(&text)] })
 }
 
+/// Makes a message beside the question, which stays.
 fn aside(text: &str) -> Value {
     let mut message = whisper(text);
     message["replace_original"] = false.into();
     message
 }
 
-fn not(choice: Choice) -> &'static str {
-    match choice {
-        Choice::Approve => "Not approved",
-        Choice::Deny => "Not denied",
-    }
-}
-
-fn may_not_decide(choice: Choice, refusal: Refusal) -> Value {
-    aside(&format!("{}: {refusal}.", not(choice)))
-}
-
-fn approved_already(choice: Choice) -> Value {
-    aside(&format!("{}: somebody has approved it already.", not(choice)))
-}
-
-fn no_such_approval(choice: Choice) -> Value {
-    aside(&format!("{}: there is no such request any more.", not(choice)))
-}
-
-pub(crate) fn nothing_to_show() -> Value {
+/// Answers somebody who may rotate no listed credential.
+pub(super) fn nothing_to_show() -> Value {
     whisper(
-        "The manifest does not let you rotate any credential that it lists. One that a rule makes goes by its name: `/keywheel status NAME`.",
+        "The manifest lists no credential that you may rotate. Name a credential that a rule makes: `/keywheel status NAME`.",
     )
 }
 
-pub(crate) fn list(lines: &[String], more: usize) -> Value {
-    let rest = (more > 0).then(|| format!("… and {more} more: name one."));
-    let lines: Vec<&str> = lines.iter().chain(&rest).map(String::as_str).collect();
+/// Answers with a line for each credential that is shown; `more` is the number of the others.
+pub(super) fn list(mut lines: Vec<String>, more: usize) -> Value {
+    lines.extend((more > 0).then(|| format!("… and {more} more: name a credential.")));
     let mut message = whisper(&lines.join("\n"));
     message["blocks"] = sections(&lines).iter().map(|text| section(text)).collect();
     message
 }
 
-/// As many texts as it takes, with no line cut in two.
-fn sections(lines: &[&str]) -> Vec<String> {
+/// Joins lines to as few texts as Slack takes, and cuts no line in two.
+fn sections(lines: &[String]) -> Vec<String> {
     let mut sections: Vec<String> = Vec::new();
     for line in lines {
         match sections.last_mut() {
@@ -214,20 +204,20 @@ fn sections(lines: &[&str]) -> Vec<String> {
                 last.push('\n');
                 last.push_str(line);
             }
-            _ => sections.push((*line).to_owned()),
+            _ => sections.push(line.clone()),
         }
     }
     sections
 }
 
+/// Formats a time. Slack shows the time in the reader's own time zone.
 fn day(at: DateTime<Utc>) -> String {
     let seconds = at.timestamp();
-    // Slack shows it in the reader's own time zone.
     format!("<!date^{seconds}^{{date_short_pretty}} {{time}}|{}>", at.format("%Y-%m-%d %H:%M UTC"))
 }
 
-/// One line: how a credential stands, by its secret's labels.
-pub(crate) fn standing_line(credential: &Credential, state: &SecretState) -> String {
+/// Says in a line how a credential stands, by its secret's labels.
+pub(super) fn standing_line(credential: &Credential, state: &SecretState) -> String {
     let name = name(&credential.name);
     let view = match state {
         SecretState::Missing => return format!("{name}: no secret yet"),
@@ -264,8 +254,8 @@ fn old(credential: &Credential, view: &SecretView, version: &VersionId) -> Optio
     }
 }
 
-/// One line: when a credential is due, by its secret's labels. What Graph knows of its key may be sooner.
-pub(crate) fn due_line(credential: &Credential, state: &SecretState, now: DateTime<Utc>) -> String {
+/// Says in a line when a credential is due, by its secret's labels. The key's end in Graph may be sooner.
+pub(super) fn due_line(credential: &Credential, state: &SecretState, now: DateTime<Utc>) -> String {
     let name = name(&credential.name);
     let SecretState::Present(view) = state else { return standing_line(credential, state) };
     let since = view.current().and_then(|current| view.since(current));
@@ -279,7 +269,8 @@ pub(crate) fn due_line(credential: &Credential, state: &SecretState, now: DateTi
     }
 }
 
-pub(crate) const BY_LABELS: &str = "_By when each was last rotated and the manifest's lifetimes. `keywheel plan` asks Graph as well._";
+/// Says how `due_line` works the time out.
+pub(super) const BY_LABELS: &str = "_By when each credential was last rotated and by the manifest's lifetimes. `keywheel plan` asks Graph as well._";
 
 #[cfg(test)]
 mod tests {
@@ -300,7 +291,6 @@ mod tests {
         let line = |letter: &str, length| letter.repeat(length);
         let lines =
             [line("a", 1_499), line("b", 1_500), line("c", 1), line("é", 2_998), line("d", 1)];
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let sections = sections(&lines);
         assert_eq!(sections.join("\n"), lines.join("\n"));
         let lengths: Vec<usize> = sections.iter().map(|text| text.chars().count()).collect();

@@ -1,36 +1,36 @@
-//! Slack: a typed command is answered in its own answer, a pressed button by a post to its `response_url`.
+//! Slack: the answer to a typed command answers the person, and a post to the `response_url` answers a pressed button.
 //!
-//! Once a request is signed, whatever comes of it is told with status 200: of any other Slack shows the person
-//! nothing but that the app failed.
+//! Every answer to a signed request has status 200. With any other status Slack shows the person only that the app failed.
+
+mod replies;
+mod status;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{Request, Response, StatusCode};
 use keywheel_core::asking::approval::asked_mark;
-use keywheel_core::ids::CredentialName;
-use keywheel_core::queue::RevokeOld;
-use keywheel_core::request::delivery::{
-    Awaiting, Delivery, Requested, SCHEMA, SlackOrigin, Verdict,
-};
+use keywheel_core::request::delivery::{Awaiting, Delivery, Requested, SlackOrigin, Verdict};
+use keywheel_core::request::keys::Keys;
 use keywheel_core::request::permission::{Decision, decide};
 use keywheel_core::request::request_id;
 use keywheel_core::request::signature::{Unsigned, verify_slack};
 use keywheel_core::request::slack::{Command, Pressed, Slash, is_ssl_check, response_url};
+use keywheel_core::request::webhook::Rotate;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::answer::{Refused, nothing, ok};
-use crate::rotate::replayed;
-use crate::{Webhook, header, replies};
+use crate::{Webhook, header};
 
-/// Slack waits for three seconds, on the way there and back included. A command is answered by then,
+/// How long the answer to a command may take. Slack waits for three seconds, the way there and back included.
 const ANSWERED: Duration = Duration::from_millis(2_500);
-/// and what a button leads to is done by then, so that there is time left for the post that tells of it.
+/// How long a pressed button's decision may take, so that there is time left for the post that tells of the decision.
 const DECIDED: Duration = Duration::from_millis(1_800);
 
 impl Webhook {
+    /// Answers a slash command.
     pub(crate) async fn slack_command(
         &self,
         request: &Request<Vec<u8>>,
@@ -41,10 +41,8 @@ impl Webhook {
         if is_ssl_check(request.body()) {
             return Ok(nothing(StatusCode::OK));
         }
-        let slash = Slash::parse(request.body())
-            .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
-        self.permitted(&slash.origin)?;
-        self.count(&slash.origin, now)?;
+        let slash = Slash::parse(request.body()).map_err(Refused::malformed)?;
+        self.admit(&slash.origin, now)?;
         let answered = async {
             let delivery = Delivery::new(request.body(), Some(sent_at), now);
             match &slash.command {
@@ -54,7 +52,8 @@ impl Webhook {
                 Command::Plan => self.plan(&slash.origin, now).await,
                 Command::Status(name) => self.status(&slash.origin, name.as_ref()).await,
                 Command::Rotate { name, reason, revoke_old } => {
-                    let wanted = Wanted { name, reason: reason.clone(), revoke_old: *revoke_old };
+                    let (credential, reason) = (name.clone(), reason.clone());
+                    let wanted = Rotate { credential, reason, revoke_old: *revoke_old };
                     self.slack_rotate(&slash.origin, wanted, &delivery, now).await
                 }
             }
@@ -62,7 +61,7 @@ impl Webhook {
         let answered = tokio::time::timeout_at(answered_at, answered).await;
         match answered.unwrap_or_else(|_| Ok(replies::late(&slash.command))) {
             Ok(message) => Ok(ok(StatusCode::OK, &message)),
-            // A sending that is replayed is not a person's.
+            // No person sends a request a second time.
             Err(refused @ Refused::Conflict { rotation: Some(_), .. }) => Err(refused),
             Err(refused) => Ok(ok(StatusCode::OK, &replies::refused(&refused))),
         }
@@ -71,41 +70,30 @@ impl Webhook {
     async fn slack_rotate(
         &self,
         origin: &SlackOrigin,
-        wanted: Wanted<'_>,
+        wanted: Rotate,
         delivery: &Delivery,
         now: DateTime<Utc>,
     ) -> Result<Value, Refused> {
-        let manifest = self.manifest().await?;
+        let manifest = self.requests.manifest().await?;
         let caller = origin.caller();
-        let Some(managed) = manifest.by_name(wanted.name) else {
-            return Ok(replies::not_yours(wanted.name));
+        let Some(managed) = manifest.by_name(&wanted.credential) else {
+            return Ok(replies::not_yours(&wanted.credential));
         };
         let credential = &managed.credential;
         let decision = decide(&caller, &credential.settings.allow, credential.settings.approval);
         if matches!(decision, Decision::Refuse(_)) {
-            return Ok(replies::not_yours(wanted.name));
+            return Ok(replies::not_yours(&wanted.credential));
         }
-        // Slack does not number what it sends; no two people's forms have one `trigger_id`.
+        // Slack does not number its requests, but no two of them have the same `trigger_id` in their body.
         let id = request_id("slack", &delivery.body);
-        // A question is done once it is asked; the rotation is marked when its approval begins it.
+        // A question is done once it is asked. The rotation is marked when its approval begins the rotation.
         let mark = if decision == Decision::Ask { asked_mark(id) } else { id };
-        match self.verdict_marked("slack", id, mark, delivery).await? {
-            Verdict::GoOn => {}
-            _ => return Err(replayed(Some(id))),
+        if self.verdict("slack", id, mark, delivery).await? != Verdict::GoOn {
+            return Err(Refused::replayed(Some(id)));
         }
         let asked = Requested {
-            schema: SCHEMA,
-            request: id,
-            credential: credential.name.clone(),
-            application: credential.application,
-            requested_by: caller.to_string(),
-            reason: wanted.reason,
-            revoke_old: wanted.revoke_old,
-            requested_at: now,
-            replaces: self.requests.replaced(&managed).await?,
-            approved_by: None,
-            approved_at: None,
             slack: Some(origin.clone()),
+            ..self.requested(id, &managed, &caller, wanted, now).await?
         };
         if decision == Decision::Ask {
             let (team, user) = (origin.team.clone(), origin.user.clone());
@@ -117,6 +105,7 @@ impl Webhook {
         Ok(replies::begun(&asked))
     }
 
+    /// Carries out the decision of a pressed button, and posts what came of the decision.
     pub(crate) async fn slack_interaction(
         &self,
         request: &Request<Vec<u8>>,
@@ -124,10 +113,8 @@ impl Webhook {
     ) -> Result<Response<String>, Refused> {
         let came = Instant::now();
         self.slack_signed(request, now).await?;
-        let pressed = Pressed::parse(request.body())
-            .map_err(|malformed| Refused::Malformed(malformed.to_string()))?;
-        self.permitted(&pressed.origin)?;
-        self.count(&pressed.origin, now)?;
+        let pressed = Pressed::parse(request.body()).map_err(Refused::malformed)?;
+        self.admit(&pressed.origin, now)?;
         let decided = self.requests.decide(&pressed, now);
         let message = match tokio::time::timeout_at(came + DECIDED, decided).await {
             Ok(Ok(answer)) => replies::decided(&pressed, &answer),
@@ -145,24 +132,24 @@ impl Webhook {
     ) -> Result<DateTime<Utc>, Refused> {
         let timestamp = header(request, "x-slack-request-timestamp");
         let signature = header(request, "x-slack-signature");
-        let verify = |keys: &keywheel_core::request::keys::Keys| {
+        let verify = |keys: &Keys| {
             let key = keys.slack.as_ref().ok_or(Unsigned)?;
             verify_slack(key, timestamp, signature, request.body(), now)
         };
         self.keys.verify(verify).await
     }
 
-    fn count(&self, origin: &SlackOrigin, now: DateTime<Utc>) -> Result<(), Refused> {
-        self.limiter.count(&origin.caller().to_string(), now).map_err(Refused::TooOften)
+    /// Refuses a `response_url` that does not lead to Slack, and counts the request against the caller's rate.
+    ///
+    /// Whoever reads the request later posts to the `response_url` as well.
+    fn admit(&self, origin: &SlackOrigin, now: DateTime<Utc>) -> Result<(), Refused> {
+        if response_url(&origin.response_url, self.loopback).is_none() {
+            return Err(Refused::Malformed("the response_url does not lead to Slack".to_owned()));
+        }
+        self.rate_limit.count(&origin.caller().to_string(), now)
     }
 
-    /// Nothing that Slack itself would not send is posted to, now or by anybody who reads the request later.
-    fn permitted(&self, origin: &SlackOrigin) -> Result<(), Refused> {
-        let elsewhere = || Refused::Malformed("the response_url does not lead to Slack".to_owned());
-        response_url(&origin.response_url, self.loopback).map(drop).ok_or_else(elsewhere)
-    }
-
-    /// Posts a message. That it did not arrive changes nothing about what was done.
+    /// Posts a message. A message that does not arrive changes nothing about what was done.
     async fn post(&self, origin: &SlackOrigin, message: &Value, until: Instant) {
         let Some(url) = response_url(&origin.response_url, self.loopback) else { return };
         let left = until.saturating_duration_since(Instant::now());
@@ -177,10 +164,4 @@ impl Webhook {
             Err(failure) => warn!(failure, "Slack did not take an answer"),
         }
     }
-}
-
-struct Wanted<'a> {
-    name: &'a CredentialName,
-    reason: Option<String>,
-    revoke_old: RevokeOld,
 }

@@ -1,4 +1,4 @@
-//! What `--now-revoke-old` cannot remove: a replaced key that Keywheel does not know, or does not find.
+//! Old keys that `--now-revoke-old` cannot remove: Keywheel does not know the key, or does not find it.
 
 use keywheel_core::ids::{KeyId, VersionId};
 use keywheel_core::rotation::Principal;
@@ -6,17 +6,17 @@ use serde::{Serialize, Serializer};
 
 use crate::exit::{Exit, Failure};
 
-/// Why the replaced version's key stays, though it is wanted gone.
+/// Why Keywheel cannot remove the replaced version's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    /// No label names it: somebody made the secret by hand.
+pub(super) enum Unremovable {
+    /// No label names the key: somebody made the secret by hand.
     Unknown,
-    /// It is not where the manifest says that the credential's keys are.
+    /// The key is not where the manifest says that the credential's keys are.
     NotFound(KeyId),
 }
 
-impl Left {
-    /// Whether the replaced version's key is one that Keywheel could not remove, and why.
+impl Unremovable {
+    /// Says why Keywheel could not remove the replaced version's key; `None`: the key can be removed, or there is none.
     pub(super) fn of(
         replaces: Option<&VersionId>,
         old_key: Option<KeyId>,
@@ -28,40 +28,41 @@ impl Left {
         (!shown).then_some(Self::NotFound(key))
     }
 
-    /// What is left, and why.
+    /// Says which key is not removed, and why.
     pub(super) fn why(self) -> String {
         match self {
-            Self::Unknown => "Keywheel did not mint the old key and does not know which it is, so it is not removed: \
-                 unless it is gone already, it still works until somebody removes it in Entra"
+            Self::Unknown => "Keywheel did not mint the old key and does not know which key it is, so the key is not \
+                 removed: unless the key is gone already, it still works until somebody removes it in Entra"
                 .to_owned(),
             Self::NotFound(key) => format!(
                 "the old key {key} is not on the application (or service principal) that the manifest names, so \
-                 Keywheel cannot remove it: unless it is gone already, it still works until somebody removes it in Entra"
+                 Keywheel cannot remove the key: unless the key is gone already, it still works until somebody removes \
+                 it in Entra"
             ),
         }
     }
 
-    /// What the program ends with, once the rotation `is` this far.
-    pub(super) fn failure(self, name: &str, is: &str) -> Failure {
-        let what = format!("{name} is {is}, but {}", self.why());
+    /// Makes the failure that the program ends with, once the credential is `queued` or `rotated`.
+    pub(super) fn failure(self, name: &str, done: &str) -> Failure {
+        let what = format!("{name} is {done}, but {}", self.why());
         Failure::new(Exit::Refused, what, self.cure(name))
     }
 
     fn cure(self, name: &str) -> String {
         match self {
             Self::Unknown => format!(
-                "remove it in Entra by hand; it is among the foreign keys that `keywheel status {name}` shows"
+                "remove it in Entra by hand; `keywheel status {name}` shows the key among the foreign keys"
             ),
             Self::NotFound(_) => {
-                "if `application` or `key_on` was changed in the manifest, remove it in Entra by hand where that \
-                 pointed before"
+                "if `application` or `key_on` was changed in the manifest, remove the key in Entra by hand where the \
+                 manifest pointed before"
                     .to_owned()
             }
         }
     }
 }
 
-impl Serialize for Left {
+impl Serialize for Unremovable {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(match self {
             Self::Unknown => "unknown",
@@ -86,6 +87,7 @@ mod tests {
         let keyed = |key: &KeyId| Key { key_id: *key, display_name: None, start: None, end: None };
         Principal {
             most_keys: None,
+            locked: false,
             object_id: ObjectId(Uuid::from_u128(9)),
             has_service_principal: true,
             keys: keys.iter().map(keyed).collect(),
@@ -97,26 +99,26 @@ mod tests {
         let version = VersionId("00000000-0000-0000-0000-00000000000a".to_owned());
         let (replaces, principal) = (Some(&version), holder(&[key(1)]));
         let there = Some(&principal);
-        assert_eq!(Left::of(replaces, Some(key(1)), there), None);
-        assert_eq!(Left::of(replaces, None, there), Some(Left::Unknown), "adopted");
-        let moved = Some(Left::NotFound(key(2)));
-        assert_eq!(Left::of(replaces, Some(key(2)), there), moved, "`key_on` was changed");
-        assert_eq!(Left::of(replaces, Some(key(2)), None), moved);
-        assert_eq!(Left::of(None, None, there), None, "there was no secret before");
+        assert_eq!(Unremovable::of(replaces, Some(key(1)), there), None);
+        assert_eq!(Unremovable::of(replaces, None, there), Some(Unremovable::Unknown), "adopted");
+        let moved = Some(Unremovable::NotFound(key(2)));
+        assert_eq!(Unremovable::of(replaces, Some(key(2)), there), moved, "`key_on` was changed");
+        assert_eq!(Unremovable::of(replaces, Some(key(2)), None), moved);
+        assert_eq!(Unremovable::of(None, None, there), None, "there was no secret before");
     }
 
     #[test]
-    fn what_is_left_is_a_failure_that_names_the_thing_the_cause_and_the_cure() {
-        for (left, cause) in [
-            (Left::Unknown, "did not mint"),
-            (Left::NotFound(key(2)), "00000000-0000-0000-0000-000000000002 is not on"),
+    fn a_key_that_stays_is_a_failure_that_names_the_thing_the_cause_and_the_cure() {
+        for (unremovable, cause) in [
+            (Unremovable::Unknown, "did not mint"),
+            (Unremovable::NotFound(key(2)), "00000000-0000-0000-0000-000000000002 is not on"),
         ] {
-            let failure = left.failure("aks", "rotated");
+            let failure = unremovable.failure("aks", "rotated");
             assert_eq!(failure.exit, Exit::Refused);
             assert!(failure.what.starts_with("aks is rotated, but "), "{}", failure.what);
             assert!(failure.what.contains(cause), "{}", failure.what);
             assert!(failure.what.contains("still works until"), "{}", failure.what);
-            assert!(failure.cure.is_some_and(|cure| cure.contains("remove it in Entra")));
+            assert!(failure.cure.is_some_and(|cure| cure.contains("in Entra by hand")));
         }
     }
 }

@@ -5,46 +5,37 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use keywheel_core::engine::jobs::Ended;
 use keywheel_core::engine::{Clients, Engine, EngineError};
+use keywheel_core::http::Retry;
 use keywheel_core::queue::{Job, Queue};
-use keywheel_lambda::{Failure, Message, Settled};
+use keywheel_lambda::{Failure, Message, Settled, one_by_one, pause};
 use tokio::time::Instant;
 use tracing::error;
 
-/// When a message comes back whose failure is not its own.
+/// The pause before a message comes back whose failure is not its own.
 const COME_BACK: Duration = Duration::from_secs(30);
-/// The same where the manifest cannot be read: somebody has to mend it, and the queue counts to five.
+/// The same pause if the manifest cannot be read: somebody has to mend the manifest, and the queue counts to five.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
-/// Keywheel's own pause before a failed message's next try, where no service asks for a longer one.
-const PAUSE: Duration = Duration::from_secs(20);
-/// By how much that pause grows, by how often the message was received.
-const GROWTH: [u32; 4] = [1, 1, 3, 15];
-/// No failed message keeps those behind it waiting for longer than this.
+/// Keywheel's own pause before a failed message's next try, in seconds, by how often the message was received.
+const PAUSES: [u64; 5] = [20, 20, 60, 300, 20];
+/// The longest pause that a service may ask for. The messages behind a failed message wait as well.
 const LONGEST: Duration = Duration::from_hours(1);
 /// How often a message is handed out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: usize = 5;
 
-/// Works on each message; those that failed stay in the queue.
+/// Works on each message. A message that failed stays in the queue.
 pub(crate) async fn handle(
     clients: &Clients,
     batch: Vec<Message>,
     deadline: Instant,
 ) -> Result<SqsBatchResponse, Failure> {
     let queue = clients.queue()?;
-    let mut settled = Vec::with_capacity(batch.len());
-    for message in &batch {
-        // A FIFO queue's order: nothing after a message that stays may be done before it.
-        let stays = settled.iter().any(|(_, settled)| *settled == Settled::Stays);
-        let this = if stays {
-            Settled::Stays
-        } else {
-            Settled::or_stays(handle_message(clients, &queue, message, deadline).await)
-        };
-        settled.push((message, this));
-    }
-    Ok(Settled::answer(settled))
+    let settle = async |message: &Message| {
+        Settled::or_stays(handle_message(clients, &queue, message, deadline).await)
+    };
+    Ok(one_by_one(&batch, settle).await)
 }
 
-/// Works on one message. A cut-off in here leaves the message in the queue.
+/// Works on one message. A cut-off leaves the message in the queue.
 async fn handle_message(
     clients: &Clients,
     queue: &Queue,
@@ -74,7 +65,7 @@ async fn settle(
     deadline: Instant,
 ) -> Result<Settled, EngineError> {
     let mut ended = engine.work(job, deadline).await;
-    // The redrive policy would bury it next time, without a record.
+    // The redrive policy would bury the message next time, without a record.
     if let Ended::Again { why, .. } = &ended
         && message.receives() >= MAX_RECEIVES
     {
@@ -87,16 +78,11 @@ async fn settle(
             Ok(Settled::Done)
         }
         Ended::Again { after, .. } => {
-            Ok(message.come_back(queue, pause(after, message.receives())).await?)
+            let pause = pause(&PAUSES, LONGEST, Retry::After(after), message.receives());
+            Ok(message.come_back(queue, pause).await?)
         }
         Ended::Failed(why) => Ok(message.bury(queue, &why).await?),
     }
-}
-
-/// As long as was asked for, or Keywheel's own pause, which grows, where that is longer.
-fn pause(asked: Duration, receives: usize) -> Duration {
-    let growth = GROWTH.get(receives.saturating_sub(1)).unwrap_or(&1);
-    asked.max(PAUSE * *growth).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -115,20 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pause_grows_by_how_often_a_message_was_received() {
-        for (receives, own) in [(0, 20), (1, 20), (2, 20), (3, 60), (4, 300), (5, 20)] {
-            let own = Duration::from_secs(own);
-            assert_eq!(pause(Duration::from_secs(1), receives), own, "received {receives} times");
-            assert_eq!(pause(PAUSE, receives), own, "received {receives} times");
-        }
-    }
-
-    #[test]
-    fn what_a_service_asks_for_is_neither_cut_short_nor_multiplied() {
-        let (asked, day) = (Duration::from_mins(10), Duration::from_hours(24));
-        for receives in 0..=MAX_RECEIVES {
-            assert_eq!(pause(asked, receives), asked, "received {receives} times");
-            assert_eq!(pause(day, receives), LONGEST, "received {receives} times");
+    fn only_keywheels_own_pause_grows_by_how_often_a_message_was_received() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        for (receives, own) in [(0, 20), (1, 20), (2, 20), (3, 60), (4, 300), (5, 20), (6, 20)] {
+            for (asked, waits) in
+                [(second, own * second), (10 * minute, 10 * minute), (LONGEST + minute, LONGEST)]
+            {
+                let pause = pause(&PAUSES, LONGEST, Retry::After(asked), receives);
+                assert_eq!(pause, waits, "received {receives} times, asked for {asked:?}");
+            }
         }
     }
 }

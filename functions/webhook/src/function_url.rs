@@ -1,10 +1,10 @@
-//! A function URL's event as a request.
+//! Reads a function URL's event.
 
 use http::Request;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt};
 
-/// The request as it was sent, and the address that it came from: by AWS's word, no header says so.
+/// Gives the request as it was sent, and the address that the request came from. AWS names the address, not a header.
 pub fn received(request: lambda_http::Request) -> (Request<Vec<u8>>, String) {
     let caller = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => {
@@ -14,7 +14,7 @@ pub fn received(request: lambda_http::Request) -> (Request<Vec<u8>>, String) {
     };
     let path = request.raw_http_path().to_owned();
     let (mut parts, body) = request.into_parts();
-    // The path alone: a query means nothing here, and is no part of what is signed. One that is no path is none.
+    // A query means nothing here and is not signed. A path that is not valid leads nowhere.
     parts.uri = path.parse().unwrap_or_default();
     let body = match body {
         Body::Text(text) => text.into_bytes(),

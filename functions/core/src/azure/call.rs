@@ -1,0 +1,242 @@
+//! One call: its token, its headers, its tries.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::error::{AzureError, Kind};
+use crate::http::{Answer, Backoff, Http, Retry, SendError};
+
+const RETRIES: u32 = 4;
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// With less time left nothing that must not be lost is begun.
+const LEAST_FOR_ONCE: Duration = Duration::from_secs(5);
+/// Further apart than this no two clocks are, and the lives of keys can still be reckoned.
+const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
+
+/// What a caller settles for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallOptions {
+    /// `client-request-id`: names the call in audit events even where its answer is lost.
+    pub client_request_id: Uuid,
+    /// When all tries together have to be over.
+    pub deadline: Instant,
+}
+
+impl CallOptions {
+    /// A call with an id of its own.
+    pub fn until(deadline: Instant) -> Self {
+        Self { client_request_id: Uuid::new_v4(), deadline }
+    }
+
+    /// The same call's further request, under an id that follows from its own.
+    pub(crate) fn further(self, name: &str) -> Self {
+        let client_request_id = Uuid::new_v5(&self.client_request_id, name.as_bytes());
+        Self { client_request_id, ..self }
+    }
+}
+
+/// A call, as it is sent and as its errors name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    pub(crate) object: String,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) body: Option<Value>,
+    /// The least permission that the call needs.
+    pub(crate) permission: &'static str,
+    /// Each time that the call is carried out something is made: what is said where the answer is lost. `None`: the call
+    /// may be sent twice.
+    pub(crate) once: Option<&'static str>,
+    pub(crate) options: CallOptions,
+}
+
+impl Call {
+    /// Reads something.
+    pub(crate) fn get(name: &'static str, object: &str, url: Url, options: &CallOptions) -> Self {
+        Self {
+            name,
+            object: object.to_owned(),
+            method: Method::GET,
+            url,
+            body: None,
+            permission: "",
+            once: None,
+            options: *options,
+        }
+    }
+
+    /// The same as a POST of this body.
+    pub(crate) fn posting(self, body: Value) -> Self {
+        Self { method: Method::POST, body: Some(body), ..self }
+    }
+
+    /// The same with the permission that it needs.
+    pub(crate) fn needing(self, permission: &'static str) -> Self {
+        Self { permission, ..self }
+    }
+
+    /// The same to a further address.
+    pub(super) fn at(&self, url: Url) -> Self {
+        let options = self.options.further(url.as_str());
+        Self { url, options, ..self.clone() }
+    }
+}
+
+/// One of Azure's services.
+#[derive(Clone, Debug)]
+pub(crate) struct Service<R> {
+    /// Its name in errors.
+    pub(crate) name: &'static str,
+    /// Its address: whatever is called lies below.
+    pub(crate) root: Url,
+    /// Reads what a status, an `error.code` and an `error.message` of the service mean beyond what all services say.
+    pub(crate) meaning: fn(u16, &str, &str) -> Option<Kind<R>>,
+}
+
+/// The scope of a token for a service at this address.
+pub(crate) fn scope(root: &Url) -> String {
+    format!("{}/.default", root.as_str().trim_end_matches('/'))
+}
+
+/// Calls one service; clones share everything. `R` is what the service's own error codes mean.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller<R> {
+    pub(super) service: Service<R>,
+    http: Http,
+    credential: Arc<dyn TokenCredential>,
+    /// How many seconds the service's clock is ahead of ours, by the `Date` of its last answer.
+    ahead: Arc<AtomicI64>,
+    /// The service has answered 401 to a token: the cached ones are of no use any more.
+    refused: Arc<AtomicBool>,
+}
+
+impl<R: fmt::Display> Caller<R> {
+    pub(crate) fn new(
+        http: Http,
+        credential: Arc<dyn TokenCredential>,
+        service: Service<R>,
+    ) -> Self {
+        Self { service, http, credential, ahead: Arc::default(), refused: Arc::default() }
+    }
+
+    /// The time by the service's clock, as of its last answer.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::seconds(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Whether the service has refused a token.
+    pub(crate) fn token_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// An address below the service's; it is made of our own words and of typed ids.
+    pub(crate) fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
+        let mut url = self.service.root.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/{path}"));
+        if !query.is_empty() {
+            let pairs: Vec<String> =
+                query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            url.set_query(Some(&pairs.join("&")));
+        }
+        url
+    }
+
+    /// Reads an answer's JSON; tried again as long as that may help.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, AzureError<R>> {
+        let answer = self.call(call).await?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| self.unusable(call, &answer, "it is not what was asked for"))
+    }
+
+    /// Sends until there is a success, an answer that will not change, or no time left.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Answer, AzureError<R>> {
+        let mut backoff = Backoff::new(RETRIES, call.options.deadline);
+        loop {
+            let error = match self.attempt(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // What makes something must not be asked for again where its answer was lost: there would be two.
+            let retry = match error.kind() {
+                Kind::AnswerLost | Kind::SignIn(_) => Retry::Never,
+                _ => error.retry(),
+            };
+            if !backoff.pause(retry).await {
+                return Err(error);
+            }
+            tracing::debug!(operation = call.name, %error, "tried again");
+        }
+    }
+
+    /// Sends once.
+    pub(crate) async fn attempt(&self, call: &Call) -> Result<Answer, AzureError<R>> {
+        let authorization = self.authorization(call).await?;
+        let left = call.options.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || (call.once.is_some() && left < LEAST_FOR_ONCE) {
+            return Err(self.not_begun(call));
+        }
+        let mut request = self
+            .http
+            .request(call.method.clone(), call.url.clone())
+            .timeout(left.min(TIMEOUT))
+            .header(AUTHORIZATION, authorization)
+            .header(ACCEPT, "application/json")
+            .header("client-request-id", call.options.client_request_id.to_string());
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let sent = match request.build() {
+            Ok(request) => self.http.send(request).await,
+            Err(error) => Err(SendError::from(error)),
+        };
+        let answer = sent.map_err(|error| self.unanswered(call, &error))?;
+        self.set_clock(&answer.headers);
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        if answer.status.is_success() { Ok(answer) } else { Err(self.refused(call, &answer)) }
+    }
+
+    /// The credential keeps its tokens, so this seldom sends anything.
+    async fn authorization(&self, call: &Call) -> Result<HeaderValue, AzureError<R>> {
+        let scope = scope(&self.service.root);
+        let scopes = [scope.as_str()];
+        let token = self.credential.get_token(&scopes, None);
+        let token = tokio::time::timeout_at(call.options.deadline, token).await;
+        let token = token.map_err(|_| self.not_begun(call))?;
+        let token = token.map_err(|error| self.not_signed_in(call, &error))?;
+        let value = HeaderValue::from_str(&format!("Bearer {}", token.token.secret()));
+        let mut value =
+            value.map_err(|_| self.malformed(call, "the token does not fit a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// Takes the `Date` of an answer in (RFC 9110, section 6.6.1). It counts whole seconds, and the answer
+    /// took its time: a small difference is none.
+    fn set_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        if let Some(Ok(date)) = date.map(DateTime::parse_from_rfc2822) {
+            let ahead = (date.with_timezone(&Utc) - Utc::now()).num_seconds();
+            // Whoever wrote a date that far off was no clock.
+            if ahead.abs() > MOST_AHEAD.num_seconds() {
+                return;
+            }
+            let ahead = if ahead.abs() <= 5 { 0 } else { ahead };
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
+    }
+}
