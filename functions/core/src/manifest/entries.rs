@@ -112,13 +112,13 @@ pub(super) fn manifest(tree: Node, cloud: Cloud, problems: &mut Problems) -> Opt
         Some((name.clone(), Credential { name, application, secret, settings }))
     };
     let credentials = credentials.into_iter().filter_map(listed).collect();
-    let ruled = |(index, rule): (usize, At<WireRule>)| {
+    let one = |(index, rule): (usize, At<WireRule>)| {
         let wire = rule.value?;
         let settings = settings(["rules", &index.to_string()], rule.position, wire.only)?;
         let tag = wire.r#match.value?.tag.value?.0;
         Some(Rule { tag, secret: wire.secret.value?, settings })
     };
-    let rules = rules.into_iter().enumerate().filter_map(ruled).collect();
+    let rules = rules.into_iter().enumerate().filter_map(one).collect();
     let told = wire.notifications.and_then(|listed| listed.value).unwrap_or_default();
     let notifications = notifications::resolve(told, problems);
     Some(Manifest { tenant: wire.tenant.value?, credentials, rules, notifications })
