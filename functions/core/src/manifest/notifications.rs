@@ -182,7 +182,7 @@ impl Text for TopicArn {
     }
 
     fn read(text: &str) -> Result<Self, (String, String)> {
-        if text.ends_with(".fifo") {
+        if text.strip_suffix(".fifo").is_some() {
             let what = "a FIFO topic only takes messages in groups";
             return Err((what.to_owned(), "name a standard topic".to_owned()));
         }
