@@ -75,11 +75,10 @@ uuid_id!(
 );
 
 /// The directory object that a key is put on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 pub enum KeyOn {
     /// The application.
-    #[default]
     Application,
     /// The service principal: for applications that are registered in another tenant.
     ServicePrincipal,

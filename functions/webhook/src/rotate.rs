@@ -95,9 +95,9 @@ impl Webhook {
         let caller = Caller::Webhook { key: signer.key.clone() };
         let managed = manifest.by_name(&wanted.credential).ok_or_else(unknown)?;
         let credential = &managed.credential;
-        match decide(&caller, &credential.allow, credential.approval) {
+        match decide(&caller, &credential.settings.allow, credential.settings.approval) {
             Decision::Begin => {}
-            Decision::Refuse(why) if credential.allow.names(&caller) => {
+            Decision::Refuse(why) if credential.settings.allow.names(&caller) => {
                 return Err(Refused::Forbidden(why.to_string()));
             }
             _ => return Err(unknown()),

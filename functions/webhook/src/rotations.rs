@@ -86,7 +86,7 @@ impl Webhook {
         let caller = Caller::Webhook { key: signer.key };
         let managed = manifest
             .by_name(&path.credential)
-            .filter(|managed| managed.credential.allow.names(&caller))
+            .filter(|managed| managed.credential.settings.allow.names(&caller))
             .ok_or(Refused::NotFound)?;
         let credential = managed.credential;
         let asked = self.requests.noted(path.rotation).await?;

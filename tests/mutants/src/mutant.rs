@@ -22,8 +22,10 @@ pub(crate) const FILES: &[&str] = &[
     "functions/core/src/identity/transport.rs",
     "functions/core/src/audit/**",
     "functions/core/src/notify/**",
-    "functions/core/src/manifest/resolve.rs",
-    "functions/core/src/manifest/resolve/**",
+    "functions/core/src/manifest/entries.rs",
+    "functions/core/src/manifest/format.rs",
+    "functions/core/src/manifest/permission.rs",
+    "functions/core/src/manifest/settings.rs",
     "functions/webhook/src/**",
 ];
 

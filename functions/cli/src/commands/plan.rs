@@ -113,9 +113,9 @@ async fn sweep(engine: &Engine, progress: &ProgressBar) -> Result<sweep::Report,
 fn writes(planned: &Planned, manifest: &Manifest) -> Option<AdoptedValue> {
     let Work::Rotate { reason: Reason::Adopt, .. } = &planned.work else { return None };
     let credential = manifest.by_name_of(&planned.credential, planned.application)?.credential;
-    let names = credential.format.field_names();
+    let names = credential.settings.format.field_names();
     Some(AdoptedValue {
-        format: credential.format.name(),
+        format: credential.settings.format.name(),
         keys: names.map(|names| names.map(ToOwned::to_owned).to_vec()),
         keeps_other_keys: names.is_some(),
     })

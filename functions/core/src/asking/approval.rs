@@ -72,7 +72,7 @@ impl Requests {
         let Some(managed) = managed else {
             return Ok(Answer::NoSuchRequest);
         };
-        let allow = &managed.credential.allow;
+        let allow = &managed.credential.settings.allow;
         let (by, asker) = (pressed.origin.caller(), Caller::Slack { team, user });
         let may = match pressed.choice {
             Choice::Approve => approve(&by, &asker, requested.requested_at, allow, now),

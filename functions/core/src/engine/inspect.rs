@@ -51,15 +51,18 @@ impl Engine {
             described.map_err(EngineError::from)
         };
         let principal = async {
-            let principal =
-                self.graph.principal(credential.application, credential.key_on, &options).await;
+            let principal = self
+                .graph
+                .principal(credential.application, credential.settings.key_on, &options)
+                .await;
             principal.map_err(EngineError::from)
         };
         let (described, principal) = tokio::try_join!(secret, principal)?;
         let terms = self.terms(credential, None);
         let now = self.graph.now();
         let secret = described.state;
-        let mut plan = plan::plan(&terms, credential.trigger, &secret, principal.as_ref(), now);
+        let mut plan =
+            plan::plan(&terms, credential.settings.trigger, &secret, principal.as_ref(), now);
         if let Some(principal) = &principal {
             let policy = &terms.policy;
             let expected = Expected {
@@ -82,7 +85,8 @@ impl Engine {
     /// The scopes of all credentials that keep their keys where this one does: none of them is foreign.
     fn scopes_on_same_object(&self, credential: &Credential) -> Vec<Scope> {
         let listed = self.manifest.credentials().filter(|other| {
-            (other.application, other.key_on) == (credential.application, credential.key_on)
+            (other.application, other.settings.key_on)
+                == (credential.application, credential.settings.key_on)
         });
         listed.chain([credential]).map(|credential| self.terms(credential, None).scope).collect()
     }

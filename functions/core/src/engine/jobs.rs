@@ -289,7 +289,7 @@ impl Attempt<'_> {
             return self.retire(Target { version: Some(version), key }, true).await;
         }
         // Only of one that was stored by hand was the key never known.
-        if self.credential.policy.adopt && view.versions.contains_key(&version) {
+        if self.credential.settings.policy.adopt && view.versions.contains_key(&version) {
             self.found(Finding::ReplacedKeyUnknown).await?;
         }
         Ok(Came::Out("the replaced version's key is unknown, or gone already"))

@@ -203,7 +203,7 @@ impl Engine {
         Terms {
             application: credential.application,
             scope: self.location.scope(credential),
-            policy: credential.policy.clone(),
+            policy: credential.settings.policy.clone(),
             signed_in_as,
             listed: Arc::clone(&self.scopes),
         }

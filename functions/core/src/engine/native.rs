@@ -125,7 +125,7 @@ impl Engine {
         }
         if step == Step::Test {
             // The settle time passed in `setSecret`, and passes again before the promotion.
-            credential.policy.settle = TimeDelta::zero();
+            credential.settings.policy.settle = TimeDelta::zero();
         }
         self.run_step(step, &credential, token, deadline).await
     }

@@ -26,7 +26,7 @@ impl Engine {
         keys: &[Key],
         options: &CallOptions,
     ) -> Result<Vec<Finding>, EngineError> {
-        let (here, named) = (credential.key_on, &credential.policy.retire_keys);
+        let (here, named) = (credential.settings.key_on, &credential.settings.policy.retire_keys);
         if named.is_empty() {
             return Ok(Vec::new());
         }
@@ -43,7 +43,7 @@ impl Engine {
         options: &CallOptions,
     ) -> Result<(Vec<Key>, Vec<Unreadable>), EngineError> {
         let ids = [credential.application];
-        Ok(match credential.key_on {
+        Ok(match credential.settings.key_on {
             KeyOn::Application => {
                 let read =
                     self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;

@@ -13,17 +13,76 @@ pub(super) trait Decode: Sized {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self>;
 }
 
+/// A type that is written as a text.
+pub(super) trait Text: Sized {
+    /// Says how it is written, where no number in quotes would do.
+    fn like() -> Option<String> {
+        None
+    }
+
+    /// Reads the text, or says what is wrong with it and what to do about it.
+    fn read(text: &str) -> Result<Self, (String, String)>;
+}
+
+impl<T: Text> Decode for T {
+    fn decode(Node { position, value }: Node, problems: &mut Problems) -> Option<Self> {
+        let (what, cure) = match value {
+            Value::Text(text) => match T::read(&text) {
+                Ok(read) => return Some(read),
+                Err(wrong) => wrong,
+            },
+            // Quotes help only where every text would do.
+            other => {
+                let cure = match other {
+                    Value::Bool(_) | Value::Number => {
+                        T::like().unwrap_or("put it in quotes".into())
+                    }
+                    _ => "write it on the field's own line".into(),
+                };
+                return wrong_kind("a text", position, &other, &cure, problems);
+            }
+        };
+        problems.add(position, what, cure);
+        None
+    }
+}
+
 /// A value and its position in the text.
 #[derive(Clone, Debug)]
 pub(super) struct At<T> {
     pub(super) position: Position,
+    /// Whether it stands where it holds, and not in the defaults.
+    pub(super) own: bool,
     /// `None` where the value was wrong, or missing: that has been noted, and nothing more is said of it.
     pub(super) value: Option<T>,
 }
 
+impl<T> At<T> {
+    pub(super) fn new(position: Position, value: Option<T>) -> Self {
+        Self { position, own: true, value }
+    }
+
+    /// Returns the value of what may be left out, else the one that is built in. `None`: it was wrong.
+    pub(super) fn given(at: Option<Self>, built_in: T) -> Option<T> {
+        at.map_or(Some(built_in), |at| at.value)
+    }
+
+    /// Returns the same of what may be nothing.
+    pub(super) fn some(self) -> At<Option<T>> {
+        At { position: self.position, own: self.own, value: self.value.map(Some) }
+    }
+}
+
+impl<T: Clone> At<T> {
+    /// Returns what is said here, else what the defaults say.
+    pub(super) fn or(own: Option<&Self>, defaults: Option<&Self>) -> Option<Self> {
+        own.cloned().or_else(|| Some(Self { own: false, ..defaults?.clone() }))
+    }
+}
+
 impl<T: Decode> At<T> {
     fn decode(node: Node, problems: &mut Problems) -> Self {
-        Self { position: node.position, value: T::decode(node, problems) }
+        Self::new(node.position, T::decode(node, problems))
     }
 }
 
@@ -52,6 +111,9 @@ pub(super) trait Group: Sized {
 
     /// Takes the group's fields out of a mapping.
     fn take(fields: &mut Fields, problems: &mut Problems) -> Self;
+
+    /// Fills in from the defaults what may be left out and is.
+    fn or(&self, defaults: Option<&Self>) -> Self;
 }
 
 /// Reads a mapping that has the fields of the group and no others.
@@ -73,14 +135,8 @@ impl Fields {
         match node.value {
             Value::Map(entries) => Some(Self { position: node.position, entries }),
             other => {
-                wrong_kind(
-                    "a mapping",
-                    node.position,
-                    &other,
-                    "write `field: value` lines, indented",
-                    problems,
-                );
-                None
+                let cure = "write `field: value` lines, indented";
+                wrong_kind("a mapping", node.position, &other, cure, problems)
             }
         }
     }
@@ -93,10 +149,10 @@ impl Fields {
     ) -> Option<At<T>> {
         let index = self.entries.iter().position(|entry| entry.key.is(name))?;
         let entry = self.entries.swap_remove(index);
-        Some(problems.within(name, |problems| match entry.node.value {
+        Some(problems.within([name], |problems| match entry.node.value {
             Value::Nothing => {
                 problems.add(entry.position, "there is no value", "give one, or remove the line");
-                At { position: entry.position, value: None }
+                At::new(entry.position, None)
             }
             _ => At::decode(entry.node, problems),
         }))
@@ -106,7 +162,7 @@ impl Fields {
     pub(super) fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> At<T> {
         self.optional(name, problems).unwrap_or_else(|| {
             problems.add(self.position, format!("`{name}` is missing"), "add it");
-            At { position: self.position, value: None }
+            At::new(self.position, None)
         })
     }
 
@@ -173,62 +229,15 @@ fn cure_of_name(key: &Key) -> &'static str {
 }
 
 /// Notes that another kind of value was expected.
-pub(super) fn wrong_kind(
+fn wrong_kind<T>(
     expected: &str,
     position: Position,
     found: &Value,
     cure: &str,
     problems: &mut Problems,
-) {
+) -> Option<T> {
     problems.add(position, format!("expected {expected}, found {}", found.kind()), cure);
-}
-
-/// The text of a node.
-pub(super) fn text(node: Node, problems: &mut Problems) -> Option<String> {
-    match node.value {
-        Value::Text(text) => Some(text),
-        other => {
-            wrong_kind("a text", node.position, &other, cure_of_text(&other, None), problems);
-            None
-        }
-    }
-}
-
-/// How a value that is no text becomes one. Quotes help only where every text would do.
-fn cure_of_text<'a>(found: &Value, written_like: Option<&'a str>) -> &'a str {
-    match (found, written_like) {
-        (Value::Bool(_) | Value::Number, Some(like)) => like,
-        (Value::Bool(_) | Value::Number, None) => "put it in quotes",
-        _ => "write it on the field's own line",
-    }
-}
-
-/// A text that is parsed; the error of the parser is what is wrong and its cure.
-pub(super) fn parsed<T>(
-    node: Node,
-    problems: &mut Problems,
-    parse: impl FnOnce(&str) -> Result<T, (String, String)>,
-) -> Option<T> {
-    parsed_like(node, problems, None, parse)
-}
-
-/// The same of a text that no number in quotes could be: `like` says how it is written.
-pub(super) fn parsed_like<T>(
-    node: Node,
-    problems: &mut Problems,
-    like: Option<&str>,
-    parse: impl FnOnce(&str) -> Result<T, (String, String)>,
-) -> Option<T> {
-    let position = node.position;
-    match node.value {
-        Value::Text(text) => {
-            parse(&text).map_err(|(what, cure)| problems.add(position, what, cure)).ok()
-        }
-        other => {
-            wrong_kind("a text", position, &other, cure_of_text(&other, like), problems);
-            None
-        }
-    }
+    None
 }
 
 impl Decode for bool {
@@ -236,14 +245,8 @@ impl Decode for bool {
         match node.value {
             Value::Bool(value) => Some(value),
             other => {
-                wrong_kind(
-                    "`true` or `false`",
-                    node.position,
-                    &other,
-                    "write one of them, without quotes",
-                    problems,
-                );
-                None
+                let cure = "write one of them, without quotes";
+                wrong_kind("`true` or `false`", node.position, &other, cure, problems)
             }
         }
     }
@@ -257,13 +260,12 @@ impl<T: Decode> Decode for Vec<At<T>> {
                     .into_iter()
                     .enumerate()
                     .map(|(index, node)| {
-                        problems.within(&index.to_string(), |p| At::decode(node, p))
+                        problems.within([&index.to_string()], |p| At::decode(node, p))
                     })
                     .collect(),
             ),
             other => {
-                wrong_kind("a list", node.position, &other, "begin each entry with `- `", problems);
-                None
+                wrong_kind("a list", node.position, &other, "begin each entry with `- `", problems)
             }
         }
     }
@@ -290,8 +292,8 @@ impl<T: Decode> Decode for Named<T> {
             };
             // What stands under a name that is none is read all the same: its problems are told too.
             let step = name.as_deref().unwrap_or(NAMELESS);
-            let value = problems.within(step, |problems| At::decode(node, problems));
-            (At { position, value: name }, value)
+            let value = problems.within([step], |problems| At::decode(node, problems));
+            (At::new(position, name), value)
         };
         Some(Self(entries.into_iter().map(read).collect()))
     }
@@ -310,77 +312,3 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
         json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
     }
 }
-
-/// Declares a wire type once, for the decoder and for the published schema: a field cannot be in one
-/// and missing from the other.
-macro_rules! wire {
-    (
-        $(#[$doc:meta])*
-        $name:ident {
-            $( $(#[$field_doc:meta])* $need:ident $field:ident: $type:ty, )*
-            $( ..$group:ident: $group_type:ty, )?
-        }
-    ) => {
-        #[derive(Clone, Debug, schemars::JsonSchema)]
-        $(#[$doc])*
-        #[schemars(deny_unknown_fields)]
-        pub(super) struct $name {
-            $( $(#[$field_doc])* pub(super) $field: $crate::manifest::decode::wire!(@$need $type), )*
-            $( #[schemars(flatten)] pub(super) $group: $group_type, )?
-        }
-
-        impl $crate::manifest::decode::Group for $name {
-            fn names() -> Vec<&'static str> {
-                #[allow(unused_mut, reason = "only a type with a flattened group extends it")]
-                let mut names = vec![$( stringify!($field).trim_start_matches("r#") ),*];
-                $( names.extend(<$group_type>::names()); )?
-                names
-            }
-
-            fn take(
-                fields: &mut $crate::manifest::decode::Fields,
-                problems: &mut $crate::manifest::problem::Problems,
-            ) -> Self {
-                Self {
-                    $( $field: fields.$need(stringify!($field).trim_start_matches("r#"), problems), )*
-                    $( $group: <$group_type>::take(fields, problems), )?
-                }
-            }
-        }
-
-        impl $crate::manifest::decode::Decode for $name {
-            fn decode(
-                node: $crate::manifest::tree::Node,
-                problems: &mut $crate::manifest::problem::Problems,
-            ) -> Option<Self> {
-                $crate::manifest::decode::decode_group(node, problems)
-            }
-        }
-    };
-    (@required $type:ty) => { $crate::manifest::decode::At<$type> };
-    (@optional $type:ty) => { Option<$crate::manifest::decode::At<$type>> };
-}
-pub(super) use wire;
-
-/// Describes a type that is written as a text; `[…]` holds its generics, where it has any.
-macro_rules! text_schema {
-    ([$($generics:tt)*] $type:ty, $name:expr, $schema:tt) => {
-        impl<$($generics)*> schemars::JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!($schema)
-            }
-        }
-    };
-    ($type:ty, $name:expr, $schema:tt) => {
-        $crate::manifest::decode::text_schema!([] $type, $name, $schema);
-    };
-}
-pub(super) use text_schema;

@@ -1,36 +1,35 @@
 //! The manifest: which client secrets are rotated, where they are kept, and how.
 //!
 //! It is parsed, not validated: a [`Manifest`] that exists is valid, and whoever holds one checks
-//! nothing again. Text becomes a tree with places (`tree`), the tree becomes wire types (`wire`, by way
-//! of `decode`), and these become a manifest (`resolve`). Each stage notes what is wrong and goes on, so
-//! that all of a file's errors are reported together.
+//! nothing again. Text becomes a tree with places (`tree`), the tree becomes wire types (`decode`), and these become a
+//! manifest (`entries`, `settings`, `notifications`). Each stage notes what is wrong and goes on, so that all of a file's
+//! errors are reported together.
 
+mod declare;
 mod decode;
-mod lasting;
+mod entries;
+mod format;
 mod managed;
 mod names;
 mod notifications;
+mod permission;
 mod problem;
-mod resolve;
+mod scalars;
+mod settings;
 mod source;
 mod tree;
-mod wire;
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
-
 use crate::identity::Cloud;
-use crate::ids::{AppId, CredentialName, KeyOn, SubscriptionId, TenantId};
-use crate::request::permission::{Allow, Approval};
-use crate::rotation::plan::Trigger;
-use crate::rotation::policy::Policy;
-use crate::value::Format;
+use crate::ids::{AppId, CredentialName, TenantId};
 
 pub use managed::{Managed, Origin};
 pub use names::{NameError, SecretName, SecretPattern};
 pub use notifications::{Notification, Pattern, Target};
+pub use permission::{Allow, Approval};
 pub use problem::{ManifestError, Position, Problem};
+pub use settings::Settings;
 pub use source::{LoadError, ManifestSource, SourceError};
 pub use tree::MAX_BYTES;
 
@@ -43,21 +42,6 @@ pub struct Manifest {
     notifications: Vec<Notification>,
 }
 
-/// What a credential and a rule have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Settings {
-    subscription: Option<SubscriptionId>,
-    key_on: KeyOn,
-    format: Format,
-    trigger: Trigger,
-    approval: Approval,
-    allow: Allow,
-    policy: Policy,
-    shortest_lifetime: TimeDelta,
-    kms_key: Option<String>,
-    tags: BTreeMap<String, String>,
-}
-
 /// One principal's client secret and the Secrets Manager secret that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
@@ -65,28 +49,10 @@ pub struct Credential {
     pub name: CredentialName,
     /// The application's client id.
     pub application: AppId,
-    /// The subscription that is written into the secret; there whenever the format needs one.
-    pub subscription: Option<SubscriptionId>,
     /// The Secrets Manager secret.
     pub secret: SecretName,
-    /// Where its keys are put.
-    pub key_on: KeyOn,
-    /// What the secret's value looks like.
-    pub format: Format,
-    /// Who starts its rotations.
-    pub trigger: Trigger,
-    /// Whether a second person must agree to a rotation that somebody asked for.
-    pub approval: Approval,
-    /// Who may ask for a rotation.
-    pub allow: Allow,
-    /// When and how it is rotated.
-    pub policy: Policy,
-    /// The shortest life of a key to accept where the tenant's policy refuses the policy's `lifetime`.
-    pub shortest_lifetime: TimeDelta,
-    /// The KMS key of a secret that the first rotation creates.
-    pub kms_key: Option<String>,
-    /// The tags of a secret that the first rotation creates.
-    pub tags: BTreeMap<String, String>,
+    /// How it is managed.
+    pub settings: Settings,
 }
 
 /// A credential for every application with a tag.
@@ -109,11 +75,7 @@ impl Manifest {
     pub fn parse_in(text: &str, source: &str, cloud: Cloud) -> Result<Self, ManifestError> {
         let mut problems = problem::Problems::default();
         let manifest = tree::read(text, &mut problems)
-            .and_then(|tree| resolve::wire(tree, &mut problems))
-            .and_then(|wire| {
-                resolve::check_cloud(&wire, cloud, &mut problems);
-                resolve::manifest(wire, &mut problems)
-            });
+            .and_then(|tree| entries::manifest(tree, cloud, &mut problems));
         problems.settle(source, manifest)
     }
 
@@ -142,7 +104,7 @@ impl Manifest {
     /// It knows the fields and the shape of their values; what holds between fields only
     /// [`Manifest::parse`] knows.
     pub fn schema() -> serde_json::Value {
-        wire::schema()
+        entries::schema()
     }
 }
 
@@ -161,43 +123,6 @@ impl Rule {
     pub fn credential_for(&self, application: AppId) -> Credential {
         let secret = self.secret.secret(application);
         let name = CredentialName(secret.as_str().to_owned());
-        self.settings.clone().credential(name, application, secret)
-    }
-}
-
-impl Settings {
-    fn credential(
-        self,
-        name: CredentialName,
-        application: AppId,
-        secret: SecretName,
-    ) -> Credential {
-        let Self {
-            subscription,
-            key_on,
-            format,
-            trigger,
-            approval,
-            allow,
-            policy,
-            shortest_lifetime,
-            kms_key,
-            tags,
-        } = self;
-        Credential {
-            name,
-            application,
-            subscription,
-            secret,
-            key_on,
-            format,
-            trigger,
-            approval,
-            allow,
-            policy,
-            shortest_lifetime,
-            kms_key,
-            tags,
-        }
+        Credential { name, application, secret, settings: self.settings.clone() }
     }
 }

@@ -114,15 +114,16 @@ pub enum NameError {
 }
 
 impl NameError {
-    /// What to do about a secret's name.
-    pub(super) fn secret_cure(&self) -> &'static str {
-        match self {
+    /// Says what is wrong with a secret's name and what to do about it.
+    pub(super) fn of_secret(self) -> (String, String) {
+        let cure = match self {
             Self::NoAppId => "write it like `entra/{appId}`",
             Self::Character { character: ':', .. } => "give the secret's name, not its ARN",
             _ => {
                 "name the Secrets Manager secret (not the client secret's text) with 1 to 512 letters, digits and /_+=.@-"
             }
-        }
+        };
+        (self.to_string(), cure.to_owned())
     }
 }
 
@@ -149,11 +150,6 @@ pub(super) fn check_credential(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Checks the name of an entry of the notify secret.
-pub(super) fn check_entry(text: &str) -> Result<(), NameError> {
-    check(text, CREDENTIAL_LIMIT, |c| c.is_ascii_alphanumeric() || "._-".contains(c))
-}
-
 /// What to do about a credential's name.
 pub(super) const CREDENTIAL_CURE: &str = "use 1 to 64 letters, digits and ._- with neither of `.` and `-` first, and not `all`, `default`, `defaults` or `none`";
 
@@ -170,31 +166,12 @@ pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NameError> {
 /// What to do about a tag.
 pub(super) const TAG_CURE: &str = "use letters, digits, spaces and _.:/=+-@, at most 128 for the key and 256 for the value; `aws:` and `keywheel:` are taken";
 
-/// Checks the name of a field of a JSON value.
-pub(super) fn check_field(text: &str) -> Result<(), NameError> {
-    check(text, 128, |c| !c.is_control())
-}
-
-/// Checks the id, alias or ARN of a KMS key.
-pub(super) fn check_kms_key(text: &str) -> Result<(), NameError> {
-    check(text, 2048, |c| c.is_ascii_alphanumeric() || ":/_-".contains(c))
-}
-
-/// Checks an id of Slack's: one of these letters, then letters and digits.
-pub(super) fn check_slack(text: &str, kinds: &[char]) -> Result<(), NameError> {
-    check(text, 32, |c| c.is_ascii_uppercase() || c.is_ascii_digit())?;
-    match text.chars().next() {
-        Some(first) if kinds.contains(&first) && text.len() > 1 => Ok(()),
-        first => Err(NameError::Character { character: first.unwrap_or_default(), position: 1 }),
-    }
-}
-
-/// Checks a tag of an application in Graph.
-pub(super) fn check_match(text: &str) -> Result<(), NameError> {
-    check(text, 256, |c| !c.is_control())
-}
-
-fn check(text: &str, limit: usize, allowed: impl Fn(char) -> bool) -> Result<(), NameError> {
+/// Checks a name of at most so many characters, all of them allowed.
+pub(super) fn check(
+    text: &str,
+    limit: usize,
+    allowed: impl Fn(char) -> bool,
+) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use wildmatch::WildMatch;
 
-use super::decode::{At, Decode, parsed, parsed_like, text_schema, wire};
-use super::names::check_entry;
+use super::declare::{text, text_schema, wire, words};
+use super::decode::{At, Text};
+use super::names::check;
 use super::problem::{Position, Problems};
-use super::tree::Node;
 use crate::events::Topic;
 use crate::ids::CredentialName;
-use crate::unknown::{list, stranger, suggest};
 
 /// So many targets may be listed: each event is held against all of them, and sent to those it concerns.
 const MOST: usize = 50;
@@ -82,9 +81,15 @@ wire! {
     }
 }
 
-/// A name in the notify secret.
-#[derive(Clone, Debug)]
-pub(super) struct Name(String);
+text! {
+    /// A name in the notify secret.
+    Name: |text| check(text, 64, |c| c.is_ascii_alphanumeric() || "._-".contains(c)),
+    cure "give the name of an entry of the notify secret (not what it holds): letters, digits and ._-, at most 64",
+    { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" }
+}
+
+words!(Topic, "topic", "failures" => Self::Failures, "findings" => Self::Findings,
+    "rotations" => Self::Rotations, "digest" => Self::Digest);
 
 /// The ARN of an SNS topic.
 #[derive(Clone, Debug)]
@@ -99,12 +104,13 @@ pub(super) fn resolve(
     listed: Vec<At<WireNotification>>,
     problems: &mut Problems,
 ) -> Vec<Notification> {
-    problems.within("notifications", |problems| {
+    problems.within(["notifications"], |problems| {
         if let Some(over) = listed.get(MOST) {
             problems.add(over.position, format!("more than {MOST} targets"), "remove some");
         }
-        let one = |(index, At { position, value }): (usize, At<WireNotification>)| {
-            problems.within(&index.to_string(), |problems| notification(value?, position, problems))
+        let one = |(index, at): (usize, At<WireNotification>)| {
+            let step = index.to_string();
+            problems.within([&step], |problems| notification(at.value?, at.position, problems))
         };
         listed.into_iter().enumerate().filter_map(one).collect()
     })
@@ -146,86 +152,51 @@ fn notification(
             return None;
         }
     };
-    let on = match on {
-        None => BTreeSet::from([Topic::Failures, Topic::Findings, Topic::Digest]),
-        Some(At { position, value }) => {
-            let topics: BTreeSet<Topic> = some(value?)?.into_iter().collect();
-            if topics.is_empty() {
-                problems.add(
-                    position,
-                    "told of nothing",
-                    "name what it is told of, or remove `on`",
-                );
-            }
-            topics
-        }
-    };
-    let credentials = match credentials {
-        None => Vec::new(),
-        Some(At { position, value }) => {
-            let patterns = some(value?)?;
-            if patterns.is_empty() {
-                let cure = "name some, or remove `credentials` to be told of all";
-                problems.add(position, "told of no credential", cure);
-            }
-            patterns
-        }
-    };
+    let told_of = BTreeSet::from([Topic::Failures, Topic::Findings, Topic::Digest]);
+    let on =
+        some(on, told_of, "told of nothing", "name what it is told of, or remove `on`", problems)?;
+    let cure = "name some, or remove `credentials` to be told of all";
+    let credentials = some(credentials, Vec::new(), "told of no credential", cure, problems)?;
     Some(Notification { target, on, credentials })
 }
 
-/// All of a list, if each of them was right.
-fn some<T>(list: Vec<At<T>>) -> Option<Vec<T>> {
-    list.into_iter().map(|at| at.value).collect()
-}
-
-impl Decode for Topic {
-    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        const WORDS: &[&str] = &["failures", "findings", "rotations", "digest"];
-        let like = format!("write one of {}", list(WORDS));
-        parsed_like(node, problems, Some(&like), |text| match text {
-            "failures" => Ok(Self::Failures),
-            "findings" => Ok(Self::Findings),
-            "rotations" => Ok(Self::Rotations),
-            "digest" => Ok(Self::Digest),
-            other => Err((format!("unknown topic {}", stranger(other)), suggest(other, WORDS))),
-        })
+/// Returns all of a list, if each of them was right; an empty list was hardly meant.
+fn some<T, L: FromIterator<T>>(
+    list: Option<At<Vec<At<T>>>>,
+    built_in: L,
+    empty: &str,
+    cure: &str,
+    problems: &mut Problems,
+) -> Option<L> {
+    let Some(At { position, value, .. }) = list else { return Some(built_in) };
+    let listed = value?;
+    if listed.is_empty() {
+        problems.add(position, empty, cure);
     }
+    listed.into_iter().map(|at| at.value).collect()
 }
 
-impl Decode for Name {
-    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| {
-            let cure = "give the name of an entry of the notify secret (not what it holds): letters, digits and ._-, at most 64";
-            check_entry(text).map_err(|error| (error.to_string(), cure.to_owned()))?;
-            Ok(Self(text.to_owned()))
-        })
+impl Text for TopicArn {
+    fn like() -> Option<String> {
+        Some("write it like `arn:aws:sns:eu-central-1:111122223333:alerts`".to_owned())
     }
-}
 
-impl Decode for TopicArn {
-    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        const LIKE: &str = "write it like `arn:aws:sns:eu-central-1:111122223333:alerts`";
-        parsed_like(node, problems, Some(LIKE), |text| {
-            let cure = || LIKE.to_owned();
-            if text.strip_suffix(".fifo").is_some() {
-                let what = "a FIFO topic only takes messages in groups".to_owned();
-                return Err((what, "name a standard topic".to_owned()));
-            }
-            let known = matches!(text.split(':').collect::<Vec<_>>().as_slice(),
-                ["arn", partition, "sns", region, account, topic]
-                    if partition.starts_with("aws")
-                        && named(partition, 16, "-")
-                        && named(region, 32, "-")
-                        && account.len() == 12
-                        && account.chars().all(|c| c.is_ascii_digit())
-                        && named(topic, 256, "-_"));
-            if known {
-                Ok(Self(text.to_owned()))
-            } else {
-                Err(("this is not the ARN of an SNS topic".to_owned(), cure()))
-            }
-        })
+    fn read(text: &str) -> Result<Self, (String, String)> {
+        if text.strip_suffix(".fifo").is_some() {
+            let what = "a FIFO topic only takes messages in groups";
+            return Err((what.to_owned(), "name a standard topic".to_owned()));
+        }
+        let is_arn = matches!(text.split(':').collect::<Vec<_>>().as_slice(),
+            ["arn", partition, "sns", region, account, topic]
+                if partition.starts_with("aws")
+                    && named(partition, 16, "-")
+                    && named(region, 32, "-")
+                    && account.len() == 12
+                    && account.chars().all(|c| c.is_ascii_digit())
+                    && named(topic, 256, "-_"));
+        let wrong =
+            || ("this is not the ARN of an SNS topic".to_owned(), Self::like().unwrap_or_default());
+        is_arn.then(|| Self(text.to_owned())).ok_or_else(wrong)
     }
 }
 
@@ -234,12 +205,14 @@ fn named(text: &str, longest: usize, besides: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || besides.contains(c))
 }
 
-impl Decode for Address {
-    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        const LIKE: &str = "write it like `https://siem.example.com/keywheel`";
-        parsed_like(node, problems, Some(LIKE), |text| {
-            address(text).map(Self).map_err(|what| (what.to_owned(), LIKE.to_owned()))
-        })
+impl Text for Address {
+    fn like() -> Option<String> {
+        Some("write it like `https://siem.example.com/keywheel`".to_owned())
+    }
+
+    fn read(text: &str) -> Result<Self, (String, String)> {
+        let wrong = |what: &str| (what.to_owned(), Self::like().unwrap_or_default());
+        address(text).map(Self).map_err(wrong)
     }
 }
 
@@ -271,23 +244,20 @@ fn address(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-impl Decode for Pattern {
-    fn decode(node: Node, problems: &mut Problems) -> Option<Self> {
-        parsed(node, problems, |text| {
-            let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-*?".contains(c);
-            if (1..=512).contains(&text.len()) && text.chars().all(fits) {
-                return Ok(Self(text.to_owned()));
-            }
-            let cure = "name a credential; `*` stands for any characters, `?` for one";
-            Err(("no credential has such a name".to_owned(), cure.to_owned()))
-        })
+impl Text for Pattern {
+    fn read(text: &str) -> Result<Self, (String, String)> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-*?".contains(c);
+        if (1..=512).contains(&text.len()) && text.chars().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        let cure = "name a credential; `*` stands for any characters, `?` for one";
+        Err(("no credential has such a name".to_owned(), cure.to_owned()))
     }
 }
 
-text_schema!(Name, "Name", { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
-text_schema!(TopicArn, "TopicArn", { "type": "string", "pattern": "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" });
-text_schema!(Address, "Address", { "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048 });
-text_schema!(Pattern, "Pattern", { "type": "string", "pattern": "^[A-Za-z0-9/_+=.@*?-]{1,512}$" });
+text_schema!(TopicArn, { "type": "string", "pattern": "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" });
+text_schema!(Address, { "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048 });
+text_schema!(Pattern, { "type": "string", "pattern": "^[A-Za-z0-9/_+=.@*?-]{1,512}$" });
 
 #[cfg(test)]
 mod tests {

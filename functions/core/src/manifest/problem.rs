@@ -102,11 +102,16 @@ impl Problems {
         self.found.push(Problem { position, path, what: what.into(), cure: cure.into() });
     }
 
-    /// Reads something one step further down the path.
-    pub(super) fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(shown(step));
+    /// Reads something these steps further down the path.
+    pub(super) fn within<T, const N: usize>(
+        &mut self,
+        steps: [&str; N],
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let above = self.path.len();
+        self.path.extend(steps.map(shown));
         let result = read(self);
-        self.path.pop();
+        self.path.truncate(above);
         result
     }
 

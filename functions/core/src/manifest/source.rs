@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{MAX_BYTES, Manifest, ManifestError};
+use crate::http::aws::AwsFailure;
 use crate::identity::Cloud;
+use crate::store::{Store, StoreError};
 
 /// Where a manifest is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +80,7 @@ impl ManifestSource {
             Self::File(path) => read_file(path)?,
         };
         if bytes.len() > MAX_BYTES {
-            return Err(self.too_big());
+            return Err(LoadError::TooBig { from: self.to_string() });
         }
         let text = String::from_utf8(bytes).map_err(|error| LoadError::NotText {
             from: self.to_string(),
@@ -97,77 +95,42 @@ impl ManifestSource {
         bucket: &str,
         key: &str,
     ) -> Result<Vec<u8>, LoadError> {
-        let config = aws_sdk_s3::config::Builder::from(aws)
-            // Behind an endpoint of one's own, a bucket has no host name.
-            .force_path_style(aws.endpoint_url().is_some())
-            .build();
-        let call = aws_sdk_s3::Client::from_conf(config).get_object().bucket(bucket).key(key);
-        let object = call.send().await.map_err(|error| self.refused("GetObject", &error))?;
-        let announced = object.content_length().and_then(|length| usize::try_from(length).ok());
-        if announced.is_some_and(|length| length > MAX_BYTES) {
-            return Err(self.too_big());
-        }
-        self.collect(object.body).await
-    }
-
-    /// Reads a body, and stops reading where it is too long, whatever length it announced.
-    async fn collect(&self, mut body: ByteStream) -> Result<Vec<u8>, LoadError> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| LoadError::CutOff {
-                from: self.to_string(),
-                read: bytes.len(),
-                source: Box::new(error),
-            })?;
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MAX_BYTES {
-                return Err(self.too_big());
+        let from = self.to_string();
+        match Store::new(aws, bucket.to_owned()).get(key, None, MAX_BYTES).await {
+            Ok(Some(object)) => Ok(object.bytes),
+            Ok(None) => Err(LoadError::Missing { from }),
+            Err(StoreError::Failed { operation, failure, .. }) => {
+                Err(self.refused(operation, failure))
             }
+            Err(StoreError::TooLarge { .. }) => Err(LoadError::TooBig { from }),
+            Err(error) => Err(LoadError::Unread(Box::new(error))),
         }
-        Ok(bytes)
     }
 
     async fn read_ssm(&self, aws: &SdkConfig, name: &str) -> Result<Vec<u8>, LoadError> {
         let client = aws_sdk_ssm::Client::new(aws);
         let call = client.get_parameter().name(name).with_decryption(true);
-        let answer = call.send().await.map_err(|error| self.refused("GetParameter", &error))?;
+        let answer = call.send().await;
+        let answer =
+            answer.map_err(|error| self.refused("GetParameter", AwsFailure::new(&error)))?;
         let value = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
         Ok(value.into_bytes())
     }
 
-    fn too_big(&self) -> LoadError {
-        LoadError::TooBig { from: self.to_string() }
-    }
-
-    fn refused<E, R>(&self, call: &'static str, error: &SdkError<E, R>) -> LoadError
-    where
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: fmt::Debug,
-    {
-        let code = error.code().unwrap_or("no answer").to_owned();
-        let message = match error.message() {
-            Some(message) => message.to_owned(),
-            // Without an answer only the chain of causes says why: no route, no credentials, a time-out.
-            None if error.code().is_none() => DisplayErrorContext(error).to_string(),
-            None => "the service says no more".to_owned(),
-        };
-        let hint = self.hint(&code);
-        LoadError::Refused { from: self.to_string(), call, code, message, hint }
-    }
-
-    fn hint(&self, code: &str) -> &'static str {
-        match (self, code) {
+    fn refused(&self, call: &'static str, failure: AwsFailure) -> LoadError {
+        let hint = match (self, failure.code.as_deref().unwrap_or_default()) {
             (Self::S3 { .. }, "AccessDenied") => {
                 "; allow the role s3:GetObject on it, and s3:ListBucket to tell denied from missing"
             }
             (Self::Ssm { .. }, "AccessDeniedException") => {
                 "; allow the role ssm:GetParameter on it, and kms:Decrypt if it is encrypted"
             }
-            (_, "NoSuchKey" | "NoSuchBucket" | "ParameterNotFound") => {
+            (_, "NoSuchBucket" | "ParameterNotFound") => {
                 "; check its name, the account and the region"
             }
             _ => "",
-        }
+        };
+        LoadError::Refused { from: self.to_string(), call, failure, hint }
     }
 }
 
@@ -204,29 +167,26 @@ impl fmt::Display for ManifestSource {
 #[non_exhaustive]
 pub enum LoadError {
     /// A service did not give it out.
-    #[error("{call} of {from} failed: {code}: {message}{hint}")]
+    #[error("{call} of {from} failed: {failure}{hint}")]
     Refused {
         /// The manifest's address.
         from: String,
         /// The API call.
         call: &'static str,
-        /// The service's code.
-        code: String,
-        /// The service's words.
-        message: String,
+        /// The service's answer.
+        failure: AwsFailure,
         /// What to do about it, where that is known; begins with a semicolon.
         hint: &'static str,
     },
-    /// The answer broke off.
-    #[error("reading {from} broke off after {read} bytes")]
-    CutOff {
+    /// The bucket has no such object.
+    #[error("there is no {from}; check its name, the account and the region")]
+    Missing {
         /// The manifest's address.
         from: String,
-        /// How much had come.
-        read: usize,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The answer broke off.
+    #[error(transparent)]
+    Unread(Box<StoreError>),
     /// The file cannot be read.
     #[error("the manifest {} cannot be read", path.display())]
     File {

@@ -108,5 +108,5 @@ pub(super) fn marker(of: Uuid, to: &str) -> String {
 pub(super) fn overlap(manifest: &Manifest, notice: &Notice) -> Option<TimeDelta> {
     let data = notice.data()?;
     let credential = manifest.by_name_of(&data.credential, data.application)?.credential;
-    Some(credential.policy.overlap + CLOCK_SLACK)
+    Some(credential.settings.policy.overlap + CLOCK_SLACK)
 }

@@ -49,7 +49,7 @@ pub fn replaces(managed: &Managed, state: &SecretState) -> Result<Option<Version
         return Err(Stop::SecretMissing);
     }
     let Some(current) = view.current() else { return Ok(None) };
-    if view.key_of(current).is_none() && !managed.credential.policy.adopt {
+    if view.key_of(current).is_none() && !managed.credential.settings.policy.adopt {
         return Err(Stop::UnknownKey);
     }
     Ok(Some(current.clone()))

@@ -1,32 +1,11 @@
 //! Permissions: the manifest's `allow` and `approval`, and nothing else. A caller who is not named may do nothing.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use schemars::JsonSchema;
+
+use crate::manifest::{Allow, Approval};
 
 /// How long an approval may be given after it was asked for.
 pub const APPROVAL_LASTS: TimeDelta = TimeDelta::minutes(30);
-
-/// Whether a second person must agree before a requested rotation begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-pub enum Approval {
-    /// A caller who may ask is enough.
-    #[default]
-    None,
-    /// Another person who may ask must approve, in Slack.
-    Required,
-}
-
-/// Who may ask for a rotation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Allow {
-    /// People: a Slack workspace's id and a user's within it.
-    pub slack: BTreeSet<(String, String)>,
-    /// Systems, by the name of their webhook keys.
-    pub webhook: BTreeSet<String>,
-}
 
 /// The caller, by the signature of the request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

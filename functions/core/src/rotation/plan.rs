@@ -18,11 +18,10 @@ use super::{CLOCK_SLACK, LEEWAY, Terms, UNNAMED_FOR};
 use crate::ids::{KeyId, Token, VersionId};
 
 /// Who starts a rotation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 pub enum Trigger {
     /// Keywheel's own sweep, by queued jobs.
-    #[default]
     Sweep,
     /// Secrets Manager's rotation schedule.
     Native,

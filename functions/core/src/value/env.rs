@@ -9,10 +9,10 @@
 //! shell only where the name of a login follows, and none is as long: POSIX leaves the rest open, and dash and bash keep
 //! the text as it is.
 
+use super::cloud::CloudFacts;
 use super::text::Buffer;
-use super::{CloudFacts, SECRET_TEXT, ValueFacts};
+use super::{Facts, SECRET_TEXT};
 
-const SECRET_LINE: &str = "AZURE_CLIENT_SECRET=";
 const ROOM: usize = 1024;
 
 /// How a minted secret that begins with `~` is written.
@@ -24,46 +24,43 @@ pub(super) enum Tilde {
     Quoted,
 }
 
-/// The lines, each ended.
-pub(super) fn render(facts: &ValueFacts, cloud: &CloudFacts, secret: &str, tilde: Tilde) -> Buffer {
+/// Writes the lines, each ended.
+pub(super) fn render(facts: &Facts, secret: &str, tilde: Tilde) -> Buffer {
     // The secret is written twice, and no character takes more than two bytes for one.
     let mut buffer = Buffer::with_room(ROOM + secret.len() * 4);
-    let (tenant, client) = (facts.tenant.to_string(), facts.application.to_string());
-    let subscription = facts.subscription.map(|id| id.to_string());
-    let secret_delimiter =
-        if tilde == Tilde::Bare && is_minted(secret) { "" } else { delimiter(secret) };
-    for prefix in ["AZURE", "ARM"] {
-        line(&mut buffer, prefix, "TENANT_ID", &tenant);
-        line(&mut buffer, prefix, "CLIENT_ID", &client);
-        begin(&mut buffer, prefix, "CLIENT_SECRET");
-        quote(&mut buffer, secret, secret_delimiter);
+    let mut line = |prefix: &str, name: &str, value: &str, quote: &str| {
+        for part in [prefix, "_", name, "=", quote] {
+            buffer.push(part);
+        }
+        for c in value.chars() {
+            if quote == "\"" && matches!(c, '"' | '\\' | '$' | '`') {
+                buffer.push("\\");
+            }
+            buffer.push_char(c);
+        }
+        buffer.push(quote);
         buffer.push("\n");
-        if let Some(subscription) = &subscription {
-            line(&mut buffer, prefix, "SUBSCRIPTION_ID", subscription);
+    };
+    let bare = tilde == Tilde::Bare && is_minted(secret);
+    for prefix in ["AZURE", "ARM"] {
+        line(prefix, "TENANT_ID", &facts.tenant.to_string(), "");
+        line(prefix, "CLIENT_ID", &facts.application.to_string(), "");
+        line(prefix, "CLIENT_SECRET", secret, if bare { "" } else { quote(secret) });
+        if facts.subscription.is_some() {
+            line(prefix, "SUBSCRIPTION_ID", &facts.subscription(), "");
         }
     }
     // Outside the public cloud the ids mean nothing to a client that asks the public one.
+    let cloud = CloudFacts::from(facts.cloud);
     if let Some(environment) = cloud.arm_environment {
-        line(&mut buffer, "AZURE", "AUTHORITY_HOST", cloud.active_directory);
-        line(&mut buffer, "ARM", "ENVIRONMENT", environment);
+        line("AZURE", "AUTHORITY_HOST", cloud.active_directory, "");
+        line("ARM", "ENVIRONMENT", environment, "");
     }
     buffer
 }
 
-fn begin(buffer: &mut Buffer, prefix: &str, name: &str) {
-    for part in [prefix, "_", name, "="] {
-        buffer.push(part);
-    }
-}
-
-fn line(buffer: &mut Buffer, prefix: &str, name: &str, value: &str) {
-    begin(buffer, prefix, name);
-    quote(buffer, value, delimiter(value));
-    buffer.push("\n");
-}
-
-/// The least that keeps a value whole.
-fn delimiter(value: &str) -> &'static str {
+/// Returns the least that keeps a value whole: no quotes, single or double ones.
+fn quote(value: &str) -> &'static str {
     if is_plain(value) {
         ""
     } else if is_single_quotable(value) {
@@ -71,17 +68,6 @@ fn delimiter(value: &str) -> &'static str {
     } else {
         "\""
     }
-}
-
-fn quote(buffer: &mut Buffer, value: &str, delimiter: &str) {
-    buffer.push(delimiter);
-    for c in value.chars() {
-        if delimiter == "\"" && matches!(c, '"' | '\\' | '$' | '`') {
-            buffer.push("\\");
-        }
-        buffer.push_char(c);
-    }
-    buffer.push(delimiter);
 }
 
 /// What Graph mints, and too long for the name of a login that a shell would look for behind a `~`.
@@ -107,21 +93,14 @@ fn is_single_quotable(value: &str) -> bool {
         && !value.contains("${")
 }
 
-/// The secret of the lines that [`render`] writes.
+/// Reads the secret of the lines that [`render`] writes.
 pub(super) fn client_secret(value: &str) -> Result<Buffer, &'static str> {
-    const MISSING: &str = "there is no line `AZURE_CLIENT_SECRET=…`";
-    let at_start = value.starts_with(SECRET_LINE).then_some(0);
-    let start = at_start.or_else(|| value.find("\nAZURE_CLIENT_SECRET=").map(|index| index + 1));
-    let rest = start.and_then(|start| value.get(start + SECRET_LINE.len()..)).ok_or(MISSING)?;
-    unquote(rest)
-}
-
-fn unquote(rest: &str) -> Result<Buffer, &'static str> {
+    let first = value.strip_prefix("AZURE_CLIENT_SECRET=");
+    let later = || Some(value.split_once("\nAZURE_CLIENT_SECRET=")?.1);
+    let rest = first.or_else(later).ok_or("there is no line `AZURE_CLIENT_SECRET=…`")?;
     if let Some(quoted) = rest.strip_prefix('\'') {
-        return quoted
-            .split_once('\'')
-            .map(|(text, _)| Buffer::of(text))
-            .ok_or("a quote is not closed");
+        let text = quoted.split_once('\'').map(|(text, _)| Buffer::of(text));
+        return text.ok_or("a quote is not closed");
     }
     if let Some(quoted) = rest.strip_prefix('"') {
         return unescape(quoted);

@@ -1,93 +1,116 @@
 //! The formats that are JSON: `json`, `sdk-auth` and `dstack`.
 
-use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
-
-use crate::ids::SubscriptionId;
-
-use super::foreign::{self, Foreign};
+use super::Facts;
+use super::cloud::CloudFacts;
+use super::foreign::Foreign;
 use super::text::Buffer;
-use super::{CloudFacts, ValueFacts};
 
 /// Room for everything but the client secret: ids, field names and URLs.
 const ROOM: usize = 1024;
 
-/// `json`: Keywheel's own fields by these names, and after them those of others.
-pub(super) fn plain(
-    names: [&str; 5],
-    facts: &ValueFacts,
-    secret: &str,
-    foreign: &Foreign,
-) -> Buffer {
-    let (tenant, client) = (facts.tenant.to_string(), facts.application.to_string());
-    let (key, expiry) = (facts.key_id.to_string(), facts.expiry());
-    let [tenant_name, client_name, secret_name, key_name, expiry_name] = names;
-    let fields = [
-        (tenant_name, tenant.as_str()),
-        (client_name, client.as_str()),
-        (secret_name, secret),
-        (key_name, key.as_str()),
-        (expiry_name, expiry.as_str()),
-    ];
-    object(&fields, Layout::Line, foreign.text())
+/// The own names of Keywheel's fields, in the order in which they are written.
+const OWN: [&str; 5] = ["tenant_id", "client_id", "client_secret", "key_id", "expires_on"];
+
+/// What Keywheel's own fields are called in a value of `format: json`. No two have the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldNames([String; 5]);
+
+impl Default for FieldNames {
+    fn default() -> Self {
+        Self(OWN.map(ToOwned::to_owned))
+    }
 }
 
-/// `dstack`: one line of JSON, which is YAML too, so that it can be pasted under `creds:`.
-pub(super) fn dstack(facts: &ValueFacts, secret: &str) -> Buffer {
-    let (client, tenant) = (facts.application.to_string(), facts.tenant.to_string());
-    let fields = [
-        ("type", "client"),
-        ("client_id", client.as_str()),
-        ("client_secret", secret),
-        ("tenant_id", tenant.as_str()),
-    ];
-    object(&fields, Layout::Line, None)
+impl FieldNames {
+    /// Takes names in the order of [`OWN`], each where it differs from its own; `None`: two fields would share one.
+    pub(crate) fn new(given: [Option<String>; 5]) -> Option<Self> {
+        let Self(mut names) = Self::default();
+        for (name, given) in names.iter_mut().zip(given) {
+            *name = given.unwrap_or_else(|| std::mem::take(name));
+        }
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        (distinct.len() == names.len()).then_some(Self(names))
+    }
+
+    /// Returns the names, in the order of [`OWN`].
+    pub(super) fn names(&self) -> [&str; 5] {
+        self.0.each_ref().map(String::as_str)
+    }
+
+    /// Returns the name of the client secret's field.
+    pub(super) fn client_secret(&self) -> &str {
+        let [_, _, client_secret, _, _] = self.names();
+        client_secret
+    }
 }
 
-/// `sdk-auth`: the fields in the order and the layout of the Azure CLI.
-pub(super) fn sdk_auth(
-    facts: &ValueFacts,
-    subscription: SubscriptionId,
-    cloud: &CloudFacts,
-    secret: &str,
-) -> Buffer {
-    let (client, tenant) = (facts.application.to_string(), facts.tenant.to_string());
-    let subscription = subscription.to_string();
-    let fields = [
-        ("clientId", client.as_str()),
-        ("clientSecret", secret),
-        ("subscriptionId", subscription.as_str()),
-        ("tenantId", tenant.as_str()),
-        ("activeDirectoryEndpointUrl", cloud.active_directory),
-        ("resourceManagerEndpointUrl", cloud.resource_manager),
-        ("activeDirectoryGraphResourceId", cloud.graph_resource),
-        ("sqlManagementEndpointUrl", cloud.sql_management),
-        ("galleryEndpointUrl", cloud.gallery),
-        ("managementEndpointUrl", cloud.management),
-    ];
-    object(&fields, Layout::Indented, None)
+/// Writes `json`: Keywheel's own fields by these names, and after them those of others.
+pub(super) fn plain(names: &FieldNames, facts: &Facts, secret: &str, foreign: &Foreign) -> Buffer {
+    let [tenant, client, client_secret, key, expiry] = names.names();
+    object(
+        LINE,
+        foreign.text(),
+        &[
+            (tenant, &facts.tenant.to_string()),
+            (client, &facts.application.to_string()),
+            (client_secret, secret),
+            (key, &facts.key_id.to_string()),
+            (expiry, &facts.expiry()),
+        ],
+    )
 }
 
-#[derive(Clone, Copy)]
-enum Layout {
-    Line,
-    Indented,
+/// Writes `dstack`: one line of JSON, which is YAML too, so that it can be pasted under `creds:`.
+pub(super) fn dstack(facts: &Facts, secret: &str) -> Buffer {
+    object(
+        LINE,
+        None,
+        &[
+            ("type", "client"),
+            ("client_id", &facts.application.to_string()),
+            ("client_secret", secret),
+            ("tenant_id", &facts.tenant.to_string()),
+        ],
+    )
 }
+
+/// Writes `sdk-auth`: the fields in the order and the layout of the Azure CLI.
+pub(super) fn sdk_auth(facts: &Facts, secret: &str) -> Buffer {
+    let cloud = CloudFacts::from(facts.cloud);
+    object(
+        ["{\n  ", ": ", ",\n  ", "\n}"],
+        None,
+        &[
+            ("clientId", &facts.application.to_string()),
+            ("clientSecret", secret),
+            ("subscriptionId", &facts.subscription()),
+            ("tenantId", &facts.tenant.to_string()),
+            ("activeDirectoryEndpointUrl", cloud.active_directory),
+            ("resourceManagerEndpointUrl", cloud.resource_manager),
+            ("activeDirectoryGraphResourceId", cloud.graph_resource),
+            ("sqlManagementEndpointUrl", cloud.sql_management),
+            ("galleryEndpointUrl", cloud.gallery),
+            ("managementEndpointUrl", cloud.management),
+        ],
+    )
+}
+
+/// What begins an object, stands between a name and its text, between two fields, and ends the object.
+type Layout = [&'static str; 4];
+
+const LINE: Layout = ["{", ":", ",", "}"];
 
 /// Writes an object of texts. By hand, since a serialiser's buffer grows and leaves copies behind.
-fn object(fields: &[(&str, &str)], layout: Layout, foreign: Option<&str>) -> Buffer {
+fn object(
+    [begin, colon, between, end]: Layout,
+    foreign: Option<&str>,
+    fields: &[(&str, &str)],
+) -> Buffer {
     // No character takes more than six times its bytes: `\u0000` for one of one byte.
     let texts: usize = fields.iter().map(|(name, text)| name.len() + text.len()).sum();
     let mut buffer = Buffer::with_room(ROOM + texts * 6 + foreign.map_or(0, str::len));
-    let (begin, between, end) = match layout {
-        Layout::Line => ("{", ",", "}"),
-        Layout::Indented => ("{\n  ", ",\n  ", "\n}"),
-    };
-    let colon = match layout {
-        Layout::Line => ":",
-        Layout::Indented => ": ",
-    };
     for (index, (name, text)) in fields.iter().enumerate() {
         buffer.push(if index == 0 { begin } else { between });
         string(&mut buffer, name);
@@ -123,49 +146,7 @@ fn string(buffer: &mut Buffer, text: &str) {
     buffer.push("\"");
 }
 
-/// Characters that YAML folds, refuses or strips where JSON allows them.
+/// Says whether YAML folds, refuses or strips a character where JSON allows it.
 fn troubles_yaml(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-}
-
-#[derive(Deserialize)]
-struct SnakeCase<'a> {
-    #[serde(borrow)]
-    client_secret: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct CamelCase<'a> {
-    #[serde(borrow, rename = "clientSecret")]
-    client_secret: Cow<'a, str>,
-}
-
-/// The secret in a value of `json` or `dstack`.
-pub(super) fn snake_case_secret(value: &str) -> Result<Buffer, &'static str> {
-    // serde_json's own error is dropped: it can quote the value.
-    serde_json::from_str::<SnakeCase<'_>>(value)
-        .map(|object| buffer_of(object.client_secret))
-        .map_err(|_| "it is not a JSON object with a text `client_secret`")
-}
-
-/// The secret in a value of `json` whose fields have other names.
-pub(super) fn named_secret(value: &str, name: &str) -> Result<Buffer, &'static str> {
-    foreign::text_of(value, name).ok_or(
-        "it is not a JSON object with a text by the name that `fields` gives `client_secret`",
-    )
-}
-
-/// The secret in a value of `sdk-auth`.
-pub(super) fn camel_case_secret(value: &str) -> Result<Buffer, &'static str> {
-    serde_json::from_str::<CamelCase<'_>>(value)
-        .map(|object| buffer_of(object.client_secret))
-        .map_err(|_| "it is not a JSON object with a text `clientSecret`")
-}
-
-/// Entra's secrets need no escapes, and are borrowed; one that was unescaped is taken over, to be wiped.
-fn buffer_of(text: Cow<'_, str>) -> Buffer {
-    match text {
-        Cow::Borrowed(text) => Buffer::of(text),
-        Cow::Owned(text) => Buffer::from(text),
-    }
 }

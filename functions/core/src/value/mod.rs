@@ -3,8 +3,8 @@
 //! Every format can be read back without knowing anything but itself: a rotation that was cut off
 //! resumes with the client secret that it finds stored.
 
+mod cloud;
 mod env;
-mod fields;
 mod foreign;
 mod json;
 mod template;
@@ -19,11 +19,11 @@ use crate::identity::Cloud;
 use crate::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use crate::secret::SecretText;
 
+use foreign::text_of;
 use text::Buffer;
 
-pub use fields::FieldNames;
-pub(crate) use fields::OWN;
 pub use foreign::Foreign;
+pub use json::FieldNames;
 pub use template::{Template, TemplateError};
 
 /// The most that Secrets Manager stores in one version.
@@ -32,13 +32,10 @@ pub const MAX_VALUE_BYTES: usize = 65_536;
 pub const SECRET_TEXT: RangeInclusive<usize> = 16..=64;
 
 /// The shape of a secret's value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// An object of `tenant_id`, `client_id`, `client_secret`, `key_id` and `expires_on`.
-    #[default]
-    Json,
-    /// The same object, in which these fields have other names.
-    JsonAs(FieldNames),
+    /// An object of the tenant's id, the client id, the client secret, the key's id and when the key expires.
+    Json(FieldNames),
     /// The SDK auth file that `az ad sp create-for-rbac --sdk-auth` writes.
     SdkAuth,
     /// Lines of `AZURE_*` and `ARM_*` variables.
@@ -53,7 +50,9 @@ pub enum Format {
 
 /// What stands in a value beside the client secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueFacts {
+pub struct Facts {
+    /// The cloud.
+    pub cloud: Cloud,
     /// The tenant.
     pub tenant: TenantId,
     /// The application's client id.
@@ -66,72 +65,14 @@ pub struct ValueFacts {
     pub expires_on: DateTime<Utc>,
 }
 
-impl ValueFacts {
-    /// RFC 3339 to the second, always in the same twenty characters.
+impl Facts {
+    /// Writes when the key expires: RFC 3339 to the second, always in the same twenty characters.
     fn expiry(&self) -> String {
         self.expires_on.to_rfc3339_opts(SecondsFormat::Secs, true)
     }
-}
 
-/// What a value says of the cloud, in the spelling of the Azure CLI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CloudFacts {
-    /// `activeDirectoryEndpointUrl`.
-    pub active_directory: &'static str,
-    /// `resourceManagerEndpointUrl`.
-    pub resource_manager: &'static str,
-    /// `activeDirectoryGraphResourceId`.
-    pub graph_resource: &'static str,
-    /// `sqlManagementEndpointUrl`.
-    pub sql_management: &'static str,
-    /// `galleryEndpointUrl`.
-    pub gallery: &'static str,
-    /// `managementEndpointUrl`.
-    pub management: &'static str,
-    /// `ARM_ENVIRONMENT`, where it is not the default.
-    pub arm_environment: Option<&'static str>,
-}
-
-impl CloudFacts {
-    /// Azure's public cloud.
-    pub const PUBLIC: Self = Self {
-        active_directory: "https://login.microsoftonline.com",
-        resource_manager: "https://management.azure.com/",
-        graph_resource: "https://graph.windows.net/",
-        sql_management: "https://management.core.windows.net:8443/",
-        gallery: "https://gallery.azure.com/",
-        management: "https://management.core.windows.net/",
-        arm_environment: None,
-    };
-    /// Azure for the government of the United States.
-    pub const US_GOVERNMENT: Self = Self {
-        active_directory: "https://login.microsoftonline.us",
-        resource_manager: "https://management.usgovcloudapi.net/",
-        graph_resource: "https://graph.microsoftazure.us/",
-        sql_management: "https://management.core.usgovcloudapi.net:8443/",
-        gallery: "https://gallery.usgovcloudapi.net/",
-        management: "https://management.core.usgovcloudapi.net/",
-        arm_environment: Some("usgovernment"),
-    };
-    /// Azure in China.
-    pub const CHINA: Self = Self {
-        active_directory: "https://login.chinacloudapi.cn",
-        resource_manager: "https://management.chinacloudapi.cn",
-        graph_resource: "https://graph.chinacloudapi.cn/",
-        sql_management: "https://management.core.chinacloudapi.cn:8443/",
-        gallery: "https://gallery.chinacloudapi.cn/",
-        management: "https://management.core.chinacloudapi.cn/",
-        arm_environment: Some("china"),
-    };
-}
-
-impl From<Cloud> for CloudFacts {
-    fn from(cloud: Cloud) -> Self {
-        match cloud {
-            Cloud::Public => Self::PUBLIC,
-            Cloud::UsGovernment => Self::US_GOVERNMENT,
-            Cloud::China => Self::CHINA,
-        }
+    fn subscription(&self) -> String {
+        self.subscription.map(|id| id.to_string()).unwrap_or_default()
     }
 }
 
@@ -168,11 +109,17 @@ pub enum FormatError {
     },
 }
 
+impl Default for Format {
+    fn default() -> Self {
+        Self::Json(FieldNames::default())
+    }
+}
+
 impl Format {
     /// The format's name in the manifest.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Json | Self::JsonAs(_) => "json",
+            Self::Json(_) => "json",
             Self::SdkAuth => "sdk-auth",
             Self::Env => "env",
             Self::Dstack => "dstack",
@@ -190,36 +137,24 @@ impl Format {
         }
     }
 
-    /// The names of Keywheel's own fields, where those of others are kept beside them.
+    /// Returns the names of Keywheel's own fields, where those of others are kept beside them.
     pub fn field_names(&self) -> Option<[&str; 5]> {
         match self {
-            Self::Json => Some(OWN),
-            Self::JsonAs(fields) => Some(fields.names()),
+            Self::Json(fields) => Some(fields.names()),
             _ => None,
         }
     }
 
-    /// What is carried over from the value that is replaced: the fields that are not Keywheel's. Only `json` carries any,
-    /// and only from a JSON object.
+    /// Takes out of the value that is replaced what is carried over: the fields that are not Keywheel's. Only `json`
+    /// carries any, and only from a JSON object.
     pub fn foreign(&self, replaced: &SecretText) -> Foreign {
         self.field_names().map_or_else(Foreign::default, |own| Foreign::of(replaced.expose(), &own))
     }
 
-    /// The value to store for a client secret, where nothing is carried over.
+    /// Writes the value to store for a client secret, with what is carried over.
     pub fn render(
         &self,
-        facts: &ValueFacts,
-        cloud: &CloudFacts,
-        secret: &SecretText,
-    ) -> Result<SecretText, FormatError> {
-        self.render_beside(facts, cloud, secret, &Foreign::default())
-    }
-
-    /// The value to store for a client secret, with what is carried over.
-    pub fn render_beside(
-        &self,
-        facts: &ValueFacts,
-        cloud: &CloudFacts,
+        facts: &Facts,
         secret: &SecretText,
         foreign: &Foreign,
     ) -> Result<SecretText, FormatError> {
@@ -229,91 +164,75 @@ impl Format {
         }
         // Refused before anything of its size is written.
         self.fits(secret.len())?;
+        if self.needs_subscription() && facts.subscription.is_none() {
+            return Err(FormatError::NoSubscription { format: self.name() });
+        }
         let value = match self {
-            Self::Json => json::plain(OWN, facts, secret, foreign),
-            Self::JsonAs(fields) => json::plain(fields.names(), facts, secret, foreign),
+            Self::Json(fields) => json::plain(fields, facts, secret, foreign),
             Self::Dstack => json::dstack(facts, secret),
-            Self::SdkAuth => json::sdk_auth(facts, self.subscription(facts)?, cloud, secret),
-            Self::Env => env::render(facts, cloud, secret, env::Tilde::Bare),
+            Self::SdkAuth => json::sdk_auth(facts, secret),
+            Self::Env => env::render(facts, secret, env::Tilde::Bare),
             Self::Raw => Buffer::of(secret),
-            Self::Template(template) => {
-                let subscription = template.needs_subscription().then(|| self.subscription(facts));
-                template.render(facts, subscription.transpose()?, secret)
-            }
+            Self::Template(template) => template.render(facts, secret),
         };
         self.fits(value.len())?;
         Ok(value.into_secret())
     }
 
-    /// The client secret in a value, if it is the value that these facts make of it. Any other was written for a
-    /// manifest that has changed since: for another format, another subscription, another application.
+    /// Reads the client secret in a value, if it is the value that these facts make of it. Any other was written for a
+    /// manifest that has changed since (for another format, another subscription, another application), or beside fields
+    /// of others that have changed since: to publish it would undo that change.
     ///
     /// When the key expires is not compared: only the try that minted it knew.
     pub fn read_back(
         &self,
         value: &SecretText,
-        facts: &ValueFacts,
-        cloud: &CloudFacts,
-    ) -> Result<SecretText, FormatError> {
-        self.read_back_beside(value, facts, cloud, &Foreign::default())
-    }
-
-    /// The same of a value with what was carried over. Where that has changed since in the version it is taken from,
-    /// publishing the value would undo the change: it is not what these facts make.
-    pub fn read_back_beside(
-        &self,
-        value: &SecretText,
-        facts: &ValueFacts,
-        cloud: &CloudFacts,
+        facts: &Facts,
         foreign: &Foreign,
     ) -> Result<SecretText, FormatError> {
-        let mismatch = |why| Err(FormatError::Mismatch { format: self.name(), why });
         let secret = self.client_secret(value)?;
         // Nothing but its own shape tells where a bare text ends: any other format's value would do.
         if matches!(self, Self::Raw | Self::Template(_)) && !is_secret_text(secret.expose()) {
-            return mismatch("what stands in the client secret's place is none");
+            return Err(self.mismatch("what stands in the client secret's place is none"));
         }
-        let again = self.render_beside(facts, cloud, &secret, foreign)?;
+        let again = self.render(facts, &secret, foreign)?;
         let is_of_today = same_but_for_time(again.expose(), value.expose(), &facts.expiry());
-        if !is_of_today && !self.was_written_once(value, facts, cloud, &secret) {
-            return mismatch("it is not what the manifest asks for now");
+        if !is_of_today && !self.was_written_once(value, facts, &secret) {
+            return Err(self.mismatch("it is not what the manifest asks for now"));
         }
         Ok(secret)
     }
 
-    /// The client secret in a value of this format, or in one much like it that people made.
+    /// Reads the client secret in a value of this format, or in one much like it that people made.
     pub fn client_secret(&self, value: &SecretText) -> Result<SecretText, FormatError> {
+        const NO_FIELD: &str = "it is not a JSON object with a text by the client secret's name";
         let value = value.expose();
         let found = match self {
-            Self::Json | Self::Dstack => json::snake_case_secret(value),
-            Self::JsonAs(fields) => json::named_secret(value, fields.client_secret()),
-            Self::SdkAuth => json::camel_case_secret(value),
+            Self::Json(fields) => text_of(value, fields.client_secret()).ok_or(NO_FIELD),
+            Self::Dstack => text_of(value, "client_secret").ok_or(NO_FIELD),
+            Self::SdkAuth => text_of(value, "clientSecret").ok_or(NO_FIELD),
             Self::Env => env::client_secret(value),
             Self::Raw => Ok(Buffer::of(value)),
-            Self::Template(template) => template.client_secret(value).map(Buffer::of),
+            Self::Template(template) => {
+                let found = template.client_secret(value).map(Buffer::of);
+                found.ok_or("it does not follow the manifest's template")
+            }
         };
-        let found = found.and_then(|text| {
-            if text.len() == 0 { Err("the client secret in it is empty") } else { Ok(text) }
-        });
-        found
-            .map(Buffer::into_secret)
-            .map_err(|why| FormatError::Mismatch { format: self.name(), why })
+        match found {
+            Ok(text) if text.len() > 0 => Ok(text.into_secret()),
+            Ok(_) => Err(self.mismatch("the client secret in it is empty")),
+            Err(why) => Err(self.mismatch(why)),
+        }
     }
 
-    /// Whether a value says the same in the spelling of an earlier Keywheel.
-    fn was_written_once(
-        &self,
-        value: &SecretText,
-        facts: &ValueFacts,
-        cloud: &CloudFacts,
-        secret: &SecretText,
-    ) -> bool {
-        let spelling = || env::render(facts, cloud, secret.expose(), env::Tilde::Quoted);
+    /// Says whether a value says the same in the spelling of an earlier Keywheel.
+    fn was_written_once(&self, value: &SecretText, facts: &Facts, secret: &SecretText) -> bool {
+        let spelling = || env::render(facts, secret.expose(), env::Tilde::Quoted);
         matches!(self, Self::Env) && spelling().into_secret().expose() == value.expose()
     }
 
-    fn subscription(&self, facts: &ValueFacts) -> Result<SubscriptionId, FormatError> {
-        facts.subscription.ok_or(FormatError::NoSubscription { format: self.name() })
+    fn mismatch(&self, why: &'static str) -> FormatError {
+        FormatError::Mismatch { format: self.name(), why }
     }
 
     fn fits(&self, bytes: usize) -> Result<(), FormatError> {

@@ -2,10 +2,9 @@
 
 use std::str::FromStr;
 
-use crate::ids::SubscriptionId;
 use crate::unknown::{list, stranger, suggest};
 
-use super::ValueFacts;
+use super::Facts;
 use super::text::Buffer;
 
 /// A text with `{client_secret}` in it exactly once.
@@ -21,11 +20,7 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    Placeholder(Placeholder),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Placeholder {
+    Secret,
     Tenant,
     Client,
     Key,
@@ -33,9 +28,8 @@ enum Placeholder {
     Subscription,
 }
 
-const SECRET: &str = "client_secret";
 const NAMES: &[&str] =
-    &["tenant_id", "client_id", SECRET, "key_id", "expires_on", "subscription_id"];
+    &["tenant_id", "client_id", "client_secret", "key_id", "expires_on", "subscription_id"];
 
 /// Why a text is no template. The text itself is left out: it may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,169 +73,112 @@ impl FromStr for Template {
     type Err = TemplateError;
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
-        let mut parser = Parser::default();
-        let mut rest = text;
-        while let Some((literal, at)) = rest.find(['{', '}']).map(|index| rest.split_at(index)) {
-            parser.literal(literal);
-            rest = parser.brace(at)?;
+        let (mut before, mut rest) = (Vec::new(), text);
+        while let Some((literal, braced)) = rest.find(['{', '}']).map(|at| rest.split_at(at)) {
+            before.push(Piece::Literal(literal.to_owned()));
+            let piece;
+            (piece, rest) = Piece::read(braced)?;
+            before.push(piece);
         }
-        parser.literal(rest);
-        let after = parser.after.ok_or(TemplateError::NoSecret)?;
-        Ok(Self { before: parser.before, after })
-    }
-}
-
-#[derive(Default)]
-struct Parser {
-    before: Vec<Piece>,
-    /// `None` until the secret's placeholder has been seen.
-    after: Option<Vec<Piece>>,
-}
-
-impl Parser {
-    /// Reads what begins with a brace, and returns the rest.
-    fn brace<'a>(&mut self, text: &'a str) -> Result<&'a str, TemplateError> {
-        for doubled in ["{{", "}}"] {
-            if let Some(rest) = text.strip_prefix(doubled) {
-                self.literal(doubled.get(1..).unwrap_or_default());
-                return Ok(rest);
-            }
+        before.push(Piece::Literal(rest.to_owned()));
+        let is_secret = |piece: &Piece| *piece == Piece::Secret;
+        let at = before.iter().position(is_secret).ok_or(TemplateError::NoSecret)?;
+        let after = before.split_off(at + 1);
+        before.pop();
+        if after.iter().any(is_secret) {
+            return Err(TemplateError::ManySecrets);
         }
-        let inner = text.strip_prefix('{').ok_or(TemplateError::LoneBrace { brace: '}' })?;
-        let (name, rest) = inner.split_once('}').ok_or(TemplateError::LoneBrace { brace: '{' })?;
-        if name == SECRET {
-            match self.after {
-                Some(_) => return Err(TemplateError::ManySecrets),
-                None => self.after = Some(Vec::new()),
-            }
-        } else {
-            self.pieces().push(Piece::Placeholder(placeholder(name)?));
-        }
-        Ok(rest)
-    }
-
-    fn literal(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        match self.pieces().last_mut() {
-            Some(Piece::Literal(last)) => last.push_str(text),
-            _ => self.pieces().push(Piece::Literal(text.to_owned())),
-        }
-    }
-
-    fn pieces(&mut self) -> &mut Vec<Piece> {
-        self.after.as_mut().unwrap_or(&mut self.before)
-    }
-}
-
-fn placeholder(name: &str) -> Result<Placeholder, TemplateError> {
-    match name {
-        "tenant_id" => Ok(Placeholder::Tenant),
-        "client_id" => Ok(Placeholder::Client),
-        "key_id" => Ok(Placeholder::Key),
-        "expires_on" => Ok(Placeholder::Expiry),
-        "subscription_id" => Ok(Placeholder::Subscription),
-        _ => {
-            let shown = stranger(name);
-            let hint = if name.is_empty() { list(NAMES) } else { suggest(name, NAMES) };
-            Err(TemplateError::Unknown { name: shown, hint })
-        }
+        Ok(Self { before, after })
     }
 }
 
 impl Template {
-    /// Whether the subscription stands in it.
-    pub(super) fn needs_subscription(&self) -> bool {
-        self.before
-            .iter()
-            .chain(&self.after)
-            .any(|piece| *piece == Piece::Placeholder(Placeholder::Subscription))
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        const SECRET: &Piece = &Piece::Secret;
+        self.before.iter().chain([SECRET]).chain(&self.after)
     }
 
-    /// The filled-in text. Without a subscription, its placeholder is filled with nothing.
-    pub(super) fn render(
-        &self,
-        facts: &ValueFacts,
-        subscription: Option<SubscriptionId>,
-        secret: &str,
-    ) -> Buffer {
-        let sizes: usize = self.before.iter().chain(&self.after).map(Piece::size).sum();
+    /// Says whether the subscription stands in it.
+    pub(super) fn needs_subscription(&self) -> bool {
+        self.pieces().any(|piece| *piece == Piece::Subscription)
+    }
+
+    /// Fills the places in.
+    pub(super) fn render(&self, facts: &Facts, secret: &str) -> Buffer {
+        let sizes: usize = self.pieces().map(Piece::size).sum();
         let mut buffer = Buffer::with_room(sizes + secret.len());
-        let fill = |buffer: &mut Buffer, pieces: &[Piece]| {
-            for piece in pieces {
-                match piece {
-                    Piece::Literal(text) => buffer.push(text),
-                    Piece::Placeholder(placeholder) => {
-                        buffer.push(&placeholder.text(facts, subscription));
-                    }
-                }
+        for piece in self.pieces() {
+            match piece {
+                Piece::Literal(text) => buffer.push(text),
+                Piece::Secret => buffer.push(secret),
+                Piece::Tenant => buffer.push(&facts.tenant.to_string()),
+                Piece::Client => buffer.push(&facts.application.to_string()),
+                Piece::Key => buffer.push(&facts.key_id.to_string()),
+                Piece::Expiry => buffer.push(&facts.expiry()),
+                Piece::Subscription => buffer.push(&facts.subscription()),
             }
-        };
-        fill(&mut buffer, &self.before);
-        buffer.push(secret);
-        fill(&mut buffer, &self.after);
+        }
         buffer
     }
 
-    /// The secret in a filled-in text.
-    pub(super) fn client_secret<'a>(&self, value: &'a str) -> Result<&'a str, &'static str> {
-        const MISMATCH: &str = "it does not follow the manifest's template";
-        let start: usize = self.before.iter().map(Piece::size).sum();
-        let end = self.after.iter().map(Piece::size).sum::<usize>();
-        let end = value.len().checked_sub(end).filter(|end| *end >= start).ok_or(MISMATCH)?;
-        let around = value.get(..start).zip(value.get(end..)).ok_or(MISMATCH)?;
-        if !(fits(&self.before, around.0) && fits(&self.after, around.1)) {
-            return Err(MISMATCH);
-        }
-        value.get(start..end).ok_or(MISMATCH)
+    /// Finds the secret in a filled-in text.
+    pub(super) fn client_secret<'a>(&self, value: &'a str) -> Option<&'a str> {
+        let rest = behind(&self.before, value)?;
+        let after: usize = self.after.iter().map(Piece::size).sum();
+        let (secret, after) = rest.split_at_checked(rest.len().checked_sub(after)?)?;
+        behind(&self.after, after)?.is_empty().then_some(secret)
     }
+}
+
+/// Returns what follows these pieces in a text that begins with them.
+fn behind<'a>(pieces: &[Piece], text: &'a str) -> Option<&'a str> {
+    pieces.iter().try_fold(text, |text, piece| {
+        let (filled, rest) = text.split_at_checked(piece.size())?;
+        piece.fits(filled).then_some(rest)
+    })
 }
 
 impl Piece {
-    /// The bytes it takes when filled in.
+    /// Reads what begins with a brace; returns the rest of the text as well.
+    fn read(text: &str) -> Result<(Self, &str), TemplateError> {
+        for doubled in ["{{", "}}"] {
+            if let Some(rest) = text.strip_prefix(doubled) {
+                return Ok((Self::Literal(doubled.chars().take(1).collect()), rest));
+            }
+        }
+        let inner = text.strip_prefix('{').ok_or(TemplateError::LoneBrace { brace: '}' })?;
+        let (name, rest) = inner.split_once('}').ok_or(TemplateError::LoneBrace { brace: '{' })?;
+        let piece = match name {
+            "client_secret" => Self::Secret,
+            "tenant_id" => Self::Tenant,
+            "client_id" => Self::Client,
+            "key_id" => Self::Key,
+            "expires_on" => Self::Expiry,
+            "subscription_id" => Self::Subscription,
+            _ => {
+                let hint = if name.is_empty() { list(NAMES) } else { suggest(name, NAMES) };
+                return Err(TemplateError::Unknown { name: stranger(name), hint });
+            }
+        };
+        Ok((piece, rest))
+    }
+
+    /// Returns the bytes that it takes when filled in; of the secret nobody knows.
     fn size(&self) -> usize {
         match self {
             Self::Literal(text) => text.len(),
-            Self::Placeholder(Placeholder::Expiry) => "2026-01-02T03:04:05Z".len(),
-            Self::Placeholder(_) => 36,
-        }
-    }
-}
-
-impl Placeholder {
-    fn text(self, facts: &ValueFacts, subscription: Option<SubscriptionId>) -> String {
-        match self {
-            Self::Tenant => facts.tenant.to_string(),
-            Self::Client => facts.application.to_string(),
-            Self::Key => facts.key_id.to_string(),
-            Self::Expiry => facts.expiry(),
-            Self::Subscription => subscription.map(|id| id.to_string()).unwrap_or_default(),
+            Self::Secret => 0,
+            Self::Expiry => "2026-01-02T03:04:05Z".len(),
+            _ => 36,
         }
     }
 
-    /// Whether a text can be what this placeholder was filled with.
-    fn fits(self, text: &str) -> bool {
+    /// Says whether a text can be what it was filled with.
+    fn fits(&self, text: &str) -> bool {
         match self {
+            Self::Literal(literal) => literal == text,
             Self::Expiry => chrono::DateTime::parse_from_rfc3339(text).is_ok(),
             _ => text.parse::<uuid::Uuid>().is_ok(),
         }
     }
-}
-
-fn fits(pieces: &[Piece], mut text: &str) -> bool {
-    for piece in pieces {
-        let Some((filled, rest)) = text.split_at_checked(piece.size()) else {
-            return false;
-        };
-        let fits = match piece {
-            Piece::Literal(literal) => literal == filled,
-            Piece::Placeholder(placeholder) => placeholder.fits(filled),
-        };
-        if !fits {
-            return false;
-        }
-        text = rest;
-    }
-    true
 }

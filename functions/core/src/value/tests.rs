@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn facts() -> ValueFacts {
-    ValueFacts {
+fn facts() -> Facts {
+    Facts {
+        cloud: Cloud::Public,
         tenant: "72f988bf-86f1-41af-91ab-2d7cd011db48".parse().expect("id"),
         application: "408bf248-dd4e-4be5-919a-7f6207a307ab".parse().expect("id"),
         subscription: Some("5f9b1a52-0c0e-4c8f-8f3a-3f2f0a3d9c11".parse().expect("id")),
@@ -20,7 +21,7 @@ fn template(text: &str) -> Format {
 
 fn formats() -> Vec<Format> {
     vec![
-        Format::Json,
+        Format::default(),
         json_as([None, Some("a\"b"), Some("password"), None, None]),
         json_as([None, None, Some("key_id"), Some("client_secret"), None]),
         Format::SdkAuth,
@@ -35,12 +36,12 @@ fn formats() -> Vec<Format> {
 }
 
 fn json_as(names: [Option<&str>; 5]) -> Format {
-    Format::JsonAs(FieldNames::new(names.map(|name| name.map(ToOwned::to_owned))).expect("names"))
+    Format::Json(FieldNames::new(names.map(|name| name.map(ToOwned::to_owned))).expect("names"))
 }
 
 fn render(format: &Format, secret: &str) -> String {
     let secret = SecretText::new(secret.to_owned());
-    format.render(&facts(), &CloudFacts::PUBLIC, &secret).expect("value").expose().to_owned()
+    format.render(&facts(), &secret, &Foreign::default()).expect("value").expose().to_owned()
 }
 
 fn read(format: &Format, value: &str) -> Result<String, FormatError> {
@@ -49,9 +50,9 @@ fn read(format: &Format, value: &str) -> Result<String, FormatError> {
         .map(|secret| secret.expose().to_owned())
 }
 
-fn read_back(format: &Format, value: &str, facts: &ValueFacts) -> Result<String, FormatError> {
+fn read_back(format: &Format, value: &str, facts: &Facts) -> Result<String, FormatError> {
     format
-        .read_back(&SecretText::new(value.to_owned()), facts, &CloudFacts::PUBLIC)
+        .read_back(&SecretText::new(value.to_owned()), facts, &Foreign::default())
         .map(|secret| secret.expose().to_owned())
 }
 
@@ -94,9 +95,10 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(secret in secrets()) {
         for format in formats() {
-            for cloud in [CloudFacts::PUBLIC, CloudFacts::US_GOVERNMENT, CloudFacts::CHINA] {
+            for cloud in [Cloud::Public, Cloud::UsGovernment, Cloud::China] {
                 let text = SecretText::new(secret.clone());
-                let value = format.render(&facts(), &cloud, &text).expect("value");
+                let facts = Facts { cloud, ..facts() };
+                let value = format.render(&facts, &text, &Foreign::default()).expect("value");
                 let back = format.client_secret(&value).expect("secret");
                 prop_assert_eq!(back.expose(), secret.as_str(), "{}", format);
             }
@@ -122,7 +124,7 @@ proptest! {
     /// When the key expires only the try knew that minted it.
     #[test]
     fn what_was_minted_is_read_back_whenever_it_expires(secret in minted(), at in 0..4_000_000_000_i64) {
-        let facts = ValueFacts { expires_on: DateTime::from_timestamp(at, 0).expect("time"), ..facts() };
+        let facts = Facts { expires_on: DateTime::from_timestamp(at, 0).expect("time"), ..facts() };
         for format in lookalikes() {
             prop_assert_eq!(read_back(&format, &render(&format, &secret), &facts), Ok(secret.clone()));
         }
@@ -131,7 +133,7 @@ proptest! {
     #[test]
     fn json_says_what_json_parsers_read(secret in secrets()) {
         for (format, field) in [
-            (Format::Json, "client_secret"),
+            (Format::default(), "client_secret"),
             (Format::SdkAuth, "clientSecret"),
             (Format::Dstack, "client_secret"),
         ] {
@@ -159,7 +161,7 @@ proptest! {
         prop_assert_ne!(&quoted, &bare);
         prop_assert_eq!(read(&Format::Env, &quoted), Ok(secret.clone()));
         prop_assert_eq!(read_back(&Format::Env, &quoted, &facts()), Ok(secret.clone()));
-        let other = ValueFacts { subscription: None, ..facts() };
+        let other = Facts { subscription: None, ..facts() };
         prop_assert!(read_back(&Format::Env, &quoted, &other).is_err());
     }
 

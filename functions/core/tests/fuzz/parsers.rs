@@ -1,12 +1,13 @@
 //! The parsers of texts: jobs, cursors, manifests, stored values, labels.
 
 use keywheel_core::engine::sweep::Cursor;
+use keywheel_core::identity::Cloud;
 use keywheel_core::ids::{AppId, KeyId, SubscriptionId, TenantId};
 use keywheel_core::manifest::Manifest;
 use keywheel_core::queue::Job;
 use keywheel_core::rotation::names::Label;
 use keywheel_core::secret::SecretText;
-use keywheel_core::value::{CloudFacts, Format, ValueFacts};
+use keywheel_core::value::{Facts, Foreign, Format};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -37,7 +38,7 @@ fn jobs() -> Vec<String> {
 fn formats() -> Vec<Format> {
     let template = "a {{ {tenant_id} {key_id}: '{client_secret}' {expires_on} {client_id} }}é";
     vec![
-        Format::Json,
+        Format::default(),
         Format::SdkAuth,
         Format::Env,
         Format::Dstack,
@@ -46,8 +47,9 @@ fn formats() -> Vec<Format> {
     ]
 }
 
-fn facts() -> ValueFacts {
-    ValueFacts {
+fn facts() -> Facts {
+    Facts {
+        cloud: Cloud::China,
         tenant: TenantId(Uuid::from_u128(1)),
         application: AppId(Uuid::from_u128(2)),
         subscription: Some(SubscriptionId(Uuid::from_u128(3))),
@@ -59,7 +61,7 @@ fn facts() -> ValueFacts {
 fn stored_values() -> Vec<String> {
     let secret = SecretText::new(SECRET.to_owned());
     let render = |format: &Format| {
-        format.render(&facts(), &CloudFacts::CHINA, &secret).unwrap().expose().to_owned()
+        format.render(&facts(), &secret, &Foreign::default()).unwrap().expose().to_owned()
     };
     formats().iter().map(render).collect()
 }
@@ -108,7 +110,7 @@ proptest! {
                     let secret = credential.secret.as_str();
                     let found = manifest.by_secret(secret).unwrap();
                     prop_assert_eq!(&found.credential.name, &credential.name);
-                    prop_assert!(credential.policy.lifetime > credential.policy.rotate_before);
+                    prop_assert!(credential.settings.policy.lifetime > credential.settings.policy.rotate_before);
                 }
             }
             Err(error) => {
@@ -128,14 +130,14 @@ proptest! {
                 tells_nothing(&secret);
                 prop_assert!(!secret.expose().is_empty());
                 // What was found can be stored again, and is found again.
-                if let Ok(again) = format.render(&facts(), &CloudFacts::PUBLIC, &secret) {
+                if let Ok(again) = format.render(&facts(), &secret, &Foreign::default()) {
                     let again = format.client_secret(&again).unwrap();
                     prop_assert_eq!(again.expose(), secret.expose());
                 }
             }
             Err(error) => error_tells_nothing(&error),
         }
-        match in_time(|| format.read_back(&stored, &facts(), &CloudFacts::CHINA)) {
+        match in_time(|| format.read_back(&stored, &facts(), &Foreign::default())) {
             Ok(secret) => {
                 let found = format.client_secret(&stored).unwrap();
                 prop_assert_eq!(secret.expose(), found.expose());

@@ -85,5 +85,8 @@ fn a_large_fleet_is_read() {
 fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
     let text = format!("\u{feff}{}", one("    overlap: 2h\n").replace('\n', "\r\n"));
     let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(manifest.credentials().next().expect("one").policy.overlap, TimeDelta::hours(2));
+    assert_eq!(
+        manifest.credentials().next().expect("one").settings.policy.overlap,
+        TimeDelta::hours(2)
+    );
 }

@@ -10,8 +10,8 @@ mod wrong;
 
 use chrono::TimeDelta;
 use keywheel_core::ids::{AppId, CredentialName, KeyOn};
-use keywheel_core::manifest::{Manifest, ManifestError};
-use keywheel_core::request::permission::{Allow, Approval, Caller};
+use keywheel_core::manifest::{Allow, Approval, Manifest, ManifestError};
+use keywheel_core::request::permission::Caller;
 use keywheel_core::rotation::plan::Trigger;
 use keywheel_core::value::Format;
 
@@ -47,16 +47,19 @@ fn the_example_is_valid() {
         Manifest::parse(EXAMPLE, "manifest.example.yaml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(manifest.credentials().len(), 5);
     let named = |name: &str| manifest.by_name(&CredentialName(name.into())).expect(name).credential;
-    assert_eq!(named("monk-deployment").format, Format::SdkAuth);
+    assert_eq!(named("monk-deployment").settings.format, Format::SdkAuth);
     let terraform = named("terraform-runner");
-    assert_eq!(terraform.policy.lifetime, TimeDelta::days(14));
-    assert_eq!(terraform.policy.overlap, TimeDelta::hours(24));
-    assert_eq!(terraform.kms_key.as_deref(), Some("alias/terraform"));
-    assert_eq!(terraform.tags.len(), 2);
+    assert_eq!(terraform.settings.policy.lifetime, TimeDelta::days(14));
+    assert_eq!(terraform.settings.policy.overlap, TimeDelta::hours(24));
+    assert_eq!(terraform.settings.kms_key.as_deref(), Some("alias/terraform"));
+    assert_eq!(terraform.settings.tags.len(), 2);
     let partner = named("partner-api");
-    assert_eq!((partner.key_on, partner.policy.adopt), (KeyOn::ServicePrincipal, true));
-    assert_eq!(partner.policy.retire_keys.len(), 1);
-    assert_eq!(named("legacy-service").trigger, Trigger::Native);
+    assert_eq!(
+        (partner.settings.key_on, partner.settings.policy.adopt),
+        (KeyOn::ServicePrincipal, true)
+    );
+    assert_eq!(partner.settings.policy.retire_keys.len(), 1);
+    assert_eq!(named("legacy-service").settings.trigger, Trigger::Native);
 }
 
 #[test]
@@ -64,16 +67,20 @@ fn what_is_left_out_is_built_in() {
     let manifest = parse(&with("")).expect("valid");
     let one = manifest.credentials().next().expect("one");
     assert_eq!(
-        (one.key_on, one.trigger, &one.format),
-        (KeyOn::Application, Trigger::Sweep, &Format::Json)
+        (one.settings.key_on, one.settings.trigger, &one.settings.format),
+        (KeyOn::Application, Trigger::Sweep, &Format::default())
     );
-    let policy = &one.policy;
+    let policy = &one.settings.policy;
     assert_eq!(policy.rotate_before, TimeDelta::days(30));
     assert_eq!(policy.lifetime, TimeDelta::days(180));
     assert_eq!(policy.overlap, TimeDelta::hours(24));
     assert_eq!(policy.settle, TimeDelta::seconds(60));
     assert!(!policy.adopt && !policy.promote_when_blocked && policy.retire_keys.is_empty());
-    assert!(one.kms_key.is_none() && one.tags.is_empty() && one.subscription.is_none());
+    assert!(
+        one.settings.kms_key.is_none()
+            && one.settings.tags.is_empty()
+            && one.settings.subscription.is_none()
+    );
 }
 
 #[test]
@@ -84,7 +91,7 @@ fn a_rule_makes_a_credential_of_an_application() {
     let made = rule.credential_for(id(APP));
     assert_eq!(made.secret.as_str(), format!("keywheel/entra/{APP}"));
     assert_eq!(made.name.0, made.secret.as_str());
-    assert_eq!(made.tags.get("managed-by").map(String::as_str), Some("keywheel"));
+    assert_eq!(made.settings.tags.get("managed-by").map(String::as_str), Some("keywheel"));
     let managed = manifest.by_name_of(&made.name, id(APP)).unwrap();
     assert_eq!(managed.credential, made);
     assert!(!managed.is_listed());
@@ -103,7 +110,7 @@ fn anchors_and_merges_work() {
         "    <<: &short {{ lifetime: 10d, rotate_before: 5d }}\n  two:\n    application: {OTHER}\n    secret: prod/two\n    <<: *short\n"
     ));
     let manifest = parse(&text).unwrap_or_else(|error| panic!("{error}"));
-    assert!(manifest.credentials().all(|one| one.policy.lifetime == TimeDelta::days(10)));
+    assert!(manifest.credentials().all(|one| one.settings.policy.lifetime == TimeDelta::days(10)));
 }
 
 #[test]
@@ -118,7 +125,7 @@ fn who_may_ask_is_named_and_the_nearest_word_counts() {
         |team: &str, user: &str| Caller::Slack { team: team.to_owned(), user: user.to_owned() };
     let system = |key: &str| Caller::Webhook { key: key.to_owned() };
     let inherited = of(&format!("{defaults}{}", with("")));
-    assert_eq!(inherited.approval, Approval::Required);
+    assert_eq!(inherited.settings.approval, Approval::Required);
     for (caller, named) in [
         (person("T1", "U1"), true),
         (person("T1", "W2"), true),
@@ -128,17 +135,23 @@ fn who_may_ask_is_named_and_the_nearest_word_counts() {
         (system("ci"), true),
         (system("T1"), false),
     ] {
-        assert_eq!(inherited.allow.names(&caller), named, "{caller}");
+        assert_eq!(inherited.settings.allow.names(&caller), named, "{caller}");
     }
     let its_own = of(&format!("{defaults}{}", with(own)));
-    assert_eq!(its_own.approval, Approval::None);
-    assert!(its_own.allow.names(&system("pager")) && !its_own.allow.names(&system("ci")));
+    assert_eq!(its_own.settings.approval, Approval::None);
     assert!(
-        !its_own.allow.names(&person("T1", "U1")),
+        its_own.settings.allow.names(&system("pager"))
+            && !its_own.settings.allow.names(&system("ci"))
+    );
+    assert!(
+        !its_own.settings.allow.names(&person("T1", "U1")),
         "its own list takes the place of the defaults'"
     );
     let nobody = of(&with(""));
-    assert_eq!((nobody.approval, nobody.allow), (Approval::None, Allow::default()));
+    assert_eq!(
+        (nobody.settings.approval, nobody.settings.allow),
+        (Approval::None, Allow::default())
+    );
 }
 
 #[test]
@@ -225,7 +238,7 @@ fn a_key_that_is_no_text_hides_nothing() {
 fn fields_may_be_named_otherwise() {
     let format = |more: &str| {
         let manifest = parse(&with(more)).unwrap_or_else(|error| panic!("{error}"));
-        manifest.credentials().next().expect("one").format.clone()
+        manifest.credentials().next().expect("one").settings.format.clone()
     };
     let own = format("    fields: { client_secret: password, key_id: id }\n");
     assert_eq!(own.name(), "json");
@@ -234,8 +247,8 @@ fn fields_may_be_named_otherwise() {
     let defaults = "defaults: { fields: { client_secret: password, key_id: id } }\n";
     assert_eq!(format(defaults), own);
     assert_eq!(format(&format!("    format: env\n{defaults}")), Format::Env);
-    assert_eq!(format("    fields: { client_secret: client_secret }\n"), Format::Json);
-    assert_eq!(format("    fields: {}\n"), Format::Json);
+    assert_eq!(format("    fields: { client_secret: client_secret }\n"), Format::default());
+    assert_eq!(format("    fields: {}\n"), Format::default());
 }
 
 /// AWS takes such a name, and by name it is never taken for an ARN.

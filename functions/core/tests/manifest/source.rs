@@ -102,6 +102,11 @@ async fn a_refusal_says_what_was_tried_and_the_services_code() {
         "{told}"
     );
 
+    let missing = Canned::new(404, "<Error><Code>NoSuchKey</Code></Error>");
+    let error = source("s3://bucket/m.yaml").load(&missing.aws(None)).await.expect_err("missing");
+    let told = error.to_string();
+    assert_eq!(told, "there is no s3://bucket/m.yaml; check its name, the account and the region");
+
     let missing = Canned::new(400, "{\"__type\":\"ParameterNotFound\"}");
     let error = source("ssm:/kw/m").load(&missing.aws(None)).await.expect_err("missing");
     let told = error.to_string();

@@ -80,7 +80,7 @@ impl Webhook {
             return Ok(replies::not_yours(&wanted.credential));
         };
         let credential = &managed.credential;
-        let decision = decide(&caller, &credential.allow, credential.approval);
+        let decision = decide(&caller, &credential.settings.allow, credential.settings.approval);
         if matches!(decision, Decision::Refuse(_)) {
             return Ok(replies::not_yours(&wanted.credential));
         }

@@ -3,10 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use keywheel_core::asking::approval::Answer;
 use keywheel_core::ids::{CredentialName, VersionId};
-use keywheel_core::manifest::Credential;
+use keywheel_core::manifest::{Approval, Credential};
 use keywheel_core::queue::RevokeOld;
 use keywheel_core::request::delivery::Requested;
-use keywheel_core::request::permission::Approval;
 use keywheel_core::request::slack::{APPROVE, Choice, Command, DENY, Pressed, escaped};
 use keywheel_core::rotation::version_state::{VersionState, version_state};
 use keywheel_core::rotation::{SecretState, SecretView};
@@ -232,7 +231,7 @@ pub(super) fn standing_line(credential: &Credential, state: &SecretState) -> Str
         parts.push("a rotation is under way".to_owned());
     }
     parts.extend(view.versions.keys().filter_map(|version| old(credential, view, version)));
-    if credential.approval == Approval::Required {
+    if credential.settings.approval == Approval::Required {
         parts.push("rotations need approval".to_owned());
     }
     format!("{name}: {}", parts.join("; "))
@@ -249,7 +248,7 @@ fn current(view: &SecretView) -> String {
 
 fn old(credential: &Credential, view: &SecretView, version: &VersionId) -> Option<String> {
     let key = view.key_of(version)?;
-    match version_state(view, version, credential.policy.overlap) {
+    match version_state(view, version, credential.settings.policy.overlap) {
         VersionState::Past(goes) => Some(format!("old key `{key}` goes after {}", day(goes))),
         _ => None,
     }
@@ -261,7 +260,8 @@ pub(super) fn due_line(credential: &Credential, state: &SecretState, now: DateTi
     let SecretState::Present(view) = state else { return standing_line(credential, state) };
     let since = view.current().and_then(|current| view.since(current));
     let Some(since) = since else { return standing_line(credential, state) };
-    let due = since + credential.policy.lifetime - credential.policy.rotate_before;
+    let due =
+        since + credential.settings.policy.lifetime - credential.settings.policy.rotate_before;
     if due <= now + TimeDelta::hours(1) {
         format!("{name}: due with the next sweep")
     } else {

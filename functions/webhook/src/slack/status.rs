@@ -52,7 +52,7 @@ impl Webhook {
             }
             None => manifest.credentials().cloned().collect(),
         };
-        shown.retain(|credential| credential.allow.names(&caller));
+        shown.retain(|credential| credential.settings.allow.names(&caller));
         if shown.is_empty() {
             return Ok(name.map_or_else(replies::nothing_to_show, replies::not_yours));
         }

@@ -79,7 +79,7 @@ impl CredentialStatus {
             credential: credential.name.clone(),
             application: credential.application,
             secret: credential.secret.to_string(),
-            trigger: match credential.trigger {
+            trigger: match credential.settings.trigger {
                 Trigger::Sweep => "sweep",
                 Trigger::Native => "native",
             },

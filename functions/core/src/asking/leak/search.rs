@@ -145,11 +145,11 @@ impl Search<'_> {
             }
             return found;
         };
-        for live in live(&described.state, one.policy.overlap) {
+        for live in live(&described.state, one.settings.policy.overlap) {
             let read = secrets.searchable(one.secret.as_str(), &live.version);
             match soon(&one, read).await {
                 Err(cause) => found.miss(&one, cause),
-                Ok(Some(value)) if self.leaked.is_in(&value, &one.format) => {
+                Ok(Some(value)) if self.leaked.is_in(&value, &one.settings.format) => {
                     let key = view.key_of(&live.version);
                     self.hit(Hit { credential: one.clone(), live, key }, &mut found).await;
                 }

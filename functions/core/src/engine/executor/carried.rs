@@ -44,7 +44,7 @@ impl Executor<'_> {
         if self.carried.read == self.carried.current {
             return Ok(());
         }
-        let format = &self.credential.format;
+        let format = &self.credential.settings.format;
         let current = self.carried.current.clone();
         let foreign = match &current {
             Some(version) if format.field_names().is_some() => {

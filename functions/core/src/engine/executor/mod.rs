@@ -23,7 +23,7 @@ use crate::rotation::names::display_name;
 use crate::rotation::{Call, Label, LastUses, Next, Principal, Reply, Terms, Try, Untold};
 use crate::secret::SecretText;
 use crate::secrets::{Move, NewSecret, Put};
-use crate::value::{CloudFacts, FormatError, SECRET_TEXT, ValueFacts};
+use crate::value::{Facts, FormatError, SECRET_TEXT};
 
 use carried::Carried;
 use events::{mint_request, removal_request};
@@ -165,12 +165,12 @@ impl<'a> Executor<'a> {
 
     fn new_secret(&self) -> NewSecret {
         NewSecret {
-            kms_key: self.credential.kms_key.clone(),
+            kms_key: self.credential.settings.kms_key.clone(),
             description: format!(
                 "Client secret of Entra application {}, kept fresh by Keywheel ({})",
                 self.credential.application, self.credential.name
             ),
-            tags: self.credential.tags.clone(),
+            tags: self.credential.settings.tags.clone(),
         }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Executor<'a> {
     }
 
     async fn read_principal(&mut self) -> Result<Option<Principal>, EngineError> {
-        let (application, on) = (self.credential.application, self.credential.key_on);
+        let (application, on) = (self.credential.application, self.credential.settings.key_on);
         let options = CallOptions::until(self.deadline);
         let principal = self.engine.graph.principal(application, on, &options).await?;
         self.object = principal.as_ref().map(|principal| Object { on, id: principal.object_id });
@@ -205,10 +205,8 @@ impl<'a> Executor<'a> {
         if let Some(key) = key {
             self.read_carried().await?;
             let facts = self.facts(key, self.engine.graph.now());
-            let format = &self.credential.format;
-            let read =
-                format.read_back_beside(&value, &facts, &self.cloud(), self.carried.foreign());
-            let text = match read {
+            let format = &self.credential.settings.format;
+            let text = match format.read_back(&value, &facts, self.carried.foreign()) {
                 Ok(text) => text,
                 Err(unreadable) => {
                     warn!(credential = %self.credential.name, %version, %unreadable);
@@ -268,7 +266,7 @@ impl<'a> Executor<'a> {
     ) -> Result<(Added, DateTime<Utc>), EngineError> {
         let display_name = display_name(&self.terms.scope, rotation);
         let options = self.options(mint_request(rotation));
-        let shortest = self.credential.shortest_lifetime;
+        let shortest = self.credential.settings.shortest_lifetime;
         let mut life = self.terms.policy.lifetime;
         loop {
             let end = self.engine.graph.now() + life;
@@ -293,23 +291,20 @@ impl<'a> Executor<'a> {
         text: &SecretText,
     ) -> Result<SecretText, EngineError> {
         let facts = self.facts(key, expires_on);
-        let format = &self.credential.format;
-        let value = format.render_beside(&facts, &self.cloud(), text, self.carried.foreign());
+        let format = &self.credential.settings.format;
+        let value = format.render(&facts, text, self.carried.foreign());
         value.map_err(|source| self.format_error(source))
     }
 
-    fn facts(&self, key_id: KeyId, expires_on: DateTime<Utc>) -> ValueFacts {
-        ValueFacts {
+    fn facts(&self, key_id: KeyId, expires_on: DateTime<Utc>) -> Facts {
+        Facts {
+            cloud: self.engine.cloud,
             tenant: self.engine.manifest.tenant(),
             application: self.credential.application,
-            subscription: self.credential.subscription,
+            subscription: self.credential.settings.subscription,
             key_id,
             expires_on,
         }
-    }
-
-    fn cloud(&self) -> CloudFacts {
-        CloudFacts::from(self.engine.cloud)
     }
 
     async fn remove_password(&mut self, key: KeyId) -> Result<Reply, EngineError> {

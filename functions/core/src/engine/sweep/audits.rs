@@ -140,7 +140,7 @@ impl Sweep<'_> {
                 managed.iter().map(|credential| engine.terms(credential, None).scope).collect();
             let named: Vec<KeyId> = managed
                 .iter()
-                .flat_map(|credential| credential.policy.retire_keys.iter().copied())
+                .flat_map(|credential| credential.settings.policy.retire_keys.iter().copied())
                 .collect();
             let Some(change) = foreign(&audit.change, &ourselves, &scopes, &named) else {
                 continue;

@@ -71,7 +71,7 @@ impl Sweep<'_> {
                 applications.get(&credential.application),
                 principals.get(&credential.application),
             );
-            let (holder, other) = match credential.key_on {
+            let (holder, other) = match credential.settings.key_on {
                 KeyOn::Application => both,
                 KeyOn::ServicePrincipal => (both.1, both.0),
             };
@@ -118,7 +118,7 @@ impl Sweep<'_> {
         let terms = self.engine.terms(credential, None);
         let now = self.engine.graph.now();
         let Plan { work, findings } =
-            plan::plan(&terms, credential.trigger, &secret, principal, now);
+            plan::plan(&terms, credential.settings.trigger, &secret, principal, now);
         self.part.credentials += 1;
         self.part.planned.extend(work.into_iter().map(|work| Planned {
             credential: credential.name.clone(),

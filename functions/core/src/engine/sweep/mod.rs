@@ -132,7 +132,7 @@ impl Engine {
         for credential in self.manifest.credentials() {
             let entry = listed.entry(credential.application);
             let name = || Listed { name: credential.name.clone(), on: BTreeSet::new() };
-            entry.or_insert_with(name).on.insert(credential.key_on);
+            entry.or_insert_with(name).on.insert(credential.settings.key_on);
         }
         listed
     }

@@ -14,9 +14,10 @@ pub(super) fn of_other(
     object: &Object,
     other: Option<&Object>,
 ) -> Vec<Seen> {
-    let here = credential.key_on;
+    let here = credential.settings.key_on;
     let elsewhere = other.map(|other| other.keys.as_slice()).unwrap_or_default();
-    let found = named_in_vain(&credential.policy.retire_keys, (here, &object.keys), elsewhere);
+    let found =
+        named_in_vain(&credential.settings.policy.retire_keys, (here, &object.keys), elsewhere);
     let seen = found.into_iter().map(|finding| Seen {
         credential: Some(credential.name.clone()),
         application: credential.application,

@@ -40,9 +40,9 @@ pub(super) fn ownership(
 ) -> BTreeMap<(AppId, KeyOn), Ownership> {
     let mut owned = BTreeMap::new();
     for credential in all {
-        let policy = &credential.policy;
+        let policy = &credential.settings.policy;
         let (soon, lifetime) = (policy.rotate_before, policy.lifetime);
-        let entry = owned.entry((credential.application, credential.key_on));
+        let entry = owned.entry((credential.application, credential.settings.key_on));
         let Ownership { expected, .. } = entry.or_insert_with(|| Ownership {
             credential: Some(credential.name.clone()),
             expected: Expected { scopes: Vec::new(), named: BTreeSet::new(), soon, lifetime },

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::identity::Cloud;
 use crate::rotation::Label;
-use crate::value::{CloudFacts, ValueFacts};
+use crate::value::{Facts, Foreign};
 
 const MINTED: &str = "abC8Q~xY_z.0123456789-abcdefghijABCDEFGH";
 
@@ -117,7 +118,7 @@ fn a_secret_of_any_look_is_found_whole_or_after_its_name() {
 fn formats() -> Vec<Format> {
     let template = |text: &str| Format::Template(text.parse().unwrap());
     vec![
-        Format::Json,
+        Format::default(),
         Format::SdkAuth,
         Format::Env,
         Format::Dstack,
@@ -129,7 +130,8 @@ fn formats() -> Vec<Format> {
 
 /// Writes a secret in each format. Lists also the other parts of these values.
 fn values(secret: &str) -> (Vec<SecretText>, [String; 5]) {
-    let facts = ValueFacts {
+    let facts = Facts {
+        cloud: Cloud::Public,
         tenant: "72f988bf-86f1-41af-91ab-2d7cd011db48".parse().unwrap(),
         application: "408bf248-dd4e-4be5-919a-7f6207a307ab".parse().unwrap(),
         subscription: Some("5f9b1a52-0c0e-4c8f-8f3a-3f2f0a3d9c11".parse().unwrap()),
@@ -137,12 +139,12 @@ fn values(secret: &str) -> (Vec<SecretText>, [String; 5]) {
         expires_on: "2026-11-21T09:30:00Z".parse().unwrap(),
     };
     let render =
-        |format: Format| format.render(&facts, &CloudFacts::PUBLIC, &text(secret)).unwrap();
+        |format: Format| format.render(&facts, &text(secret), &Foreign::default()).unwrap();
     let beside = [
         facts.tenant.to_string(),
         facts.application.to_string(),
         facts.key_id.to_string(),
-        CloudFacts::PUBLIC.active_directory.to_owned(),
+        "https://login.microsoftonline.com".to_owned(),
         "2026-11-21T09:30:00Z".to_owned(),
     ];
     (formats().into_iter().map(render).collect(), beside)
@@ -203,12 +205,12 @@ proptest! {
 #[test]
 fn what_stands_in_a_value_and_is_no_secret_of_graphs_is_not_found() {
     let value = text(&format!("{{\"user\": \"a-user-of-many-letters\", \"p\": \"{MINTED}\"}}"));
-    assert!(holds(&value, &Format::Json, &text(MINTED)));
+    assert!(holds(&value, &Format::default(), &text(MINTED)));
     for other in ["a-user-of-many-letters", "user", "p", "", "~", MINTED.trim_end_matches('H')] {
-        assert!(!holds(&value, &Format::Json, &text(other)), "{other}");
+        assert!(!holds(&value, &Format::default(), &text(other)), "{other}");
     }
     // A secret that a person chose is found as the whole value, or as the secret that the format reads.
-    assert!(holds(&text("hunter2"), &Format::Json, &text("hunter2")));
-    assert!(holds(&text("{\"client_secret\":\"hunter2\"}"), &Format::Json, &text("hunter2")));
-    assert!(!holds(&text("{\"password\":\"hunter2\"}"), &Format::Json, &text("hunter2")));
+    assert!(holds(&text("hunter2"), &Format::default(), &text("hunter2")));
+    assert!(holds(&text("{\"client_secret\":\"hunter2\"}"), &Format::default(), &text("hunter2")));
+    assert!(!holds(&text("{\"password\":\"hunter2\"}"), &Format::default(), &text("hunter2")));
 }

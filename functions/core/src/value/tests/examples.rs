@@ -7,14 +7,13 @@ use super::*;
 fn what_other_facts_made_is_not_read_back() {
     let secret = "abc8Q~".to_owned() + &"x".repeat(34);
     let other = "11111111-2222-3333-4444-555555555555";
-    let of =
-        |format: &Format, facts: &ValueFacts| read_back(format, &render(format, &secret), facts);
-    let application = ValueFacts { application: other.parse().expect("id"), ..facts() };
-    let key = ValueFacts { key_id: other.parse().expect("id"), ..facts() };
-    let subscription = ValueFacts { subscription: Some(other.parse().expect("id")), ..facts() };
+    let of = |format: &Format, facts: &Facts| read_back(format, &render(format, &secret), facts);
+    let application = Facts { application: other.parse().expect("id"), ..facts() };
+    let key = Facts { key_id: other.parse().expect("id"), ..facts() };
+    let subscription = Facts { subscription: Some(other.parse().expect("id")), ..facts() };
     for (format, facts) in [
-        (Format::Json, &application),
-        (Format::Json, &key),
+        (Format::default(), &application),
+        (Format::default(), &key),
         (Format::Dstack, &application),
         (Format::Env, &subscription),
         (Format::SdkAuth, &subscription),
@@ -22,9 +21,10 @@ fn what_other_facts_made_is_not_read_back() {
     ] {
         assert!(of(&format, facts).is_err(), "{format}");
     }
-    assert_eq!(of(&Format::Json, &subscription), Ok(secret.clone()), "it is not in it");
+    assert_eq!(of(&Format::default(), &subscription), Ok(secret.clone()), "it is not in it");
     let value = SecretText::new(render(&Format::Env, &secret));
-    assert!(Format::Env.read_back(&value, &facts(), &CloudFacts::CHINA).is_err());
+    let china = Facts { cloud: Cloud::China, ..facts() };
+    assert!(Format::Env.read_back(&value, &china, &Foreign::default()).is_err());
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_bare_secret_is_one_that_graph_could_have_made() {
 #[test]
 fn json_has_its_five_fields() {
     assert_eq!(
-        render(&Format::Json, "s3~"),
+        render(&Format::default(), "s3~"),
         "{\"tenant_id\":\"72f988bf-86f1-41af-91ab-2d7cd011db48\",\
          \"client_id\":\"408bf248-dd4e-4be5-919a-7f6207a307ab\",\"client_secret\":\"s3~\",\
          \"key_id\":\"0f5a3c1e-7f0b-4b1d-a1de-6f3a9f4c2b77\",\"expires_on\":\"2026-11-21T09:30:00Z\"}"
@@ -61,15 +61,14 @@ fn json_keeps_the_keys_of_others() {
     let of = |format: &Format, value: &str| format.foreign(&SecretText::new(value.to_owned()));
     let before = r#"{"host":"db","client_secret":"old","password":"other","expires_on":"x"}"#;
     for (format, kept) in [
-        (&Format::Json, r#","host":"db","password":"other"}"#),
+        (&Format::default(), r#","host":"db","password":"other"}"#),
         (&renamed, r#","host":"db","client_secret":"old"}"#),
     ] {
         let foreign = of(format, before);
-        let value =
-            format.render_beside(&facts(), &CloudFacts::PUBLIC, &secret, &foreign).expect("value");
+        let value = format.render(&facts(), &secret, &foreign).expect("value");
         assert!(value.expose().ends_with(kept), "{format:?}");
         let read = |foreign: &Foreign| {
-            let read = format.read_back_beside(&value, &facts(), &CloudFacts::PUBLIC, foreign);
+            let read = format.read_back(&value, &facts(), foreign);
             read.map(|text| text.expose().to_owned())
         };
         assert_eq!(read(&foreign).as_deref(), Ok(secret.expose()));
@@ -82,8 +81,9 @@ fn json_keeps_the_keys_of_others() {
     for format in [Format::Env, Format::Dstack, Format::Raw, Format::SdkAuth] {
         assert_eq!(of(&format, before).text(), None, "{format}");
     }
-    let large = of(&Format::Json, &format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_VALUE_BYTES - 100)));
-    let error = Format::Json.render_beside(&facts(), &CloudFacts::PUBLIC, &secret, &large);
+    let large =
+        of(&Format::default(), &format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_VALUE_BYTES - 100)));
+    let error = Format::default().render(&facts(), &secret, &large);
     assert!(matches!(error.err(), Some(FormatError::TooLarge { format: "json", .. })));
 }
 
@@ -132,7 +132,8 @@ fn env_quotes_only_what_needs_it() {
 #[test]
 fn env_names_the_cloud_where_it_is_not_the_public_one() {
     let secret = SecretText::new("s".to_owned());
-    let value = Format::Env.render(&facts(), &CloudFacts::CHINA, &secret).expect("value");
+    let china = Facts { cloud: Cloud::China, ..facts() };
+    let value = Format::Env.render(&china, &secret, &Foreign::default()).expect("value");
     assert!(
         value.expose().ends_with(
             "AZURE_AUTHORITY_HOST=https://login.chinacloudapi.cn\nARM_ENVIRONMENT=china\n"
@@ -170,12 +171,12 @@ fn a_shell_reads_env_as_it_was_written() {
 
 #[test]
 fn a_subscription_is_asked_for_where_it_is_written() {
-    let without = ValueFacts { subscription: None, ..facts() };
+    let without = Facts { subscription: None, ..facts() };
     for format in [Format::SdkAuth, template("{client_secret} {subscription_id}")] {
-        let error = format.render(&without, &CloudFacts::PUBLIC, &SecretText::new("s".to_owned()));
+        let error = format.render(&without, &SecretText::new("s".to_owned()), &Foreign::default());
         assert_eq!(error.err(), Some(FormatError::NoSubscription { format: format.name() }));
     }
-    let value = Format::Env.render(&without, &CloudFacts::PUBLIC, &SecretText::new("s".to_owned()));
+    let value = Format::Env.render(&without, &SecretText::new("s".to_owned()), &Foreign::default());
     assert!(!value.expect("value").expose().contains("SUBSCRIPTION"));
 }
 
@@ -183,7 +184,7 @@ fn a_subscription_is_asked_for_where_it_is_written() {
 fn a_value_has_a_limit() {
     let of = |size: usize| {
         let secret = SecretText::new("x".repeat(size));
-        Format::Raw.render(&facts(), &CloudFacts::PUBLIC, &secret).map(|value| value.expose().len())
+        Format::Raw.render(&facts(), &secret, &Foreign::default()).map(|value| value.expose().len())
     };
     assert_eq!(of(MAX_VALUE_BYTES), Ok(MAX_VALUE_BYTES));
     assert_eq!(
@@ -191,7 +192,8 @@ fn a_value_has_a_limit() {
         Err(FormatError::TooLarge { format: "raw", bytes: MAX_VALUE_BYTES + 1 })
     );
     let nearly = SecretText::new("\"".repeat(MAX_VALUE_BYTES - 10));
-    let error = Format::Json.render(&facts(), &CloudFacts::PUBLIC, &nearly).expect_err("too large");
+    let error =
+        Format::default().render(&facts(), &nearly, &Foreign::default()).expect_err("too large");
     assert!(matches!(error, FormatError::TooLarge { format: "json", .. }));
     assert_eq!(of(0), Err(FormatError::NoSecret));
 }
@@ -208,7 +210,7 @@ fn a_changed_value_is_no_match() {
     ] {
         assert!(read(&format, other).is_err(), "{other}");
     }
-    assert!(read(&Format::Json, "{\"client_secret\":\"\"}").is_err());
+    assert!(read(&Format::default(), "{\"client_secret\":\"\"}").is_err());
     assert!(read(&Format::Env, "X=1\nAZURE_CLIENT_SECRET='a").is_err());
     assert_eq!(read(&Format::Env, "X=1\r\nAZURE_CLIENT_SECRET=a\r\n").as_deref(), Ok("a"));
 }
