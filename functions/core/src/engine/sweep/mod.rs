@@ -188,7 +188,7 @@ impl Sweep<'_> {
             } else if let Some(managed) = engine.manifest.by_tags(object.application, &object.tags)
             {
                 let credential = managed.credential;
-                let (name, on) = (credential.name.clone(), credential.key_on);
+                let (name, on) = (credential.name.clone(), credential.settings.key_on);
                 ruled.push(credential);
                 if on == KeyOn::Application {
                     of_rules.insert(object.application, object);
@@ -226,7 +226,7 @@ impl Sweep<'_> {
             let ruled = engine.manifest.by_tags(object.application, &object.tags);
             let on_principal = KeyOn::ServicePrincipal;
             let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
-                || ruled.is_some_and(|ruled| ruled.credential.key_on == on_principal);
+                || ruled.is_some_and(|ruled| ruled.credential.settings.key_on == on_principal);
             if managed {
                 object.keys.clear();
             }
