@@ -54,8 +54,14 @@ pub(crate) struct Cli {
 /// Holds the options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// The manifest: s3://bucket/key, ssm:/name or a path
-    #[arg(long, global = true, env = "KEYWHEEL_MANIFEST", value_name = "SOURCE")]
+    /// Where the manifest is.
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWHEEL_MANIFEST",
+        value_name = "SOURCE",
+        help = "The manifest: s3://bucket/key, ssm:/name or a path"
+    )]
     pub(crate) manifest: Option<String>,
     /// Print the result as one JSON document
     #[arg(long, global = true)]
