@@ -17,6 +17,7 @@ pub mod calls;
 mod current_key;
 pub mod finding;
 pub mod foreign_change;
+mod held;
 pub mod last_use;
 mod live;
 pub mod names;
