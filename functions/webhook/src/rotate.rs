@@ -8,7 +8,7 @@ use keywheel_core::request::delivery::{Delivery, Verdict};
 use keywheel_core::request::permission::{Caller, Decision, decide};
 use keywheel_core::request::request_id;
 use keywheel_core::request::signature::{Message, Unsigned, verify_webhook};
-use keywheel_core::request::webhook::{Rotate, RotationPath};
+use keywheel_core::request::webhook::Rotate;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Serialize;

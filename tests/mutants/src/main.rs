@@ -110,7 +110,7 @@ fn run(args: &Args) -> Result<bool, Failure> {
     let done = AtomicUsize::new(0);
     hunt::hunt(&suite, &open, args.jobs, &|mutant, fate| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        let often = done % WRITE_EVERY == 0;
+        let often = done.is_multiple_of(WRITE_EVERY);
         if fate.is_survivor() || often {
             say(&format!("{done}/{} {} {}", open.len(), end(&fate), mutant.name));
         }

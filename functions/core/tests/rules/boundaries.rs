@@ -8,6 +8,11 @@ use super::*;
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
+fn expected(scopes: Vec<Scope>) -> Expected {
+    let (soon, lifetime) = (TimeDelta::days(30), TimeDelta::days(180));
+    Expected { scopes, named: BTreeSet::new(), soon, lifetime }
+}
+
 #[test]
 fn a_promotion_without_its_label_is_recorded_first() {
     let view = view(&[(1, &[Label::Current, Label::Key(key_id(1))])]);
@@ -94,7 +99,7 @@ fn a_days_grace_is_given_to_a_life() {
     let found = |more| {
         let end = days(180) + TimeDelta::days(1) + TimeDelta::seconds(more);
         let keys = [key(2, None, now(), Some(end))];
-        inspect(&keys, &[], &[], TimeDelta::days(30), TimeDelta::days(180), now())
+        inspect(&keys, &[], &expected(Vec::new()), now())
     };
     assert_eq!(found(0), []);
     assert_eq!(found(1), [Finding::LifetimeOverPolicy(key_id(2))]);
@@ -106,7 +111,7 @@ fn only_a_name_as_keywheel_writes_it_is_a_keywheels() {
     let found = |name: &str| {
         let named =
             Key { display_name: Some(name.to_owned()), ..key(2, None, days(-1), Some(days(100))) };
-        inspect(&[named], &[], &[&scope], TimeDelta::days(30), TimeDelta::days(180), now())
+        inspect(&[named], &[], &expected(vec![scope.clone()]), now())
     };
     let id = rotation(1);
     for foreign in ["terraform", "keywheel", "keywheel/", "keywheel/x", "keywheel/x/y", "other/x/y"]
@@ -121,7 +126,8 @@ fn only_a_name_as_keywheel_writes_it_is_a_keywheels() {
 fn a_key_counts_as_unused_from_the_end_of_its_watch_on() {
     let policy = Policy { retire: RetireWhen::WhenUnused, ..terms().policy };
     let uses = LastUses::from([(key_id(1), days(-3)), (key_id(2), days(-1))]);
-    let of = |now| judge(&uses, key_id(1), key_id(2), days(-9), &policy, now);
+    let watched = Watched { key: key_id(1), current: key_id(2), over: days(-9) };
+    let of = |now| judge(&uses, watched, &policy, now);
     let end = days(-3) + watch(&policy);
     assert_eq!(of(end - TimeDelta::seconds(1)), last_use::Verdict::InUse(days(-3)));
     assert_eq!(of(end), last_use::Verdict::Unused);
