@@ -127,9 +127,39 @@ impl From<EngineError> for Failure {
 
 const SIGN_IN: &str = "run `az login`, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID";
 
+/// What the text of a failed sign-in holds, and the cure: Entra's codes, then the words of the connection and of `az`.
+const SIGN_IN_CURES: [(&str, &str); 10] = [
+    (
+        "AADSTS90002",
+        "correct `tenant` in the manifest, or KEYWHEEL_CLOUD: Entra does not know the tenant",
+    ),
+    (
+        "AADSTS700016",
+        "correct KEYWHEEL_CLIENT_ID, or `tenant` in the manifest: the tenant does not know the application",
+    ),
+    ("AADSTS7000215", "correct AZURE_CLIENT_SECRET: the secret's text is needed, and not its id"),
+    ("AADSTS7000222", "make a new client secret for the application: the present one has expired"),
+    ("AADSTS7000112", "enable the application and its service principal in Entra"),
+    (
+        "AADSTS53003",
+        "exempt the application from the Conditional Access policy that blocks the sign-in",
+    ),
+    (
+        "UnknownIssuer",
+        "name the certificate authority's file in KEYWHEEL_CA_FILE, or check AZURE_AUTHORITY_HOST",
+    ),
+    ("not found on path", "install the Azure CLI, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID"),
+    ("no connection", "check the network and AZURE_AUTHORITY_HOST: nothing answers there"),
+    ("no answer", "check the network and AZURE_AUTHORITY_HOST: no answer came in time"),
+];
+
+fn sign_in_cure(why: &str) -> &'static str {
+    SIGN_IN_CURES.iter().find(|(sign, _)| why.contains(sign)).map_or(SIGN_IN, |(_, cure)| cure)
+}
+
 fn graph_cure(error: &GraphError) -> Option<&'static str> {
     match error.kind() {
-        graph::Kind::SignIn(_) => Some(SIGN_IN),
+        graph::Kind::SignIn(why) => Some(sign_in_cure(why)),
         graph::Kind::Throttled => Some("try again in a few minutes"),
         graph::Kind::Unavailable => {
             Some("check the network and KEYWHEEL_GRAPH_ENDPOINT, then try again")
@@ -211,5 +241,26 @@ impl From<std::io::Error> for Failure {
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::of(&error, Some("please report this"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_of_a_failed_sign_in_has_its_own_cure() {
+        for (why, cure) in [
+            ("invalid_request: AADSTS90002: Tenant '1' not found.", "`tenant`"),
+            (
+                "invalid_client: AADSTS7000215: Invalid client secret provided.",
+                "AZURE_CLIENT_SECRET",
+            ),
+            ("no connection: invalid peer certificate: UnknownIssuer", "KEYWHEEL_CA_FILE"),
+            ("no connection: Connection refused (os error 111)", "AZURE_AUTHORITY_HOST"),
+            ("Please run 'az login' to setup account.", "az login"),
+        ] {
+            assert!(sign_in_cure(why).contains(cure), "{why}: {}", sign_in_cure(why));
+        }
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn why(work: &Work) -> &'static str {
             Reason::First => "the secret has no value yet",
             Reason::Expiring => "the key expires soon, or has expired",
             Reason::KeyAbsent => "the key is not on the application any more",
-            Reason::Resume => "a rotation was cut off",
+            Reason::Resume => "a rotation is under way, or was cut off",
             Reason::Adopt => "the manifest adopts the secret",
             Reason::Record => "a promotion was cut off before its record",
             Reason::Requested => "somebody asked",

@@ -251,7 +251,15 @@ pub(crate) fn request_id(answer: &Answer) -> Option<String> {
     answer.headers.get("request-id")?.to_str().ok().map(short)
 }
 
-/// Cuts a service's own words to what belongs in a log line.
+/// How many characters of a service's own words belong in a log line.
+const LONGEST: usize = 300;
+
+/// Cuts a service's own words, at a word, to what belongs in a log line.
 pub(super) fn short(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let short: String = text.chars().map(plain).take(LONGEST).collect();
+    match short.rsplit_once(' ') {
+        Some((words, _)) if text.chars().nth(LONGEST).is_some() => format!("{words} …"),
+        _ => short,
+    }
 }

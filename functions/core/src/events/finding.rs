@@ -29,7 +29,7 @@ macro_rules! findings {
 
 findings! {
     SecretMissing, "secret-missing",
-        "the secret is not in Secrets Manager; wait for the next sweep, which creates the secret if the manifest has the credential";
+        "the secret is not in Secrets Manager; no action is needed while the manifest has the credential: the next sweep creates the secret";
     SecretScheduledForDeletion, "secret-scheduled-for-deletion",
         "the secret is scheduled for deletion; restore the secret (aws secretsmanager restore-secret) or take the credential out of the manifest";
     ApplicationGone, "application-gone",
@@ -41,7 +41,7 @@ findings! {
     ForeignPending, "foreign-pending",
         "AWSPENDING rests on a version that Keywheel did not make, or on which Keywheel's label is missing; if you called RotateSecret for Keywheel's function, call RotateSecret again: Secrets Manager then goes on with that version; otherwise finish that rotation with the tool that began it, or take the label off (aws secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id <the version>); cancel-rotate-secret leaves the label where it is, and turns the schedule off";
     ForeignValue, "foreign-value",
-        "this rotation's version holds a value that Keywheel did not store; take the labels off that version, and the next sweep starts afresh";
+        "this rotation's version holds a value that Keywheel did not store; take the labels off that version, and AWSPENDING above all (aws secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id <the version>), and the next sweep starts afresh";
     NotPending, "not-pending",
         "the version is not AWSPENDING; call RotateSecret again";
     TooManyUnnamedKeys, "too-many-unnamed-keys",

@@ -286,7 +286,8 @@ pub fn inspect(
         match key.end {
             None => findings.push(Finding::EndlessKey(key.key_id)),
             Some(end) => {
-                if !ours && end <= soon {
+                // On a managed object the key is foreign or unlisted, and that finding has the cure.
+                if scopes.is_empty() && end <= soon {
                     findings.push(Finding::ExpiringKey(key.key_id, end));
                 }
                 // One day of grace: Graph rounds times, and people count in months.
