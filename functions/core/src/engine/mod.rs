@@ -7,6 +7,8 @@ pub mod jobs;
 pub mod look;
 pub mod native;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

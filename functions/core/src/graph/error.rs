@@ -344,6 +344,24 @@ mod tests {
     }
 
     #[test]
+    fn only_where_nothing_was_sent_may_a_key_be_minted_again() {
+        let options = CallOptions::until(tokio::time::Instant::now());
+        let add = Operation::once("addPassword", "applications/x".to_owned());
+        let read = Operation::read("get", "applications".to_owned());
+        let of = |operation: &Operation, error: &SendError| {
+            let error = GraphError::unanswered(operation, &options, error);
+            (error.kind().clone(), error.retry())
+        };
+        let insecure = SendError::Insecure("http://x".to_owned());
+        for lost in [SendError::TimedOut, SendError::TooLarge] {
+            assert_eq!(of(&add, &lost), (Kind::AnswerLost, Retry::Soon), "{lost}");
+        }
+        assert_eq!(of(&add, &insecure), (Kind::Unavailable, Retry::Never));
+        assert_eq!(of(&read, &SendError::TimedOut), (Kind::Unavailable, Retry::Soon));
+        assert_eq!(of(&read, &SendError::TooLarge), (Kind::Unavailable, Retry::Never));
+    }
+
+    #[test]
     fn what_the_service_asks_for_is_honoured() {
         let add = Operation::once("addPassword", "applications/x".to_owned());
         let after = Duration::from_secs(7);
