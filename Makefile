@@ -64,7 +64,7 @@ test-rust: ## Rust's tests
 	cargo test --quiet --workspace
 
 .PHONY: prove
-prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in it, 1,000 rotations while all fails (PROVE='--faults 2 …')
+prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in it, mutants, 1,000 rotations while all fails (PROVE='--no-mutants …')
 	@PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local.prove $(PROVE)
 
 .PHONY: mutations
@@ -80,8 +80,8 @@ mutants: $(VENV)/bin/cargo-mutants ## Mutate all code that the fast tests answer
 	cargo build --quiet -p mutants
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $${CARGO_TARGET_DIR:-target}/debug/mutants $(MUTANTS)
 
-mutants-sample: ## Mutate at 100 places, picked by SEED (1)
-	$(MAKE) mutants MUTANTS='--sample 100 --seed $(or $(SEED),1)'
+mutants-sample: ## Mutate at 40 places, picked by SEED (1)
+	$(MAKE) mutants MUTANTS='--sample 40 --seed $(or $(SEED),1)'
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser for FUZZ_MINUTES (10)

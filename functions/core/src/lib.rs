@@ -3,6 +3,9 @@
 //! Layers point down only: [`rotation`] says what should happen (pure), `engine` makes it happen over
 //! the thin clients, and the functions parse their trigger and call the engine.
 
+#[cfg(test)]
+extern crate self as keywheel_core;
+
 pub mod asking;
 pub mod audit;
 pub mod azure;

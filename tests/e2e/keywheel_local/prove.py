@@ -1,12 +1,14 @@
 """``make prove``: every promise as a figure, from the rules alone to the deployed system.
 
 The rules are run through all that can happen to them (the model checker), then with deliberate mistakes in them, each
-of which the model must catch; then the deployed functions rotate a fleet while everything around them fails.
+of which the model must catch. Then one small mistake after the other is made in the code, for the fast tests to catch.
+Then the deployed functions rotate a fleet while everything around them fails.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -61,7 +63,25 @@ def mistakes() -> tuple[int, list[str], bool]:
     return len(found) - len(survived), survived, code == 0 and bool(found)
 
 
-def table(explored: list[tuple[str, int]], held: bool, caught: int, survived: list[str], result: Result) -> bool:
+def mutants() -> dict[str, int] | None:
+    """Mutants made, viable, caught, argued and survived; None if they could not be run."""
+    say("a small mistake at each place of the code that the fast tests answer for …")
+    path = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "mutants" / "report.json"
+    path.unlink(missing_ok=True)
+    # The exit code says whether one survives: here that is a figure.
+    subprocess.run(["make", "--silent", "mutants"], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    report = json.loads(path.read_text()) if path.exists() else {}
+    if not report.get("complete"):
+        return None
+    counts = report["all"]
+    return {
+        "made": counts["made"], "viable": counts["viable"], "caught": counts["caught"] + counts["timed_out"],
+        "argued": counts["argued"], "survived": counts["survived"] + counts["unreached"],
+    }
+
+
+def table(explored: list[tuple[str, int]], held: bool, caught: int, survived: list[str],
+          mutated: dict[str, int], result: Result) -> bool:
     """Print the figures; whether all is well."""
     states = sum(count for _, count in explored)
     say(f"\n{'PROMISE':<64}{'STATES':>10}{'ROTATIONS':>11}{'VIOLATIONS':>12}")
@@ -77,6 +97,8 @@ def table(explored: list[tuple[str, int]], held: bool, caught: int, survived: li
         "witness sign-ins refused": len(result.violations["refused sign-ins"]),
         "orphans after rest": len(result.violations["orphans after rest"]),
     }
+    if mutated:
+        say(f"{'mutants: ' + ', '.join(mutated):<64}{', '.join(map(str, mutated.values())):>10}")
     for what, count in (figures | result.struck).items():
         say(f"{what:<64}{count:>10}")
     for where, found in result.violations.items():
@@ -91,13 +113,16 @@ def main() -> None:
     parser.add_argument("--applications", type=int, default=510)
     parser.add_argument("--faults", type=int, default=1, help="of the model's larger scenarios; 2 takes many minutes")
     parser.add_argument("--seed", type=int, default=1, help="of the dice that kill processes and spread changes")
+    parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out: they take hours")
     chosen = parser.parse_args()
     explored, held = rules(chosen.faults)
     caught, survived, checked = mistakes()
+    mutated = {} if chosen.no_mutants else mutants()
     say("the deployed functions, while everything around them fails …")
     with tempfile.TemporaryDirectory(prefix="keywheel-prove-") as home:
         result = torture(chosen.rotations, chosen.applications, chosen.seed, Path(home))
-    sys.exit(0 if table(explored, held, caught, survived, result) and checked else 1)
+    well = table(explored, held, caught, survived, mutated or {}, result)
+    sys.exit(0 if well and checked and mutated is not None else 1)
 
 
 if __name__ == "__main__":

@@ -98,11 +98,12 @@ fn run(args: &Args) -> Result<bool, Failure> {
     let suite = Suite::measure(programs, &folder.join("reached"), args.jobs, &say)?;
     let takes: f64 = suite.tests.iter().map(|test| test.takes.as_secs_f64()).sum();
     say(&format!("{} tests, {takes:.0} s", suite.tests.len()));
-    let write = |fates: &BTreeMap<u32, Fate>, cache: &mut Cache| {
+    let write = |fates: &BTreeMap<u32, Fate>, cache: &mut Cache, complete: bool| {
         cache.write(&mutants, fates)?;
         let stale = argued::stale(&argued, &mutants, fates);
         let seconds = began.elapsed().as_secs();
-        let report = Report { mutants: &mutants, fates, argued: &argued, stale: &stale, seconds };
+        let (mutants, argued, stale) = (&mutants, &argued, &stale);
+        let report = Report { mutants, fates, argued, stale, seconds, complete };
         report.write(&folder)?;
         Ok::<bool, Failure>(report.unargued() == 0 && stale.is_empty())
     };
@@ -117,12 +118,12 @@ fn run(args: &Args) -> Result<bool, Failure> {
         let Ok(mut found) = found.lock() else { return };
         let (fates, cache) = &mut *found;
         fates.insert(mutant.id, fate);
-        if often && let Err(error) = write(fates, cache) {
+        if often && let Err(error) = write(fates, cache, false) {
             say(&format!("the report is not written: {error}"));
         }
     });
     let (fates, mut cache) = found.into_inner().map_err(|_| "a worker died")?;
-    let is_good = write(&fates, &mut cache)?;
+    let is_good = write(&fates, &mut cache, true)?;
     println!("{}", fs::read_to_string(folder.join("report.txt"))?);
     Ok(is_good)
 }

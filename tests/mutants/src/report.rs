@@ -67,6 +67,8 @@ pub(crate) struct Report<'a> {
     pub(crate) argued: &'a BTreeMap<String, String>,
     pub(crate) stale: &'a [String],
     pub(crate) seconds: u64,
+    /// Whether every chosen mutant was run.
+    pub(crate) complete: bool,
 }
 
 impl Report<'_> {
@@ -173,6 +175,7 @@ impl Report<'_> {
         let (modules, all) = self.rows();
         let json = json!({
             "seconds": self.seconds,
+            "complete": self.complete,
             "all": all,
             "modules": modules,
             "stale": self.stale,

@@ -170,14 +170,7 @@ impl<R> Caller<R> {
 
     pub(super) fn unanswered(&self, call: &Call, error: &SendError) -> AzureError<R> {
         let message = Some(error.to_string());
-        let error = self.error(
-            call,
-            match call.once {
-                Some(_) if !error.nothing_sent() => (Kind::AnswerLost, Retry::Soon),
-                _ if error.is_transient() => (Kind::Unavailable, Retry::Soon),
-                _ => (Kind::Unavailable, Retry::Never),
-            },
-        );
+        let error = self.error(call, no_answer(call.once.is_some(), error));
         AzureError(Box::new(Failure { message, ..error }))
     }
 
@@ -246,6 +239,15 @@ struct Said {
     message: String,
 }
 
+/// Says what it means that no usable answer came, for a call that must not be carried out twice, or for another.
+fn no_answer<R>(once: bool, error: &SendError) -> (Kind<R>, Retry) {
+    match error {
+        _ if once && !error.nothing_sent() => (Kind::AnswerLost, Retry::Soon),
+        _ if error.is_transient() => (Kind::Unavailable, Retry::Soon),
+        _ => (Kind::Unavailable, Retry::Never),
+    }
+}
+
 /// Reads the service's name for a request.
 pub(crate) fn request_id(answer: &Answer) -> Option<String> {
     answer.headers.get("request-id")?.to_str().ok().map(short)
@@ -261,5 +263,29 @@ pub(super) fn short(text: &str) -> String {
     match short.rsplit_once(' ') {
         Some((words, _)) if text.chars().nth(LONGEST).is_some() => format!("{words} …"),
         _ => short,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_nothing_was_sent_may_a_key_be_minted_again() {
+        let of = no_answer::<()>;
+        for lost in [SendError::TimedOut, SendError::TooLarge] {
+            assert_eq!(of(true, &lost), (Kind::AnswerLost, Retry::Soon), "{lost}");
+        }
+        let insecure = SendError::Insecure("http://x".to_owned());
+        assert_eq!(of(true, &insecure), (Kind::Unavailable, Retry::Never));
+        assert_eq!(of(false, &SendError::TimedOut), (Kind::Unavailable, Retry::Soon));
+        assert_eq!(of(false, &SendError::TooLarge), (Kind::Unavailable, Retry::Never));
+    }
+
+    #[test]
+    fn words_are_cut_at_a_word() {
+        assert_eq!(short("a\tfew words"), "a few words");
+        let cut = short(&"word ".repeat(100));
+        assert!(cut.ends_with("word …") && cut.chars().count() <= LONGEST + 2, "{cut}");
     }
 }

@@ -7,6 +7,9 @@ pub mod jobs;
 pub mod native;
 mod other_object;
 pub mod sweep;
+#[cfg(test)]
+#[path = "../../tests/engine/mod.rs"]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

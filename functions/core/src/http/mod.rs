@@ -285,6 +285,70 @@ mod tests {
         }
     }
 
+    /// A listener that reads what comes, says this, and keeps or closes the connection.
+    async fn says(answer: &'static [u8], keeps: bool) -> Url {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer).await;
+                kept.extend(keeps.then_some(stream));
+            }
+        });
+        url
+    }
+
+    async fn failure(url: Url) -> SendError {
+        let http = Http::with_roots(b"").unwrap();
+        let request = http.request(reqwest::Method::POST, url).timeout(Duration::from_millis(200));
+        http.send(request.build().unwrap()).await.unwrap_err()
+    }
+
+    /// What the service may have seen must not be taken for unsent: a key would be minted twice.
+    #[tokio::test]
+    async fn whether_anything_was_sent_is_told_apart() {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = format!("http://{}/", closed.local_addr().unwrap()).parse().unwrap();
+        drop(closed);
+        let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+        let large = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n";
+        for (url, expected, nothing_sent) in [
+            (nobody, "no connection", true),
+            ("http://example.com/".parse().unwrap(), "refused to send", true),
+            (says(b"", true).await, "no answer in time", false),
+            (says(half, true).await, "no answer in time", false),
+            (says(large, true).await, "no answer in time", false),
+            (says(b"", false).await, "the connection was cut", false),
+            (says(half, false).await, "the connection was cut", false),
+        ] {
+            let error = failure(url).await;
+            assert!(error.to_string().starts_with(expected), "{expected}: {error}");
+            assert_eq!(error.nothing_sent(), nothing_sent, "{error}");
+            let again = !matches!(error, SendError::Insecure(_));
+            assert_eq!(error.is_transient(), again, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_of_an_answer_is_read_than_a_receiver_may_say() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwelcome!!";
+        let http = Http::with_roots(b"").unwrap();
+        for (most, read) in [(7, &b"welcome"[..]), (9, b"welcome!!"), (20, b"welcome!!")] {
+            let url = says(answer, false).await;
+            let request = http.request(reqwest::Method::POST, url).build().unwrap();
+            assert_eq!(http.tell(request, most).await.unwrap().body.as_slice(), read, "{most}");
+        }
+        let url = says(answer, false).await;
+        let request = http.request(reqwest::Method::POST, url).build().unwrap();
+        assert_eq!(http.send(request).await.unwrap().body.as_slice(), b"welcome!!");
+        let away = http.request(reqwest::Method::POST, "http://example.com/".parse().unwrap());
+        let refused = http.tell(away.build().unwrap(), 9).await.unwrap_err();
+        assert!(matches!(refused, SendError::Insecure(_)), "{refused}");
+    }
+
     #[test]
     fn a_client_is_built_without_further_roots() {
         Http::with_roots(b"").unwrap().unpooled().unwrap();

@@ -6,6 +6,7 @@ mod edges;
 mod found;
 mod proofs;
 mod removals;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
