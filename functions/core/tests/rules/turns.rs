@@ -160,7 +160,7 @@ fn what_was_changed_before_the_last_look_is_not_promoted() {
     let key_label = Label::Key(key_id(2));
     for changed in [
         replaced,
-        with(&[key_label.clone()]),
+        with(std::slice::from_ref(&key_label)),
         with(&[Label::Pending, Label::Key(key_id(3))]),
         with(&[Label::Pending, key_label.clone(), Label::Void(now())]),
         with(&[Label::Pending, key_label, Label::Since(days(-1))]),
@@ -317,4 +317,11 @@ fn only_the_first_version_of_all_needs_no_claim() {
     assert_eq!(calls[0], Call::DescribeSecret, "Secrets Manager made it current");
     let calls = after_the_record(rotate(), &settled());
     assert!(moves(&calls[0], &Label::Pending), "{:?}", calls[0]);
+}
+
+#[test]
+fn a_claim_that_is_taken_is_followed_by_the_proof() {
+    let (_, calls) = run(rotate(), &under_way(&[]), &both(), |_| None);
+    let claim = calls.iter().position(|call| moves(call, &Label::Pending)).unwrap();
+    assert_eq!(calls[claim + 1], Call::SignIn { key: key_id(2) });
 }

@@ -88,7 +88,7 @@ impl World {
     /// An event as GitHub sends it.
     pub async fn github(&self, kind: &str, body: &str) -> Answer {
         let code = mac(GITHUB.as_bytes(), &[body.as_bytes()]);
-        let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+        let code = hexadecimal(&code);
         let request = Request::builder()
             .method("POST")
             .uri("/github")
@@ -142,7 +142,7 @@ impl World {
     async fn slack(&self, path: &str, body: &str, at: DateTime<Utc>) -> Answer {
         let time = at.timestamp().to_string();
         let code = mac(SLACK.as_bytes(), &[b"v0:", time.as_bytes(), b":", body.as_bytes()]);
-        let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+        let code = hexadecimal(&code);
         let request = Request::builder()
             .method("POST")
             .uri(path)
@@ -189,6 +189,10 @@ pub fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         mac.update(part);
     }
     mac.finalize().into_bytes().to_vec()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// The JSON of one request to a listener, which answers 200.
@@ -287,8 +291,9 @@ impl State {
             let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap();
             let prefix = prefix.replace("%2F", "/");
             let keys = self.objects.keys().filter(|key| key.starts_with(&prefix));
-            let keys: String =
+            let listed: Vec<String> =
                 keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+            let keys = listed.concat();
             return (200, format!("<ListBucketResult>{keys}</ListBucketResult>"));
         }
         if request.method() == "GET" {

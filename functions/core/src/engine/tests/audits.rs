@@ -47,13 +47,14 @@ async fn an_audit_that_cannot_be_read_is_a_finding_and_the_mark_stays() {
     let mark = world.aws.state().objects["/marks/m/directory-audits.json"].clone();
     world.found();
     let broken = |kind| {
-        let rules = vec![Rule::new(kind).on(Operation::DirectoryAudits)];
+        let rule = Rule::new(kind).on(Operation::DirectoryAudits);
+        let rules = vec![Rule { retry_after_seconds: Some(600), ..rule }];
         world.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
     };
     broken(FaultKind::NoPremiumLicense);
     world.sweep().await;
     assert_eq!(world.found(), findings([("audit-not-licensed", OWN)]));
-    broken(FaultKind::CutConnection);
+    broken(FaultKind::TooManyRequests);
     world.sweep().await;
     assert_eq!(world.found(), findings([]), "it may pass");
     world.wait(TimeDelta::hours(25));

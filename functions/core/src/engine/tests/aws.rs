@@ -104,7 +104,7 @@ impl State {
                 let details = entries.iter().map(|entry| entry["Detail"].as_str().unwrap());
                 self.events.extend(details.map(|detail| serde_json::from_str(detail).unwrap()));
                 let ids = vec![json!({ "EventId": "e" }); entries.len()];
-                return fine(json!({ "FailedEntryCount": 0, "Entries": ids }));
+                return fine(&json!({ "FailedEntryCount": 0, "Entries": ids }));
             }
             "SendMessageBatch" => {
                 let entries = body["Entries"].as_array().cloned().unwrap_or_default();
@@ -113,7 +113,7 @@ impl State {
                 let sent = entries.iter().map(
                     |entry| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }),
                 );
-                return fine(json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }));
+                return fine(&json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }));
             }
             "ListSecrets" => {
                 let listed = self.secrets.iter().filter(|(_, kept)| kept.secret.exists);
@@ -125,13 +125,13 @@ impl State {
                     ));
                     shown
                 });
-                return fine(json!({ "SecretList": listed.collect::<Vec<_>>() }));
+                return fine(&json!({ "SecretList": listed.collect::<Vec<_>>() }));
             }
             "CreateSecret" => {
                 let kept = self.secrets.entry(text("Name")).or_default();
                 kept.exists();
                 kept.made = body;
-                return fine(json!({}));
+                return fine(&json!({}));
             }
             "" => return self.object(request),
             _ => {}
@@ -140,11 +140,11 @@ impl State {
             return wrong("ResourceNotFoundException");
         };
         match request.operation.as_str() {
-            "DescribeSecret" => fine(kept.shown()),
+            "DescribeSecret" => fine(&kept.shown()),
             "GetSecretValue" => {
                 let id = version("VersionId").or_else(|| kept.secret.holder(&Label::Current));
                 match id.as_ref().and_then(|id| kept.text(id)) {
-                    Some(text) => fine(json!({ "VersionId": id, "SecretString": text })),
+                    Some(text) => fine(&json!({ "VersionId": id, "SecretString": text })),
                     None => wrong("ResourceNotFoundException"),
                 }
             }
@@ -154,7 +154,7 @@ impl State {
                     labels.iter().map(|label| Label::parse(label.as_str().unwrap())).collect();
                 let token = version("ClientRequestToken").unwrap();
                 match kept.put(&token, &text("SecretString"), &labels) {
-                    Put::Stored => fine(json!({})),
+                    Put::Stored => fine(&json!({})),
                     Put::Exists => wrong("ResourceExistsException"),
                     Put::NoSecret => wrong("ResourceNotFoundException"),
                 }
@@ -163,7 +163,7 @@ impl State {
                 let label = Label::parse(&text("VersionStage"));
                 let (to, from) = (version("MoveToVersionId"), version("RemoveFromVersionId"));
                 if kept.secret.move_label(&label, to.as_ref(), from.as_ref()) {
-                    fine(json!({}))
+                    fine(&json!({}))
                 } else {
                     wrong("InvalidParameterException")
                 }
@@ -187,7 +187,7 @@ impl State {
     }
 }
 
-fn fine(body: Value) -> Answer {
+fn fine(body: &Value) -> Answer {
     (200, body.to_string())
 }
 

@@ -203,7 +203,7 @@ async fn a_part_that_fails_for_a_while_is_left_to_a_further_sweep() {
     // Graph rations what tells of certificates, which the listed credentials' own part does not ask for.
     let throttle = Throttle { key_credentials_per_minute: 0, ..Throttle::default() };
     world.emulator.set_faults(Faults { throttle, ..Faults::default() }).unwrap();
-    let soon = || Instant::now() + Duration::from_secs(60);
+    let soon = || Instant::now() + Duration::from_mins(1);
     let report = world.sweep_from(Cursor::default(), soon()).await;
     let at = report.rest.unwrap();
     assert_eq!((at.listing, report.planned.len()), (Listing::Applications, 1));
