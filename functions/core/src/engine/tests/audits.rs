@@ -148,3 +148,33 @@ async fn a_digest_without_time_goes_on_where_it_ended() {
     assert_eq!((last.digest.total, last.rest.is_none()), (2, true));
     assert_eq!(world.aws.state().events.len(), 1);
 }
+
+#[tokio::test]
+async fn a_key_that_is_to_be_unused_stays_where_the_report_is_not_to_be_had() {
+    let manifest = format!("credentials:{ONE}    retire: when-unused\n");
+    let world = World::new(vec![named("one", APP)], &manifest).await;
+    let (first, second) = (token(1), token(2));
+    world.work(&rotation(&first, None)).await;
+    let old = world.keys(APP)[0].0;
+    world.work(&rotation(&second, Some(&first))).await;
+    world.wait(TimeDelta::hours(80));
+    world.events();
+    let job = retirement(Some(&first), old);
+    for (kind, words) in [
+        (FaultKind::NoPremiumLicense, "P1 licence"),
+        (FaultKind::TooManyRequests, "could not be read"),
+    ] {
+        let rule = Rule::new(kind).on(Operation::SignInActivity);
+        let rules = vec![Rule { retry_after_seconds: Some(600), ..rule }];
+        world.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
+        assert!(matches!(world.work(&job).await, crate::engine::jobs::Ended::Done));
+        let events = world.events();
+        let [found] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(found["type"], "keywheel.finding.last-use-unknown");
+        assert!(found["data"]["reason"].as_str().unwrap().contains(words), "{found}");
+        assert_eq!(found["data"]["key"], json!(old));
+    }
+    world.emulator.set_faults(Faults::default()).unwrap();
+    assert!(matches!(world.work(&job).await, crate::engine::jobs::Ended::Done));
+    assert_eq!(world.keys(APP).len(), 1, "nobody has used it");
+}
