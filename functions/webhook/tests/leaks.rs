@@ -167,7 +167,7 @@ async fn a_leaked_secret_whose_key_is_not_known_is_told_and_left_to_people() {
     let (url, _) = github(200, &json!({ "secret": TEXT }).to_string()).await;
     leaks(&world, &url, Some("keys")).compare(&queued(&world).await).await.unwrap();
     let reason = world.state().events[0]["data"]["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("remove it by hand"), "{reason}");
+    assert!(reason.contains("remove the key by hand"), "{reason}");
     assert_eq!(told(&world), [finding("leaked-secret", "monk")]);
     assert!(world.state().jobs.is_empty());
 }

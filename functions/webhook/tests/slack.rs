@@ -82,7 +82,7 @@ async fn a_second_person_approves() {
     let value = asked(&world).await;
     assert_eq!(told(&world), ["keywheel.approval.requested"]);
     let own = world.press("U1", APPROVE, &value, now()).await;
-    assert!(text(&own).starts_with("Not approved: you asked for it yourself"), "{own}");
+    assert!(text(&own).starts_with("Not approved: you asked for this rotation yourself"), "{own}");
     assert_eq!(own["replace_original"], false);
     let stranger = world.press("U3", APPROVE, &value, now()).await;
     assert!(text(&stranger).starts_with("Not approved: the manifest does not allow you"));
@@ -127,7 +127,7 @@ async fn an_approval_comes_within_half_an_hour() {
     let world = world();
     let value = asked(&world).await;
     let late = world.press("U2", APPROVE, &value, now() + TimeDelta::minutes(30)).await;
-    assert!(text(&late).contains("more than 30 minutes ago"), "{late}");
+    assert!(text(&late).contains("more than 30 minutes old"), "{late}");
     assert!(world.state().jobs.is_empty());
 }
 

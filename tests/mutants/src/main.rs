@@ -92,8 +92,10 @@ fn run(args: &Args) -> Result<bool, Failure> {
     say(&format!("{} mutants, {} chosen, {} known", mutants.len(), chosen.len(), fates.len()));
     let programs = tree.build(&chosen, &mut fates, &say)?;
     cache.write(&mutants, &fates)?;
-    let open: Vec<&Mutant> =
+    let mut open: Vec<&Mutant> =
         chosen.into_iter().filter(|mutant| !fates.contains_key(&mutant.id)).collect();
+    // Every test that reaches them runs in vain.
+    open.sort_by_key(|mutant| argued.contains_key(&mutant.name));
     say(&format!("{} are planted; each test runs once", open.len()));
     let suite = Suite::measure(programs, &folder.join("reached"), args.jobs, &say)?;
     let takes: f64 = suite.tests.iter().map(|test| test.takes.as_secs_f64()).sum();

@@ -225,6 +225,12 @@ mod tests {
             "arn:aws:secretsmanager:eu-central-1:000000000000:secret:prod/azure/monk-main-a1B2c3";
         assert_eq!(secret_name(arn), "prod/azure/monk-main");
         assert_eq!(secret_name("prod/azure/monk-abcdef"), "prod/azure/monk-abcdef");
+        let short = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:prod/azure-monk";
+        assert_eq!(
+            secret_name(short),
+            "prod/azure-monk",
+            "the beginning of an ARN, without a suffix"
+        );
     }
 
     proptest::proptest! {
@@ -240,6 +246,9 @@ mod tests {
 
     #[test]
     fn steps_are_known_by_their_exact_names() {
+        assert_eq!(Step::parse("createSecret"), Some(Step::Create));
+        assert_eq!(Step::parse("setSecret"), Some(Step::Set));
+        assert_eq!(Step::parse("testSecret"), Some(Step::Test));
         assert_eq!(Step::parse("finishSecret"), Some(Step::Finish));
         assert_eq!(Step::parse("FinishSecret"), None);
     }

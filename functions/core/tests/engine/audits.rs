@@ -10,9 +10,9 @@ use crate::engine::sweep::{Cursor, Digested, Listing, Mode};
 async fn what_others_change_is_told_once() {
     let (world, _) = World::rotated().await;
     world.sweep().await;
-    let mark = |world: &World| -> Value {
+    let cursor = |world: &World| -> Value {
         let state = world.aws.state();
-        serde_json::from_str(&state.objects["/marks/m/directory-audits.json"]).unwrap()
+        serde_json::from_str(&state.objects["/cursors/c/directory-audits.json"]).unwrap()
     };
     assert_eq!(mark(&world)["schema"], 1);
     let read_to: DateTime<Utc> = mark(&world)["read_to"].as_str().unwrap().parse().unwrap();
@@ -44,22 +44,23 @@ async fn what_others_change_is_told_once() {
 async fn an_audit_that_cannot_be_read_is_a_finding_and_the_mark_stays() {
     let (world, _) = World::rotated().await;
     world.sweep().await;
-    let mark = world.aws.state().objects["/marks/m/directory-audits.json"].clone();
+    let cursor = world.aws.state().objects["/cursors/c/directory-audits.json"].clone();
     world.found();
     let broken = |kind| {
-        let rules = vec![Rule::new(kind).on(Operation::DirectoryAudits)];
+        let rule = Rule::new(kind).on(Operation::DirectoryAudits);
+        let rules = vec![Rule { retry_after_seconds: Some(600), ..rule }];
         world.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
     };
     broken(FaultKind::NoPremiumLicense);
     world.sweep().await;
     assert_eq!(world.found(), findings([("audit-not-licensed", OWN)]));
-    broken(FaultKind::CutConnection);
+    broken(FaultKind::TooManyRequests);
     world.sweep().await;
     assert_eq!(world.found(), findings([]), "it may pass");
     world.wait(TimeDelta::hours(25));
     world.sweep().await;
     assert_eq!(world.found(), findings([("audit-unread", OWN)]));
-    assert_eq!(world.aws.state().objects["/marks/m/directory-audits.json"], mark);
+    assert_eq!(world.aws.state().objects["/cursors/c/directory-audits.json"], cursor);
 }
 
 #[tokio::test]
@@ -146,4 +147,34 @@ async fn a_digest_without_time_goes_on_where_it_ended() {
     let last = engine.digest(rest, false, soon()).await.unwrap();
     assert_eq!((last.digest.total, last.rest.is_none()), (2, true));
     assert_eq!(world.aws.state().events.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_is_to_be_unused_stays_where_the_report_is_not_to_be_had() {
+    let manifest = format!("credentials:{ONE}    retire: when-unused\n");
+    let world = World::new(vec![named("one", APP)], &manifest).await;
+    let (first, second) = (token(1), token(2));
+    world.work(&rotation(&first, None)).await;
+    let old = world.keys(APP)[0].0;
+    world.work(&rotation(&second, Some(&first))).await;
+    world.wait(TimeDelta::hours(80));
+    world.events();
+    let job = retirement(Some(&first), old);
+    for (kind, words) in [
+        (FaultKind::NoPremiumLicense, "P1 licence"),
+        (FaultKind::TooManyRequests, "could not be read"),
+    ] {
+        let rule = Rule::new(kind).on(Operation::SignInActivity);
+        let rules = vec![Rule { retry_after_seconds: Some(600), ..rule }];
+        world.emulator.set_faults(Faults { rules, ..Faults::default() }).unwrap();
+        assert!(matches!(world.work(&job).await, crate::engine::jobs::Ended::Done));
+        let events = world.events();
+        let [found] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(found["type"], "keywheel.finding.last-use-unknown");
+        assert!(found["data"]["reason"].as_str().unwrap().contains(words), "{found}");
+        assert_eq!(found["data"]["key"], json!(old));
+    }
+    world.emulator.set_faults(Faults::default()).unwrap();
+    assert!(matches!(world.work(&job).await, crate::engine::jobs::Ended::Done));
+    assert_eq!(world.keys(APP).len(), 1, "nobody has used it");
 }

@@ -17,11 +17,11 @@ async fn the_other_object_tells_of_locks_and_of_keys_that_are_named_there() {
             Uuid::from_u128(3)
         ),
     );
-    let lock = json!({ "isEnabled": true, "allProperties": true });
+    let locked = json!({ "isEnabled": true, "allProperties": true });
     let app = SeedApplication {
         passwords: vec![password(1)],
         service_principal_passwords: vec![password(2)],
-        properties: [("servicePrincipalLockConfiguration".to_owned(), lock)].into(),
+        properties: [("servicePrincipalLockConfiguration".to_owned(), locked)].into(),
         ..named("one", APP)
     };
     let world = World::new(vec![app], &format!("credentials:{on_principal}")).await;
@@ -43,7 +43,11 @@ async fn the_other_object_tells_of_locks_and_of_keys_that_are_named_there() {
 
 #[tokio::test]
 async fn a_look_plans_as_a_sweep_would() {
-    let shared = SeedApplication { passwords: vec![password(0x66)], ..named("one", APP) };
+    let shared = SeedApplication {
+        passwords: vec![password(0x66)],
+        service_principal_passwords: vec![password(0x88)],
+        ..named("one", APP)
+    };
     let two = ONE.replace("one", "two");
     let world = World::new(vec![shared], &format!("credentials:{ONE}{two}")).await;
     world
@@ -57,11 +61,14 @@ async fn a_look_plans_as_a_sweep_would() {
     assert!(inspection.version_state(&token(1).into()).is_none(), "there is no secret");
     assert_eq!(inspection.principal.unwrap().keys.len(), 2);
 
-    world.manifest(&format!("credentials:{ONE}    retire_keys: [{}]\n", Uuid::from_u128(0x66)));
+    let keys = [0x66, 0x88, 0x99].map(|key| Uuid::from_u128(key).to_string()).join(", ");
+    world.manifest(&format!("credentials:{ONE}    retire_keys: [{keys}]\n"));
     let engine = world.engine().await;
     let inspection = engine.inspect(&credential(&engine), deadline()).await.unwrap();
     let names: Vec<_> = inspection.plan.findings.iter().map(Finding::name).collect();
     assert!(!names.contains(&"foreign-key"), "it is named: {names:?}");
+    assert!(names.contains(&"named-key-elsewhere"), "{names:?}");
+    assert!(names.contains(&"named-key-nowhere"), "{names:?}");
 
     world.work(&rotation(&token(1), None)).await;
     let inspection = engine.inspect(&credential(&engine), deadline()).await.unwrap();

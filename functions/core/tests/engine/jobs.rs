@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use azure_emulator::Operation;
+use azure_emulator::{Operation, RequestRecord};
 
 use super::*;
 use crate::engine::jobs::Ended;
@@ -107,9 +107,9 @@ async fn an_old_key_stays_for_the_overlap_and_goes_when_its_job_comes_after_it()
     assert_eq!(removed["type"], "keywheel.key.removed");
     let data = &removed["data"];
     assert_eq!((&data["key"], &data["version"]), (&json!(old), &json!(first)));
-    let asked = world.emulator.requests().into_iter();
-    let mut asked = asked.filter(|one| one.operation == Some(Operation::RemovePassword));
-    let asked = asked.next_back().unwrap();
+    let requests = world.emulator.requests();
+    let is_removal = |one: &&RequestRecord| one.operation == Some(Operation::RemovePassword);
+    let asked = requests.iter().rfind(is_removal).unwrap();
     assert_eq!(data["graph_request_id"], json!(asked.request_id));
     assert_eq!(data["client_request_id"], json!(asked.client_request_id));
 }

@@ -148,7 +148,7 @@ impl World {
             signed_in: Mutex::new(Some((self.tenant(), identity, graph))),
         };
         let mut engine = clients.engine_with("keywheel".to_owned()).await.unwrap();
-        engine.cursors = Some(Cursors::new(&config, "s3://marks/m/").unwrap());
+        engine.cursors = Some(Cursors::new(&config, "s3://cursors/c/").unwrap());
         engine
     }
 

@@ -54,6 +54,25 @@ async fn the_steps_lead_to_a_new_current_version() {
 }
 
 #[tokio::test]
+async fn finish_secret_mends_a_promotion_that_was_cut_off_and_no_other_step_does() {
+    let (world, first) = World::rotated().await;
+    let is_since = |label: &Label| matches!(label, Label::Since(_));
+    {
+        let mut state = world.aws.state();
+        let kept = state.secrets.get_mut(SECRET).unwrap();
+        kept.rotation_enabled = true;
+        let version = kept.secret.versions.get_mut(&first.clone().into()).unwrap();
+        version.labels.retain(|label| !is_since(label));
+    }
+    for step in [Step::Create, Step::Set, Step::Test] {
+        world.step(step, &first.to_string()).await.unwrap();
+        assert!(!world.labels(&first).iter().any(is_since), "{step:?}");
+    }
+    world.step(Step::Finish, &first.to_string()).await.unwrap();
+    assert!(world.labels(&first).iter().any(is_since));
+}
+
+#[tokio::test]
 async fn test_secret_proves_what_was_minted_and_nothing_else() {
     let (world, _) = World::rotated().await;
     let second = token(2);

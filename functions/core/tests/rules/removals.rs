@@ -210,3 +210,22 @@ fn room_is_made_of_past_keys_of_ours_alone() {
     assert_eq!(room(&ours, Some(1), at(-600), false), early);
     assert_eq!(room(&ours, Some(1), at(-599), false), None);
 }
+
+#[test]
+fn a_version_is_past_since_another_that_holds_a_key_became_current() {
+    let past = |labels: &[Label]| {
+        let view = view(&[
+            (1, &[Label::Previous, Label::Key(key_id(1)), Label::Since(days(-90))]),
+            (2, &[Label::Current, Label::Key(key_id(2)), Label::Since(days(-3))]),
+            (3, labels),
+        ]);
+        version_state(&view, &rotation(1).into(), TimeDelta::hours(24))
+    };
+    let since =
+        |at: DateTime<Utc>| VersionState::Past(at + TimeDelta::hours(24) + TimeDelta::minutes(10));
+    let named = Label::Key(key_id(3));
+    assert_eq!(past(&[named.clone(), Label::Since(days(-50))]), since(days(-50)));
+    assert_eq!(past(&[Label::Since(days(-50))]), since(days(-3)), "it holds no key");
+    assert_eq!(past(&[named.clone(), Label::Since(days(-90))]), since(days(-3)), "no later");
+    assert_eq!(past(&[named, Label::Since(days(-91))]), since(days(-3)), "before it");
+}

@@ -318,3 +318,10 @@ fn only_the_first_version_of_all_needs_no_claim() {
     let calls = after_the_record(rotate(), &settled());
     assert!(moves(&calls[0], &Label::Pending), "{:?}", calls[0]);
 }
+
+#[test]
+fn a_claim_that_is_taken_is_followed_by_the_proof() {
+    let (_, calls) = run(rotate(), &under_way(&[]), &both(), |_| None);
+    let claim = calls.iter().position(|call| moves(call, &Label::Pending)).unwrap();
+    assert_eq!(calls[claim + 1], Call::SignIn { key: key_id(2) });
+}
