@@ -14,8 +14,8 @@ async fn what_others_change_is_told_once() {
         let state = world.aws.state();
         serde_json::from_str(&state.objects["/cursors/c/directory-audits.json"]).unwrap()
     };
-    assert_eq!(mark(&world)["schema"], 1);
-    let read_to: DateTime<Utc> = mark(&world)["read_to"].as_str().unwrap().parse().unwrap();
+    assert_eq!(cursor(&world)["schema"], 1);
+    let read_to: DateTime<Utc> = cursor(&world)["read_to"].as_str().unwrap().parse().unwrap();
     assert!((world.now() - read_to).num_seconds().abs() < 60);
     assert_eq!(world.found().iter().filter(|(kind, _)| kind == "foreign-change").count(), 0);
 
@@ -34,7 +34,7 @@ async fn what_others_change_is_told_once() {
     assert!(data["actor"].as_str().unwrap().contains("app "), "{data}");
     assert!(data["directory_audit"].is_string());
     assert!(data["reason"].as_str().unwrap().starts_with("added on"), "{data}");
-    assert!(mark(&world)["told"].as_object().unwrap().len() == 1);
+    assert!(cursor(&world)["told"].as_object().unwrap().len() == 1);
     world.found();
     world.sweep().await;
     assert!(world.found().iter().all(|(kind, _)| kind != "foreign-change"), "it was told");
