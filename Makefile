@@ -64,7 +64,7 @@ test-rust: ## Rust's tests
 	cargo test --quiet --workspace
 
 .PHONY: prove
-prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in it, mutants, 1,000 rotations while all fails (PROVE='--no-mutants …')
+prove: build $(VENV)/stamp ## Every promise as a figure: the model, mistakes in it, 1,000 rotations while all fails (PROVE='--mutants …')
 	@PYTHONPATH=tests/e2e $(PYTHON) -m keywheel_local.prove $(PROVE)
 
 .PHONY: mutations

@@ -1,7 +1,7 @@
 """``make prove``: every promise as a figure, from the rules alone to the deployed system.
 
 The rules are run through all that can happen to them (the model checker), then with deliberate mistakes in them, each
-of which the model must catch. Then one small mistake after the other is made in the code, for the fast tests to catch.
+of which the model must catch. With ``--mutants`` one small mistake after the other is made in the code, for the fast tests to catch.
 Then the deployed functions rotate a fleet while everything around them fails.
 """
 
@@ -113,11 +113,11 @@ def main() -> None:
     parser.add_argument("--applications", type=int, default=510)
     parser.add_argument("--faults", type=int, default=1, help="of the model's larger scenarios; 2 takes many minutes")
     parser.add_argument("--seed", type=int, default=1, help="of the dice that kill processes and spread changes")
-    parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out: they take hours")
+    parser.add_argument("--mutants", action="store_true", help="count the mutants too: they take hours")
     chosen = parser.parse_args()
     explored, held = rules(chosen.faults)
     caught, survived, checked = mistakes()
-    mutated = {} if chosen.no_mutants else mutants()
+    mutated = mutants() if chosen.mutants else {}
     say("the deployed functions, while everything around them fails …")
     with tempfile.TemporaryDirectory(prefix="keywheel-prove-") as home:
         result = torture(chosen.rotations, chosen.applications, chosen.seed, Path(home))
