@@ -1,8 +1,8 @@
 """``make prove``: every promise as a figure, from the rules alone to the deployed system.
 
 The rules are run through all that can happen to them (the model checker), then with deliberate mistakes in them, each
-of which the model must catch. With ``--mutants`` one small mistake after the other is made in the code, for the fast tests to catch.
-Then the deployed functions rotate a fleet while everything around them fails.
+of which the model must catch. With ``--mutants`` one small mistake after the other is made in the code, for the fast
+tests to catch. Then the deployed functions rotate a fleet while everything around them fails.
 """
 
 from __future__ import annotations
