@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
@@ -14,7 +15,7 @@ from .witness import Witness
 from .world import TooLate, World
 
 SENDINGS = 20  # of one delivery, by a person who sees in GitHub's list that it failed
-NOT_COMPARED, BY_HAND = "leaked-secret-not-compared", "its key is not known here"
+NOT_COMPARED, BY_HAND = "leaked-secret-not-compared", "Keywheel does not know its key"
 
 
 @dataclass
@@ -60,13 +61,15 @@ class Leaker:
         """Once all is at rest, and before the leaked secrets expire by themselves."""
         told = self._world.events("keywheel.finding.leaked-secret")
         unknown = self._world.events("keywheel.finding.replaced-key-unknown")
-        failed = self._failures()
+        failed, dead = self._failures(), self._dead_letters()
         for leak in self.leaks:
             findings = [event for event in told if leak.is_told_in(event)]
             left = any(event["type"].endswith(NOT_COMPARED) or BY_HAND in event["data"]["reason"] for event in findings)
             left = left or leak.is_by_hand and any(event["subject"] == leak.one.name for event in unknown)
             left = left or any(event["subject"] == leak.one.name for event in failed)
-            if not findings:
+            if not findings and leak.number in dead:
+                self.counts["leaks whose comparing is a dead letter, with an alarm"] += 1
+            elif not findings:
                 self.unheeded.append(f"{leak.one.name}: nobody was told of alert {leak.number}")
             elif not self._signs_in(leak):
                 self.counts["leaked secrets that work no more"] += 1
@@ -84,6 +87,11 @@ class Leaker:
         new = [event for event in events if event["id"] not in self._failed]
         self._failed |= {event["id"] for event in new}
         return [event for event in new if event["data"]["requested_by"].startswith("github:")]
+
+    def _dead_letters(self) -> set[int]:
+        """The alerts whose comparing was cut off at every try: an alarm tells a person, who redrives them."""
+        letters = self._world.dead_letters("KEYWHEEL_COMPARE_DEAD_LETTER_URL")
+        return {json.loads(letter["body"])["number"] for letter in letters}
 
     def _deliver(self, leak: Leak) -> None:
         event, status = ask.github(self._world.stack, ask.alert(leak.number)), 0
