@@ -187,12 +187,23 @@ def ensure_permission(graph: Graph, principal: str, resource: str, role_id: str,
         "POST", path, {"principalId": principal, "resourceId": resource, "appRoleId": role_id}))
 
 
+def token_of_az(resource: str) -> str:
+    command = ["az", "account", "get-access-token", "--resource", resource, "--output", "json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        sys.exit("az is not installed; install the Azure CLI and run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID "
+                 "and AZURE_CLIENT_SECRET")
+    if done.returncode:
+        sys.exit(f"az gives no token: {done.stderr.strip()}; run `az login`")
+    return json.loads(done.stdout)["accessToken"]
+
+
 def token(authority: str, resource: str, tls: ssl.SSLContext) -> str:
     """A token for Graph: of the client secret in the environment, else of `az login`."""
     secret = os.environ.get("AZURE_CLIENT_SECRET")
     if not secret:
-        command = ["az", "account", "get-access-token", "--resource", resource, "--output", "json"]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["accessToken"]
+        return token_of_az(resource)
     form = urllib.parse.urlencode({
         "grant_type": "client_credentials", "client_id": os.environ["AZURE_CLIENT_ID"],
         "client_secret": secret, "scope": f"{resource}/.default"}).encode()

@@ -55,6 +55,9 @@ def up(settings: Settings) -> None:
         stack.up()
     except (Failed, NotReady) as problem:
         sys.exit(f"{problem}\nNothing is left running.")
+    except KeyboardInterrupt:
+        print("interrupted; nothing is left running", file=sys.stderr)
+        sys.exit(130)
     say(f"Keywheel is up: AWS at {stack.env['AWS_ENDPOINT_URL']}, Entra at {stack.env['AZURE_AUTHORITY_HOST']}")
     print(f"  . {settings.home}/env   its environment, for aws, keywheel and you; then, for example:\n"
           f"  {settings.bin / 'keywheel'} plan\n"
