@@ -192,8 +192,8 @@ def token_of_az(resource: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
-        sys.exit("az is not installed; install the Azure CLI and run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID "
-                 "and AZURE_CLIENT_SECRET")
+        sys.exit("az is not installed; install the Azure CLI and run `az login`, or set AZURE_TENANT_ID, "
+                 "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET")
     if done.returncode:
         sys.exit(f"az gives no token: {done.stderr.strip()}; run `az login`")
     return json.loads(done.stdout)["accessToken"]
