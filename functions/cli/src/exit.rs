@@ -70,7 +70,7 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// The thing and the cause.
     pub(crate) what: String,
-    /// What to do, unless the cause says so itself.
+    /// The cure, unless the cause names it.
     pub(crate) cure: Option<String>,
 }
 
@@ -127,7 +127,7 @@ impl From<EngineError> for Failure {
 
 const SIGN_IN: &str = "run `az login`, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID";
 
-/// What the text of a failed sign-in holds, and the cure: Entra's codes, then the words of the connection and of `az`.
+/// Pairs a sign in the text of a failed sign-in with its cure. Entra's codes come before the words of the connection.
 const SIGN_IN_CURES: [(&str, &str); 10] = [
     (
         "AADSTS90002",
@@ -148,7 +148,7 @@ const SIGN_IN_CURES: [(&str, &str); 10] = [
         "UnknownIssuer",
         "name the certificate authority's file in KEYWHEEL_CA_FILE, or check AZURE_AUTHORITY_HOST",
     ),
-    ("not found on path", "install the Azure CLI, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID"),
+    ("not found on PATH", "install the Azure CLI, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID"),
     ("no connection", "check the network and AZURE_AUTHORITY_HOST: nothing answers there"),
     ("no answer", "check the network and AZURE_AUTHORITY_HOST: no answer came in time"),
 ];
@@ -258,6 +258,7 @@ mod tests {
             ),
             ("no connection: invalid peer certificate: UnknownIssuer", "KEYWHEEL_CA_FILE"),
             ("no connection: Connection refused (os error 111)", "AZURE_AUTHORITY_HOST"),
+            ("az not found on PATH", "install the Azure CLI"),
             ("Please run 'az login' to setup account.", "az login"),
         ] {
             assert!(sign_in_cure(why).contains(cure), "{why}: {}", sign_in_cure(why));

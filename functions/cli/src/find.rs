@@ -4,6 +4,7 @@ use keywheel_core::engine::Engine;
 use keywheel_core::ids::{AppId, CredentialName};
 use keywheel_core::manifest::{Credential, Managed, Manifest, Rule};
 use keywheel_core::rotation::finding::Finding;
+use strsim::levenshtein;
 
 use crate::exit::{Exit, Failure};
 use crate::session::soon;
@@ -146,25 +147,9 @@ fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     if let [only] = names.iter().filter(within).collect::<Vec<_>>().as_slice() {
         return Some(only);
     }
-    let scored = names.iter().map(|name| (distance(&given, &name.to_lowercase()), *name));
+    let scored = names.iter().map(|name| (levenshtein(&given, &name.to_lowercase()), *name));
     let (distance, best) = scored.min_by_key(|(distance, _)| *distance)?;
     (distance * 3 <= given.chars().count()).then_some(best)
-}
-
-/// Computes Levenshtein's distance: how many letters to insert, remove or replace.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (index, from) in from.chars().enumerate() {
-        let mut next = vec![index + 1];
-        let mut left = index + 1;
-        for ((diagonal, above), to) in row.iter().zip(row.iter().skip(1)).zip(&to) {
-            left = (diagonal + usize::from(from != *to)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

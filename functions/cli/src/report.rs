@@ -1,4 +1,4 @@
-//! What commands print, and the parts that several commands share. README.md documents the JSON: fields may be added,
+//! Prints results, and holds the parts that several commands print. README.md documents the JSON: fields may be added,
 //! none is taken away or changes its meaning.
 
 use keywheel_core::ids::{AppId, CredentialName, KeyId, Token, VersionId};
@@ -67,7 +67,7 @@ pub(crate) struct FindingReport {
     pub(crate) finding: &'static str,
     /// The key or certificate.
     pub(crate) key: Option<KeyId>,
-    /// What the finding means and what to do about it.
+    /// The meaning of the finding, and the action.
     pub(crate) explanation: String,
     /// Whether a rotation cannot go on, or is late.
     #[serde(skip)]

@@ -22,7 +22,7 @@ use crate::text::{count, plain};
 /// quarter of a minute, after which the progress is shown.
 const PART: Duration = Duration::from_mins(1);
 
-/// What a sweep would queue and report.
+/// Lists what a sweep would queue and report.
 #[derive(Debug, Serialize)]
 struct SweepPlan {
     credentials: usize,
@@ -38,7 +38,7 @@ struct PlannedReport {
     #[serde(flatten)]
     work: WorkReport,
     why: &'static str,
-    /// What an adoption will write; `None` for other work.
+    /// The keys that an adoption writes; `None`: other work.
     writes: Option<AdoptedValue>,
 }
 

@@ -1,4 +1,4 @@
-//! One call: its token, its headers, its tries.
+//! Sends one call, with its token, its headers and its tries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -167,7 +167,7 @@ impl<R: fmt::Display> Caller<R> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // What makes something must not be asked for again where its answer was lost: there would be two.
+            // A lost answer to a call that makes something is not followed by a second call: there would be two.
             let retry = match error.kind() {
                 Kind::AnswerLost | Kind::SignIn(_) => Retry::Never,
                 _ => error.retry(),

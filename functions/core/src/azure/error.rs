@@ -1,4 +1,4 @@
-//! What went wrong at a service, and what that means for another try.
+//! Tells what went wrong at a service, and whether another try helps.
 
 use std::fmt::{self, Debug, Display};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub enum Kind<R> {
     NotFound,
     /// Keywheel lacks a permission, or a policy forbids it.
     Forbidden {
-        /// What to grant.
+        /// The permission to grant.
         grant: &'static str,
     },
     /// 429: nothing was done.

@@ -1,4 +1,4 @@
-//! One caller of Azure's REST APIs: bearer tokens, bounded tries, errors with the ids of their requests, pages.
+//! Calls Azure's REST APIs: bearer tokens, bounded tries, errors with the ids of their requests, pages.
 //!
 //! A client of one service says where that service is, what a token is asked for, which permission each call needs, and
 //! what the service's own error codes mean.

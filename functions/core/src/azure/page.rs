@@ -29,7 +29,7 @@ impl fmt::Display for PageLink {
 pub struct Page<T> {
     /// Its items.
     pub items: Vec<T>,
-    /// What is no such item: it is left out, and takes nothing from the others.
+    /// The items that cannot be read. They are left out, and the others stay.
     pub unreadable: Vec<Unreadable>,
     /// Where it goes on, if it does.
     pub next: Option<PageLink>,

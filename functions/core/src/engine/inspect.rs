@@ -21,7 +21,7 @@ pub struct Inspection {
     pub secret: SecretState,
     /// Who holds its keys; `None`: Graph knows no such application.
     pub principal: Option<Principal>,
-    /// What a sweep would queue and report.
+    /// Lists what a sweep would queue and report.
     pub plan: Plan,
     /// When it was read, by Graph's clock.
     pub now: DateTime<Utc>,

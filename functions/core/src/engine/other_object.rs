@@ -19,7 +19,7 @@ impl From<Unreadable> for Finding {
 }
 
 impl Engine {
-    /// What the other object tells of a credential whose own holds these keys.
+    /// Reports what the application's other object tells of a credential whose own object holds these keys.
     pub(super) async fn findings_of_other_object(
         &self,
         credential: &Credential,
@@ -56,7 +56,7 @@ impl Engine {
         })
     }
 
-    /// What is to be told of a client id that is an object's id; `None`: it is none either.
+    /// Reports a client id that is an object's id; `None`: no object has this id.
     pub async fn object_id_given(
         &self,
         application: AppId,

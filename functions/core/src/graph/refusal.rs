@@ -1,4 +1,4 @@
-//! What Graph's own error codes mean (learn.microsoft.com/graph/errors, and what is reported of single codes).
+//! Reads Graph's own error codes (learn.microsoft.com/graph/errors, and what is reported of single codes).
 
 use std::fmt;
 
@@ -69,7 +69,7 @@ fn meaning(status: u16, code: &str, message: &str) -> Option<Kind> {
             Refusal::SizeExceeded
         }
         (400, "CredentialTypeNotAllowedAsPerAppPolicy") => Refusal::PasswordsForbidden,
-        // One code has `WithEnforcementScope` at its end.
+        // Graph also has this code with `WithEnforcementScope` at its end.
         (400, locked) if locked.starts_with("CannotUpdateLockedServicePrincipalProperty") => {
             Refusal::ServicePrincipalLocked
         }

@@ -9,7 +9,7 @@ use super::problem::{Position, Problems};
 use super::settings::WireOptions;
 use crate::value::{FieldNames, Format, Template, TemplateError};
 
-/// What a secret's value looks like.
+/// Describes a secret's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 #[schemars(rename = "Format")]

@@ -148,7 +148,7 @@ pub enum Decision {
     DeniedBy(String),
 }
 
-/// What to do with a delivery of a request.
+/// Decides about a delivery of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Act on the request: no delivery came before, or the first was cut off.

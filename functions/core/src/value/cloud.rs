@@ -1,4 +1,4 @@
-//! What a value says of the cloud, in the spelling of the Azure CLI.
+//! Writes the cloud's addresses into a value, in the spelling of the Azure CLI.
 
 use crate::identity::Cloud;
 

@@ -1,4 +1,4 @@
-//! What a credential's secret looks like in Secrets Manager, written and read back.
+//! Writes a credential's secret as Secrets Manager holds it, and reads it back.
 //!
 //! Every format can be read back without knowing anything but itself: a rotation that was cut off
 //! resumes with the client secret that it finds stored.
@@ -48,7 +48,7 @@ pub enum Format {
     Template(Template),
 }
 
-/// What stands in a value beside the client secret.
+/// Holds the parts of a value beside the client secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The cloud.

@@ -1,5 +1,4 @@
-//! Graph, Secrets Manager, the bus and the clock as one value, and ghosts that remember what the
-//! promises speak of.
+//! Graph, Secrets Manager, the bus and the clock as one value, and ghosts that remember what the promises speak of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -391,10 +390,7 @@ impl World {
 
     /// Promises 1, 2 and 3 of the ones a rotation must keep at every moment.
     pub(crate) fn check(&mut self) {
-        let broken = self.broken();
-        if self.violation.is_none() {
-            self.violation = broken;
-        }
+        self.violation = self.violation.take().or_else(|| self.broken());
     }
 
     pub(crate) fn secret_state(&self) -> SecretState {

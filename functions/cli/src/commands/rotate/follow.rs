@@ -22,7 +22,7 @@ use crate::terminal::Terminal;
 
 /// The pause between two looks at the labels.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The same pause, once the rotation takes longer than most.
+/// The pause between two looks at a rotation that takes longer than most.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_mins(3);
 /// The pause between two looks at the dead letters.

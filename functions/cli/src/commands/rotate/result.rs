@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::terminal::Terminal;
 use crate::text::{Stamp, relative};
 
-/// What became of a request to rotate.
+/// Says how a request to rotate ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Outcome {

@@ -8,7 +8,7 @@ use crate::manifest::Credential;
 use crate::rotation::Stop;
 use crate::rotation::finding::{Finding, named_in_vain};
 
-/// What `retire_keys` names that is not on the credential's own object.
+/// Reports the keys in `retire_keys` that are not on the credential's own object.
 pub(super) fn of_other(
     credential: &Credential,
     object: &Object,

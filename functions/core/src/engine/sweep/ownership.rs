@@ -9,11 +9,11 @@ use crate::manifest::Credential;
 use crate::rotation::Scope;
 use crate::rotation::finding::Expected;
 
-/// What nobody manages is reported this long before it expires, and if it lives longer than this.
+/// Keys that nobody manages are reported so long before they expire, or if they live longer than this.
 const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
 const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
 
-/// What the credentials that keep their keys on one object say of them.
+/// Joins what the manifest expects of the keys on one object.
 pub(super) struct Ownership {
     /// Whose finding it is.
     pub(super) credential: Option<CredentialName>,
