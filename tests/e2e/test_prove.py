@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,22 +36,26 @@ def test_nothing_is_lost(tmp_path: Path):
 LEAKED = "finding.leaked-secret", "one", "leaked: octo-org/app alert 1"
 
 
-@pytest.mark.parametrize(("events", "code", "heeded"), [
-    ([], 0, False),
-    ([], 7000215, False),
-    ([("finding.leaked-secret", "one", "leaked: octo-org/app alert 11")], 7000215, False),
-    ([LEAKED], 0, False),
-    ([("finding.leaked-secret-unmatched", "github", "octo-org/app alert 1: none")], 0, False),
-    ([LEAKED], 7000215, True),
-    ([("finding.leaked-secret-not-compared", "github", "octo-org/app alert 1: not compared")], 0, True),
-    ([LEAKED, ("rotation.failed", "one", "no room")], 0, True),
-    ([LEAKED, ("rotation.failed", "two", "no room")], 0, False),
+@pytest.mark.parametrize(("events", "dead_letter", "code", "heeded"), [
+    ([], None, 0, False),
+    ([], None, 7000215, False),
+    ([], 1, 0, True),
+    ([], 11, 0, False),
+    ([("finding.leaked-secret", "one", "leaked: octo-org/app alert 11")], None, 7000215, False),
+    ([LEAKED], None, 0, False),
+    ([LEAKED], 1, 0, False),
+    ([("finding.leaked-secret-unmatched", "github", "octo-org/app alert 1: none")], None, 0, False),
+    ([LEAKED], None, 7000215, True),
+    ([("finding.leaked-secret-not-compared", "github", "octo-org/app alert 1: not compared")], None, 0, True),
+    ([LEAKED, ("rotation.failed", "one", "no room")], None, 0, True),
+    ([LEAKED, ("rotation.failed", "two", "no room")], None, 0, False),
 ])
 def test_a_leak_is_heeded_where_the_secret_is_gone_or_a_person_is_told(
-        events: list[tuple[str, str, str]], code: int, heeded: bool) -> None:
+        events: list[tuple[str, str, str]], dead_letter: int | None, code: int, heeded: bool) -> None:
+    letters = [{"body": json.dumps({"number": dead_letter})}] if dead_letter else []
     told = [{"id": kind, "type": f"keywheel.{kind}", "subject": subject,
              "data": {"reason": reason, "requested_by": "github:octo-org/app"}} for kind, subject, reason in events]
-    world = SimpleNamespace(sign_in=lambda *_: code, events=lambda kind: [
+    world = SimpleNamespace(sign_in=lambda *_: code, dead_letters=lambda queue: letters, events=lambda kind: [
         event for event in told if event["type"].startswith(kind)])
     leaker = Leaker(world, GitHub("token"), SimpleNamespace(), random.Random(1))
     leaker.leaks.append(Leak(1, Credential("one", App("one"), "prod/azure/one"), "text"))
