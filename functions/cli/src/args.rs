@@ -19,7 +19,7 @@ Exit codes:
 
 Environment:
   KEYWHEEL_MANIFEST   s3://bucket/key, ssm:/name or a path
-  KEYWHEEL_QUEUE_URL  the job queue, for `rotate`
+  KEYWHEEL_QUEUE_URL  the job queue, for `rotate`, and for the failed jobs in `status`
   KEYWHEEL_AUDIT_BUCKET, KEYWHEEL_AUDIT_HEAD_BUCKET
                       the audit trail's buckets, for `audit`
   KEYWHEEL_SIGN_IN    azure_cli (default), client_secret, managed_identity, federated
@@ -122,7 +122,7 @@ program. If a rotation is under way, it is resumed, and no second one is started
 Exit codes: 0 the new secret is current (--no-wait: the job is queued), 3 not yet within --timeout,
 4 refused or failed, or --now-revoke-old could not remove the old key, 130 interrupted.")]
     Rotate(Rotate),
-    /// Show how credentials stand: keys, rotations under way, overlaps, findings
+    /// Show how credentials stand: keys, rotations under way, overlaps, findings, failed jobs
     #[command(after_help = "\
 Examples:
   keywheel status

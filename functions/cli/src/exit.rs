@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use keywheel_core::audit::ledger::LedgerError;
 use keywheel_core::engine::EngineError;
 use keywheel_core::graph::{self, GraphError};
+use keywheel_core::http::aws::NO_CREDENTIALS;
 use keywheel_core::identity::IdentityError;
 use keywheel_core::manifest::{LoadError, SourceError};
 use keywheel_core::queue::QueueError;
@@ -81,7 +82,9 @@ impl Failure {
     }
 
     fn of(error: &(dyn Error + 'static), cure: Option<&str>) -> Self {
-        Self { exit: Exit::Failed, what: chain(error), cure: cure.map(str::to_owned) }
+        let what = chain(error);
+        let cure = if what.contains(NO_CREDENTIALS) { Some(SIGN_IN_TO_AWS) } else { cure };
+        Self { exit: Exit::Failed, what, cure: cure.map(str::to_owned) }
     }
 
     /// Gives the failure and its cure in one sentence.
@@ -110,7 +113,9 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let cure = match &error {
-            EngineError::Account(_) => Some("check `aws sts get-caller-identity` and AWS_REGION"),
+            EngineError::Account(_) => {
+                Some("check the network, `aws sts get-caller-identity` and AWS_REGION")
+            }
             EngineError::Graph(error) => graph_cure(error),
             EngineError::Secrets(error) => secrets_cure(error),
             EngineError::Queue(error) => queue_cure(error),
@@ -121,10 +126,16 @@ impl From<EngineError> for Failure {
             EngineError::Setup(_) => Some("check the file that KEYWHEEL_CA_FILE names"),
             _ => None,
         };
-        Self::of(&error, cure)
+        let exit = match error {
+            EngineError::Unset(_) => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self { exit, ..Self::of(&error, cure) }
     }
 }
 
+const SIGN_IN_TO_AWS: &str =
+    "sign in to AWS (such as `aws sso login`), and set AWS_PROFILE or AWS's variables";
 const SIGN_IN: &str = "run `az login`, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID";
 
 /// Pairs a sign in the text of a failed sign-in with its cure. Entra's codes come before the words of the connection.
@@ -174,7 +185,7 @@ fn secrets_cure(error: &SecretsError) -> Option<&'static str> {
             "allow secretsmanager:DescribeSecret and secretsmanager:ListSecrets; no value is read",
         ),
         secrets::Kind::Unavailable => {
-            Some("check the network and the AWS credentials, then try again")
+            Some("check the network, AWS_REGION and AWS_ENDPOINT_URL, then try again")
         }
         _ => None,
     }
@@ -201,7 +212,7 @@ impl From<LedgerError> for Failure {
                 Some("take the stack's outputs `AuditBucket` and `AuditHeadBucket`")
             }
             LedgerError::Store(_) => {
-                Some("check the network and the AWS credentials, then try again")
+                Some("check the network, AWS_REGION and AWS_ENDPOINT_URL, then try again")
             }
             _ => None,
         };

@@ -2,7 +2,7 @@
 //!
 //! Reads labels and keys, never a value, and changes nothing.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Engine, EngineError};
@@ -10,9 +10,10 @@ use crate::graph::{CallOptions, Detail};
 use crate::ids::{AppId, VersionId};
 use crate::manifest::{Credential, Managed};
 use crate::rotation::finding::{Expected, Finding, inspect};
-use crate::rotation::plan::{self, Plan};
+use crate::rotation::plan::{self, Plan, is_named, named_due};
+use crate::rotation::room::has_room;
 use crate::rotation::version_state::{VersionState, version_state};
-use crate::rotation::{Principal, Scope, SecretState, Stop};
+use crate::rotation::{Key, Principal, Scope, SecretState, SecretView, Stop, Terms};
 
 /// What is known of a credential at one moment.
 #[derive(Clone, Debug)]
@@ -25,16 +26,40 @@ pub struct Inspection {
     pub plan: Plan,
     /// When it was read, by Graph's clock.
     pub now: DateTime<Utc>,
-    overlap: TimeDelta,
+    terms: Terms,
 }
 
 impl Inspection {
     /// How a version stands that holds a key of ours; `None` where there is no secret.
     pub fn version_state(&self, version: &VersionId) -> Option<VersionState> {
         match &self.secret {
-            SecretState::Present(view) => Some(version_state(view, version, self.overlap)),
+            SecretState::Present(view) => {
+                Some(version_state(view, version, self.terms.policy.overlap))
+            }
             _ => None,
         }
+    }
+
+    /// Lists the foreign keys that the manifest names for removal, and when a sweep may remove them. `None`: no date is
+    /// known before Keywheel's own secret is current.
+    pub fn named_keys(&self) -> Vec<(&Key, Option<DateTime<Utc>>)> {
+        let due = match &self.secret {
+            SecretState::Present(view) => named_due(&self.terms, view),
+            _ => None,
+        };
+        let keys = self.principal.iter().flat_map(|principal| &principal.keys);
+        keys.filter(|key| is_named(&self.terms, key)).map(|key| (key, due)).collect()
+    }
+
+    /// Says whether a rotation that is asked for now can mint a key. With `urgent` a past key may go early.
+    pub fn has_room(&self, urgent: bool) -> bool {
+        let none = SecretView::default();
+        let view = match &self.secret {
+            SecretState::Present(view) => view,
+            _ => &none,
+        };
+        let has = |principal| has_room(&self.terms, view, principal, urgent, self.now);
+        self.principal.as_ref().is_none_or(has)
     }
 }
 
@@ -79,7 +104,7 @@ impl Engine {
             plan.findings.retain(|finding| *finding != Finding::Stopped(Stop::ApplicationGone));
             plan.findings.push(given);
         }
-        Ok(Inspection { secret, principal, plan, now, overlap: terms.policy.overlap })
+        Ok(Inspection { secret, principal, plan, now, terms })
     }
 
     /// The scopes of all credentials that keep their keys where this one does: none of them is foreign.

@@ -165,6 +165,9 @@ impl AwsFailure {
     }
 }
 
+/// The message of a call that was not sent, because there is nothing to sign the call with.
+pub const NO_CREDENTIALS: &str = "no AWS credentials: no variable, profile or role gives any";
+
 fn unanswered<E>(error: &SdkError<E>) -> &'static str {
     match error {
         SdkError::ConstructionFailure(_) => "the request could not be built",
@@ -173,7 +176,9 @@ fn unanswered<E>(error: &SdkError<E>) -> &'static str {
         SdkError::DispatchFailure(failure) if failure.is_user() => {
             "the request was refused before it was sent"
         }
-        SdkError::DispatchFailure(_) => "no connection, or no AWS credentials",
+        // The shared client's own failures are of the other kinds: what is left failed before the client was asked.
+        SdkError::DispatchFailure(failure) if failure.is_other() => NO_CREDENTIALS,
+        SdkError::DispatchFailure(_) => "no connection",
         SdkError::ResponseError(_) => "the answer could not be read",
         _ => "the service gave no reason",
     }

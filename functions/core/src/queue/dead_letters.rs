@@ -13,6 +13,8 @@ const BATCH: i32 = 10;
 const BATCHES: usize = 20;
 /// How long the messages of a batch are hidden, if the queue has more than one batch, so that the next batch holds others.
 const HIDDEN_SECONDS: i32 = 5;
+/// Stands for the reason that the dead letter of a job that ran out of tries does not give.
+const NO_REASON: &str = "the job was tried five times, and no function wrote down why; the rotate function's log says more";
 
 /// A dead-letter queue.
 #[derive(Clone, Debug)]
@@ -34,6 +36,13 @@ pub struct DeadLetter {
     pub body: String,
     /// The reason, if a function wrote a reason.
     pub reason: Option<String>,
+}
+
+impl DeadLetter {
+    /// Says why the message failed for good.
+    pub fn why(&self) -> &str {
+        self.reason.as_deref().unwrap_or(NO_REASON)
+    }
 }
 
 impl DeadLetters {

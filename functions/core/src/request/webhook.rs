@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::slack::{LONGEST_NAME, LONGEST_REASON, plain};
 use crate::ids::{CredentialName, RotationId};
@@ -9,6 +10,9 @@ use crate::queue::RevokeOld;
 
 /// The mark that some systems write before UTF-8. RFC 8259 lets a reader ignore the mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The fields of [`Rotate`].
+const FIELDS: [&str; 3] = ["credential", "reason", "revoke_old"];
 
 /// The body of `POST /rotate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,31 +41,53 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 /// A body is not the JSON of a request to rotate. The error quotes nothing of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRotate {
-    /// The body is not JSON, or has another shape.
-    #[error(
-        "the body is not {{\"credential\": …, \"reason\": …, \"revoke_old\": \"after-overlap\" or \"now\"}}"
-    )]
-    Shape,
-    /// A text is too long, or empty.
-    #[error("`credential` has 1 to 512 characters, `reason` at most 500")]
-    Length,
+    /// The body is no object.
+    #[error("the body must be a JSON object")]
+    Object,
+    /// The body has a field that no request has.
+    #[error("the body must have no field but `credential`, `reason` and `revoke_old`")]
+    Surplus,
+    /// `credential` is missing, too long, or no text.
+    #[error("`credential` must be a credential's name: a text of 1 to 512 characters")]
+    Credential,
+    /// `reason` is too long, or no text.
+    #[error("`reason` must be a text of at most 500 characters")]
+    Reason,
+    /// `revoke_old` is another word.
+    #[error("`revoke_old` must be \"after-overlap\" or \"now\"")]
+    RevokeOld,
+}
+
+impl NotRotate {
+    /// Says what is wrong with an object that is no request.
+    fn of(body: &Map<String, Value>) -> Self {
+        let text = |name| body.get(name).is_some_and(Value::is_string);
+        let absent = |name| body.get(name).is_none_or(Value::is_null);
+        if body.keys().any(|name| !FIELDS.contains(&name.as_str())) {
+            Self::Surplus
+        } else if !text("credential") {
+            Self::Credential
+        } else if !(text("reason") || absent("reason")) {
+            Self::Reason
+        } else {
+            Self::RevokeOld
+        }
+    }
 }
 
 impl Rotate {
     /// Reads the body.
     pub fn parse(body: &[u8]) -> Result<Self, NotRotate> {
-        // serde reads a list too, by the order of the fields.
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-        let value: serde_json::Value =
-            serde_json::from_slice(body).map_err(|_| NotRotate::Shape)?;
-        if !value.is_object() {
-            return Err(NotRotate::Shape);
+        // serde would read a list as well, by the order of the fields.
+        let object: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|_| NotRotate::Object)?;
+        let mut read = Self::deserialize(&object).map_err(|_| NotRotate::of(&object))?;
+        if !(1..=LONGEST_NAME).contains(&read.credential.0.chars().count()) {
+            return Err(NotRotate::Credential);
         }
-        let mut read: Self = serde_json::from_value(value).map_err(|_| NotRotate::Shape)?;
-        let name = read.credential.0.chars().count();
-        let reason = read.reason.as_ref().map_or(0, |reason| reason.chars().count());
-        if name == 0 || name > LONGEST_NAME || reason > LONGEST_REASON {
-            return Err(NotRotate::Length);
+        if read.reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+            return Err(NotRotate::Reason);
         }
         let reason = read.reason.take().map(|reason| plain(&reason, LONGEST_REASON));
         read.reason = reason.filter(|reason| !reason.is_empty());
@@ -112,19 +138,21 @@ mod tests {
         let nulls = Rotate::parse(nulls.as_bytes()).unwrap();
         assert_eq!((nulls.reason, nulls.revoke_old), (None, RevokeOld::AfterOverlap));
         for (body, error) in [
-            ("", NotRotate::Shape),
-            ("[\"monk\"]", NotRotate::Shape),
-            ("{}", NotRotate::Shape),
-            (r#"{"credential":1}"#, NotRotate::Shape),
-            (r#"{"credential":"a","revoke_old":"later"}"#, NotRotate::Shape),
-            (r#"{"credential":"a","surprise":1}"#, NotRotate::Shape),
-            (r#"{"credential":""}"#, NotRotate::Length),
+            ("", NotRotate::Object),
+            ("[\"monk\"]", NotRotate::Object),
+            ("{}", NotRotate::Credential),
+            (r#"{"credential":1}"#, NotRotate::Credential),
+            (r#"{"credential":"a","reason":7}"#, NotRotate::Reason),
+            (r#"{"credential":"a","revoke_old":"later"}"#, NotRotate::RevokeOld),
+            (r#"{"credential":"a","revoke_old":7}"#, NotRotate::RevokeOld),
+            (r#"{"credential":"a","surprise":1}"#, NotRotate::Surplus),
+            (r#"{"credential":""}"#, NotRotate::Credential),
         ] {
             assert_eq!(Rotate::parse(body.as_bytes()), Err(error), "{body}");
         }
         let long = serde_json::json!({ "credential": "a", "reason": "x".repeat(501) });
-        assert_eq!(Rotate::parse(long.to_string().as_bytes()), Err(NotRotate::Length));
-        assert_eq!(Rotate::parse(b"{\"credential\":\"\xff\"}"), Err(NotRotate::Shape));
+        assert_eq!(Rotate::parse(long.to_string().as_bytes()), Err(NotRotate::Reason));
+        assert_eq!(Rotate::parse(b"{\"credential\":\"\xff\"}"), Err(NotRotate::Object));
     }
 
     #[test]

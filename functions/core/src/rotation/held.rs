@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::Terms;
 use super::finding::Finding;
 use super::observed::{Key, Principal, SecretState, SecretView};
-use super::plan::{Plan, Work};
-use super::room::make_room;
+use super::plan::{Plan, Work, is_named};
+use super::room::has_room;
 use super::stop::Stop;
 use crate::ids::Token;
 
@@ -21,9 +21,7 @@ pub(super) fn mind_the_room(
     if principal.is_full(staying(terms, view, principal)) {
         plan.findings.push(Finding::TwoKeysOnly);
     }
-    if !principal.is_full(principal.keys.len())
-        || make_room(terms, view, principal, false, now).is_some()
-    {
+    if has_room(terms, view, principal, false, now) {
         return;
     }
     let mints = |work: &Work| matches!(work, Work::Rotate { .. }) && !has_its_key(work, view);
@@ -52,11 +50,9 @@ fn has_its_key(work: &Work, view: &SecretView) -> bool {
 /// Counts the keys that stay whatever sweeps do: the current one, and those of others that nobody named for removal.
 fn staying(terms: &Terms, view: &SecretView, principal: &Principal) -> usize {
     let current = view.current().and_then(|current| view.key_of(current));
-    let named =
-        |key: &Key| terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key);
     let stays = |key: &&Key| {
         let ours = key.minted_by(&terms.scope).is_some();
-        Some(key.key_id) == current || !(ours || named(key))
+        Some(key.key_id) == current || !(ours || is_named(terms, key))
     };
     principal.keys.iter().filter(stays).count()
 }

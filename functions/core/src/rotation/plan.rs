@@ -131,8 +131,13 @@ pub fn plan(
     let mut plan = match secret {
         SecretState::ScheduledForDeletion => Plan::stop(Stop::SecretScheduledForDeletion),
         SecretState::Missing => {
-            let findings = vec![Finding::Stopped(Stop::SecretMissing)];
-            Plan { work: vec![rotate(Reason::First, None, None)], findings }
+            let work = vec![rotate(Reason::First, None, None)];
+            let mut plan = Plan { work, findings: Vec::new() };
+            mind_the_room(&mut plan, terms, &SecretView::default(), principal, now);
+            if !plan.work.is_empty() {
+                plan.findings.push(Finding::Stopped(Stop::SecretMissing));
+            }
+            plan
         }
         SecretState::Present(view) => {
             let mut plan = plan_rotation(terms, trigger, view, principal, now);
@@ -296,7 +301,6 @@ fn plan_removals(
     let current = view.current();
     // Beside a current version whose key is unknown, only keys go that were never anybody's.
     let known = current.is_none_or(|current| view.key_of(current).is_some());
-    let since = current.and_then(|current| view.since(current));
     let resumed: BTreeSet<VersionId> = queued
         .iter()
         .filter_map(|work| match work {
@@ -320,12 +324,25 @@ fn plan_removals(
                 .is_some_and(|due| now >= due)
                 .then_some(Work::Resolve { rotation, key: key.key_id });
         }
-        let over = since.map(|at| ripe(at + terms.policy.overlap + CLOCK_SLACK, &terms.policy));
-        let over = over.is_some_and(|due| now >= due);
-        (known && over && terms.policy.retire_keys.contains(&key.key_id) && !terms.is_anothers(key))
+        let over = named_due(terms, view).is_some_and(|due| now >= due);
+        (over && is_named(terms, key))
             .then_some(Work::Retire(Target { version: None, key: key.key_id }))
     });
     past.chain(loose).collect()
+}
+
+/// Says whether the manifest names this foreign key for removal.
+pub fn is_named(terms: &Terms, key: &Key) -> bool {
+    let foreign = key.minted_by(&terms.scope).is_none() && !terms.is_anothers(key);
+    foreign && terms.policy.retire_keys.contains(&key.key_id)
+}
+
+/// Returns when a sweep may remove the foreign keys that the manifest names; `None`: Keywheel's own secret is not current
+/// yet, or no label says since when.
+pub fn named_due(terms: &Terms, view: &SecretView) -> Option<DateTime<Utc>> {
+    let current = view.current().filter(|current| view.key_of(current).is_some())?;
+    let over = view.since(current)? + terms.policy.overlap + CLOCK_SLACK;
+    Some(ripe(over, &terms.policy))
 }
 
 /// Says whether a key was minted and never stored. A version of its rotation without a key's label may hold the key.

@@ -18,6 +18,18 @@ pub enum Room {
     Early(Target),
 }
 
+/// Says whether another key can be minted: the object is not full, or a removal makes room.
+pub fn has_room(
+    terms: &Terms,
+    view: &SecretView,
+    principal: &Principal,
+    urgent: bool,
+    now: DateTime<Utc>,
+) -> bool {
+    !principal.is_full(principal.keys.len())
+        || make_room(terms, view, principal, urgent, now).is_some()
+}
+
 /// Returns the removal that comes before another key can be minted; `None`: no key may go.
 ///
 /// A secret that was current works for its whole overlap. With `urgent` somebody asked for the removal of the old keys at

@@ -143,6 +143,23 @@ fn an_application_that_holds_two_keys_only_is_told_of_beforehand() {
     assert!(matches!(expiring.work[..], [Work::Rotate { .. }]));
 }
 
+/// A first secret needs room as any other: without room Keywheel queues nothing, and does not promise that the next sweep
+/// makes the secret.
+#[test]
+fn a_first_secret_waits_for_room_on_the_application() {
+    let missing = |foreign: u128| {
+        let keys = (7..7 + foreign).map(|id| key(id, None, days(-9), Some(days(90))));
+        let principal = Principal { most_keys: Some(2), ..principal(keys.collect()) };
+        plan::plan(&terms(), Trigger::Sweep, &SecretState::Missing, Some(&principal), now())
+    };
+    let room = missing(1);
+    assert!(matches!(room.work[..], [Work::Rotate { reason: Reason::First, .. }]));
+    assert_eq!(room.findings, [Finding::Stopped(Stop::SecretMissing)]);
+    let full = missing(2);
+    assert_eq!(full.work, []);
+    assert_eq!(full.findings, [Finding::TwoKeysOnly, Finding::Stopped(Stop::NoRoomForKey)]);
+}
+
 #[test]
 fn keys_that_are_named_for_removal_and_are_not_here_are_told_of() {
     let (here, there) = ([key(1, None, days(-9), None)], [key(2, None, days(-9), Some(days(9)))]);

@@ -7,9 +7,6 @@ use keywheel_core::queue::{DeadLetter, DeadLetters, Job, Queue, QueueError, Work
 
 use super::decision::Decision;
 
-/// Stands for the reason that the dead letter of a job that ran out of tries does not give.
-const NO_REASON: &str = "the job was tried five times, and no function wrote down why; the rotate function's log says more";
-
 /// A look-out for the dead letter of one job.
 #[derive(Debug)]
 pub(super) struct DeadLetterWatch {
@@ -48,7 +45,7 @@ impl DeadLetterWatch {
         let letters = self.dead_letters.look().await?;
         let new = |letter: &&DeadLetter| !self.before.contains(&letter.id);
         let ours = letters.iter().filter(new).find(|letter| self.job.is_of(letter));
-        Ok(ours.map(|letter| letter.reason.clone().unwrap_or_else(|| NO_REASON.to_owned())))
+        Ok(ours.map(|letter| letter.why().to_owned()))
     }
 
     /// Gives the ARN that a redrive names.

@@ -38,14 +38,15 @@ pub(super) fn decide(
         _ => None,
     });
     if planned.is_none() {
-        // With `--now-revoke-old` the old key makes room for the new key.
-        let refuses = |found: &&Finding| match found {
-            Finding::Stopped(Stop::NoRoomForKey) => !revoke_old,
-            Finding::Stopped(_) | Finding::ObjectIdGiven(..) => true,
-            _ => false,
+        let no_room = Finding::Stopped(Stop::NoRoomForKey);
+        let refuses = |found: &&Finding| {
+            matches!(found, Finding::Stopped(_) | Finding::ObjectIdGiven(..)) && **found != no_room
         };
         if let Some(found) = inspection.plan.findings.iter().find(refuses) {
             return Err(refusal(credential, found));
+        }
+        if !inspection.has_room(revoke_old) {
+            return Err(refusal(credential, &no_room));
         }
     }
     // Nobody asked to finish an earlier promotion's record, and a new rotation finishes that record as well.

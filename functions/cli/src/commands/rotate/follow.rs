@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two looks at a rotation that takes longer than most.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_mins(3);
+/// How long the labels may be unreadable in one stretch.
+const UNREAD_FOR: Duration = Duration::from_mins(2);
 /// The pause between two looks at the dead letters.
 const DEAD_LETTERS_PAUSE: Duration = Duration::from_secs(5);
 
@@ -110,17 +112,24 @@ impl<'a> Follow<'a> {
     async fn look(&mut self, secrets: &Secrets, dead_letters: Option<&DeadLetterWatch>) -> End {
         self.pass(Step::Queued);
         let mut look_at = Instant::now() + DEAD_LETTERS_PAUSE;
+        let mut unread_since = None;
         loop {
             match secrets.describe(self.secret).await {
                 Ok(described) => {
+                    unread_since = None;
                     if let Some(end) = self.see(&described.state) {
                         return end;
                     }
                 }
-                Err(error) if error.retry() == Retry::Never => {
-                    return End::because(Outcome::Unreadable, error.to_string());
+                Err(error) => {
+                    let since = *unread_since.get_or_insert_with(|| {
+                        self.say(&format!("the secret is looked at again: {error}"));
+                        Instant::now()
+                    });
+                    if error.retry() == Retry::Never || since.elapsed() > UNREAD_FOR {
+                        return End::because(Outcome::Unreadable, error.to_string());
+                    }
                 }
-                Err(error) => self.progress.set_message(format!("looking again: {error}")),
             }
             if let Some(dead_letters) = dead_letters.filter(|_| Instant::now() >= look_at) {
                 match dead_letters.why().await {

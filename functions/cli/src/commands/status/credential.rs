@@ -7,9 +7,10 @@ use keywheel_core::ids::{AppId, CredentialName, KeyId, VersionId};
 use keywheel_core::manifest::Credential;
 use keywheel_core::rotation::plan::Trigger;
 use keywheel_core::rotation::version_state::VersionState;
-use keywheel_core::rotation::{SecretState, SecretView};
+use keywheel_core::rotation::{Key, SecretState, SecretView};
 use serde::Serialize;
 
+use super::failed_jobs::{FailedJob, summary};
 use crate::exit::Failure;
 use crate::report::{FindingReport, WorkReport};
 use crate::text::{Stamp, plain, relative};
@@ -30,6 +31,8 @@ pub(super) struct CredentialStatus {
     overlap: Vec<OldKey>,
     due: Vec<WorkReport>,
     pub(super) findings: Vec<FindingReport>,
+    /// `None`: the dead letters cannot be read.
+    failed_jobs: Option<Vec<FailedJob>>,
     /// Why the credential could not be read.
     pub(super) error: Option<String>,
     #[serde(skip)]
@@ -60,9 +63,11 @@ struct Pending {
 /// A key that is out of use, or was never in use.
 #[derive(Debug, Serialize)]
 struct OldKey {
-    version: VersionId,
+    /// `None`: no version holds the key.
+    version: Option<VersionId>,
     key: KeyId,
-    /// `past`: the version was current; `void`: its rotation was given up; `unclaimed`: cut off before its claim.
+    /// `past`: the version was current; `void`: its rotation was given up; `unclaimed`: cut off before its claim; `named`:
+    /// somebody else's key that the manifest names for removal.
     was: &'static str,
     /// When a sweep may remove the key; `None`: the clock of its overlap does not run yet.
     goes: Option<Stamp>,
@@ -74,6 +79,7 @@ impl CredentialStatus {
     pub(super) fn new(
         credential: &Credential,
         inspection: Result<Inspection, EngineError>,
+        failed_jobs: Option<Vec<FailedJob>>,
     ) -> Self {
         let mut status = Self {
             credential: credential.name.clone(),
@@ -90,6 +96,7 @@ impl CredentialStatus {
             overlap: Vec::new(),
             due: Vec::new(),
             findings: Vec::new(),
+            failed_jobs,
             error: None,
             now: Utc::now(),
         };
@@ -117,6 +124,7 @@ impl CredentialStatus {
             self.overlap =
                 versions.filter_map(|version| OldKey::new(inspection, view, version)).collect();
         }
+        self.overlap.extend(inspection.named_keys().into_iter().map(OldKey::named));
         self.due = inspection.plan.work.iter().map(WorkReport::from).collect();
         let report = |finding| {
             FindingReport::new(Some(self.credential.clone()), self.application, None, finding)
@@ -129,9 +137,13 @@ impl CredentialStatus {
         self.due.iter().any(|work| work.work == "rotate")
     }
 
-    /// Says whether a finding keeps a rotation from going on, or tells of a late one.
+    /// Says whether a finding keeps a rotation from going on or tells of a late one, or a job failed.
     pub(super) fn is_urgent(&self) -> bool {
-        self.findings.iter().any(|finding| finding.is_urgent)
+        self.failure().is_some() || self.findings.iter().any(|finding| finding.is_urgent)
+    }
+
+    fn failure(&self) -> Option<String> {
+        summary(self.failed_jobs.as_deref()?)
     }
 
     /// Names the current key, shortened for a table by `show`, or says why there is none.
@@ -168,10 +180,11 @@ impl CredentialStatus {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Lists the names of the findings.
+    /// Lists the names of the findings, and says that a job failed.
     pub(super) fn findings_text(&self) -> String {
-        let names: Vec<&str> = self.findings.iter().map(|finding| finding.finding).collect();
-        names.join("\n")
+        let failed = self.failure().map(|_| "failed-job");
+        let names = self.findings.iter().map(|finding| finding.finding).chain(failed);
+        names.collect::<Vec<_>>().join("\n")
     }
 
     /// Describes the credential with whole ids, a line for each fact.
@@ -207,6 +220,7 @@ impl CredentialStatus {
             let key = key.map(|key| format!(" {key}")).unwrap_or_default();
             lines.push(field("finding", &format!("{finding}{key}: {explanation}")));
         }
+        lines.extend(self.failure().map(|failure| field("failed", &failure)));
         lines.join("\n")
     }
 }
@@ -238,12 +252,17 @@ impl OldKey {
         };
         let found = inspection.principal.as_ref().and_then(|principal| principal.key(key));
         Some(Self {
-            version: version.clone(),
+            version: Some(version.clone()),
             key,
             was,
             goes: goes.map(Stamp),
             expires: found.and_then(|key| key.end).map(Stamp),
         })
+    }
+
+    fn named((key, goes): (&Key, Option<DateTime<Utc>>)) -> Self {
+        let (goes, expires) = (goes.map(Stamp), key.end.map(Stamp));
+        Self { version: None, key: key.key_id, was: "named", goes, expires }
     }
 
     fn text(&self, key: &str, now: DateTime<Utc>) -> String {

@@ -1,6 +1,7 @@
 //! `keywheel status`: how credentials stand, by labels and keys alone.
 
 mod credential;
+mod failed_jobs;
 
 use futures::StreamExt;
 use indicatif::ProgressBar;
@@ -16,6 +17,7 @@ use crate::session::{Session, later, soon};
 use crate::terminal::{Terminal, Tone};
 use crate::text::{count, plain};
 use credential::{CredentialStatus, short};
+use failed_jobs::FailedJobs;
 
 /// How many credentials are read side by side. Graph's budget is shared with the functions.
 const SIDE_BY_SIDE: usize = 4;
@@ -62,9 +64,13 @@ async fn read(
         None => all(engine, terminal).await?,
     };
     let all = count(credentials.len(), "credential");
-    let reads = credentials.into_iter().map(|credential| async move {
-        let inspection = engine.inspect(&credential, soon()).await;
-        CredentialStatus::new(&credential, inspection)
+    let mut failed = failed_jobs(&session, terminal).await;
+    let reads = credentials.into_iter().map(|credential| {
+        let failed = failed.as_mut().map(|failed| failed.take(&credential));
+        async move {
+            let inspection = engine.inspect(&credential, soon()).await;
+            CredentialStatus::new(&credential, inspection, failed)
+        }
     });
     let mut reads = futures::stream::iter(reads).buffered(SIDE_BY_SIDE);
     let mut statuses = Vec::new();
@@ -74,6 +80,17 @@ async fn read(
         progress.set_message(format!("read {} of {all}", statuses.len()));
     }
     Ok(statuses)
+}
+
+/// Reads which jobs failed. `None`: a remark says why they are not shown.
+async fn failed_jobs(session: &Session, terminal: &Terminal) -> Option<FailedJobs> {
+    let read = async {
+        let queue = session.clients.queue()?;
+        Ok::<_, Failure>(FailedJobs::read(&queue).await?)
+    };
+    let unread =
+        |why: &Failure| terminal.note(&format!("failed jobs are not shown: {}", why.with_cure()));
+    read.await.inspect_err(unread).ok()
 }
 
 /// Lists the credentials of the manifest, then those that rules make of the directory.
