@@ -136,6 +136,17 @@ Exit codes: 0 done, 1 something could not be read, 4 there is no such credential
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
+    /// Put a rule's tag on applications, so that the rule manages them
+    #[command(after_help = "\
+Examples:
+  keywheel tag 559513bd-0c19-4c1a-87cd-851a26afd5fc
+  keywheel tag --rule keywheel --dry-run $(cat apps.txt)
+  keywheel tag --remove 559513bd-0c19-4c1a-87cd-851a26afd5fc
+
+Shows which credential each application gets, and asks before it writes. Whoever runs it must be
+allowed to change the applications in Entra. With --remove the secrets and keys stay as they are.
+Exit codes: 0 done, 1 an error, 4 refused, such as an unknown application or rule.")]
+    Tag(Tag),
     /// Read the audit trail: what was done, by whom, and whether the record is whole
     #[command(after_help = "\
 Examples:
@@ -186,6 +197,26 @@ pub(crate) enum AuditCommand {
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
+}
+
+/// Holds the arguments of `keywheel tag`.
+#[derive(Args, Debug)]
+pub(crate) struct Tag {
+    /// The client ids of the applications
+    #[arg(value_name = "APPID", required = true)]
+    pub(crate) applications: Vec<AppId>,
+    /// The rule, by its tag; default: the only rule
+    #[arg(long, value_name = "TAG")]
+    pub(crate) rule: Option<String>,
+    /// Take the tag off
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 /// Holds the arguments of `keywheel rotate`.

@@ -97,7 +97,7 @@ fn ambiguous(application: AppId, several: &[&Credential]) -> Failure {
 }
 
 /// Refuses an object id. The portal shows object id and client id side by side.
-fn not_a_client_id(application: AppId, given: &Finding) -> Failure {
+pub(crate) fn not_a_client_id(application: AppId, given: &Finding) -> Failure {
     let what = format!("{application} is not a client id");
     Failure::new(Exit::Refused, what, given.explanation())
 }
@@ -130,7 +130,8 @@ fn unknown(manifest: &Manifest, name: &str) -> Failure {
     Failure::new(Exit::Refused, what, cure)
 }
 
-fn list(names: &[&str]) -> String {
+/// Lists the first names, and counts the rest.
+pub(crate) fn list(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| plain(name)).collect();
     let shown = shown.join(", ");
     match names.len().saturating_sub(SHOWN) {

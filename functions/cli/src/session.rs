@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// How long Graph may take to list the whole directory.
 const LONG_PATIENCE: Duration = Duration::from_mins(10);
 
-/// The clients, and an engine that changes nothing.
+/// The clients, and an engine that changes no key.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) clients: Clients,

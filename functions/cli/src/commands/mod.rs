@@ -4,6 +4,7 @@ mod audit;
 mod plan;
 mod rotate;
 mod status;
+mod tag;
 mod validate;
 
 use keywheel_core::manifest::Manifest;
@@ -21,6 +22,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> 
         Command::Plan { detailed_exitcode } => plan::run(global, detailed_exitcode, terminal).await,
         Command::Rotate(args) => Box::pin(rotate::run(global, &args, terminal)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, terminal)).await,
+        Command::Tag(args) => Box::pin(tag::run(global, &args, terminal)).await,
         Command::Status { name } => status::run(global, name.as_deref(), terminal).await,
     }
 }

@@ -80,6 +80,11 @@ impl Call {
         Self { method: Method::POST, body: Some(body), ..self }
     }
 
+    /// Makes the call a PATCH of this body, which replaces what it names.
+    pub(crate) fn patching(self, body: Value) -> Self {
+        Self { method: Method::PATCH, body: Some(body), ..self }
+    }
+
     /// Names the least permission that the call needs.
     pub(crate) fn needing(self, permission: &'static str) -> Self {
         Self { permission, ..self }

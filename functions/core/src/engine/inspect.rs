@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Engine, EngineError};
-use crate::graph::{CallOptions, Detail};
-use crate::ids::{AppId, VersionId};
+use crate::graph::{Application, CallOptions, Detail};
+use crate::ids::{AppId, ObjectId, VersionId};
 use crate::manifest::{Credential, Managed};
 use crate::rotation::finding::{Expected, Finding, inspect};
 use crate::rotation::plan::{self, Plan, is_named, named_due};
@@ -123,15 +123,33 @@ impl Engine {
         application: AppId,
         deadline: Instant,
     ) -> Result<Option<Credential>, EngineError> {
-        let options = CallOptions::until(deadline);
-        let found =
-            self.graph.applications_by_app_id(&[application], Detail::Keys, &options).await?;
-        if let Some(unreadable) = found.unreadable.into_iter().next() {
-            return Err(EngineError::Unreadable(unreadable.into()));
-        }
-        let ruled =
-            found.items.iter().find_map(|found| self.manifest.by_tags(found.app_id, &found.tags));
+        let found = self.applications(&[application], deadline).await?;
+        let ruled = found.iter().find_map(|found| self.manifest.by_tags(found.app_id, &found.tags));
         Ok(ruled.map(|ruled| ruled.credential))
+    }
+
+    /// Reads the applications of these client ids. Those that Graph does not know are left out.
+    pub async fn applications(
+        &self,
+        ids: &[AppId],
+        deadline: Instant,
+    ) -> Result<Vec<Application>, EngineError> {
+        let options = CallOptions::until(deadline);
+        let found = self.graph.applications_by_app_id(ids, Detail::Keys, &options).await?;
+        match found.unreadable.into_iter().next() {
+            Some(unreadable) => Err(EngineError::Unreadable(unreadable.into())),
+            None => Ok(found.items),
+        }
+    }
+
+    /// Replaces the tags of an application. Rules find applications by their tags.
+    pub async fn set_tags(
+        &self,
+        application: ObjectId,
+        tags: &[String],
+        deadline: Instant,
+    ) -> Result<(), EngineError> {
+        Ok(self.graph.set_tags(application, tags, &CallOptions::until(deadline)).await?)
     }
 
     /// Whether the manifest lists the credential, or the tag of its rule is on its application. By a rule's pattern

@@ -7,6 +7,7 @@ mod listing;
 mod passwords;
 mod refusal;
 mod reports;
+mod tags;
 mod wire;
 
 use std::fmt;

@@ -40,6 +40,11 @@ impl Managed {
     pub fn is_listed(&self) -> bool {
         self.origin == Origin::Listed
     }
+
+    /// Says whether the rule of this tag makes the credential.
+    pub fn is_of_rule(&self, wanted: &str) -> bool {
+        matches!(&self.origin, Origin::Rule { tag } if tag == wanted)
+    }
 }
 
 impl Manifest {
