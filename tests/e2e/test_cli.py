@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from keywheel_local.fleet import STOPPED, Fleet
+from keywheel_local.tenant import App
 from keywheel_local.world import World
 
 HAND_MADE = "hand-made"
@@ -130,6 +131,49 @@ def test_what_cannot_be_rotated_is_refused_with_a_cure(world: World, name: str):
     assert shape(done, 4)["outcome"] in ("refused", "failed"), done
     assert shape(done, 4)["why"]
     assert len(world.stack.local("GET", "sent")) == len(jobs), "nothing is queued"
+
+
+def tags(world: World, app: App) -> list[str]:
+    [found] = [one for one in world.stack.admin("GET", "state")["applications"] if one["app_id"] == app.app_id]
+    return found["tags"]
+
+
+def test_tag_puts_an_application_under_a_rule_and_takes_it_out(world: World):
+    free, listed, member = world.tenant.watched["expiring-key"], world.tenant.credentials["fresh"], world.tenant.members[0]
+    apps = [free.app_id, listed.app.app_id, member.app.app_id]
+    unasked = keywheel(world, "tag", *apps)
+    assert unasked.returncode == 2 and "add --yes" in unasked.stderr and tags(world, free) == []
+    dry = shape(keywheel(world, "tag", "--dry-run", "--json", *apps))
+    outcomes = {one["application"]: (one["outcome"], one["credential"]) for one in dry["applications"]}
+    assert outcomes == {free.app_id: ("changed", f"entra/{free.app_id}"), listed.app.app_id: ("elsewhere", None),
+                        member.app.app_id: ("unchanged", member.name)}
+    assert tags(world, free) == []
+    assert keywheel(world, "tag", "--yes", *apps).returncode == 0
+    assert (tags(world, free), tags(world, listed.app)) == (["keywheel"], [])
+    planned = {one["credential"] for one in shape(keywheel(world, "plan", "--json"))["planned"]}
+    assert f"entra/{free.app_id}" in planned
+    assert keywheel(world, "tag", "--yes", "--remove", free.app_id).returncode == 0
+    assert tags(world, free) == []
+
+
+@pytest.mark.parametrize(("arguments", "why"), [
+    (["tag", "00000000-0000-0000-0000-000000000000", "--yes"], "Graph knows no application"),
+    (["tag", "--rule", "Keywheel", "00000000-0000-0000-0000-000000000000"], "capital letters count"),
+])
+def test_tag_refuses_what_no_rule_could_manage(world: World, arguments: list[str], why: str):
+    done = keywheel(world, *arguments)
+    assert done.returncode == 4 and why in done.stderr, done
+
+
+def test_missing_credentials_and_a_missing_network_are_told_apart(world: World):
+    keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_CONFIG_FILE": os.devnull}
+    unsigned = world.stack.keywheel("status", **keys, AWS_EC2_METADATA_DISABLED="true")
+    assert unsigned.returncode == 1 and "no AWS credentials" in unsigned.stderr, unsigned
+    assert "cure: sign in to AWS" in unsigned.stderr
+    away = world.stack.keywheel("status", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert away.returncode == 1 and "no connection" in away.stderr and "cure: check the network" in away.stderr, away
+    unset = world.stack.keywheel("rotate", "fresh", KEYWHEEL_QUEUE_URL="")
+    assert unset.returncode == 2 and "KEYWHEEL_QUEUE_URL is not set" in unset.stderr, unset
 
 
 def test_status_of_an_unknown_credential_is_refused(world: World):

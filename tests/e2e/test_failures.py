@@ -203,6 +203,10 @@ def test_whoever_follows_a_job_that_fails_for_good_is_told_so(world: World):
         QueueUrl=world.stack.env["KEYWHEEL_DEAD_LETTER_URL"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     assert f"aws sqs start-message-move-task --source-arn {arn}" in told["why"]
     assert world.current(one.secret)[0] == one.current.rotation and world.signs_in(one)
+    [standing] = json.loads(world.stack.keywheel("status", one.name, "--json").stdout)["credentials"]
+    assert [(job["work"], "AADSTS53003" in job["reason"]) for job in standing["failed_jobs"]] == [("rotate", True)]
+    assert "failed" in world.stack.keywheel("status", one.name).stdout and "failed-job" in \
+        world.stack.keywheel("status").stdout
     again = world.stack.keywheel(*rotate, "--json")
     assert again.returncode == 0, again
     assert json.loads(again.stdout)["version"] == told["version"], "resumed"

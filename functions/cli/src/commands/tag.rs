@@ -44,9 +44,8 @@ enum Outcome {
 /// Shows what the rule manages once the applications have the tag, asks, and tags them.
 pub(crate) async fn run(global: &Global, args: &Tag, terminal: &Terminal) -> Result<Exit, Failure> {
     let read = async |_: &_| read(global, args).await;
-    let (session, applications) = terminal.progress("looking", read).await?;
+    let (session, tag, applications) = terminal.progress("looking", read).await?;
     let manifest = session.engine.manifest();
-    let tag = chosen(manifest, args.rule.as_deref())?;
     let planned = applications.iter().map(|found| plan(manifest, found, &tag, args.remove));
     let applications = planned.collect();
     let result = Tagged { tag, applications };
@@ -72,10 +71,11 @@ pub(crate) async fn run(global: &Global, args: &Tag, terminal: &Terminal) -> Res
     Ok(Exit::Done)
 }
 
-/// Reads the applications. Each must be there.
-async fn read(global: &Global, args: &Tag) -> Result<(Session, Vec<Application>), Failure> {
+/// Chooses the rule's tag and reads the applications. Each must be there.
+async fn read(global: &Global, args: &Tag) -> Result<(Session, String, Vec<Application>), Failure> {
     let session = Session::open(global).await?;
     let engine = &session.engine;
+    let tag = chosen(engine.manifest(), args.rule.as_deref())?;
     let found = engine.applications(&args.applications, soon()).await?;
     for wanted in &args.applications {
         if found.iter().any(|found| found.app_id == *wanted) {
@@ -90,7 +90,7 @@ async fn read(global: &Global, args: &Tag) -> Result<(Session, Vec<Application>)
             ),
         });
     }
-    Ok((session, found))
+    Ok((session, tag, found))
 }
 
 /// Chooses the rule by its tag. The only rule need not be named.
