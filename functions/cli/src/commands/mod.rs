@@ -1,6 +1,7 @@
 //! A module for each command.
 
 mod audit;
+pub(crate) mod check;
 mod plan;
 mod rotate;
 mod status;
@@ -21,6 +22,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> 
         Command::Plan { detailed_exitcode } => plan::run(global, detailed_exitcode, terminal).await,
         Command::Rotate(args) => Box::pin(rotate::run(global, &args, terminal)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, terminal)).await,
+        Command::Check(args) => Box::pin(check::run(global, &args, terminal)).await,
         Command::Status { name } => status::run(global, name.as_deref(), terminal).await,
     }
 }
