@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use keywheel_core::ids::AppId;
+use keywheel_core::ids::{AppId, TenantId};
 use keywheel_core::queue::RevokeOld;
+
+use crate::commands::check::PARAMETERS;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -15,6 +17,7 @@ Exit codes:
   4    `rotate`, `status`, `audit`: refused, such as an unknown credential; `rotate`: failed for good,
        or --now-revoke-old could not remove the old key
   5    `audit verify`, `audit export`: a chain is not whole
+  6    `check`: a check failed
   130  interrupted; what was queued goes on
 
 Environment:
@@ -22,6 +25,7 @@ Environment:
   KEYWHEEL_QUEUE_URL  the job queue, for `rotate`, and for the failed jobs in `status`
   KEYWHEEL_AUDIT_BUCKET, KEYWHEEL_AUDIT_HEAD_BUCKET
                       the audit trail's buckets, for `audit`
+  KEYWHEEL_STACK      the name of the stack, for `check` (default: keywheel)
   KEYWHEEL_SIGN_IN    azure_cli (default), client_secret, managed_identity, federated
   KEYWHEEL_CLIENT_ID, else AZURE_CLIENT_ID
                       the client id to sign in as (not with azure_cli)
@@ -41,7 +45,8 @@ Examples:
 
 /// Keeps Microsoft Entra client secrets fresh: shows what is due, rotates now, shows how credentials stand.
 ///
-/// No command prints a secret's value, and none reads one but that of `KEYWHEEL_SIGN_IN_SECRET`.
+/// No command prints a secret's value. Only that of `KEYWHEEL_SIGN_IN_SECRET` is read, and by `check` those of the webhook secret
+/// and of the notify secret.
 #[derive(Debug, Parser)]
 #[command(name = "keywheel", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -109,6 +114,17 @@ Exit codes: 0 done, 1 an error. With --detailed-exitcode, as `terraform plan`: 0
         #[arg(long)]
         detailed_exitcode: bool,
     },
+    /// Check that Keywheel can be deployed, or that the deployment is as it should be
+    #[command(after_help = "\
+Examples:
+  keywheel check --pre --client-id 408bf248-dd4e-4be5-919a-7f6207a307ab --manifest manifest.yaml
+  keywheel check
+  keywheel check --json | jq '.checks[] | select(.outcome == \"failed\")'
+
+Changes nothing. Each failure and each warning names its cure. A check that needs the result of a
+check that failed is skipped.
+Exit codes: 0 no check failed (warnings are no failures), 1 an error, 6 a check failed.")]
+    Check(Check),
     /// Rotate a credential now
     #[command(after_help = "\
 Examples:
@@ -158,6 +174,45 @@ Needs the two buckets of the audit trail, and neither the manifest nor Entra.
 Exit codes: 0 done, 1 an error, 4 nothing is recorded of NAME, 5 `verify`, `export`: a chain is
 not whole.")]
     Audit(Audit),
+}
+
+/// Holds the arguments of `keywheel check`.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Make the checks before the deployment; the manifest is then the one that --manifest names
+    #[arg(long)]
+    pub(crate) pre: bool,
+    /// The name of the stack
+    #[arg(
+        long,
+        env = "KEYWHEEL_STACK",
+        value_name = "NAME",
+        default_value = "keywheel",
+        conflicts_with = "pre"
+    )]
+    pub(crate) stack: String,
+    /// The client id of Keywheel's own application; default: the stack's parameter ClientId
+    #[arg(long, value_name = "APPID")]
+    pub(crate) client_id: Option<AppId>,
+    /// The tenant, where no manifest can be read
+    #[arg(long, env = "AZURE_TENANT_ID", value_name = "TENANT")]
+    pub(crate) tenant: Option<TenantId>,
+    /// With --pre, a parameter that the stack is to be deployed with, such as SecretPrefix=prod/
+    #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "pre", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+/// Reads a parameter of the template that a check looks at.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give NAME=VALUE")?;
+    if PARAMETERS.iter().all(|(known, _)| *known != name) {
+        let known: Vec<_> = PARAMETERS.iter().map(|(known, _)| *known).collect();
+        return Err(format!(
+            "no check looks at this parameter; those that count are {}",
+            known.join(", ")
+        ));
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Holds the arguments of `keywheel audit`.

@@ -35,6 +35,8 @@ pub(crate) enum Exit {
     Refused,
     /// `audit verify`: a chain is not whole.
     Broken,
+    /// `check`: a check failed.
+    Unready,
     /// Ctrl-C ended the program.
     Interrupted,
 }
@@ -48,6 +50,7 @@ impl From<Exit> for ExitCode {
             Exit::TimedOut => 3,
             Exit::Refused => 4,
             Exit::Broken => 5,
+            Exit::Unready => 6,
             Exit::Interrupted => 130,
         })
     }

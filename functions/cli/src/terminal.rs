@@ -102,6 +102,16 @@ impl Terminal {
         self.print(&table.trim_fmt())
     }
 
+    /// Colours a text by what it means, where standard output takes colours.
+    pub(crate) fn toned(&self, text: &str, tone: Tone) -> String {
+        let colour = match tone {
+            Tone::Due if self.colours.out => "33",
+            Tone::Bad if self.colours.out => "31",
+            _ => return text.to_owned(),
+        };
+        format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+    }
+
     fn heading(&self, name: &str) -> Cell {
         let cell = Cell::new(name);
         if self.colours.out { cell.add_attribute(Attribute::Bold) } else { cell }

@@ -10,6 +10,7 @@ pub mod asking;
 pub mod audit;
 pub mod azure;
 pub mod cursors;
+pub mod deployment;
 pub mod engine;
 pub mod events;
 pub mod graph;

@@ -27,6 +27,7 @@ pub enum Operation {
     AddPassword,
     RemovePassword,
     ListOwners,
+    ListOwnedObjects,
     AddOwner,
     RemoveOwner,
     ListFederatedCredentials,
@@ -56,6 +57,7 @@ impl Operation {
                 | Self::Count
                 | Self::Get
                 | Self::ListOwners
+                | Self::ListOwnedObjects
                 | Self::ListFederatedCredentials
                 | Self::GetFederatedCredential
                 | Self::ListAppRoleAssignments

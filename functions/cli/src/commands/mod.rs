@@ -1,6 +1,7 @@
 //! A module for each command.
 
 mod audit;
+pub(crate) mod check;
 mod plan;
 mod rotate;
 mod status;
@@ -23,6 +24,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<Exit, Failure> 
         Command::Rotate(args) => Box::pin(rotate::run(global, &args, terminal)).await,
         Command::Audit(args) => Box::pin(audit::run(&args, terminal)).await,
         Command::Tag(args) => Box::pin(tag::run(global, &args, terminal)).await,
+        Command::Check(args) => Box::pin(check::run(global, &args, terminal)).await,
         Command::Status { name } => status::run(global, name.as_deref(), terminal).await,
     }
 }

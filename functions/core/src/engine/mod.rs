@@ -163,8 +163,8 @@ impl Clients {
     }
 }
 
-/// Account and ARN.
-async fn account(aws: &SdkConfig) -> Result<(String, Option<String>), EngineError> {
+/// Asks STS for the account and the caller's ARN.
+pub async fn account(aws: &SdkConfig) -> Result<(String, Option<String>), EngineError> {
     let identity = aws_sdk_sts::Client::new(aws).get_caller_identity().send().await;
     let identity = identity
         .map_err(|error| EngineError::Account(http::aws::AwsFailure::new(&error).to_string()))?;

@@ -4,6 +4,7 @@
 //! tried again, `addPassword` only where the answer proves that nothing was done.
 
 mod listing;
+mod own;
 mod passwords;
 mod refusal;
 mod reports;
@@ -25,6 +26,7 @@ use crate::ids::{AppId, KeyOn, ObjectId};
 use crate::rotation::observed::{Principal, most_keys};
 
 pub use listing::Detail;
+pub use own::{FederatedCredential, RoleAssignment};
 pub use passwords::{Added, Removed};
 pub use refusal::{GraphError, Kind, Refusal};
 pub use reports::DirectoryAudit;

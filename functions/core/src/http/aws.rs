@@ -159,6 +159,11 @@ impl AwsFailure {
         Self { code, message, request_id, retry }
     }
 
+    /// Makes a failure that no service told of, and that would come again.
+    pub(crate) fn here(message: &str) -> Self {
+        Self { code: None, message: message.to_owned(), request_id: None, retry: Retry::Never }
+    }
+
     /// Whether the service answered with this code.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
@@ -184,7 +189,7 @@ fn unanswered<E>(error: &SdkError<E>) -> &'static str {
     }
 }
 
-fn is_transient(code: &str) -> bool {
+pub(super) fn is_transient(code: &str) -> bool {
     code.contains("Throttl")
         || matches!(
             code,

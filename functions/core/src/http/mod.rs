@@ -7,6 +7,7 @@
 
 pub mod aws;
 mod retry;
+pub(crate) mod signed;
 
 use std::net::IpAddr;
 use std::time::Duration;

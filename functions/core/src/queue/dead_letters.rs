@@ -1,5 +1,6 @@
 //! Reads the dead letters of the job queue without taking them out, for a caller that waits for a job.
 
+use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 
@@ -64,6 +65,18 @@ impl DeadLetters {
         Ok(found.queue_url.map(|url| Self { client: client.clone(), url, arn }))
     }
 
+    /// Makes a client of the queue at this URL, whose messages are dead letters.
+    pub async fn at(aws: &SdkConfig, url: &str) -> Result<Self, QueueError> {
+        let client = Client::new(aws);
+        let name = QueueAttributeName::QueueArn;
+        let asked = client.get_queue_attributes().queue_url(url).attribute_names(name.clone());
+        let answer = asked.send().await;
+        let answer =
+            answer.map_err(|error| failed("GetQueueAttributes", AwsFailure::new(&error)))?;
+        let arn = answer.attributes.and_then(|mut all| all.remove(&name)).unwrap_or_default();
+        Ok(Self { client, url: url.to_owned(), arn })
+    }
+
     /// Reads the dead letters that SQS shows now. They stay in the queue.
     pub async fn look(&self) -> Result<Vec<DeadLetter>, QueueError> {
         let (mut letters, mut hidden) = (Vec::new(), 0);
@@ -90,7 +103,8 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    async fn waiting(&self) -> Result<i32, QueueError> {
+    /// Counts the messages that wait, as far as SQS knows.
+    pub async fn waiting(&self) -> Result<i32, QueueError> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let asked = self.client.get_queue_attributes().queue_url(&self.url);
         let answer = asked.attribute_names(name.clone()).send().await;

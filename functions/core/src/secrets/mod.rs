@@ -41,6 +41,8 @@ pub struct Described {
     pub state: SecretState,
     /// It is a replica of another region's secret.
     pub is_replica: bool,
+    /// The id, the ARN or the alias of the KMS key that encrypts it; `None` is `aws/secretsmanager`.
+    pub kms_key: Option<String>,
 }
 
 /// What a secret is made with.
@@ -95,7 +97,8 @@ impl Secrets {
                 let error = SecretsError::new("DescribeSecret", name, &error);
                 return match error.kind {
                     Kind::Missing => {
-                        Ok(Described { state: SecretState::Missing, is_replica: false })
+                        let state = SecretState::Missing;
+                        Ok(Described { state, is_replica: false, kms_key: None })
                     }
                     _ => Err(error),
                 };
@@ -108,7 +111,7 @@ impl Secrets {
             answer.rotation_enabled,
             answer.created_date,
         );
-        Ok(Described { state, is_replica })
+        Ok(Described { state, is_replica, kms_key: answer.kms_key_id })
     }
 
     /// The same of a secret that is to be changed: a replica takes neither a value nor a label of its own.

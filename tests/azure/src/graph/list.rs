@@ -42,6 +42,28 @@ impl Call<'_> {
         Ok(Reply::odata(StatusCode::OK, &Value::Object(shown)))
     }
 
+    /// Applications and service principals; a real tenant's principal may own groups too.
+    pub(super) fn list_owned(&self) -> Answer {
+        let query = Query::read(self.request, Kind::Application)?;
+        let owner = self.target()?.id;
+        let tables = [Kind::Application, Kind::ServicePrincipal];
+        let all = tables.into_iter().flat_map(|kind| self.world.directory.table(kind).iter());
+        let owned: Vec<_> = all
+            .filter(|entity| entity.owners.contains(&owner) && entity.sight.visible(self.view))
+            .collect();
+        let first = usize::try_from(query.after).unwrap_or(usize::MAX);
+        let show = |entity: &&Entity| {
+            let kind = format!("#microsoft.graph.{}", entity.kind.type_name());
+            let mut shown = Map::from_iter([("@odata.type".to_owned(), json!(kind))]);
+            shown.extend(self.show(entity, &query, false));
+            Value::Object(shown)
+        };
+        let page: Vec<_> = owned.iter().skip(first).take(query.top).map(show).collect();
+        let end = first.saturating_add(page.len());
+        let next = (end < owned.len()).then(|| u64::try_from(end).unwrap_or(u64::MAX));
+        Ok(self.collection("directoryObjects", page, next, None))
+    }
+
     pub(super) fn list_deleted(&self, kind: Kind) -> Answer {
         let query = Query::read(self.request, kind)?;
         let (page, next) = self.page(kind, &query, |entity| {

@@ -224,6 +224,7 @@ impl Call<'_> {
             Op::AddPassword => self.add_password(),
             Op::RemovePassword => self.remove_password(),
             Op::ListOwners => self.list_owners(),
+            Op::ListOwnedObjects => self.list_owned(),
             Op::AddOwner => self.add_owner(),
             Op::RemoveOwner => self.remove_owner(),
             Op::ListFederatedCredentials => self.list_federated(),

@@ -107,6 +107,7 @@ impl Route {
                 route(Op::RemovePassword)
             }
             ("GET", ["owners"]) => route(Op::ListOwners),
+            ("GET", ["ownedObjects"]) if !is_application => route(Op::ListOwnedObjects),
             ("POST", ["owners", "$ref"]) => route(Op::AddOwner),
             ("DELETE", ["owners", id, "$ref"]) => part(Op::RemoveOwner, id),
             ("GET", ["federatedIdentityCredentials"]) if is_application => {
@@ -138,6 +139,7 @@ impl Route {
                     "addPassword"
                     | "removePassword"
                     | "owners"
+                    | "ownedObjects"
                     | "federatedIdentityCredentials"
                     | "appRoleAssignments",
                 ],

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Cursor, Listing, Seen, Sweep, read_by};
+use crate::cursors::{CursorError, Cursors};
 use crate::engine::{Engine, EngineError};
 use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink, Refusal};
 use crate::ids::{AppId, KeyId, KeyOn, ObjectId};
@@ -53,6 +54,12 @@ impl AuditCursor {
             self.told.remove(id);
         }
     }
+}
+
+/// Reads up to which time sweeps have read the directory audit; `None`: no sweep has read all of it yet.
+pub async fn read_to(cursors: &Cursors) -> Result<Option<DateTime<Utc>>, CursorError> {
+    let cursor: Option<AuditCursor> = cursors.read(CURSOR).await?;
+    Ok(cursor.and_then(|cursor| cursor.read_to))
 }
 
 impl Engine {

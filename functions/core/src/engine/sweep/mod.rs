@@ -30,6 +30,7 @@ use crate::rotation::SecretState;
 use crate::rotation::finding::inspect;
 use crate::secrets::Prefixes;
 
+pub use audits::read_to;
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
 use found::Object;

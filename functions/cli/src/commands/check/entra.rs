@@ -1,0 +1,237 @@
+//! Checks of Keywheel's own application in Entra.
+
+use std::collections::BTreeSet;
+
+use keywheel_core::graph::FederatedCredential;
+use keywheel_core::ids::{AppId, KeyOn};
+use keywheel_core::manifest::{Credential, Manifest};
+use keywheel_core::rotation::RetireWhen;
+use uuid::{Uuid, uuid};
+
+use super::aws::is_federated;
+use super::manifest::named;
+use super::seen::{Parameters, Seen};
+use super::verdict::Verdict;
+
+/// Permissions of Microsoft Graph. Their ids are the same in every tenant.
+const OWNED_BY: Uuid = uuid!("18a4783c-866b-4cc7-a460-3d5e5662c884");
+const ALL: Uuid = uuid!("1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9");
+const READ_AUDIT: [(Uuid, &str); 2] = [
+    (uuid!("b0afded3-3588-46d8-8b3d-9842eff778da"), "AuditLog.Read.All"),
+    (uuid!("7ab1d382-f21e-4acd-a863-ba3e13f7da61"), "Directory.Read.All"),
+];
+const SETUP: &str = "infra/entra/setup.py --client-id";
+
+pub(super) fn sign_in(seen: &Seen) -> Verdict {
+    seen.tenant.judge(|tenant| Verdict::passed(format!("signed in to Entra, tenant {tenant}")))
+}
+
+/// Names Keywheel's application, as far as its client id is known.
+fn client(seen: &Seen) -> String {
+    let client = seen.parameters.get().and_then(Parameters::client);
+    client.map_or_else(|| "<client_id>".to_owned(), |client| client.to_string())
+}
+
+pub(super) fn application(seen: &Seen) -> Verdict {
+    let client = client(seen);
+    seen.own.judge(|own| match own.as_ref().map(|own| own.principal) {
+        None => Verdict::failed(
+            format!("the tenant has no application with the client id {client}"),
+            "give the client_id that infra/entra/setup.py printed, as ClientId or with --client-id",
+        ),
+        Some(None) => Verdict::failed(
+            format!("the application {client} has no service principal, so that nobody can sign in as it"),
+            format!("run `{SETUP} {client}`"),
+        ),
+        Some(Some((_, false))) => Verdict::failed(
+            format!("the service principal of the application {client} is disabled"),
+            "enable it in Entra: Enterprise applications, Properties, Enabled for users to sign-in",
+        ),
+        Some(Some((principal, true))) => {
+            Verdict::passed(format!("Keywheel's application is {client}, its service principal {principal}"))
+        }
+    })
+}
+
+pub(super) fn permissions(seen: &Seen) -> Verdict {
+    let client = client(seen);
+    seen.permissions.judge(|granted| {
+        if granted.contains(&ALL) {
+            Verdict::passed("Application.ReadWrite.All is consented to: every application may be changed")
+        } else if granted.contains(&OWNED_BY) {
+            Verdict::passed("Application.ReadWrite.OwnedBy is consented to: owned applications may be changed")
+        } else {
+            Verdict::failed(
+                "nobody has consented to Application.ReadWrite.OwnedBy or Application.ReadWrite.All",
+                format!("run `{SETUP} {client} --permission Application.ReadWrite.OwnedBy` as an administrator"),
+            )
+        }
+    })
+}
+
+pub(super) fn audit_permissions(seen: &Seen) -> Verdict {
+    let client = client(seen);
+    seen.parameters.given("the stack", |parameters| {
+        let watches = parameters.is("WatchDirectoryAudits", "true") && !parameters.is("Cloud", "china");
+        let when_unused = seen.manifest.get().is_some_and(retires_when_unused);
+        if !watches && !when_unused {
+            return Verdict::skipped("nothing reads the directory audit or the report of sign-ins");
+        }
+        seen.permissions.given("the permissions", |granted| {
+            let lacking: Vec<_> = READ_AUDIT.iter().filter(|(id, _)| !granted.contains(id)).collect();
+            if lacking.is_empty() {
+                return Verdict::passed("the directory audit and the report of sign-ins may be read");
+            }
+            let names: Vec<_> = lacking.iter().map(|(_, name)| *name).collect();
+            Verdict::warned(
+                format!("nobody has consented to {}: changes by others and last sign-ins are not seen", names.join(" and ")),
+                format!("run `{SETUP} {client} --read-audit`, or deploy with WatchDirectoryAudits=false and without `retire: when-unused`"),
+            )
+        })
+    })
+}
+
+fn retires_when_unused(manifest: &Manifest) -> bool {
+    let ruled = manifest.rules().iter().map(|rule| rule.credential_for(AppId(Uuid::nil())));
+    let mut all = manifest.credentials().cloned().chain(ruled);
+    all.any(|credential| credential.settings.policy.retire == RetireWhen::WhenUnused)
+}
+
+/// The outputs that name the roles which sign in to Entra.
+const ROLES: [&str; 2] = ["SweepRoleArn", "RotateRoleArn"];
+
+pub(super) fn federated_credentials(seen: &Seen) -> Verdict {
+    if seen.parameters.get().is_some_and(|parameters| !is_federated(parameters)) {
+        return Verdict::skipped(
+            "the functions do not sign in with a federated credential: SignIn is not federated",
+        );
+    }
+    let client = client(seen);
+    seen.federated.judge(|federated| {
+        seen.issuer.given("the issuer", |issuer| {
+            let Some(issuer) = issuer else {
+                return Verdict::skipped("the account issues no tokens");
+            };
+            seen.stack.given("the stack", |stack| {
+                let outputs = stack.as_ref().map(|stack| &stack.outputs);
+                let role = |name: &&str| outputs?.get(*name).map(String::as_str);
+                let roles: Vec<&str> = ROLES.iter().filter_map(role).collect();
+                let wanted = Wanted { issuer, audience: &seen.audience };
+                let faults: Vec<_> =
+                    roles.iter().filter_map(|role| wanted.fault(role, federated)).collect();
+                if faults.is_empty() {
+                    return Verdict::passed(format!(
+                        "{} roles may sign in by a federated credential",
+                        roles.len()
+                    ));
+                }
+                let subjects: String =
+                    roles.iter().map(|role| format!(" --subject {role}")).collect();
+                Verdict::failed(
+                    faults.join("; "),
+                    format!("run `{SETUP} {client} --issuer {issuer}{subjects}`"),
+                )
+            })
+        })
+    })
+}
+
+/// What a federated credential must say, beside its subject.
+struct Wanted<'a> {
+    issuer: &'a str,
+    audience: &'a str,
+}
+
+impl Wanted<'_> {
+    /// Says what keeps a role from signing in. Entra compares each text with its case.
+    fn fault(&self, role: &str, federated: &[FederatedCredential]) -> Option<String> {
+        let of_role: Vec<_> = federated.iter().filter(|one| one.subject == role).collect();
+        if of_role.iter().any(|one| one.issuer == self.issuer && one.audiences == [self.audience]) {
+            return None;
+        }
+        if let Some(one) = of_role.iter().find(|one| one.issuer == self.issuer) {
+            let (audiences, wanted) = (one.audiences.join(", "), self.audience);
+            return Some(format!(
+                "the federated credential {} has the audience {audiences}, and not {wanted}",
+                one.name
+            ));
+        }
+        if let Some(one) = of_role.first() {
+            let (name, issuer, wanted) = (&one.name, &one.issuer, self.issuer);
+            return Some(format!(
+                "the federated credential {name} has the issuer {issuer}, and not {wanted}"
+            ));
+        }
+        let similar = federated.iter().find(|one| one.subject.eq_ignore_ascii_case(role));
+        Some(match similar {
+            Some(one) => format!(
+                "the federated credential {} has the subject {}, in another case than {role}",
+                one.name, one.subject
+            ),
+            None => format!("no federated credential has the subject {role}"),
+        })
+    }
+}
+
+pub(super) fn listed_applications(seen: &Seen) -> Verdict {
+    seen.manifest.given("the manifest", |manifest| {
+        seen.holders.judge(|holders| {
+            let is_there = |one: &&Credential| holders.contains_key(&(one.application, one.settings.key_on));
+            let missing: Vec<_> = manifest.credentials().filter(|one| !is_there(one)).map(described).collect();
+            if missing.is_empty() {
+                return Verdict::passed("the tenant has each listed application");
+            }
+            Verdict::failed(
+                format!("the tenant has no such application, or no service principal for it: {}", named(&missing)),
+                "give the client id (not the object id) of an application of this tenant, and check key_on",
+            )
+        })
+    })
+}
+
+fn described(credential: &Credential) -> String {
+    format!("{} ({})", credential.name, credential.application)
+}
+
+pub(super) fn ownership(seen: &Seen) -> Verdict {
+    let sees_all = |granted: &BTreeSet<Uuid>| granted.contains(&ALL);
+    if seen.permissions.get().is_some_and(sees_all) {
+        return Verdict::skipped(
+            "with Application.ReadWrite.All Keywheel need not own an application",
+        );
+    }
+    seen.manifest.given("the manifest", |manifest| {
+        seen.holders.given("the listed applications", |holders| {
+            seen.owned.judge(|owned| {
+                let is_foreign = |one: &&Credential| {
+                    let holder = holders.get(&(one.application, one.settings.key_on));
+                    holder.is_some_and(|holder| !owned.contains(holder))
+                };
+                let foreign: Vec<_> = manifest.credentials().filter(is_foreign).collect();
+                let Some(first) = foreign.first() else {
+                    return Verdict::passed("Keywheel owns each listed application");
+                };
+                let all: Vec<_> = foreign.iter().map(|one| described(one)).collect();
+                Verdict::failed(format!("Keywheel does not own {}", named(&all)), own(seen, first))
+            })
+        })
+    })
+}
+
+/// Says how to make Keywheel the owner.
+fn own(seen: &Seen, credential: &Credential) -> String {
+    let principal = seen.own.get().and_then(|own| own.as_ref()?.principal);
+    let principal =
+        principal.map_or_else(|| "<service_principal>".to_owned(), |(id, _)| id.to_string());
+    match credential.settings.key_on {
+        KeyOn::Application => format!(
+            "run `az ad app owner add --id {} --owner-object-id {principal}` for each",
+            credential.application
+        ),
+        KeyOn::ServicePrincipal => {
+            format!(
+                "make {principal} an owner of the service principal, as infra/entra/README.md shows"
+            )
+        }
+    }
+}
