@@ -23,6 +23,8 @@ Exit codes:
 Environment:
   KEYWHEEL_MANIFEST   s3://bucket/key, ssm:/name or a path
   KEYWHEEL_QUEUE_URL  the job queue, for `rotate`, and for the failed jobs in `status`
+  KEYWHEEL_SWEEP_FUNCTION
+                      the sweep function, for `sweep`
   KEYWHEEL_AUDIT_BUCKET, KEYWHEEL_AUDIT_HEAD_BUCKET
                       the audit trail's buckets, for `audit`
   KEYWHEEL_STACK      the name of the stack, for `check` (default: keywheel)
@@ -152,6 +154,18 @@ Exit codes: 0 done, 1 something could not be read, 4 there is no such credential
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
+    /// Run a sweep now, as the schedule does each hour
+    #[command(after_help = "\
+Examples:
+  keywheel sweep
+  keywheel sweep --wait
+  keywheel sweep --dry-run --json | jq '.queued'
+
+Runs the sweep function, whose name is the stack's output `SweepFunctionName`. With --wait, the jobs
+that the sweep queued are followed until nothing more is due for their credentials.
+Exit codes: 0 done, 1 an error, 3 not all jobs are done within --timeout, 4 a job failed for good,
+130 interrupted; the jobs go on.")]
+    Sweep(Sweep),
     /// Put a rule's tag on applications, so that the rule manages them
     #[command(after_help = "\
 Examples:
@@ -252,6 +266,23 @@ pub(crate) enum AuditCommand {
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
+}
+
+/// Holds the arguments of `keywheel sweep`.
+#[derive(Args, Debug)]
+pub(crate) struct Sweep {
+    /// The sweep function: the stack's output `SweepFunctionName`
+    #[arg(long, env = "KEYWHEEL_SWEEP_FUNCTION", value_name = "FUNCTION")]
+    pub(crate) function: Option<String>,
+    /// Let the function plan, and queue and report nothing
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
+    /// Wait until the queued jobs are done
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait for the jobs, such as 90s or 1h
+    #[arg(long, default_value = "15m", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
 }
 
 /// Holds the arguments of `keywheel tag`.

@@ -137,7 +137,7 @@ impl From<EngineError> for Failure {
     }
 }
 
-const SIGN_IN_TO_AWS: &str =
+pub(crate) const SIGN_IN_TO_AWS: &str =
     "sign in to AWS (such as `aws sso login`), and set AWS_PROFILE or AWS's variables";
 const SIGN_IN: &str = "run `az login`, or set KEYWHEEL_SIGN_IN and KEYWHEEL_CLIENT_ID";
 

@@ -1,10 +1,13 @@
 //! Reads how Keywheel is deployed: the account, the stack, the functions, the topic of alarms.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::{Document, Node};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::http::Http;
 use crate::http::aws::AwsFailure;
@@ -13,7 +16,10 @@ use crate::http::signed::{Service, Signed};
 /// A subscription's ARN has this text in its place until its owner confirms it.
 const UNCONFIRMED: [&str; 2] = ["PendingConfirmation", "Deleted"];
 
-/// A client for what says how Keywheel is deployed. Nothing is changed by it.
+/// How long a function of Lambda may run, and a little more.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60 + 10);
+
+/// A client for what says how Keywheel is deployed, and for running its functions.
 #[derive(Debug)]
 pub struct Deployment {
     signed: Signed,
@@ -112,6 +118,24 @@ impl Deployment {
             Err(failure) if failure.is("ResourceNotFoundException") => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Runs a function and waits for its answer (Lambda `Invoke`). A function that fails is a failure with the code of the
+    /// function's error.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, AwsFailure> {
+        let function = utf8_percent_encode(function, NON_ALPHANUMERIC);
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let event = event.to_string();
+        let answer =
+            self.signed.post_once(Service::Lambda, &path, &event, LONGEST_INVOCATION).await?;
+        let told: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| AwsFailure::here("the function's answer could not be read"))?;
+        if !answer.headers.contains_key("x-amz-function-error") {
+            return Ok(told);
+        }
+        let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
+        let message = text("errorMessage").unwrap_or_else(|| "no reason was given".to_owned());
+        Err(AwsFailure { code: text("errorType"), ..AwsFailure::here(&message) })
     }
 
     /// Counts the confirmed subscriptions of a topic, on its first page (SNS `ListSubscriptionsByTopic`).

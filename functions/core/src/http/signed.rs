@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::aws::{AwsFailure, is_transient};
+use super::aws::{AwsFailure, NO_CREDENTIALS, is_transient};
 use super::{Answer, Backoff, Http, Retry, SendError};
 
 const RETRIES: u32 = 3;
@@ -75,6 +75,14 @@ impl Service {
     }
 }
 
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+enum Content<'a> {
+    None,
+    Form(&'a str),
+    Json(&'a str),
+}
+
 /// A client for signed requests. The credentials are asked for once.
 #[derive(Debug)]
 pub(crate) struct Signed {
@@ -100,7 +108,7 @@ impl Signed {
             .append_pair("Version", service.version())
             .extend_pairs(parameters)
             .finish();
-        self.send(service, "/", &form).await
+        self.send(service, "/", Content::Form(&form)).await
     }
 
     /// Reads the JSON that a REST service answers at a path.
@@ -109,24 +117,46 @@ impl Signed {
         service: Service,
         path: &str,
     ) -> Result<T, AwsFailure> {
-        let answer = self.send(service, path, "").await?;
+        let answer = self.send(service, path, Content::None).await?;
         serde_json::from_slice(&answer.body)
             .map_err(|_| AwsFailure::here("the answer could not be read"))
     }
 
+    /// Posts JSON to a path once, and waits this long for the answer: what the request begins may take minutes.
+    pub(crate) async fn post_once(
+        &self,
+        service: Service,
+        path: &str,
+        json: &str,
+        patience: Duration,
+    ) -> Result<Answer, AwsFailure> {
+        let mut request = self.request(service, path, Content::Json(json)).await?;
+        *request.timeout_mut() = Some(patience);
+        self.send_once(request).await
+    }
+
     /// Sends until there is a success, a refusal, or no time left. Nothing is changed by any of these requests.
-    async fn send(&self, service: Service, path: &str, body: &str) -> Result<Answer, AwsFailure> {
+    async fn send(
+        &self,
+        service: Service,
+        path: &str,
+        content: Content<'_>,
+    ) -> Result<Answer, AwsFailure> {
         let mut backoff = Backoff::new(RETRIES, Instant::now() + PATIENCE);
         loop {
-            let request = self.request(service, path, body).await?;
-            let failed = match self.http.send(request).await {
-                Ok(answer) if answer.status.is_success() => return Ok(answer),
-                Ok(answer) => refused(&answer),
-                Err(error) => unanswered(&error),
-            };
-            if !backoff.pause(failed.retry).await {
-                return Err(failed);
+            let request = self.request(service, path, content).await?;
+            match self.send_once(request).await {
+                Err(failed) if backoff.pause(failed.retry).await => {}
+                result => return result,
             }
+        }
+    }
+
+    async fn send_once(&self, request: reqwest::Request) -> Result<Answer, AwsFailure> {
+        match self.http.send(request).await {
+            Ok(answer) if answer.status.is_success() => Ok(answer),
+            Ok(answer) => Err(refused(&answer)),
+            Err(error) => Err(unanswered(&error)),
         }
     }
 
@@ -134,17 +164,21 @@ impl Signed {
         &self,
         service: Service,
         path: &str,
-        body: &str,
+        content: Content<'_>,
     ) -> Result<reqwest::Request, AwsFailure> {
         let unbuilt = || AwsFailure::here("the request could not be built");
         let region = self.aws.region().map(AsRef::as_ref).unwrap_or_default();
         let (address, region) = service.place(region);
         let root = self.endpoint(service).unwrap_or(address);
         let uri = format!("{}{path}", root.trim_end_matches('/'));
-        let method = if body.is_empty() { "GET" } else { "POST" };
+        let (method, kind, body) = match content {
+            Content::None => ("GET", None, ""),
+            Content::Form(form) => ("POST", Some("application/x-www-form-urlencoded"), form),
+            Content::Json(json) => ("POST", Some("application/json"), json),
+        };
         let mut request = ::http::Request::builder().method(method).uri(&uri);
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(kind) = kind {
+            request = request.header(CONTENT_TYPE, kind);
         }
         let mut request = request.body(body.to_owned()).map_err(|_| unbuilt())?;
         let identity = self.credentials().await?.clone().into();
@@ -176,7 +210,7 @@ impl Signed {
     }
 
     async fn credentials(&self) -> Result<&Credentials, AwsFailure> {
-        let none = || AwsFailure::here("there are no AWS credentials");
+        let none = || AwsFailure::here(NO_CREDENTIALS);
         let ask = async || {
             let provider = self.aws.credentials_provider().ok_or_else(none)?;
             provider.provide_credentials().await.map_err(|_| none())

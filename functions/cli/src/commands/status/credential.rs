@@ -10,7 +10,7 @@ use keywheel_core::rotation::version_state::VersionState;
 use keywheel_core::rotation::{Key, SecretState, SecretView};
 use serde::Serialize;
 
-use super::failed_jobs::{FailedJob, summary};
+use crate::commands::failed_jobs::{FailedJob, summary};
 use crate::exit::Failure;
 use crate::report::{FindingReport, WorkReport};
 use crate::text::{Stamp, plain, relative};

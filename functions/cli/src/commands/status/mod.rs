@@ -1,7 +1,6 @@
 //! `keywheel status`: how credentials stand, by labels and keys alone.
 
 mod credential;
-mod failed_jobs;
 
 use futures::StreamExt;
 use indicatif::ProgressBar;
@@ -9,6 +8,7 @@ use keywheel_core::engine::Engine;
 use keywheel_core::manifest::Credential;
 use serde::Serialize;
 
+use super::failed_jobs::FailedJobs;
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::find::find;
@@ -17,7 +17,6 @@ use crate::session::{Session, later, soon};
 use crate::terminal::{Terminal, Tone};
 use crate::text::{count, plain};
 use credential::{CredentialStatus, short};
-use failed_jobs::FailedJobs;
 
 /// How many credentials are read side by side. Graph's budget is shared with the functions.
 const SIDE_BY_SIDE: usize = 4;
@@ -64,9 +63,9 @@ async fn read(
         None => all(engine, terminal).await?,
     };
     let all = count(credentials.len(), "credential");
-    let mut failed = failed_jobs(&session, terminal).await;
+    let failed = failed_jobs(&session, terminal).await;
     let reads = credentials.into_iter().map(|credential| {
-        let failed = failed.as_mut().map(|failed| failed.take(&credential));
+        let failed = failed.as_ref().map(|failed| failed.of_credential(&credential).to_vec());
         async move {
             let inspection = engine.inspect(&credential, soon()).await;
             CredentialStatus::new(&credential, inspection, failed)

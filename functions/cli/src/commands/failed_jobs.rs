@@ -11,7 +11,7 @@ use crate::text::plain;
 
 /// A job that failed for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct FailedJob {
+pub(crate) struct FailedJob {
     /// `rotate`, `retire` or `resolve`.
     work: &'static str,
     /// Why the job failed.
@@ -21,11 +21,11 @@ pub(super) struct FailedJob {
 
 /// The failed jobs of all credentials, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct FailedJobs(BTreeMap<(CredentialName, AppId), Vec<FailedJob>>);
+pub(crate) struct FailedJobs(BTreeMap<(CredentialName, AppId), Vec<FailedJob>>);
 
 impl FailedJobs {
     /// Reads the dead letters of the job queue. They stay in their queue.
-    pub(super) async fn read(queue: &Queue) -> Result<Self, QueueError> {
+    pub(crate) async fn read(queue: &Queue) -> Result<Self, QueueError> {
         match queue.dead_letters().await? {
             Some(dead_letters) => Ok(Self::of(dead_letters.look().await?)),
             None => Ok(Self::default()),
@@ -49,14 +49,15 @@ impl FailedJobs {
         all
     }
 
-    /// Takes out the failed jobs of one credential.
-    pub(super) fn take(&mut self, credential: &Credential) -> Vec<FailedJob> {
-        self.0.remove(&(credential.name.clone(), credential.application)).unwrap_or_default()
+    /// Gives the failed jobs of one credential.
+    pub(crate) fn of_credential(&self, credential: &Credential) -> &[FailedJob] {
+        let found = self.0.get(&(credential.name.clone(), credential.application));
+        found.map_or(&[], Vec::as_slice)
     }
 }
 
 /// Says in a line how often jobs of a credential failed, and why the last one did; `None`: no job failed.
-pub(super) fn summary(failed: &[FailedJob]) -> Option<String> {
+pub(crate) fn summary(failed: &[FailedJob]) -> Option<String> {
     let last = failed.last()?;
     let (work, reason) = (last.work, plain(&last.reason));
     Some(match failed.len() {
@@ -90,19 +91,17 @@ mod tests {
         let [monk] = manifest.credentials().collect::<Vec<_>>()[..] else { panic!("one") };
         let other = "559513bd-0c19-4c1a-87cd-851a26afd5fc";
         let strange = DeadLetter { body: "no job".to_owned(), ..letter("monk", APPLICATION, None) };
-        let mut failed = FailedJobs::of(vec![
+        let failed = FailedJobs::of(vec![
             letter("monk", APPLICATION, Some("first")),
             strange,
             letter("monk", other, Some("of an application that the credential had before")),
             letter("aks", APPLICATION, Some("of another credential")),
             letter("monk", APPLICATION, None),
         ]);
-        let found = failed.take(monk);
+        let found = failed.of_credential(monk);
         assert_eq!(found.len(), 2);
         assert_eq!(summary(&found[..1]).as_deref(), Some("retire: first"));
-        assert!(
-            summary(&found).unwrap().starts_with("2 jobs, the last: retire: the job was tried")
-        );
-        assert_eq!((failed.take(monk), summary(&[])), (Vec::new(), None));
+        assert!(summary(found).unwrap().starts_with("2 jobs, the last: retire: the job was tried"));
+        assert_eq!(summary(&[]), None);
     }
 }
