@@ -207,3 +207,26 @@ def test_aws_credentials_may_come_from_a_process_that_a_profile_names(world: Wor
     assert done.returncode == 0, done.stderr
     without = world.stack.keywheel("status", **unset, AWS_CONFIG_FILE=os.devnull)
     assert without.returncode != 0, "the keys came from the profile"
+
+
+def test_sweep_runs_the_function_and_follows_the_jobs_to_their_end(world: World):
+    dry = shape(keywheel(world, "sweep", "--dry-run", "--json"))
+    names = {job["credential"] for job in dry["queued"]}
+    assert {"first", "partner", *(one.name for one in world.tenant.members)} >= names - {"adopted", HAND_MADE, "two-keys"}
+    assert "partner" in names and dry["followed"] is None and dry["finished"]
+    assert world.jobs() == [], "a dry run queues nothing"
+    done = shape(keywheel(world, "sweep", "--wait", "--timeout", "120s", "--json"))
+    assert {job["credential"] for job in done["queued"]} == names
+    assert done["followed"] == {"done": sorted(names), "failed": {}, "left": [], "interrupted": False}
+    assert world.signs_in(world.tenant.credentials["partner"])
+    table = keywheel(world, "sweep", "--wait")
+    assert table.returncode == 0 and "0 jobs queued" in table.stdout, table
+
+
+@pytest.mark.parametrize(("function", "code", "why"), [
+    ("", 2, "stack's output `SweepFunctionName`"), ("nobody", 1, "stack's output `SweepFunctionName`"),
+    ("{KEYWHEEL_NOTIFY_FUNCTION}", 1, "SweepFunctionName"),
+])
+def test_sweep_says_which_function_it_needs(world: World, function: str, code: int, why: str):
+    done = keywheel(world, "sweep", "--function", function.format_map(world.stack.env))
+    assert done.returncode == code and why in done.stderr, done

@@ -69,7 +69,7 @@ async fn invoke(function: &str, dry_run: bool) -> Result<Swept, Failure> {
     let answer =
         Deployment::new(&http, &aws).invoke(function, &event).await.map_err(|failure| {
             let cure = match failure.code.as_deref() {
-                Some("ResourceNotFoundException") => {
+                Some("ResourceNotFoundException" | "keywheel.event") => {
                     "take the stack's output `SweepFunctionName`, and check the region"
                 }
                 Some("AccessDeniedException") => {
