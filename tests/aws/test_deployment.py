@@ -75,10 +75,13 @@ def test_a_stack_fails_whose_resource_aws_refuses(aws, name, what):
 
 def test_what_is_right_is_made(aws, name):
     targets = [TARGET | {"Id": str(number)} for number in range(5)]
+    scheduled = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "scheduler.amazonaws.com"}}
+    role = {"RoleName": "r", "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [scheduled]}}
     stack = deployed(aws, name, {
         "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}.fifo", "FifoQueue": True}},
         "Rule": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": PATTERN, "Targets": targets}},
-        "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": SCHEDULE},
+        "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+        "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": SCHEDULE, "DependsOn": "Role"},
         "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
     assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(aws, name)
 

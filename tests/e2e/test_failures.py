@@ -26,7 +26,7 @@ def world(start: Callable[..., World]) -> World:
     newcomer = tenant.credentials["newcomer"].app
     tenant.credential("object-id", tenant.app("object-id", known=False, app_id=newcomer.object_id))
     tenant.app("untagged")
-    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
+    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "keywheel/entra/{appId}"})
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
     tenant.managed("wanted-gone", "+150d", 30)
@@ -120,7 +120,7 @@ def test_a_first_job_of_an_object_id_fails_with_the_client_id(world: World):
 def untagged(world: World) -> tuple[str, str]:
     """An application that nobody tagged, and the secret that a rule would make of it."""
     app = next(app for app in world.tenant.apps if app.name == "untagged")
-    return app.app_id, f"entra/{app.app_id}"
+    return app.app_id, f"keywheel/entra/{app.app_id}"
 
 
 def test_no_key_is_minted_for_an_application_that_nobody_tagged(world: World):

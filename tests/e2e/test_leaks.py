@@ -294,7 +294,7 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
 def test_a_leak_is_compared_however_many_rules_there_are(world: World, github: GitHub) -> None:
     """Each has a prefix of its own: more than a listing is filtered by."""
     one = world.tenant.credentials["late"]
-    world.tenant.rules = [{"match": {"tag": f"team-{number}"}, "secret": f"team-{number}/{{appId}}"}
+    world.tenant.rules = [{"match": {"tag": f"team-{number}"}, "secret": f"keywheel/team-{number}/{{appId}}"}
                           for number in range(11)]
     world.stack.put_manifest(world.tenant.manifest())
     github.leak(30, one.current.key.secret)

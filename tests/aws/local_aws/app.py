@@ -28,6 +28,7 @@ from . import (
     queues,
     quotas,
     requests,
+    roles,
     rotation,
     s3,
     secrets_manager,
@@ -225,6 +226,7 @@ def build(endpoint: str, home: Path) -> App:
     delivery.install()
     queues.install()
     events.install()
+    roles.install()
     requests.install()
     functions.install(home)
     function_urls.install()

@@ -133,7 +133,7 @@ class Stack:
             self.env["KEYWHEEL_CLOUD"] = cloud
         made = self.entra_setup()
         parameters = {
-            "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
+            "ClientId": made["client_id"], "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
             "NotifySecret": NOTIFY_SECRET, "AllowLoopbackHttp": "1", "RotationConcurrency": "10",
         } | settings.parameters
