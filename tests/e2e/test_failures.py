@@ -224,7 +224,8 @@ def test_a_permission_that_is_lacking_leaves_the_secret_as_it_was(world: World):
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="deny")
     [letter] = world.dead_letters()
-    assert "PutSecretValue" in letter["reason"] and "AccessDenied" in letter["reason"], letter
+    assert "with an explicit deny in an identity-based policy" in letter["reason"], "AWS's own words"
+    assert {one["action"] for one in world.denied()} == {"secretsmanager:PutSecretValue"}
     assert len(failed(world, "denied")) == 1
     assert world.labels(one.secret) == labels and world.signs_in(one)
     assert len(world.orphans()) == 1, "its key was minted and is held by nobody"

@@ -67,6 +67,7 @@ def test_every_wire_of_the_template_carries(stack: Stack, until):
     assert not answer["error"], answer
     assert answer["result"]["manifest"].startswith("tenant: ")
     assert answer["result"]["value"] == "AccessDeniedException", "a sweep reads no value"
+    assert len(stack.local("GET", "denied")) == 1
     calls = until(lambda: len(stack.local("GET", "invocations")) >= 3 and stack.local("GET", "invocations"))
     kinds = {"job" if "Records" in call["event"] else call["event"].get("detail-type", "sweep") for call in calls}
     assert kinds == {"sweep", "job", "keywheel.sweep.continued"}

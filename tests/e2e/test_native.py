@@ -151,7 +151,7 @@ def test_a_secret_that_is_in_no_manifest_fails_with_its_name(world: World):
     token = rotate(world, "keywheel/not/in/the/manifest")
     world.rest()
     [error] = errors(world, token)
-    assert "no credential of the manifest keeps its secret in not/in/the/manifest" in error
+    assert "no credential of the manifest keeps its secret in keywheel/not/in/the/manifest" in error
     value = world.client("secretsmanager").get_secret_value(SecretId="keywheel/not/in/the/manifest")
     assert value["SecretString"] == "somebody's"
 

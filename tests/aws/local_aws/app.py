@@ -15,6 +15,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from . import (
     cloudformation,
     delivery,
+    denials,
     deployment,
     events,
     faults,
@@ -137,6 +138,11 @@ class App:
                 return self.sent
             case ("GET", "invalid"):
                 return self.invalid
+            case ("GET", "denied"):
+                return denials.shown()
+            case ("DELETE", "denied"):
+                denials.clear()
+                return []
             case ("POST", "quotas"):
                 return quotas.change(data)
             case ("GET", "logs"):

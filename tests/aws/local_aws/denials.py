@@ -25,6 +25,7 @@ class Denial:
 
 
 _denied: contextvars.ContextVar[Denial | None] = contextvars.ContextVar("denied", default=None)
+_all: list[dict[str, str]] = []
 
 
 def forget() -> None:
@@ -32,8 +33,17 @@ def forget() -> None:
 
 
 def remember(action: str, resource: str, result: EvalResult) -> None:
-    """Keep what was denied for the answer, which MiniStack makes later and knows less of."""
+    """Keep what was denied for the answer, which MiniStack makes later and knows less of; and for tests."""
     _denied.set(Denial(action, resource, result.reason))
+    _all.append({"who": result.principal_arn, "action": action, "resource": resource})
+
+
+def shown() -> list[dict[str, str]]:
+    return list(_all)
+
+
+def clear() -> None:
+    _all.clear()
 
 
 def _spelled(service: str, action: str) -> str:
