@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 from conftest import ACCOUNT, allow, policy, told
+from test_deployment import reasons
+from test_quotas import deployed
 
 OWNER = allow("kms:*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
 KMS = "Access to KMS is not allowed"
@@ -92,3 +95,46 @@ def test_a_bucket_of_a_key(aws, allowed, key, bucket, actions):
     denied = written if actions == ("kms:Decrypt",) else read
     assert [read is None, written is None].count(True) == 1
     assert denied[:2] == (403, "AccessDenied") and f"on resource: {key} because no identity-based" in denied[2]
+
+
+def test_a_queue_takes_events_where_its_key_lets_eventbridge(aws, key, queue, name):
+    """Its own policy is not enough: what cannot be encrypted is not delivered, and not to a dead-letter queue either."""
+    url, arn = queue
+    events, sqs, kms = aws.client("events"), aws.client("sqs"), aws.client("kms")
+    events.create_event_bus(Name=name)
+    rule = events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["keywheel"]}')["RuleArn"]
+    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "q", "Arn": arn}])
+    of_rule = {"Condition": {"ArnEquals": {"aws:SourceArn": rule}}, "Principal": {"Service": "events.amazonaws.com"}}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={
+        "KmsMasterKeyId": key, "Policy": policy(allow("sqs:SendMessage", arn, **of_rule))})
+    for number, key_policy in enumerate((policy(OWNER), policy(OWNER, allow(["kms:GenerateDataKey*", "kms:Decrypt"],
+                                                                            "*", **of_rule)))):
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=key_policy)
+        events.put_events(Entries=[{"Source": "keywheel", "DetailType": "t", "Detail": json.dumps({"number": number}),
+                                    "EventBusName": name}])
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(message["Body"])["detail"] == {"number": 1}
+
+
+@pytest.mark.parametrize(("group", "allowed"), [("own", True), ("another", False)])
+def test_a_log_group_of_a_key(aws, key, name, group, allowed):
+    logs = f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/{name}"
+    aws.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=policy(OWNER, allow(
+        ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+        Principal={"Service": "logs.eu-central-1.amazonaws.com"},
+        Condition={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"{logs}/own"}})))
+    stack = deployed(aws, name, {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {
+        "LogGroupName": f"/{name}/{group}", "KmsKeyId": key}}})
+    assert (stack["StackStatus"] == "CREATE_COMPLETE") == allowed
+    if not allowed:
+        assert "does not exist or is not allowed to be used with Arn" in reasons(aws, name)
+
+
+def test_a_stacks_bucket_has_its_key(aws, key, name):
+    stack = deployed(aws, name, {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {
+        "BucketName": name, "BucketEncryption": {"ServerSideEncryptionConfiguration": [{
+            "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key},
+            "BucketKeyEnabled": True}]}}}})
+    assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(aws, name)
+    [rule] = aws.client("s3").get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key and rule["BucketKeyEnabled"]

@@ -72,8 +72,8 @@ def test_a_resource_with_wildcards(role, name, secret, what):
 
 @pytest.mark.parametrize(("action", "allowed"), [
     ("*", True), ("secretsmanager:*", True), ("secretsmanager:Describe*", True),
-    ("SecretsManager:describesecret", True), ("secretsmanager:?escribeSecret", True), (["sqs:*", "secretsmanager:DescribeSecret"], True),
-    ("secretsmanager:Get*", False), ("sqs:*", False)])
+    ("SecretsManager:describesecret", True), ("secretsmanager:?escribeSecret", True),
+    (["sqs:*", "secretsmanager:DescribeSecret"], True), ("secretsmanager:Get*", False), ("sqs:*", False)])
 def test_an_action_with_wildcards(role, secret, action, allowed):
     assert (told(role(allow(action))("secretsmanager").describe_secret, SecretId=secret) is None) == allowed
 

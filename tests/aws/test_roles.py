@@ -131,3 +131,32 @@ def test_scheduler_invokes_what_its_role_may_invoke(aws, name, queue, allowed):
         return "dead letter" if letters else None
 
     assert until(came) == ("invoked" if allowed else "dead letter")
+
+
+def test_lambda_joins_no_vpc_that_the_role_may_not_join(aws, name):
+    told = "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
+    role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(
+        trust("lambda.amazonaws.com")))["Role"]["Arn"]
+    function = {"Runtime": "provided.al2023", "Handler": "bootstrap", "Role": role, "Code": {"ZipFile": "x"},
+                "VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}
+    stack = deployed(aws, name, {"One": {"Type": "AWS::Lambda::Function", "Properties": function}})
+    assert stack["StackStatus"] != "CREATE_COMPLETE" and told in reasons(aws, name)
+    aws.client("iam").put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(allow("ec2:*")))
+    stack = deployed(aws, f"{name}-2", {"One": {"Type": "AWS::Lambda::Function", "Properties": function}})
+    assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(aws, f"{name}-2")
+
+
+def test_a_stacks_role_has_its_boundary_and_its_path(aws, name):
+    iam = aws.client("iam")
+    boundary = iam.create_policy(PolicyName=name, PolicyDocument=policy(allow("s3:*")))["Policy"]["Arn"]
+    role = {"RoleName": name, "Path": "/a/b/", "AssumeRolePolicyDocument": trust("lambda.amazonaws.com")}
+    stack = deployed(aws, name, {"Role": {"Type": "AWS::IAM::Role", "Properties": role | {
+        "PermissionsBoundary": boundary}}})
+    assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(aws, name)
+    made = iam.get_role(RoleName=name)["Role"]
+    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/a/b/{name}"
+    assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    missing = deployed(aws, f"{name}-2", {"Role": {"Type": "AWS::IAM::Role", "Properties": role | {
+        "RoleName": f"{name}-2", "PermissionsBoundary": f"{boundary}-that-is-not"}}})
+    assert missing["StackStatus"] != "CREATE_COMPLETE"
+    assert "does not exist or is not attachable" in reasons(aws, f"{name}-2")

@@ -90,7 +90,8 @@ def test_a_live_key_of_another_credential_is_not_retired_by_name(world: World):
 def test_keys_beside_those_of_a_service_principal_are_told(world: World):
     found = world.findings()
     assert "endless-key" in found["partner"], "left on the application of a listed credential"
-    assert {"endless-key", "expiring-certificate"} <= found[f"keywheel/entra/{app_id(world, 'ruled')}"], "of a ruled one"
+    ruled = found[f"keywheel/entra/{app_id(world, 'ruled')}"]
+    assert {"endless-key", "expiring-certificate"} <= ruled, "of a ruled one"
     assert "endless-key" in found[app_id(world, "tagged")], "on the service principal of one that is listed"
 
 

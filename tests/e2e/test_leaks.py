@@ -148,6 +148,7 @@ def test_a_secret_is_found_in_the_line_that_was_reported_though_another_value_is
         github.leak(42, "nobody's")
         receive(world, alert(world, 42))
         assert f"{other.name} (denied: " in reasons(world, "leaked-secret-unmatched", "github")[-1]
+        assert {one["resource"] for one in world.denied()} == {other.secret}
     finally:
         manager.delete_resource_policy(SecretId=other.secret)
     github.leak(43, base64.b64encode(f"\x00 {other.current.key.secret} \x00".encode()).decode())

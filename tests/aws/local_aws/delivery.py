@@ -11,7 +11,7 @@ from typing import Any
 from ministack.core.arn import parse_arn
 from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
-from . import functions, roles
+from . import encryption, functions, roles
 
 _MOST_GROUPS_AT_ONCE = 10
 log = logging.getLogger("local_aws.delivery")
@@ -20,11 +20,19 @@ _target: contextvars.ContextVar[tuple[dict, dict]] = contextvars.ContextVar("tar
 _batch: contextvars.ContextVar[set[str] | None] = contextvars.ContextVar("batch", default=None)
 
 
+def _may_send(target: dict, rule: dict, queue: str) -> bool:
+    """Whether EventBridge (by the queue's policy and its key's) or Scheduler (by its role) may send to a queue."""
+    if role := target.get("RoleArn"):
+        return roles.may(role, "sqs:SendMessage", queue)
+    service, source = "events.amazonaws.com", rule.get("Arn", "")
+    return sqs.queue_policy_allows(queue, service, source, parse_arn(queue).account_id) and encryption.queue_lets(
+        queue, service, source)
+
+
 def _dead_letter(target: dict, payload: str) -> None:
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     log.warning("EventBridge could not deliver to %s: dead letter to %s", target.get("Arn"), arn)
-    role = target.get("RoleArn")  # Scheduler sends in the role's name
-    if arn and (role is None or roles.may(role, "sqs:SendMessage", arn)):
+    if arn and _may_send(target, _target.get()[1], arn):
         _send(parse_arn(arn), payload)
 
 
@@ -56,10 +64,7 @@ def advance_queues(seconds: float) -> dict[str, int]:
 def _to_queue(spec: Any, payload: str, parameters: dict | None = None) -> None:
     """A queue takes an event of a rule that its policy lets send."""
     target, rule = _target.get()
-    role = target.get("RoleArn")
-    allowed = roles.may(role, "sqs:SendMessage", str(spec)) if role else sqs.queue_policy_allows(
-        str(spec), "events.amazonaws.com", rule.get("Arn", ""), spec.account_id)
-    if allowed:
+    if _may_send(target, rule, str(spec)):
         _send(spec, payload, parameters)
     else:
         _dead_letter(target, payload)

@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
 
-from . import events, policies, requests, roles
+from . import encryption, events, policies, requests, roles
 
 # By type of resource: the property, the longest name, and what it is made of.
 NAMES = {
@@ -163,7 +163,7 @@ def install() -> None:
 
     lambda_svc._create_esm = mapped
     more = {"AWS::Events::Rule": (_rule,), "AWS::Scheduler::Schedule": (_schedule,), "AWS::SQS::Queue": (_queue,),
-            "AWS::Lambda::Function": (_function,)}
+            "AWS::Lambda::Function": (_function,), "AWS::Logs::LogGroup": (encryption.log_group_fault,)}
     for kind in NAMES:
         _checking(kind, lambda properties, kind=kind: _name(kind, properties), *more.get(kind, ()))
     _checking("AWS::Lambda::EventSourceMapping", _source)

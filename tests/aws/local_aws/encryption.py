@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ministack import app as ministack
+from ministack.core import iam_evaluator
+from ministack.core.iam_evaluator import EvalContext
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import kms, s3, secretsmanager, sns, sqs
 
@@ -54,6 +57,32 @@ def _protected(service: str, resource: str, asked: str | None) -> tuple[str | No
         key, of_bucket = _of_bucket(bucket)
         return asked or key, {"aws:s3:arn": f"arn:aws:s3:::{bucket}" if of_bucket else resource}
     return None, {}
+
+
+def lets(key: str | None, service: str, actions: Iterable[str], **keys: str) -> bool:
+    """Whether the policy of a key (if it is a customer's) lets a service use it by itself, in nobody's name."""
+    arn = key_arn(key)
+    if arn is None or not ministack.AUTH:
+        return True
+    record = kms._resolve_key(arn)
+    return record is not None and all(iam_evaluator.evaluate_resource_policy(record.get("Policy"), EvalContext(
+        principal_arn="*", principal_type="Service", principal_account="", action=action, resource_arn=arn,
+        region=get_region(), service_context={"aws:sourceaccount": get_account_id(), **keys}), service=service,
+    ).decision == "Allow" for action in actions)
+
+
+def queue_lets(arn: str, service: str, source: str) -> bool:
+    """Whether a service may send to a queue as far as the queue's key is concerned."""
+    return lets(_of_queue(arn), service, _WRITE, **{"aws:sourcearn": source})
+
+
+def log_group_fault(properties: dict) -> str | None:
+    """Why CloudWatch Logs does not take a key for a log group."""
+    arn = f"arn:aws:logs:{get_region()}:{get_account_id()}:log-group:{properties.get('LogGroupName', '')}"
+    allowed = lets(properties.get("KmsKeyId"), f"logs.{get_region()}.amazonaws.com", _WRITE,
+                   **{"kms:encryptioncontext:aws:logs:arn": arn})
+    return None if allowed else (f"The specified KMS key does not exist or is not allowed to be used with Arn '{arn}' "
+                                 "(Service: CloudWatchLogs, Status Code: 400)")
 
 
 def needs(action: str, resource: str, asked: str | None = None) -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -14,6 +14,7 @@ from ministack.services import iam, lambda_svc, scheduler
 from . import encryption
 
 SOURCE = "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"
+INTERFACES = "CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"
 NOT_ASSUMED = "The role defined for the function cannot be assumed by Lambda."
 NOT_SCHEDULED = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
 
@@ -76,7 +77,13 @@ def _destination_fault(function: str, data: dict) -> str | None:
 
 
 def function_fault(properties: dict) -> str | None:
-    return None if trusts(properties.get("Role", ""), "lambda.amazonaws.com") else NOT_ASSUMED
+    role, network = properties.get("Role", ""), properties.get("VpcConfig") or {}
+    if not trusts(role, "lambda.amazonaws.com"):
+        return NOT_ASSUMED
+    if bool(network.get("SubnetIds")) != bool(network.get("SecurityGroupIds")):
+        return "Subnet ids and security group ids must both be given, or neither."
+    return next((f"The provided execution role does not have permissions to call {one} on EC2" for one in INTERFACES
+                 if network.get("SubnetIds") and not may(role, f"ec2:{one}", "*")), None)
 
 
 def schedule_fault(properties: dict) -> str | None:

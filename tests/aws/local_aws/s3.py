@@ -37,6 +37,21 @@ def _lock(name: str, properties: dict) -> None:
     s3._bucket_object_lock[name] = {"enabled": True, "default_retention": retention}
 
 
+def _encryption(name: str, properties: dict) -> None:
+    """What a template says of a bucket's encryption, as the API would have been told."""
+    rules = (properties.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration") or []
+    if not rules:
+        return
+    default = rules[0]["ServerSideEncryptionByDefault"]
+    of_bucket = str(rules[0].get("BucketKeyEnabled", False)).lower()
+    s3._bucket_encryption[name] = (
+        f'<ServerSideEncryptionConfiguration xmlns="{s3.S3_NS}"><Rule><ApplyServerSideEncryptionByDefault>'
+        + "".join(f"<{member}>{default[member]}</{member}>" for member in ("SSEAlgorithm", "KMSMasterKeyID")
+                  if default.get(member))
+        + f"</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>{of_bucket}</BucketKeyEnabled></Rule>"
+        "</ServerSideEncryptionConfiguration>")
+
+
 def texts() -> dict[str, str]:
     """What every object holds but the packages of functions, by bucket and key."""
     found = {}
@@ -154,11 +169,13 @@ def install() -> None:
     def created(logical_id: str, properties: dict, stack: str) -> tuple[str, dict]:
         name, attributes = create(logical_id, properties, stack)
         _lock(name, properties)
+        _encryption(name, properties)
         return name, attributes
 
     def updated(physical_id: str, old: dict, new: dict, stack: str) -> tuple[str, dict]:
         name, attributes = update(physical_id, old, new, stack)
         _lock(name, new)
+        _encryption(name, new)
         return name, attributes
 
     _refuse_as_recorded()
