@@ -98,7 +98,7 @@ def test_a_bucket_of_a_key(aws, allowed, key, bucket, actions):
 
 
 def test_a_queue_takes_events_where_its_key_lets_eventbridge(aws, key, queue, name):
-    """Its own policy is not enough: what cannot be encrypted is not delivered, and not to a dead-letter queue either."""
+    """Its own policy is not enough: what cannot be encrypted is not delivered."""
     url, arn = queue
     events, sqs, kms = aws.client("events"), aws.client("sqs"), aws.client("kms")
     events.create_event_bus(Name=name)
