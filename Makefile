@@ -60,6 +60,17 @@ template: $(VENV)/stamp $(TOOLS)/stamp
 	$(VENV)/bin/cfn-lint $(TEMPLATE)
 	AWS_DEFAULT_REGION=eu-central-1 $(TOOLS)/bin/sam validate --lint --template $(TEMPLATE)
 
+# An environment of its own, of a hundred packages: `make test` does without.
+CHECKOV := $(VENV)/checkov
+.PHONY: checkov
+checkov: $(CHECKOV)/stamp ## Look for weak settings in the template; what is not followed is answered beside the resource
+	$(CHECKOV)/bin/checkov --file $(TEMPLATE) --framework cloudformation --compact --quiet --skip-download
+
+$(CHECKOV)/stamp:
+	python3 -m venv $(CHECKOV)
+	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@touch $@
+
 test-rust: ## Rust's tests
 	cargo test --quiet --workspace
 

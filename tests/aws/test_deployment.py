@@ -40,6 +40,8 @@ REFUSED = {
     "a bucket's name": ("AWS::S3::Bucket", {"BucketName": "Capital"}, "keyword [pattern]"),
     "a bucket's length": ("AWS::S3::Bucket", {"BucketName": "b" * 64}, "actual: 64"),
     "a bucket called like an address": ("AWS::S3::Bucket", {"BucketName": "10.0.0.1"}, "keyword [pattern]"),
+    "a log of accesses in no bucket": ("AWS::S3::Bucket", {"LoggingConfiguration": {
+        "DestinationBucketName": "not-there"}}, "The target bucket for logging does not exist"),
     "a rule's name": ("AWS::Events::Rule", {"Name": "r" * 65, "EventPattern": PATTERN}, "actual: 65"),
     "six targets": ("AWS::Events::Rule", {"EventPattern": PATTERN, "Targets": [
         TARGET | {"Id": str(number)} for number in range(6)]}, "exceeds the maximum number allowed"),

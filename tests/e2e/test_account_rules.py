@@ -29,8 +29,10 @@ def prepare(stack: Stack) -> dict[str, str]:
     key = stack.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
     boundary = stack.client("iam").create_policy(
         PolicyName="boundary", PolicyDocument=(GIVEN / "boundary.json").read_text())["Policy"]["Arn"]
+    place = {"LocationConstraint": stack.env["AWS_REGION"]}
+    stack.client("s3").create_bucket(Bucket="access-logs", CreateBucketConfiguration=place)
     return {"PermissionsBoundaryArn": boundary, "RolePath": PATH, "DataKmsKeyArn": key,
-            "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+            "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "AccessLogBucketName": "access-logs"}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ ALL = {"WebhookSecret": "w", "GitHubAlerts": "on", "NotifySecret": "n", "NotifyT
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1"
 RULES = {"PermissionsBoundaryArn": BOUNDARY, "RolePath": "/a/", "DataKmsKeyArn": KEY, "SubnetIds": "subnet-1",
-         "SecurityGroupIds": "sg-1"}
+         "SecurityGroupIds": "sg-1", "AccessLogBucketName": "logs"}
 ENCRYPTION = {  # of each type of resource: what says its key
     "AWS::Logs::LogGroup": lambda one: one.get("KmsKeyId"),
     "AWS::SQS::Queue": lambda one: one.get("KmsMasterKeyId"),
@@ -41,6 +41,7 @@ def test_by_default_nothing_of_it_is_there():
         assert {key(one) for one in template.of(kind).values()} == {None}
     assert {one["SqsManagedSseEnabled"] for one in template.of("AWS::SQS::Queue").values()} == {True}
     assert {default_of(one)["SSEAlgorithm"] for one in template.of("AWS::S3::Bucket").values()} == {"AES256"}
+    assert values(template, "AWS::S3::Bucket", "LoggingConfiguration") == {None}
 
 
 def test_each_reaches_every_resource():
@@ -52,6 +53,9 @@ def test_each_reaches_every_resource():
         assert {key(one) for one in template.of(kind).values()} == {KEY}
     assert {one["SqsManagedSseEnabled"] for one in template.of("AWS::SQS::Queue").values()} == {False}
     assert {default_of(one)["SSEAlgorithm"] for one in template.of("AWS::S3::Bucket").values()} == {"aws:kms"}
+    logged = [one["LoggingConfiguration"] for one in template.of("AWS::S3::Bucket").values()]
+    assert {one["DestinationBucketName"] for one in logged} == {"logs"}
+    assert len({json.dumps(one["LogFilePrefix"]) for one in logged}) == len(logged) == 4, "each below its own name"
 
 
 @pytest.mark.parametrize(("parameter", "policy"), [("DataKmsKeyArn", "DataKeyPolicy"), ("SubnetIds", "NetworkPolicy")])

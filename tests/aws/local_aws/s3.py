@@ -52,6 +52,13 @@ def _encryption(name: str, properties: dict) -> None:
         "</ServerSideEncryptionConfiguration>")
 
 
+def _logging(properties: dict) -> None:
+    """A template's bucket whose accesses are logged in one that is not there is refused."""
+    target = (properties.get("LoggingConfiguration") or {}).get("DestinationBucketName")
+    if target and target not in s3._buckets:
+        raise ValueError("The target bucket for logging does not exist (Service: S3, Status Code: 400)")
+
+
 def texts() -> dict[str, str]:
     """What every object holds but the packages of functions, by bucket and key."""
     found = {}
@@ -167,12 +174,14 @@ def install() -> None:
         return found
 
     def created(logical_id: str, properties: dict, stack: str) -> tuple[str, dict]:
+        _logging(properties)
         name, attributes = create(logical_id, properties, stack)
         _lock(name, properties)
         _encryption(name, properties)
         return name, attributes
 
     def updated(physical_id: str, old: dict, new: dict, stack: str) -> tuple[str, dict]:
+        _logging(new)
         name, attributes = update(physical_id, old, new, stack)
         _lock(name, new)
         _encryption(name, new)
