@@ -156,6 +156,14 @@ deploy: $(TOOLS)/stamp ## Build for Lambda (ARCHITECTURE) and deploy to the AWS 
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam deploy --guided --stack-name $(STACK) --capabilities CAPABILITY_IAM \
 	  $(if $(SAVED),,--parameter-overrides Architecture=$(ARCHITECTURE))
 
+FUNCTIONS := $(filter keywheel-%,$(PACKAGES))
+PACKAGE := $(DIST)/package
+.PHONY: package
+package: $(TOOLS)/stamp ## Build for Lambda (ARCHITECTURE): zips and a template for CloudFormation or Terraform, without SAM
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" cargo lambda build --quiet --release --locked \
+	  $(if $(filter arm64,$(ARCHITECTURE)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
+	infra/package.py $${CARGO_TARGET_DIR:-target}/lambda $(PACKAGE) $(ARCHITECTURE)
+
 # ---- Python ------------------------------------------------------------------------------------------------------
 REQUIREMENTS := $(wildcard tests/requirements.txt tests/*/requirements.txt tests/*/*/requirements.txt)
 
