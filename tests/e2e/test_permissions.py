@@ -67,3 +67,57 @@ def test_every_function_writes_its_own_log(world: World):
             logGroupName=f"/keywheel/{world.stack.settings.name}/{role}", limit=1)["events"]}
 
     until(lambda: written() == set(ROLES), "each function has written", instead=written)
+
+
+# ---- People at a terminal: what functions/cli/README.md says that they need ------------------------------------------
+def statements(world: World) -> dict[str, list[dict]]:
+    """By command of ``keywheel``."""
+    env, secrets = world.stack.env, "arn:aws:secretsmanager:eu-central-1:111122223333:secret:keywheel/*"
+    queue = env["KEYWHEEL_QUEUE_ARN"]
+    letters = "arn:aws:sqs:eu-central-1:111122223333:" + env["KEYWHEEL_DEAD_LETTER_URL"].rsplit("/", 1)[1]
+    buckets = [f"arn:aws:s3:::{env[one]}{end}" for one in ("KEYWHEEL_AUDIT_BUCKET", "KEYWHEEL_AUDIT_HEAD_BUCKET")
+               for end in ("", "/*")]
+    manifest = allow("s3:GetObject", f"arn:aws:s3:::{env['KEYWHEEL_MANIFEST_BUCKET']}/manifest.yaml")
+    look = allow("secretsmanager:DescribeSecret", secrets)
+    return {
+        "plan": [manifest, allow("secretsmanager:ListSecrets", "*")],
+        "status": [manifest, look],
+        "rotate": [manifest, look, allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], queue),
+                   allow(["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], letters)],
+        "audit": [allow(["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"], buckets)],
+    }
+
+
+def allow(action: str | list[str], resource: str | list[str]) -> dict:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def person(world: World, name: str, allowed: list[dict]) -> dict[str, str]:
+    """A user of the account who may do this much; their keys, as variables."""
+    iam = world.client("iam")
+    iam.create_user(UserName=name)
+    if allowed:
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": allowed}))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+@pytest.mark.parametrize("command", [
+    ("plan",), ("status", "inside"), ("rotate", "inside", "--yes", "--timeout", "120s"), ("audit", "show", "inside"),
+    ("audit", "verify"), ("audit", "export", "--quiet")], ids=" ".join)
+def test_what_the_docs_say_that_a_person_needs_is_enough(world: World, command: tuple[str, ...]):
+    world.denied()
+    keys = person(world, "-".join(command[:2]), statements(world)[command[0]])
+    done = world.stack.keywheel(*command, **keys)
+    assert done.returncode == 0, done
+    assert world.denied() == []
+
+
+def test_a_person_without_permissions_reads_awss_own_words(world: World):
+    manifest = statements(world)["plan"][:1]
+    done = world.stack.keywheel("plan", **person(world, "nobody", manifest))
+    assert done.returncode != 0 and "User: arn:aws:iam::111122223333:user/nobody is not authorized to perform: " \
+        "secretsmanager:ListSecrets because no identity-based policy allows the secretsmanager:ListSecrets action" \
+        in done.stderr, done
+    assert len(world.denied()) == 1
