@@ -137,3 +137,9 @@ def test_a_secret_with_tags_needs_two_permissions(aws, role, name):
     aws.client("iam").put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(
         allow(["secretsmanager:CreateSecret", "secretsmanager:TagResource"], f"{SECRETS}:own/*")))
     assert told(manager.create_secret, **made) is None
+
+
+def test_s3_denies_the_listing_where_an_object_is_missing(role, name, bucket):
+    s3 = role(allow("s3:GetObject"))("s3")
+    assert told(s3.get_object, Bucket=bucket, Key="missing") == (
+        403, "AccessDenied", no_policy(name, "s3:ListBucket", f'"arn:aws:s3:::{bucket}"'))

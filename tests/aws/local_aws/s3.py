@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from ministack import app as ministack
-from ministack.core import iam_actions
-from ministack.core.iam_evaluator import enforce
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.iam_evaluator import EvalResult
 from ministack.core.responses import get_region
 from ministack.services import s3
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
@@ -127,14 +127,18 @@ def _refuse_as_recorded() -> None:
     s3._delete_object, s3._delete_objects = delete, delete_many
 
 
-def _may_list(bucket: str, headers: dict, query: dict) -> bool:
+def _unlisted(bucket: str, headers: dict, query: dict) -> tuple | None:
+    """The denial of whoever may not list a bucket."""
     key = ministack.extract_access_key_id(headers, query)
-    return not ministack.AUTH or enforce(
-        key, "s3:ListBucket", "s3", get_region(), resource_arn=f"arn:aws:s3:::{bucket}") is None
+    denied = ministack.AUTH and iam_evaluator.enforce(
+        key, "s3:ListBucket", "s3", get_region(), resource_arn=f"arn:aws:s3:::{bucket}")
+    if not isinstance(denied, EvalResult):
+        return None
+    return iam_actions.access_denied_response("s3", "s3:ListBucket", denied.principal_arn, "", headers=headers)
 
 
 def _install_missing() -> None:
-    """Whoever may not list a bucket is not told that an object is missing: 403, as for one that is denied."""
+    """Whoever may not list a bucket is not told that an object is missing, but that listing is denied."""
     theirs = s3.handle_request
 
     async def handle_request(method: str, path: str, headers: dict, body: bytes, query: dict, *more: Any,
@@ -142,9 +146,7 @@ def _install_missing() -> None:
         answer = await theirs(method, path, headers, body, query, *more, **named)
         bucket, _, key = path.lstrip("/").partition("/")
         missing = answer[0] == 404 and method in ("GET", "HEAD") and key and bucket in s3._buckets
-        if missing and not _may_list(bucket, headers, query):
-            return s3._error("AccessDenied", "Access Denied", 403, path)
-        return answer
+        return (missing and _unlisted(bucket, headers, query)) or answer
 
     s3.handle_request = handle_request
 
