@@ -60,6 +60,17 @@ template: $(VENV)/stamp $(TOOLS)/stamp
 	$(VENV)/bin/cfn-lint $(TEMPLATE)
 	AWS_DEFAULT_REGION=eu-central-1 $(TOOLS)/bin/sam validate --lint --template $(TEMPLATE)
 
+# An environment of its own, of a hundred packages: `make test` does without.
+CHECKOV := $(VENV)/checkov
+.PHONY: checkov
+checkov: $(CHECKOV)/stamp ## Look for weak settings in the template; what is not followed is answered beside the resource
+	$(CHECKOV)/bin/checkov --file $(TEMPLATE) --framework cloudformation --compact --quiet --skip-download
+
+$(CHECKOV)/stamp:
+	python3 -m venv $(CHECKOV)
+	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@touch $@
+
 test-rust: ## Rust's tests
 	cargo test --quiet --workspace
 
@@ -144,6 +155,14 @@ deploy: $(TOOLS)/stamp ## Build for Lambda (ARCHITECTURE) and deploy to the AWS 
 	  --parameter-overrides Architecture=$(ARCHITECTURE)
 	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" sam deploy --guided --stack-name $(STACK) --capabilities CAPABILITY_IAM \
 	  $(if $(SAVED),,--parameter-overrides Architecture=$(ARCHITECTURE))
+
+FUNCTIONS := $(filter keywheel-%,$(PACKAGES))
+PACKAGE := $(DIST)/package
+.PHONY: package
+package: $(TOOLS)/stamp ## Build for Lambda (ARCHITECTURE): zips and a template for CloudFormation or Terraform, without SAM
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" cargo lambda build --quiet --release --locked \
+	  $(if $(filter arm64,$(ARCHITECTURE)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
+	infra/package.py $${CARGO_TARGET_DIR:-target}/lambda $(PACKAGE) $(ARCHITECTURE)
 
 # ---- Python ------------------------------------------------------------------------------------------------------
 REQUIREMENTS := $(wildcard tests/requirements.txt tests/*/requirements.txt tests/*/*/requirements.txt)

@@ -13,10 +13,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 HERE = Path(__file__).parent
 
@@ -91,3 +93,59 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 @pytest.fixture
 def name() -> str:
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+# ---- Who may do what ----------------------------------------------------------------------------------------------
+ACCOUNT = "111122223333"
+TRUST = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT}}]}
+
+
+def policy(*statements: dict) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action: Any, resource: Any = "*", **more: Any) -> dict:
+    return {"Effect": "Allow", "Action": action, "Resource": resource} | more
+
+
+def deny(action: Any, resource: Any = "*", **more: Any) -> dict:
+    return allow(action, resource, **more) | {"Effect": "Deny"}
+
+
+@pytest.fixture
+def role(aws, name) -> Callable[..., Callable[[str], Any]]:
+    """Makes a role with these statements and takes it on; gives its clients."""
+    iam = aws.client("iam")
+
+    def made(*statements: dict, **more: Any) -> Callable[[str], Any]:
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST), **more)["Role"]["Arn"]
+        if statements:
+            iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*statements))
+        given = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+        return lambda service: aws.client(
+            service, aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"])
+    return made
+
+
+@pytest.fixture
+def queue(aws, name) -> tuple[str, str]:
+    """A queue's URL and ARN."""
+    return aws.client("sqs").create_queue(QueueName=name)["QueueUrl"], f"arn:aws:sqs:eu-central-1:{ACCOUNT}:{name}"
+
+
+@pytest.fixture
+def bucket(aws, name) -> str:
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return name
+
+
+def told(call: Callable, **arguments: Any) -> tuple[int, str, str] | None:
+    """Status, code and message of a refusal; ``None``: none."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        answer = error.response
+        return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"]
+    return None

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
-from conftest import until
+from conftest import allow, policy, until
 
 CONSUMER = """
 import json, os, time
@@ -139,6 +139,13 @@ def handle(event):
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
+def let_send(aws, url: str, arn: str, rule: str) -> None:
+    """A queue's policy that lets EventBridge send what a rule matched."""
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allow(
+        "sqs:SendMessage", arn, Principal={"Service": "events.amazonaws.com"},
+        Condition={"ArnEquals": {"aws:SourceArn": rule}}))})
+
+
 def test_an_event_reaches_a_function_with_permission_else_the_dead_letter_queue(aws, name):
     events, sqs = aws.client("events"), aws.client("sqs")
     arn = aws.function(name, "def handle(event):\n    return event['detail']\n")
@@ -148,6 +155,7 @@ def test_an_event_reaches_a_function_with_permission_else_the_dead_letter_queue(
     rule = events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["keywheel"]}')["RuleArn"]
     events.put_targets(Rule=name, EventBusName=name,
                        Targets=[{"Id": "f", "Arn": arn, "DeadLetterConfig": {"Arn": dead_arn}}])
+    let_send(aws, dead, dead_arn, rule)
     entry = {"Source": "keywheel", "DetailType": "t", "Detail": '{"n": 1}', "EventBusName": name}
     events.put_events(Entries=[entry])
     assert until(lambda: sqs.receive_message(QueueUrl=dead).get("Messages"))
@@ -167,14 +175,12 @@ def test_an_event_reaches_a_queue_whose_policy_lets_it_else_the_dead_letter_queu
     rule = events.put_rule(Name=name, EventBusName=name, EventPattern=pattern)["RuleArn"]
     events.put_targets(Rule=name, EventBusName=name, Targets=[
         {"Id": "q", "Arn": arns["queue"], "DeadLetterConfig": {"Arn": arns["dead"]}}])
+    let_send(aws, urls["dead"], arns["dead"], rule)
     kinds = "keywheel.key.minted", "keywheel.sweep.continued"
     entries = [{"Source": "keywheel", "DetailType": kind, "Detail": '{"n": 1}', "EventBusName": name} for kind in kinds]
     events.put_events(Entries=entries)
     assert until(lambda: sqs.receive_message(QueueUrl=urls["dead"]).get("Messages"))
-    sqs.set_queue_attributes(QueueUrl=urls["queue"], Attributes={"Policy": json.dumps({
-        "Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
-            "Resource": arns["queue"], "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}]})})
+    let_send(aws, urls["queue"], arns["queue"], rule)
     events.put_events(Entries=entries)
     [message] = until(lambda: sqs.receive_message(QueueUrl=urls["queue"], MaxNumberOfMessages=10).get("Messages"))
     body = json.loads(message["Body"])

@@ -40,6 +40,8 @@ REFUSED = {
     "a bucket's name": ("AWS::S3::Bucket", {"BucketName": "Capital"}, "keyword [pattern]"),
     "a bucket's length": ("AWS::S3::Bucket", {"BucketName": "b" * 64}, "actual: 64"),
     "a bucket called like an address": ("AWS::S3::Bucket", {"BucketName": "10.0.0.1"}, "keyword [pattern]"),
+    "a log of accesses in no bucket": ("AWS::S3::Bucket", {"LoggingConfiguration": {
+        "DestinationBucketName": "not-there"}}, "The target bucket for logging does not exist"),
     "a rule's name": ("AWS::Events::Rule", {"Name": "r" * 65, "EventPattern": PATTERN}, "actual: 65"),
     "six targets": ("AWS::Events::Rule", {"EventPattern": PATTERN, "Targets": [
         TARGET | {"Id": str(number)} for number in range(6)]}, "exceeds the maximum number allowed"),
@@ -75,10 +77,13 @@ def test_a_stack_fails_whose_resource_aws_refuses(aws, name, what):
 
 def test_what_is_right_is_made(aws, name):
     targets = [TARGET | {"Id": str(number)} for number in range(5)]
+    scheduled = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "scheduler.amazonaws.com"}}
+    role = {"RoleName": "r", "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [scheduled]}}
     stack = deployed(aws, name, {
         "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}.fifo", "FifoQueue": True}},
         "Rule": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": PATTERN, "Targets": targets}},
-        "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": SCHEDULE},
+        "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+        "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": SCHEDULE, "DependsOn": "Role"},
         "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
     assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(aws, name)
 

@@ -16,7 +16,7 @@ from keywheel_local.world import World
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., World]]:
     """Starts a world that lives as long as the module. In the end, no secret is found in anything it wrote, and no
-    function asked what AWS could not have read."""
+    function asked what AWS could not have read or what its role does not allow."""
     worlds: list[World] = []
     with ExitStack() as running:
         def begin(tenant: Tenant, **settings: Any) -> World:
@@ -28,6 +28,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Wo
         for world in worlds:
             leaks.check(world)
             assert not (invalid := world.stack.local("GET", "invalid")), invalid
+            assert not (denied := world.stack.local("GET", "denied")), denied
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,7 @@ def stack(settings: Settings) -> Iterator[Stack]:
     with Stack(settings) as running:
         yield running
         assert not (invalid := running.local("GET", "invalid")), invalid
+        assert not (denied := running.local("GET", "denied")), denied
 
 
 @pytest.fixture

@@ -214,6 +214,7 @@ def test_the_functions_role_can_append_and_nothing_else(chain: Chain, probe: Cal
                  VersioningConfiguration={"Status": "Suspended"}) == "AccessDenied"
     heads = chain.world.stack.env["KEYWHEEL_AUDIT_HEAD_BUCKET"]
     assert probe("delete_object", Bucket=heads, Key="heads/bent!2Fchain.json") == "AccessDenied"
+    assert len(chain.world.denied()) == 5
     assert [one["records"] for one in whole(chain.world, chain.name)] == [Chain.LENGTH]
 
 

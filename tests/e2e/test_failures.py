@@ -26,7 +26,7 @@ def world(start: Callable[..., World]) -> World:
     newcomer = tenant.credentials["newcomer"].app
     tenant.credential("object-id", tenant.app("object-id", known=False, app_id=newcomer.object_id))
     tenant.app("untagged")
-    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
+    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "keywheel/entra/{appId}"})
     tenant.managed("blocked", "+150d", 30)
     tenant.managed("tried", "+150d", 30)
     tenant.managed("wanted-gone", "+150d", 30)
@@ -120,7 +120,7 @@ def test_a_first_job_of_an_object_id_fails_with_the_client_id(world: World):
 def untagged(world: World) -> tuple[str, str]:
     """An application that nobody tagged, and the secret that a rule would make of it."""
     app = next(app for app in world.tenant.apps if app.name == "untagged")
-    return app.app_id, f"entra/{app.app_id}"
+    return app.app_id, f"keywheel/entra/{app.app_id}"
 
 
 def test_no_key_is_minted_for_an_application_that_nobody_tagged(world: World):
@@ -228,7 +228,8 @@ def test_a_permission_that_is_lacking_leaves_the_secret_as_it_was(world: World):
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="deny")
     [letter] = world.dead_letters()
-    assert "PutSecretValue" in letter["reason"] and "AccessDenied" in letter["reason"], letter
+    assert "with an explicit deny in an identity-based policy" in letter["reason"], "AWS's own words"
+    assert {one["action"] for one in world.denied()} == {"secretsmanager:PutSecretValue"}
     assert len(failed(world, "denied")) == 1
     assert world.labels(one.secret) == labels and world.signs_in(one)
     assert len(world.orphans()) == 1, "its key was minted and is held by nobody"

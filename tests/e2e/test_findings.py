@@ -33,7 +33,7 @@ def tenant() -> Tenant:
         return Key("-900d", None, "for ever")
 
     made.managed("partner", "+100d", key_on="servicePrincipal", app=made.app("partner", keys=[endless()]))
-    made.rules.append({"match": {"tag": "partner"}, "secret": "entra/{appId}", "key_on": "servicePrincipal"})
+    made.rules.append({"match": {"tag": "partner"}, "secret": "keywheel/entra/{appId}", "key_on": "servicePrincipal"})
     made.app("ruled", tags=["partner"], keys=[endless()],
              certificates=[{"display_name": "tls", "start": "-300d", "end": "+9d"}])
     made.managed("tagged", "+100d", app=made.app("tagged", tags=["partner"], principal_keys=[endless()]))
@@ -52,7 +52,7 @@ def tenant() -> Tenant:
     made.managed("object-id", "+100d", app=given, allow={"webhook": ["local"]})
     made.managed("principal-id", "+100d", app=made.app("principal-id", known=False, app_id=mistaken.principal_id))
     made.managed("gone", "+100d", app=made.app("gone", known=False))
-    made.rules.append({"match": {"tag": "Partner"}, "secret": "capital/{appId}"})
+    made.rules.append({"match": {"tag": "Partner"}, "secret": "keywheel/capital/{appId}"})
     elsewhere = Key("-9d", "+100d", "of the principal")
     app = made.app("named", principal_keys=[elsewhere])
     made.managed("named", "+100d", app=app, retire_keys=[elsewhere.key_id, new_id()])
@@ -90,7 +90,8 @@ def test_a_live_key_of_another_credential_is_not_retired_by_name(world: World):
 def test_keys_beside_those_of_a_service_principal_are_told(world: World):
     found = world.findings()
     assert "endless-key" in found["partner"], "left on the application of a listed credential"
-    assert {"endless-key", "expiring-certificate"} <= found[f"entra/{app_id(world, 'ruled')}"], "of a ruled one"
+    ruled = found[f"keywheel/entra/{app_id(world, 'ruled')}"]
+    assert {"endless-key", "expiring-certificate"} <= ruled, "of a ruled one"
     assert "endless-key" in found[app_id(world, "tagged")], "on the service principal of one that is listed"
 
 
@@ -142,7 +143,7 @@ def status(world: World, name: str) -> dict[str, str]:
 
 def test_a_locked_service_principal_is_told_before_anything_is_minted(world: World) -> None:
     found = world.findings()
-    locked, ruled = "service-principal-locked", f"entra/{app_id(world, 'ruled-locked')}"
+    locked, ruled = "service-principal-locked", f"keywheel/entra/{app_id(world, 'ruled-locked')}"
     assert locked in found["locked"] and locked in found[ruled]
     assert all(locked not in names for name, names in found.items() if name not in ("locked", ruled))
     assert [job for job in world.jobs() if job["credential"] == "locked"] == []

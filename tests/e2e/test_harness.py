@@ -31,7 +31,7 @@ def handle(event):
     manifest = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     sm.list_secrets()
     try:
-        sm.get_secret_value(SecretId="harness")
+        sm.get_secret_value(SecretId="keywheel/harness")
         value = "read"
     except ClientError as error:
         value = error.response["Error"]["Code"]
@@ -62,11 +62,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_every_wire_of_the_template_carries(stack: Stack, until):
-    stack.client("secretsmanager").create_secret(Name="harness", SecretString="sesame")
+    stack.client("secretsmanager").create_secret(Name="keywheel/harness", SecretString="sesame")
     answer = stack.invoke("sweep", {"id": "1"})
     assert not answer["error"], answer
     assert answer["result"]["manifest"].startswith("tenant: ")
     assert answer["result"]["value"] == "AccessDeniedException", "a sweep reads no value"
+    assert len(stack.local("GET", "denied")) == 1
     calls = until(lambda: len(stack.local("GET", "invocations")) >= 3 and stack.local("GET", "invocations"))
     kinds = {"job" if "Records" in call["event"] else call["event"].get("detail-type", "sweep") for call in calls}
     assert kinds == {"sweep", "job", "keywheel.sweep.continued"}
@@ -104,10 +105,10 @@ while True:
 
 def test_secrets_manager_may_call_the_rotation_function(stack: Stack, until):
     sm = stack.client("secretsmanager")
-    sm.create_secret(Name="harness/native", SecretString="old")
-    sm.rotate_secret(SecretId="harness/native", RotationLambdaARN=stack.env["KEYWHEEL_ROTATE_FUNCTION_ARN"],
+    sm.create_secret(Name="keywheel/harness/native", SecretString="old")
+    sm.rotate_secret(SecretId="keywheel/harness/native", RotationLambdaARN=stack.env["KEYWHEEL_ROTATE_FUNCTION_ARN"],
                      RotationRules={"AutomaticallyAfterDays": 30})
-    until(lambda: "LastRotatedDate" in sm.describe_secret(SecretId="harness/native"))
+    until(lambda: "LastRotatedDate" in sm.describe_secret(SecretId="keywheel/harness/native"))
 
 
 def test_a_sweep_that_fails_for_good_is_a_dead_letter(stack: Stack, until):

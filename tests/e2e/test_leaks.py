@@ -148,6 +148,7 @@ def test_a_secret_is_found_in_the_line_that_was_reported_though_another_value_is
         github.leak(42, "nobody's")
         receive(world, alert(world, 42))
         assert f"{other.name} (denied: " in reasons(world, "leaked-secret-unmatched", "github")[-1]
+        assert {one["resource"] for one in world.denied()} == {other.secret}
     finally:
         manager.delete_resource_policy(SecretId=other.secret)
     github.leak(43, base64.b64encode(f"\x00 {other.current.key.secret} \x00".encode()).decode())
@@ -294,7 +295,7 @@ def test_a_secret_scheduled_for_deletion_is_told_as_not_compared(world: World, g
 def test_a_leak_is_compared_however_many_rules_there_are(world: World, github: GitHub) -> None:
     """Each has a prefix of its own: more than a listing is filtered by."""
     one = world.tenant.credentials["late"]
-    world.tenant.rules = [{"match": {"tag": f"team-{number}"}, "secret": f"team-{number}/{{appId}}"}
+    world.tenant.rules = [{"match": {"tag": f"team-{number}"}, "secret": f"keywheel/team-{number}/{{appId}}"}
                           for number in range(11)]
     world.stack.put_manifest(world.tenant.manifest())
     github.leak(30, one.current.key.secret)

@@ -17,15 +17,15 @@ defaults: {{ rotate_before: 30d, lifetime: 180d, overlap: 24h, settle: 2s }}
 credentials:
   one:
     application: {APP}
-    secret: prod/azure/due
+    secret: keywheel/due
   two:
     application: {OTHER}
-    secret: prod/azure/two
+    secret: keywheel/two
 """
 WRONG = {  # what is changed, and where and how that is told
-    "unknown field": (("    secret: prod/azure/two", "    secert: prod/azure/two"), 9, "did you mean `secret`?"),
+    "unknown field": (("    secret: keywheel/two", "    secert: keywheel/two"), 9, "did you mean `secret`?"),
     "bad UUID": ((f"application: {OTHER}", "application: 11111111-not-a-uuid"), 8, "write it like `408bf248"),
-    "two credentials on one secret": (("prod/azure/two", "prod/azure/due"), 9, "prod/azure/due"),
+    "two credentials on one secret": (("keywheel/two", "keywheel/due"), 9, "keywheel/due"),
     "rotate_before longer than lifetime": (("rotate_before: 30d", "rotate_before: 200d"), 2, "shorten rotate_before"),
     "a lifetime without a unit": (("lifetime: 180d", "lifetime: 180"), 2, "give it a unit, like `180d`"),
     "a key that is a number": (("  two:", "  2:"), 7, "put it in quotes"),

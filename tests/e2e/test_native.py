@@ -29,11 +29,11 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("cut-off", "+150d", 30)
     tenant.managed("traceless", "+150d", 30)
     untagged = tenant.app("untagged")
-    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
+    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "keywheel/entra/{appId}"})
     world = start(tenant)
     manager = world.client("secretsmanager")
-    manager.create_secret(Name=f"entra/{untagged.app_id}", SecretString="somebody's")
-    manager.create_secret(Name="not/in/the/manifest", SecretString="somebody's")
+    manager.create_secret(Name=f"keywheel/entra/{untagged.app_id}", SecretString="somebody's")
+    manager.create_secret(Name="keywheel/not/in/the/manifest", SecretString="somebody's")
     return world
 
 
@@ -148,11 +148,11 @@ def test_a_queued_job_beside_rotate_secret_makes_one_rotation(world: World):
 
 
 def test_a_secret_that_is_in_no_manifest_fails_with_its_name(world: World):
-    token = rotate(world, "not/in/the/manifest")
+    token = rotate(world, "keywheel/not/in/the/manifest")
     world.rest()
     [error] = errors(world, token)
-    assert "no credential of the manifest keeps its secret in not/in/the/manifest" in error
-    value = world.client("secretsmanager").get_secret_value(SecretId="not/in/the/manifest")
+    assert "no credential of the manifest keeps its secret in keywheel/not/in/the/manifest" in error
+    value = world.client("secretsmanager").get_secret_value(SecretId="keywheel/not/in/the/manifest")
     assert value["SecretString"] == "somebody's"
 
 
@@ -165,7 +165,7 @@ def invoke(world: World, one: Credential, token: str, step: str = "createSecret"
 
 def test_a_secret_named_by_a_rules_pattern_gets_no_key_of_an_application_that_nobody_tagged(world: World):
     app = next(app for app in world.tenant.apps if app.name == "untagged")
-    token = rotate(world, f"entra/{app.app_id}")
+    token = rotate(world, f"keywheel/entra/{app.app_id}")
     [error] = until(lambda: errors(world, token), "it fails")
     assert "its rule's tag is not on the application" in error
     assert world.keys_of(app.app_id) == {}

@@ -58,7 +58,7 @@ def test_a_leak_is_heeded_where_the_secret_is_gone_or_a_person_is_told(
     world = SimpleNamespace(sign_in=lambda *_: code, dead_letters=lambda queue: letters, events=lambda kind: [
         event for event in told if event["type"].startswith(kind)])
     leaker = Leaker(world, GitHub("token"), SimpleNamespace(), random.Random(1))
-    leaker.leaks.append(Leak(1, Credential("one", App("one"), "prod/azure/one"), "text"))
+    leaker.leaks.append(Leak(1, Credential("one", App("one"), "keywheel/one"), "text"))
     leaker.look()
     assert (leaker.unheeded == []) == heeded, leaker.unheeded
     assert leaker.counts.total() == heeded

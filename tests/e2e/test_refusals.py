@@ -29,7 +29,7 @@ def world(start: Callable[..., World]) -> World:
     tenant.managed("guarded", "+150d", 30, allow=allow, approval="required")
     tenant.managed("closed", "+150d", 30)
     tenant.managed("elsewhere", "+150d", 30, allow={"webhook": ["other"]})
-    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}", "allow": allow})
+    tenant.rules.append({"match": {"tag": "keywheel"}, "secret": "keywheel/entra/{appId}", "allow": allow})
     return start(tenant)
 
 
@@ -145,8 +145,8 @@ REFUSED: dict[str, tuple[int, Callable[[Stack], ask.Request]]] = {
     "another system's": (403, lambda s: ask.rotate(s, "elsewhere")),
     "not there": (403, lambda s: ask.rotate(s, "nowhere")),
     "approval needs people": (403, lambda s: ask.rotate(s, "guarded")),
-    "a rule's pattern without the rule's tag": (409, lambda s: ask.rotate(s, f"entra/{uuid.uuid4()}")),
-    "by its secret's name": (403, lambda s: ask.rotate(s, "prod/azure/open")),
+    "a rule's pattern without the rule's tag": (409, lambda s: ask.rotate(s, f"keywheel/entra/{uuid.uuid4()}")),
+    "by its secret's name": (403, lambda s: ask.rotate(s, "keywheel/open")),
     # signed garbage
     "not JSON": (400, lambda s: signed(s, "rotate open")),
     "a list": (400, lambda s: signed(s, '["open"]')),

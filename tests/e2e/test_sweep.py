@@ -140,6 +140,7 @@ def test_the_sweeps_role_cannot_read_a_secret(swept: World, tmp_path: Path, role
     secret = swept.tenant.credentials["fresh"].secret
     reply = functions.invoke(FunctionName=f"probe-{role}", Payload=json.dumps({"secret": secret}).encode())
     assert json.load(reply["Payload"]) == answer
+    assert len(swept.denied()) == (answer != "read")
 
 
 def test_a_stranger_to_the_account_is_refused(swept: World):

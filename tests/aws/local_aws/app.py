@@ -15,6 +15,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from . import (
     cloudformation,
     delivery,
+    denials,
     deployment,
     events,
     faults,
@@ -28,6 +29,7 @@ from . import (
     queues,
     quotas,
     requests,
+    roles,
     rotation,
     s3,
     secrets_manager,
@@ -136,6 +138,11 @@ class App:
                 return self.sent
             case ("GET", "invalid"):
                 return self.invalid
+            case ("GET", "denied"):
+                return denials.shown()
+            case ("DELETE", "denied"):
+                denials.clear()
+                return []
             case ("POST", "quotas"):
                 return quotas.change(data)
             case ("GET", "logs"):
@@ -225,6 +232,7 @@ def build(endpoint: str, home: Path) -> App:
     delivery.install()
     queues.install()
     events.install()
+    roles.install()
     requests.install()
     functions.install(home)
     function_urls.install()

@@ -11,7 +11,7 @@ from typing import Any
 from ministack.core.arn import parse_arn
 from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
-from . import functions
+from . import encryption, functions, roles
 
 _MOST_GROUPS_AT_ONCE = 10
 log = logging.getLogger("local_aws.delivery")
@@ -20,19 +20,29 @@ _target: contextvars.ContextVar[tuple[dict, dict]] = contextvars.ContextVar("tar
 _batch: contextvars.ContextVar[set[str] | None] = contextvars.ContextVar("batch", default=None)
 
 
+def _may_send(target: dict, rule: dict, queue: str) -> bool:
+    """Whether EventBridge (by the queue's policy and its key's) or Scheduler (by its role) may send to a queue."""
+    if role := target.get("RoleArn"):
+        return roles.may(role, "sqs:SendMessage", queue)
+    service, source = "events.amazonaws.com", rule.get("Arn", "")
+    return sqs.queue_policy_allows(queue, service, source, parse_arn(queue).account_id) and encryption.queue_lets(
+        queue, service, source)
+
+
 def _dead_letter(target: dict, payload: str) -> None:
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     log.warning("EventBridge could not deliver to %s: dead letter to %s", target.get("Arn"), arn)
-    if arn:
+    if arn and _may_send(target, _target.get()[1], arn):
         _send(parse_arn(arn), payload)
 
 
 def _to_lambda(arn: str, payload: str) -> None:
     """Asynchronous, retried by Lambda; what may not be invoked at all goes to the target's dead-letter queue."""
     target, rule = _target.get()
-    by_role = "RoleArn" in target  # EventBridge Scheduler takes on a role
-    if functions.find(arn) is None or not (
-            by_role or functions.may_invoke(arn, "events.amazonaws.com", source_arn=rule.get("Arn", ""))):
+    role = target.get("RoleArn")  # EventBridge Scheduler takes on a role
+    allowed = roles.may(role, "lambda:InvokeFunction", arn) if role else functions.may_invoke(
+        arn, "events.amazonaws.com", source_arn=rule.get("Arn", ""))
+    if functions.find(arn) is None or not allowed:
         _dead_letter(target, payload)
         return
     record, config, _ = lambda_svc._get_func_record_for_ref(arn)
@@ -54,8 +64,7 @@ def advance_queues(seconds: float) -> dict[str, int]:
 def _to_queue(spec: Any, payload: str, parameters: dict | None = None) -> None:
     """A queue takes an event of a rule that its policy lets send."""
     target, rule = _target.get()
-    by_role = "RoleArn" in target
-    if by_role or sqs.queue_policy_allows(str(spec), "events.amazonaws.com", rule.get("Arn", ""), spec.account_id):
+    if _may_send(target, rule, str(spec)):
         _send(spec, payload, parameters)
     else:
         _dead_letter(target, payload)

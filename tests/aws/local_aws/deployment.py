@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
 
-from . import events, policies, requests
+from . import encryption, events, policies, requests, roles
 
 # By type of resource: the property, the longest name, and what it is made of.
 NAMES = {
@@ -62,7 +62,8 @@ def _source(properties: dict) -> str | None:
         ("BatchSize", 10), ("MaximumBatchingWindowInSeconds", 0)))
     refused = requests._needs_window(size, window) or requests._no_source({
         "EventSourceArn": arn, "FunctionName": function if ":" in function else f":function:{function}"})
-    told = json.loads(refused[2])["message"] if refused else (":sqs:" in arn and short_of(arn, function))
+    told = json.loads(refused[2])["message"] if refused else (
+        ":sqs:" in arn and short_of(arn, function) or roles.source_fault(arn, function))
     return f"Invalid request provided: {told} (Service: Lambda, Status Code: 400)" if told else None
 
 
@@ -75,7 +76,7 @@ def _function(properties: dict) -> str | None:
                 f"used in this request: {', '.join(reserved)}")
     if len(json.dumps(variables, separators=(",", ":")).encode()) > MOST_OF_VARIABLES:
         return f"{environment}exceeded the 4KB limit."
-    return None
+    return roles.function_fault(properties)
 
 
 def _permission(properties: dict) -> str | None:
@@ -112,7 +113,7 @@ def _schedule(properties: dict) -> str | None:
         return "Model validation failed (#/FlexibleTimeWindow/Mode: failed validation constraint for keyword [enum])"
     if not requests._is_schedule(expression):
         return f"Invalid Schedule Expression {expression}. (Service: Scheduler, Status Code: 400)"
-    return None
+    return roles.schedule_fault(properties)
 
 
 def _queue(properties: dict) -> str | None:
@@ -162,7 +163,7 @@ def install() -> None:
 
     lambda_svc._create_esm = mapped
     more = {"AWS::Events::Rule": (_rule,), "AWS::Scheduler::Schedule": (_schedule,), "AWS::SQS::Queue": (_queue,),
-            "AWS::Lambda::Function": (_function,)}
+            "AWS::Lambda::Function": (_function,), "AWS::Logs::LogGroup": (encryption.log_group_fault,)}
     for kind in NAMES:
         _checking(kind, lambda properties, kind=kind: _name(kind, properties), *more.get(kind, ()))
     _checking("AWS::Lambda::EventSourceMapping", _source)

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from ministack import app as ministack
-from ministack.core import iam_actions
-from ministack.core.iam_evaluator import enforce
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.iam_evaluator import EvalResult
 from ministack.core.responses import get_region
 from ministack.services import s3
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as handlers
@@ -35,6 +35,28 @@ def _lock(name: str, properties: dict) -> None:
         retention = {key: value if key == "Mode" else int(value) for key, value in retention.items()}
     s3._bucket_versioning[name] = "Enabled"
     s3._bucket_object_lock[name] = {"enabled": True, "default_retention": retention}
+
+
+def _encryption(name: str, properties: dict) -> None:
+    """What a template says of a bucket's encryption, as the API would have been told."""
+    rules = (properties.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration") or []
+    if not rules:
+        return
+    default = rules[0]["ServerSideEncryptionByDefault"]
+    of_bucket = str(rules[0].get("BucketKeyEnabled", False)).lower()
+    s3._bucket_encryption[name] = (
+        f'<ServerSideEncryptionConfiguration xmlns="{s3.S3_NS}"><Rule><ApplyServerSideEncryptionByDefault>'
+        + "".join(f"<{member}>{default[member]}</{member}>" for member in ("SSEAlgorithm", "KMSMasterKeyID")
+                  if default.get(member))
+        + f"</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>{of_bucket}</BucketKeyEnabled></Rule>"
+        "</ServerSideEncryptionConfiguration>")
+
+
+def _logging(properties: dict) -> None:
+    """A template's bucket whose accesses are logged in one that is not there is refused."""
+    target = (properties.get("LoggingConfiguration") or {}).get("DestinationBucketName")
+    if target and target not in s3._buckets:
+        raise ValueError("The target bucket for logging does not exist (Service: S3, Status Code: 400)")
 
 
 def texts() -> dict[str, str]:
@@ -105,14 +127,18 @@ def _refuse_as_recorded() -> None:
     s3._delete_object, s3._delete_objects = delete, delete_many
 
 
-def _may_list(bucket: str, headers: dict, query: dict) -> bool:
+def _unlisted(bucket: str, headers: dict, query: dict) -> tuple | None:
+    """The denial of whoever may not list a bucket."""
     key = ministack.extract_access_key_id(headers, query)
-    return not ministack.AUTH or enforce(
-        key, "s3:ListBucket", "s3", get_region(), resource_arn=f"arn:aws:s3:::{bucket}") is None
+    denied = ministack.AUTH and iam_evaluator.enforce(
+        key, "s3:ListBucket", "s3", get_region(), resource_arn=f"arn:aws:s3:::{bucket}")
+    if not isinstance(denied, EvalResult):
+        return None
+    return iam_actions.access_denied_response("s3", "s3:ListBucket", denied.principal_arn, "", headers=headers)
 
 
 def _install_missing() -> None:
-    """Whoever may not list a bucket is not told that an object is missing: 403, as for one that is denied."""
+    """Whoever may not list a bucket is not told that an object is missing, but that listing is denied."""
     theirs = s3.handle_request
 
     async def handle_request(method: str, path: str, headers: dict, body: bytes, query: dict, *more: Any,
@@ -120,9 +146,7 @@ def _install_missing() -> None:
         answer = await theirs(method, path, headers, body, query, *more, **named)
         bucket, _, key = path.lstrip("/").partition("/")
         missing = answer[0] == 404 and method in ("GET", "HEAD") and key and bucket in s3._buckets
-        if missing and not _may_list(bucket, headers, query):
-            return s3._error("AccessDenied", "Access Denied", 403, path)
-        return answer
+        return (missing and _unlisted(bucket, headers, query)) or answer
 
     s3.handle_request = handle_request
 
@@ -152,13 +176,17 @@ def install() -> None:
         return found
 
     def created(logical_id: str, properties: dict, stack: str) -> tuple[str, dict]:
+        _logging(properties)
         name, attributes = create(logical_id, properties, stack)
         _lock(name, properties)
+        _encryption(name, properties)
         return name, attributes
 
     def updated(physical_id: str, old: dict, new: dict, stack: str) -> tuple[str, dict]:
+        _logging(new)
         name, attributes = update(physical_id, old, new, stack)
         _lock(name, new)
+        _encryption(name, new)
         return name, attributes
 
     _refuse_as_recorded()

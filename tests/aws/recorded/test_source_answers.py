@@ -193,6 +193,9 @@ def test_a_schedule_that_is_none(aws, name, expression):
     "cron(0-15/1 8-8 ? * 2,3,4,5,6,7 *)", "cron(30-30 13-13 ? * 2,4,6 *)", "cron(1-31/30 1-1 ? * 1,7 *)",
     "cron(0 18 ? * MON-FRI *)", "cron(*/15 * * * ? *)", "cron(0-59/10 0-23/2 ? * * *)"])
 def test_a_schedule(aws, name, expression):
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                                                     "Principal": {"Service": "scheduler.amazonaws.com"}}]}
+    aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
     assert schedule(aws, name, expression)["ScheduleArn"].endswith(f":schedule/default/{name}")
 
 

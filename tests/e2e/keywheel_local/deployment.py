@@ -72,10 +72,10 @@ def deploy(aws: Any, name: str, binaries: dict[str, Path], parameters: dict[str,
                        for key, value in ({"Architecture": ARCHITECTURE} | parameters).items()]}
     exists = any(stack["StackName"] == name for stack in stacks.describe_stacks()["Stacks"])
     (stacks.update_stack if exists else stacks.create_stack)(**request)
-    return _outputs(stacks, name)
+    return outputs(stacks, name)
 
 
-def _outputs(stacks: Any, name: str) -> dict[str, str]:
+def outputs(stacks: Any, name: str) -> dict[str, str]:
     deadline = time.monotonic() + PATIENCE
     while True:
         stack = stacks.describe_stacks(StackName=name)["Stacks"][0]

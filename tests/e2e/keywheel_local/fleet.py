@@ -28,7 +28,7 @@ class Fleet(Tenant):
         self.credential("gone", self.app("gone", known=False))
         self.credential("no-principal", self.app("no-principal", service_principal=False))
         self.members = [self._member("fleet-a"), self._member("fleet-b")]
-        self.rules.append({"match": {"tag": "keywheel"}, "secret": "entra/{appId}"})
+        self.rules.append({"match": {"tag": "keywheel"}, "secret": "keywheel/entra/{appId}"})
         self.watched: dict[str, App] = {
             "expiring-certificate": self.app("certificate", certificates=[
                 {"display_name": "tls", "start": "-300d", "end": "+9d"}]),
@@ -51,7 +51,7 @@ class Fleet(Tenant):
     def _member(self, name: str) -> Credential:
         """A credential that the manifest does not list: the rule's tag is on its application."""
         app = self.app(name, tags=["keywheel"])
-        return Credential(f"entra/{app.app_id}", app, f"entra/{app.app_id}")
+        return Credential(f"keywheel/entra/{app.app_id}", app, f"keywheel/entra/{app.app_id}")
 
     @property
     def everyone(self) -> dict[str, Credential]:

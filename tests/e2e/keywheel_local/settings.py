@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,6 +38,7 @@ class Settings:
     permission: str = "Application.ReadWrite.All"
     read_audit: bool = True
     parameters: dict[str, str] = field(default_factory=dict)  # of the template
+    prepare: Callable[[Any], dict[str, str]] | None = None  # makes what the stack needs; gives more parameters
     visibility: int | None = None  # of queues, in seconds, once deployed: Lambda takes no less than 300 before
     name: str = "keywheel"
 

@@ -133,11 +133,11 @@ class Stack:
             self.env["KEYWHEEL_CLOUD"] = cloud
         made = self.entra_setup()
         parameters = {
-            "ClientId": made["client_id"], "SecretPrefix": "", "AuthorityHost": azure["authority"],
+            "ClientId": made["client_id"], "AuthorityHost": azure["authority"],
             "GraphEndpoint": azure["graph"], "ArmEndpoint": azure["arm"], "CaFile": azure["ca"],
             "NotifySecret": NOTIFY_SECRET, "AllowLoopbackHttp": "1", "RotationConcurrency": "10",
         } | settings.parameters
-        parameters = self.webhook_keys() | parameters
+        parameters = self.webhook_keys() | parameters | (settings.prepare(self) if settings.prepare else {})
         binaries = {f"{name.capitalize()}Function": settings.function(name)
                     for name in ("sweep", "rotate", "webhook", "compare", "audit", "notify")}
         self.say("infra/template.yaml is deployed")

@@ -114,7 +114,7 @@ class Tenant:
 
     def credential(self, name: str, app: App | None = None, **fields: Any) -> Credential:
         """A credential whose secret does not exist yet."""
-        credential = Credential(name, app or self.app(name), f"prod/azure/{name}", fields)
+        credential = Credential(name, app or self.app(name), f"keywheel/{name}", fields)
         self.credentials[name] = credential
         return credential
 

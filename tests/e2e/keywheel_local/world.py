@@ -223,6 +223,12 @@ class World:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return letters
 
+    def denied(self) -> list[dict]:
+        """Take what IAM has denied: {"who", "action", "resource"}. What nobody takes fails the module."""
+        denied = self.stack.local("GET", "denied")
+        self.stack.local("DELETE", "denied")
+        return denied
+
     def orphans(self) -> list[str]:
         """Keys of Keywheel's that no version names."""
         return [key for one in self.tenant.credentials.values() for key in self.orphans_of(one)]
