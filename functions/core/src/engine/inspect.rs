@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Engine, EngineError};
 use crate::graph::{CallOptions, Detail};
-use crate::ids::{AppId, VersionId};
+use crate::ids::{AppId, KeyOn, VersionId};
 use crate::manifest::{Credential, Managed};
 use crate::rotation::finding::{Expected, Finding, inspect};
 use crate::rotation::plan::{self, Plan};
@@ -99,8 +99,8 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Option<Credential>, EngineError> {
         let options = CallOptions::until(deadline);
-        let found =
-            self.graph.applications_by_app_id(&[application], Detail::Keys, &options).await?;
+        let (on, keys) = (KeyOn::Application, Detail::Keys);
+        let found = self.graph.objects_by_app_id(on, &[application], keys, &options).await?;
         if let Some(unreadable) = found.unreadable.into_iter().next() {
             return Err(EngineError::Unreadable(unreadable.into()));
         }
@@ -135,7 +135,8 @@ impl Engine {
         let mut next = None;
         loop {
             let options = CallOptions::until(deadline);
-            let page = self.graph.applications(Detail::Keys, next.as_ref(), &options).await?;
+            let (on, keys) = (KeyOn::Application, Detail::Keys);
+            let page = self.graph.objects(on, keys, next.as_ref(), &options).await?;
             let of_page = page
                 .items
                 .iter()

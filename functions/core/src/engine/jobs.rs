@@ -7,12 +7,11 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::executor::Attempt;
-use super::sweep::Seen;
+use super::sweep::SweepFinding;
 use super::{Engine, EngineError};
 use crate::events::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
-use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
 use crate::rotation::finding::Finding;
 use crate::rotation::plan;
@@ -267,10 +266,8 @@ impl Attempt<'_> {
 
     /// Reports what the try found and leaves to people.
     async fn found(&self, finding: Finding) -> Result<(), EngineError> {
-        let Credential { name, application, .. } = self.credential;
-        let (credential, application) = (Some(name.clone()), *application);
-        let seen = Seen { credential, application, display_name: None, finding };
-        let mut event = seen.event(self.engine.graph.now());
+        let found = SweepFinding::about(self.credential, None, finding);
+        let mut event = found.event(self.engine.graph.now());
         event.data.requested_by = Some(self.by.to_owned());
         event.data.request = self.request;
         Ok(self.engine.bus.put(&[event], self.deadline).await?)

@@ -17,6 +17,8 @@ use chrono::{DateTime, Utc};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
+use wire::{Holder, OfApp, Other};
+
 use crate::azure::{Call, Caller};
 pub use crate::azure::{CallOptions, Page, PageLink, Unreadable};
 use crate::http::Http;
@@ -27,7 +29,7 @@ pub use listing::Detail;
 pub use passwords::{Added, Removed};
 pub use refusal::{GraphError, Kind, Refusal};
 pub use reports::DirectoryAudit;
-pub use wire::{Application, Belonging, Certificate, ServicePrincipal};
+pub use wire::{DirectoryObject, ObjectSummary};
 
 impl KeyOn {
     fn collection(self) -> &'static str {
@@ -90,8 +92,8 @@ impl Graph {
         let there = on.other();
         let further = options.further(there.collection());
         let (holder, other) = tokio::try_join!(
-            self.by_app_id::<wire::Holder>(on, app, wire::HOLDER, options),
-            self.by_app_id::<wire::Other>(there, app, wire::other(there), &further),
+            self.by_app_id::<Holder>(on, app, wire::HOLDER, options),
+            self.by_app_id::<Other>(there, app, wire::other(there), &further),
         )?;
         Ok(holder.map(|holder| Principal {
             object_id: holder.id,
@@ -101,31 +103,25 @@ impl Graph {
                 KeyOn::Application => most_keys(holder.sign_in_audience.as_deref()),
                 KeyOn::ServicePrincipal => None,
             },
-            keys: wire::keys(holder.password_credentials),
+            keys: holder.keys,
         }))
     }
 
-    async fn by_app_id<T>(
+    async fn by_app_id<T: DeserializeOwned>(
         &self,
         on: KeyOn,
         app: AppId,
         select: &str,
         options: &CallOptions,
-    ) -> Result<Option<T>, GraphError>
-    where
-        T: DeserializeOwned + wire::OfApp,
-    {
+    ) -> Result<Option<T>, GraphError> {
         let object = format!("{}(appId='{app}')", on.collection());
         let call = reading("get", &object, self.url(&object, &[("$select", select)]), options);
-        let found: Option<T> = match self.azure.read(&call).await {
-            Err(error) if *error.kind() == Kind::NotFound => None,
-            other => Some(other?),
-        };
-        match found {
-            Some(found) if found.app_id() != app => {
+        match self.azure.read::<OfApp<T>>(&call).await {
+            Err(error) if *error.kind() == Kind::NotFound => Ok(None),
+            Ok(found) if found.app_id != app => {
                 Err(self.azure.malformed(&call, "it is of another application"))
             }
-            found => Ok(found),
+            found => Ok(Some(found?.object)),
         }
     }
 

@@ -112,7 +112,7 @@ impl Graph {
         let object = object.to_string();
         let url = self.url(&object, &[("$select", wire::HOLDER)]);
         let holder: wire::Holder = self.azure.read(&reading("get", &object, url, options)).await?;
-        Ok(wire::keys(holder.password_credentials).iter().any(|held| held.key_id == key))
+        Ok(holder.keys.iter().any(|held| held.key_id == key))
     }
 
     fn changing(

@@ -6,10 +6,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::wire::{self, or_default};
+use super::wire::read_time;
 use super::{CallOptions, Graph, GraphError, Page, PageLink, Unreadable};
 use crate::azure::Call;
 use crate::ids::{AppId, KeyId, ObjectId};
+use crate::null::or_default;
 use crate::rotation::LastUses;
 use crate::rotation::foreign_change::{Actor, Change, ChangedKey};
 
@@ -43,7 +44,7 @@ struct Activity {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SignInActivity {
-    #[serde(default, deserialize_with = "wire::read_time")]
+    #[serde(default, deserialize_with = "read_time")]
     last_sign_in_date_time: Option<DateTime<Utc>>,
 }
 
@@ -53,7 +54,7 @@ struct SignInActivity {
 struct Entry {
     id: String,
     correlation_id: Option<String>,
-    #[serde(deserialize_with = "wire::read_time")]
+    #[serde(deserialize_with = "read_time")]
     activity_date_time: Option<DateTime<Utc>>,
     result: Option<String>,
     #[serde(default, deserialize_with = "or_default")]

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Cursor, Listing, Seen, Sweep, read_by};
+use super::{Cursor, Listing, Sweep, SweepFinding, read_by};
 use crate::engine::{Engine, EngineError};
-use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink, Refusal};
+use crate::graph::{CallOptions, Detail, DirectoryAudit, Kind, ObjectSummary, PageLink, Refusal};
 use crate::ids::{AppId, KeyId, KeyOn, ObjectId};
 use crate::manifest::Credential;
 use crate::rotation::Scope;
@@ -78,7 +78,7 @@ impl Sweep<'_> {
         };
         self.part.audit_pages += 1;
         if !engine.cloud.has_directory_audits() {
-            self.part.findings.push(about(own, Finding::AuditNotInCloud));
+            self.part.findings.push(SweepFinding::of_setup(own, Finding::AuditNotInCloud));
             return Ok((None, None));
         }
         let mut cursor: AuditCursor = cursors.read(CURSOR).await?.unwrap_or_default();
@@ -97,7 +97,8 @@ impl Sweep<'_> {
                     Kind::Known(Refusal::NotLicensed) => Some(Finding::AuditNotLicensed),
                     _ => (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to)),
                 };
-                self.part.findings.extend(finding.map(|finding| about(own, finding)));
+                let finding = finding.map(|finding| SweepFinding::of_setup(own, finding));
+                self.part.findings.extend(finding);
                 return Ok((None, None));
             }
         };
@@ -125,7 +126,7 @@ impl Sweep<'_> {
     async fn foreign_changes(
         &mut self,
         audits: Vec<DirectoryAudit>,
-    ) -> Result<Vec<(DirectoryAudit, Vec<Seen>)>, EngineError> {
+    ) -> Result<Vec<(DirectoryAudit, Vec<SweepFinding>)>, EngineError> {
         if audits.is_empty() {
             return Ok(Vec::new());
         }
@@ -148,7 +149,7 @@ impl Sweep<'_> {
             let actor = change.actor.to_string();
             let added = change.added.iter().map(|key| (key.id, true));
             let removed = change.removed.iter().map(|key| (key.id, false));
-            let seen = added.chain(removed).map(|(key, added)| Seen {
+            let seen = added.chain(removed).map(|(key, added)| SweepFinding {
                 credential: Some(first.name.clone()),
                 application: object.app_id,
                 display_name: object.display_name.clone(),
@@ -161,7 +162,7 @@ impl Sweep<'_> {
                     correlation: audit.correlation_id.clone(),
                 }),
             });
-            let seen: Vec<Seen> = seen.collect();
+            let seen = seen.collect();
             found.push((audit, seen));
         }
         Ok(found)
@@ -171,7 +172,7 @@ impl Sweep<'_> {
     async fn belonging(
         &mut self,
         audits: &[DirectoryAudit],
-    ) -> Result<HashMap<ObjectId, (Belonging, Vec<Credential>)>, EngineError> {
+    ) -> Result<HashMap<ObjectId, (ObjectSummary, Vec<Credential>)>, EngineError> {
         let ids: BTreeSet<ObjectId> = audits.iter().map(|audit| audit.change.object).collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
         let mut objects = Vec::new();
@@ -193,7 +194,7 @@ impl Sweep<'_> {
     /// The credentials that rules make: their tags are on the applications, not on the service principals.
     async fn ruled_of(
         &mut self,
-        objects: &[Belonging],
+        objects: &[ObjectSummary],
     ) -> Result<HashMap<AppId, Credential>, EngineError> {
         let Engine { manifest, graph, .. } = self.engine;
         if manifest.rules().is_empty() {
@@ -201,7 +202,8 @@ impl Sweep<'_> {
         }
         let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
         let apps: Vec<AppId> = apps.into_iter().collect();
-        let read = graph.applications_by_app_id(&apps, Detail::Keys, &self.options()).await?;
+        let (on, keys) = (KeyOn::Application, Detail::Keys);
+        let read = graph.objects_by_app_id(on, &apps, keys, &self.options()).await?;
         self.report_unreadable(read.unreadable);
         let ruled = read.items.iter().filter_map(|application| {
             let managed = manifest.by_tags(application.app_id, &application.tags)?;
@@ -214,14 +216,10 @@ impl Sweep<'_> {
         let Engine { identity, graph, .. } = self.engine;
         let app = identity.app();
         let apps: Vec<AppId> = app.into_iter().collect();
-        let own = graph.service_principals_by_app_id(&apps, Detail::Keys, &self.options()).await?;
-        Ok(Ourselves { app, service_principal: own.items.first().map(|own| own.object_id) })
+        let (on, keys) = (KeyOn::ServicePrincipal, Detail::Keys);
+        let own = graph.objects_by_app_id(on, &apps, keys, &self.options()).await?;
+        Ok(Ourselves { app, service_principal: own.items.first().map(|own| own.id) })
     }
-}
-
-/// A finding that concerns Keywheel's own set-up.
-fn about(own: AppId, finding: Finding) -> Seen {
-    Seen { credential: None, application: own, display_name: None, finding }
 }
 
 #[cfg(test)]

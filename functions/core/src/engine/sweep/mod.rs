@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, EngineError};
-use crate::graph::{CallOptions, Detail, PageLink, Unreadable};
+use crate::graph::{CallOptions, Detail, DirectoryObject, PageLink, Unreadable};
 use crate::http::Retry;
 use crate::ids::{AppId, CredentialName, KeyOn};
 use crate::queue::Queue;
@@ -32,8 +32,7 @@ use crate::secrets::Prefixes;
 
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
-use found::Object;
-pub use found::{Planned, Seen};
+pub use found::{Planned, SweepFinding};
 use ownership::Ownership;
 pub use report::Report;
 
@@ -166,32 +165,42 @@ impl Sweep<'_> {
     }
 
     fn report_unreadable(&mut self, unreadable: Vec<Unreadable>) {
-        self.part.findings.extend(unreadable.into_iter().map(Seen::unreadable));
+        self.part.findings.extend(unreadable.into_iter().map(SweepFinding::unreadable));
+    }
+
+    /// Reads a page of a listing. Gives its objects, and the link to the next page.
+    async fn page(
+        &mut self,
+        on: KeyOn,
+        at: &Cursor,
+    ) -> Result<(Vec<DirectoryObject>, Option<String>), EngineError> {
+        let Engine { graph, .. } = self.engine;
+        let (detail, link) = (Detail::KeysAndCertificates, self.engine.link(at));
+        let page = graph.objects(on, detail, link.as_ref(), &self.options()).await?;
+        self.report_unreadable(page.unreadable);
+        self.part.objects += page.items.len();
+        Ok((page.items, page.next.as_ref().map(PageLink::to_string)))
     }
 
     async fn applications(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
         let engine = self.engine;
-        let (detail, link) = (Detail::KeysAndCertificates, engine.link(at));
-        let page = engine.graph.applications(detail, link.as_ref(), &self.options()).await?;
-        self.report_unreadable(page.unreadable);
-        let tagged = engine.tagged(at, &page.items);
-        self.part.objects += page.items.len();
+        let (objects, next) = self.page(KeyOn::Application, at).await?;
+        let tagged = engine.tagged(at, &objects);
         let listed = engine.listed();
         let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
-        for mut object in page.items.into_iter().map(Object::from) {
-            let listed = listed.get(&object.application);
+        for mut object in objects {
+            let listed = listed.get(&object.app_id);
             let mut owned = Ownership::by_nobody(listed.map(|listed| listed.name.clone()));
             let mut beside = false;
             if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
                 // Its keys were looked at as a credential's.
                 object.keys.clear();
-            } else if let Some(managed) = engine.manifest.by_tags(object.application, &object.tags)
-            {
+            } else if let Some(managed) = engine.manifest.by_tags(object.app_id, &object.tags) {
                 let credential = managed.credential;
                 let (name, on) = (credential.name.clone(), credential.settings.key_on);
                 ruled.push(credential);
                 if on == KeyOn::Application {
-                    of_rules.insert(object.application, object);
+                    of_rules.insert(object.app_id, object);
                     continue;
                 }
                 owned.credential = Some(name);
@@ -199,31 +208,30 @@ impl Sweep<'_> {
             }
             self.inspect(&object, &owned);
             if beside {
-                // Whether its service principal is locked is asked of it.
-                of_rules.insert(object.application, object);
+                // The application says whether its service principal is locked.
+                of_rules.insert(object.app_id, object);
             }
         }
         for some in ruled.chunks(AT_ONCE) {
             self.credentials(some, some, &of_rules).await?;
         }
-        let Some(next) = page.next else {
+        if next.is_none() {
             self.part.findings.extend(engine.rules_in_vain(tagged.as_ref()));
             return Ok(Cursor::at(Listing::ServicePrincipals, None));
-        };
-        Ok(Cursor { tagged, ..Cursor::at(Listing::Applications, Some(next.to_string())) })
+        }
+        Ok(Cursor { tagged, ..Cursor::at(Listing::Applications, next) })
     }
 
-    /// Service principals have passwords and certificates of their own, which no portal page shows.
+    /// Sweeps a page of service principals.
+    ///
+    /// They have passwords and certificates of their own, which no portal page shows.
     async fn service_principals(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
         let engine = self.engine;
-        let (detail, link) = (Detail::KeysAndCertificates, engine.link(at));
-        let page = engine.graph.service_principals(detail, link.as_ref(), &self.options()).await?;
-        self.report_unreadable(page.unreadable);
-        self.part.objects += page.items.len();
+        let (objects, next) = self.page(KeyOn::ServicePrincipal, at).await?;
         let listed = engine.listed();
-        for mut object in page.items.into_iter().map(Object::from) {
-            let listed = listed.get(&object.application);
-            let ruled = engine.manifest.by_tags(object.application, &object.tags);
+        for mut object in objects {
+            let listed = listed.get(&object.app_id);
+            let ruled = engine.manifest.by_tags(object.app_id, &object.tags);
             let on_principal = KeyOn::ServicePrincipal;
             let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
                 || ruled.is_some_and(|ruled| ruled.credential.settings.key_on == on_principal);
@@ -232,18 +240,18 @@ impl Sweep<'_> {
             }
             self.inspect(&object, &Ownership::by_nobody(None));
         }
-        Ok(match page.next {
-            Some(next) => Cursor::at(Listing::ServicePrincipals, Some(next.to_string())),
+        Ok(match next {
+            Some(_) => Cursor::at(Listing::ServicePrincipals, next),
             None => Cursor::at(Listing::DirectoryAudits, None),
         })
     }
 
-    fn inspect(&mut self, object: &Object, owned: &Ownership) {
+    fn inspect(&mut self, object: &DirectoryObject, owned: &Ownership) {
         let now = self.engine.graph.now();
         let found = inspect(&object.keys, &object.certificates, &owned.expected, now).into_iter();
-        self.part.findings.extend(found.map(|finding| Seen {
+        self.part.findings.extend(found.map(|finding| SweepFinding {
             credential: owned.credential.clone(),
-            application: object.application,
+            application: object.app_id,
             display_name: object.display_name.clone(),
             finding,
         }));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::{Cursor, Planned, Seen};
+use super::{Cursor, Planned, SweepFinding};
 use crate::engine::{Engine, EngineError};
 use crate::events::{CloudEvent, SWEEP};
 use crate::ids::CredentialName;
@@ -18,7 +18,7 @@ pub struct Report {
     /// What was queued (or would be).
     pub planned: Vec<Planned>,
     /// What was reported (or would be).
-    pub findings: Vec<Seen>,
+    pub findings: Vec<SweepFinding>,
     /// The credentials looked at, due or not.
     pub credentials: usize,
     /// Applications and service principals read.
@@ -64,7 +64,7 @@ impl Engine {
 
     pub(super) async fn report_findings(
         &self,
-        findings: &[Seen],
+        findings: &[SweepFinding],
         deadline: Instant,
     ) -> Result<(), EngineError> {
         let events: Vec<CloudEvent> =
