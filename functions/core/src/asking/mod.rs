@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use crate::audit::{AuditError, Bus};
 use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use crate::ids::{RotationId, VersionId};
-use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource, SourceError};
+use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource};
 use crate::queue::{Job, Queue, QueueError, Work};
 use crate::request::delivery::Requested;
 use crate::request::replaces;
 use crate::rotation::Stop;
 use crate::rotation::plan::Reason;
 use crate::secrets::{Secrets, SecretsError};
-use crate::settings::{Unset, required};
+use crate::settings::{SettingError, required};
 use crate::store::{Store, StoreError};
 
 /// How long sending an event to the bus may take.
@@ -88,20 +88,9 @@ pub struct Deployment {
     pub state_bucket: String,
 }
 
-/// The environment does not describe a deployment.
-#[derive(Debug, thiserror::Error)]
-pub enum DeploymentError {
-    /// A variable is missing.
-    #[error(transparent)]
-    Unset(#[from] Unset),
-    /// `KEYWHEEL_MANIFEST` names no place of a manifest.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-}
-
 impl Deployment {
     /// Reads the deployment from the environment.
-    pub fn from_env() -> Result<Self, DeploymentError> {
+    pub fn from_env() -> Result<Self, SettingError> {
         Ok(Self {
             manifest: ManifestSource::parse(&required("KEYWHEEL_MANIFEST")?)?,
             queue_url: required("KEYWHEEL_QUEUE_URL")?,

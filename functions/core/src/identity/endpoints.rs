@@ -141,11 +141,6 @@ impl Endpoints {
     pub fn graph_scope(&self) -> String {
         scope(&self.graph)
     }
-
-    /// What a token for Azure Resource Manager is asked for.
-    pub fn arm_scope(&self) -> String {
-        scope(&self.arm)
-    }
 }
 
 fn address(name: &'static str, text: &str) -> Result<Url, IdentityError> {
@@ -186,7 +181,7 @@ mod tests {
         };
         let local = with("KEYWHEEL_GRAPH_ENDPOINT", "https://127.0.0.1:8443/").unwrap();
         assert_eq!(local.graph_scope(), "https://127.0.0.1:8443/.default");
-        assert_eq!(local.arm_scope(), "https://management.azure.com/.default");
+        assert_eq!(local.arm.as_str(), "https://management.azure.com/");
         let bare = with("AZURE_AUTHORITY_HOST", "login.microsoftonline.us").unwrap();
         assert_eq!(bare.authority.as_str(), "https://login.microsoftonline.us/");
         for wrong in ["http://graph.example.com", "https://a@b/", "https://b/?q=1", "https://"] {

@@ -30,7 +30,7 @@ pub use notifications::{Notification, Pattern, Target};
 pub use permission::{Allow, Approval};
 pub use problem::{ManifestError, Position, Problem};
 pub use settings::Settings;
-pub use source::{LoadError, ManifestSource, SourceError};
+pub use source::{LoadError, ManifestSource};
 pub use tree::MAX_BYTES;
 
 /// A valid manifest.
