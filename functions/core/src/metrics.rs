@@ -17,8 +17,8 @@ pub const NAMESPACE: &str = "Keywheel";
 const LONGEST: usize = 1024;
 /// The most values that one metric may have in one document.
 const VALUES: usize = 100;
-/// How many credentials have a metric of their own: those that expire first, because CloudWatch charges for each metric.
-/// All others count in the metric of the whole deployment.
+/// The most credentials with a metric of their own: those that expire first, because CloudWatch charges for each
+/// metric. All others count in the metric of the whole deployment.
 const CREDENTIALS: usize = 100;
 
 /// A metric.

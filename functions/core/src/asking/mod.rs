@@ -26,7 +26,7 @@ use crate::secrets::{Secrets, SecretsError};
 use crate::settings::{SettingError, required};
 use crate::store::{Store, StoreError};
 
-/// How long sending an event to the bus may take.
+/// The longest time of sending an event to the bus.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The mark of a request whose job is queued (`requests/{request}.queued`).
@@ -78,7 +78,7 @@ pub struct Requests {
 /// The parts of a deployment that requests need.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// Where the manifest is (`KEYWHEEL_MANIFEST`).
+    /// The manifest's place (`KEYWHEEL_MANIFEST`).
     pub manifest: ManifestSource,
     /// The URL of the job queue (`KEYWHEEL_QUEUE_URL`).
     pub queue_url: String,

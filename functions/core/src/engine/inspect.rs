@@ -1,6 +1,6 @@
-//! One credential as it stands, read afresh: for people, who ask about one at a time.
+//! The present state of one credential, for people.
 //!
-//! Reads labels and keys, never a value, and changes nothing.
+//! An inspection reads labels and keys, never a value, and changes nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
@@ -14,22 +14,22 @@ use crate::rotation::plan::{self, Plan};
 use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{Principal, Scope, SecretState, Stop};
 
-/// What is known of a credential at one moment.
+/// The state of a credential at one moment.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Its secret (`DescribeSecret`: no lag, unlike a sweep's listing).
+    /// The secret (by `DescribeSecret`, which does not lag as a sweep's listing does).
     pub secret: SecretState,
-    /// Who holds its keys; `None`: Graph knows no such application.
+    /// The object that holds the keys; `None`: Graph knows no such application.
     pub principal: Option<Principal>,
-    /// Lists what a sweep would queue and report.
+    /// The work that a sweep would queue, and the findings that a sweep would report.
     pub plan: Plan,
-    /// When it was read, by Graph's clock.
+    /// The time of the reading, by Graph's clock.
     pub now: DateTime<Utc>,
     overlap: TimeDelta,
 }
 
 impl Inspection {
-    /// How a version stands that holds a key of ours; `None` where there is no secret.
+    /// Gives the state of a version that holds a key of Keywheel's; `None`: there is no secret.
     pub fn version_state(&self, version: &VersionId) -> Option<VersionState> {
         match &self.secret {
             SecretState::Present(view) => Some(version_state(view, version, self.overlap)),
@@ -82,7 +82,8 @@ impl Engine {
         Ok(Inspection { secret, principal, plan, now, overlap: terms.policy.overlap })
     }
 
-    /// The scopes of all credentials that keep their keys where this one does: none of them is foreign.
+    /// Gives the scopes of all credentials that keep their keys on the same object. Keys of these scopes are not
+    /// foreign.
     fn scopes_on_same_object(&self, credential: &Credential) -> Vec<Scope> {
         let listed = self.manifest.credentials().filter(|other| {
             (other.application, other.settings.key_on)
@@ -91,8 +92,8 @@ impl Engine {
         listed.chain([credential]).map(|credential| self.terms(credential, None).scope).collect()
     }
 
-    /// The credential that a rule makes of this application; `None` where no rule's tag is on it, or the
-    /// manifest lists it by itself.
+    /// Finds the credential that a rule makes of this application; `None`: the application has no rule's tag, or the
+    /// manifest lists the application.
     pub async fn ruled(
         &self,
         application: AppId,
@@ -109,8 +110,10 @@ impl Engine {
         Ok(ruled.map(|ruled| ruled.credential))
     }
 
-    /// Whether the manifest lists the credential, or the tag of its rule is on its application. By a rule's pattern
-    /// alone, whoever may name a secret could have a key of any application minted and stored there.
+    /// Says whether the manifest lists the credential, or the application has the tag of the credential's rule.
+    ///
+    /// The name of a secret alone is not enough: anybody who may name a secret could have a key of any application
+    /// minted and stored there.
     pub(super) async fn is_managed(
         &self,
         managed: &Managed,
@@ -123,7 +126,8 @@ impl Engine {
         Ok(ruled.is_some_and(|ruled| ruled.name == managed.credential.name))
     }
 
-    /// The credentials that rules make of the whole directory, and what is told of objects that cannot be read.
+    /// Lists the credentials that rules make of the whole directory, and the findings about objects that cannot be
+    /// read.
     pub async fn all_ruled(
         &self,
         deadline: Instant,

@@ -1,5 +1,5 @@
-//! Reads more than the object that holds a credential's keys: the application's other object, and the object whose id was
-//! given for a client id.
+//! Findings from objects that do not hold the credential's keys: the application's other object, and an object whose id
+//! was given as a client id.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ impl From<Unreadable> for Finding {
 }
 
 impl Engine {
-    /// Reports what the application's other object tells of a credential whose own object holds these keys.
+    /// Reports the keys in `retire_keys` that are not on the credential's own object, which has these keys.
     pub(super) async fn findings_of_other_object(
         &self,
         credential: &Credential,

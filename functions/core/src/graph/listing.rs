@@ -17,7 +17,7 @@ const APPLICATION: &str = "id,appId,displayName,tags,signInAudience,servicePrinc
 const SERVICE_PRINCIPAL: &str =
     "id,appId,displayName,tags,servicePrincipalType,passwordCredentials";
 
-/// Which credentials of each object are read.
+/// The credentials that are read of each object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// The keys.
@@ -32,10 +32,8 @@ impl Detail {
             KeyOn::Application => APPLICATION,
             KeyOn::ServicePrincipal => SERVICE_PRINCIPAL,
         };
-        match self {
-            Self::Keys => keys.to_owned(),
-            Self::KeysAndCertificates => format!("{keys},keyCredentials"),
-        }
+        let certificates = if self == Self::Keys { "" } else { ",keyCredentials" };
+        format!("{keys}{certificates}")
     }
 }
 

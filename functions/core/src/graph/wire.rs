@@ -119,7 +119,7 @@ struct Listed {
 #[serde(rename_all = "camelCase")]
 struct KeyCredential {
     key_id: Option<KeyId>,
-    /// The same for all entries of one signing certificate.
+    /// The identifier that all entries of one signing certificate share.
     custom_key_identifier: Option<String>,
     #[serde(rename = "endDateTime", default, deserialize_with = "read_time")]
     end: Option<DateTime<Utc>>,

@@ -64,7 +64,7 @@ pub enum NotifyError {
         status: StatusCode,
         /// The answer's text, where the text is known never to quote the request.
         said: String,
-        /// When to try again.
+        /// Whether, and when, to try again.
         retry: Retry,
     },
     /// SNS did not take the notification.

@@ -10,9 +10,9 @@ use crate::secrets::{Age, Cache};
 use crate::settings_secret::{Entries, entries, is_absent, text, webhook_keys};
 use crate::signing_key::SigningKey;
 
-/// How long the secret is kept before it is read again: somebody may change it while a function's process lives.
+/// The time for which the secret is kept: somebody may change the secret while a function's process lives.
 const KEPT_FOR: Duration = Duration::from_mins(5);
-/// How soon the secret is read again if a name is missing or an address was refused.
+/// The time after which the secret is read again if a name is missing or an address was refused.
 const LOOKED_AGAIN: Duration = Duration::from_secs(15);
 
 /// The entries of the notify secret. An entry that cannot be used takes nothing from the others.

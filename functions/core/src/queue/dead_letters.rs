@@ -10,7 +10,8 @@ use super::sqs::failed;
 const BATCH: i32 = 10;
 /// The most batches that are read.
 const BATCHES: usize = 20;
-/// How long the messages of a batch are hidden, if the queue has more than one batch, so that the next batch holds others.
+/// The time for which the messages of a batch are hidden, if the queue has more than one batch, so that the next batch
+/// holds others.
 const HIDDEN_SECONDS: i32 = 5;
 
 /// A dead-letter queue.

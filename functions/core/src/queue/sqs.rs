@@ -18,7 +18,7 @@ use crate::http::{Backoff, Retry};
 const BATCH: usize = 10;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The same for a message whose sender waits for an answer.
+/// The longest time of sending a message whose sender waits for an answer.
 const UNORDERED_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest time that a message is hidden. SQS allows twelve hours from the receipt, and a function may have had the
 /// message for five minutes.

@@ -22,7 +22,7 @@ pub struct Rotate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub reason: Option<String>,
-    /// When the old key goes.
+    /// The time at which the old key is removed.
     // Some systems send null in place of leaving the field out.
     #[serde(default, deserialize_with = "or_default")]
     #[schemars(with = "Option<RevokeOld>")]

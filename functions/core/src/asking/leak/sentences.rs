@@ -3,7 +3,7 @@
 use crate::ids::CredentialName;
 use crate::request::github::Alert;
 
-/// How many credentials a finding names.
+/// The most credentials that a finding names.
 const NAMED: usize = 5;
 
 /// Says that GitHub does not show the leaked text.

@@ -1,7 +1,7 @@
-//! What others changed: Entra's directory audit, read from where the last sweep ended.
+//! Changes by others, from Entra's directory audit, read from the place where the last sweep ended.
 //!
-//! Entries come late, so each reading begins some hours before the last one ended; what was told then is not
-//! told again, and would have the same event id if it were.
+//! Entries come late, so each reading begins some hours before the last one ended. An entry that was reported before is
+//! not reported again, and its event would have the same id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -21,28 +21,28 @@ use crate::rotation::finding::{Finding, ForeignChange};
 use crate::rotation::foreign_change::{Ourselves, foreign};
 
 const CURSOR: &str = "directory-audits";
-/// Entra promises no time in which an entry can be read; most can within minutes.
+/// The longest time until an entry can be read. Entra promises no time, and most entries can be read within minutes.
 const LATEST: TimeDelta = TimeDelta::hours(6);
-/// Unread for longer than this, it is a finding.
+/// An audit that was not read for longer than this is a finding.
 const UNREAD: TimeDelta = TimeDelta::hours(24);
-/// How long one page may take, throttling included: the next sweep reads what this one could not.
+/// The longest time of a page, throttling included. The next sweep reads the rest.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// As many entries are remembered as told; the oldest are forgotten first.
+/// The most reported entries that a cursor lists. The oldest are left out first.
 const MOST_TOLD: usize = 2_000;
 
-/// How far the directory audit was read.
+/// The cursor of the directory audit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct AuditCursor {
-    /// The form of this cursor.
+    /// The version of this shape.
     schema: u8,
-    /// All that could be read up to this time has been.
+    /// All entries up to this time were read.
     read_to: Option<DateTime<Utc>>,
-    /// What was told of it, and when it happened.
+    /// The ids of the entries that were reported, with the times of their changes.
     told: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl AuditCursor {
-    /// Forgets what the next reading cannot come across.
+    /// Removes the entries that the next reading cannot meet again.
     fn forget(&mut self) {
         if let Some(read_to) = self.read_to {
             self.told.retain(|_, at| *at >= read_to - LATEST);
@@ -65,14 +65,14 @@ impl Engine {
 }
 
 impl Sweep<'_> {
-    /// A page of the directory audit, and how far it is read then. Where it cannot be read the sweep goes on: the
-    /// cursor stays where it is.
+    /// Sweeps a page of the directory audit. Gives the next page, and the cursor to write. If the audit cannot be read,
+    /// the sweep goes on and the cursor stays as it is.
     pub(super) async fn audits(
         &mut self,
         at: &Cursor,
     ) -> Result<(Option<Cursor>, Option<AuditCursor>), EngineError> {
         let engine = self.engine;
-        // Whoever is not signed in as an application cannot tell its own changes.
+        // A person who is signed in cannot be told apart from Keywheel.
         let (Some(cursors), Some(own)) = (&engine.cursors, engine.identity.app()) else {
             return Ok((None, None));
         };
@@ -122,7 +122,7 @@ impl Sweep<'_> {
         Ok((next, Some(cursor)))
     }
 
-    /// Those of the changes that are of a managed application and not ours, with what is told of them.
+    /// Gives the changes of managed applications that others made, with their findings.
     async fn foreign_changes(
         &mut self,
         audits: Vec<DirectoryAudit>,
@@ -168,7 +168,7 @@ impl Sweep<'_> {
         Ok(found)
     }
 
-    /// The objects that changes are of, with the credentials that the manifest has for their applications.
+    /// Gives the changed objects, with the manifest's credentials for their applications.
     async fn belonging(
         &mut self,
         audits: &[DirectoryAudit],
@@ -179,7 +179,7 @@ impl Sweep<'_> {
         for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
             let read = self.engine.graph.objects_by_id(on, &ids, &self.options()).await?;
             objects.extend(read.items);
-            // What was changed on it cannot be told.
+            // The changes of an object that cannot be read are not reported.
             self.report_unreadable(read.unreadable);
         }
         let ruled = self.ruled_of(&objects).await?;
@@ -191,7 +191,7 @@ impl Sweep<'_> {
         Ok(with_credentials.collect())
     }
 
-    /// The credentials that rules make: their tags are on the applications, not on the service principals.
+    /// Gives the credentials that rules make. The applications have the rules' tags, not the service principals.
     async fn ruled_of(
         &mut self,
         objects: &[ObjectSummary],

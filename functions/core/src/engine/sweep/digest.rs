@@ -20,9 +20,9 @@ const SOON: TimeDelta = TimeDelta::days(60);
 pub struct Digested {
     /// The keys and certificates that expire soon, as far as the directory was read.
     pub digest: Digest,
-    /// How many applications and service principals were read.
+    /// The number of applications and service principals that were read.
     pub objects: usize,
-    /// Where the digest goes on, if its time was not enough.
+    /// The place where the digest goes on, if its time was not enough.
     pub rest: Option<Cursor>,
 }
 

@@ -1,9 +1,9 @@
-//! A sweep: compares the directory with the manifest, queues what is due, reports what it saw.
+//! A sweep: compares the directory with the manifest, queues the work that is due, and reports findings.
 //!
-//! First the listed credentials, then page by page the whole directory for rules and for what nobody
-//! manages, then what others changed by Entra's directory audit. What a page gives is queued and reported
-//! before the next is read, so that a sweep which runs out of time, or is throttled for longer than it has,
-//! loses nothing: it goes on at its [`Cursor`].
+//! A sweep goes through the listed credentials first, then page by page through the whole directory for rules and for
+//! unmanaged keys, then through Entra's directory audit. The work and the findings of a page are queued and reported
+//! before the next page is read. So a sweep that runs out of time, or is throttled for longer than its time, loses
+//! nothing and goes on at its [`Cursor`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -36,34 +36,34 @@ pub use found::{Planned, SweepFinding};
 use ownership::Ownership;
 pub use report::Report;
 
-/// What a page may need after it is read: it is not begun with less time left.
+/// The time that a page may need after it is read. A sweep with less time left does not begin a page.
 const RESERVE: Duration = Duration::from_secs(45);
-/// How many credentials are looked at between two looks at the clock.
+/// The number of credentials that are swept between two looks at the clock.
 const AT_ONCE: usize = 150;
 
-/// What a sweep is to do with what it finds.
+/// Whether a sweep queues its work and reports its findings.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode<'a> {
-    /// Queue it and report it.
+    /// The sweep queues and reports.
     Queue(&'a Queue),
-    /// Nothing.
+    /// The sweep changes nothing.
     DryRun,
 }
 
-/// The secrets of the manifest by name, as their labels show them.
+/// The states of the manifest's secrets by name, from their labels.
 type Secrets = HashMap<String, SecretState>;
 
-/// Holds what one sweep knows on its way.
+/// The state of a running sweep.
 struct Sweep<'a> {
     engine: &'a Engine,
     secrets: Secrets,
     deadline: Instant,
-    /// What the part that is being read has come to.
+    /// The result of the part that is being swept.
     part: Report,
 }
 
 impl Engine {
-    /// Sweeps from the cursor until all is seen or the deadline is near.
+    /// Sweeps from the cursor until the end of the sweep, or until the deadline is near.
     pub async fn sweep(
         &self,
         from: Cursor,
@@ -98,7 +98,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// The labels of all secrets that the manifest may speak of, without any value.
+    /// Reads the labels of all secrets that the manifest can name, without any value.
     async fn labels(&self) -> Result<Secrets, EngineError> {
         let listed = self.manifest.credentials().map(|credential| credential.secret.as_str());
         let ruled = self.manifest.rules().iter().map(|rule| rule.secret().prefix());
@@ -109,7 +109,7 @@ impl Engine {
             let page = self.secrets.list(&prefixes, next.as_deref()).await?;
             for listed in page.items {
                 let deleted = listed.state == SecretState::ScheduledForDeletion;
-                // The listing lags: one of the same name may have been made since.
+                // The listing lags. A secret of the same name may have been made since.
                 if !(deleted && secrets.contains_key(&listed.name)) {
                     secrets.insert(listed.name, listed.state);
                 }
@@ -121,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// Reads where a page begins. A link of another Graph begins the listing again.
+    /// Reads the link of a page. With a link of another Graph the listing begins again.
     fn link(&self, at: &Cursor) -> Option<PageLink> {
         at.next.as_deref().and_then(|link| self.graph.page_link(link))
     }
@@ -138,7 +138,7 @@ impl Engine {
 }
 
 impl Sweep<'_> {
-    /// Reads a part, and queues and reports what it gave. One that fails is swept as a whole again.
+    /// Sweeps a part, and queues and reports the result. A part that fails is swept again as a whole.
     async fn part(
         &mut self,
         at: &Cursor,
@@ -154,7 +154,7 @@ impl Sweep<'_> {
         if let Mode::Queue(queue) = mode {
             self.engine.queue_planned(queue, &part.planned).await?;
             self.engine.report_findings(&part.findings, self.deadline).await?;
-            // Only what was told counts as read.
+            // Only entries that were reported count as read.
             self.engine.leave_mark(mark).await?;
         }
         Ok((part, next))
@@ -193,7 +193,7 @@ impl Sweep<'_> {
             let mut owned = Ownership::by_nobody(listed.map(|listed| listed.name.clone()));
             let mut beside = false;
             if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
-                // Its keys were looked at as a credential's.
+                // These keys were compared as a credential's.
                 object.keys.clear();
             } else if let Some(managed) = engine.manifest.by_tags(object.app_id, &object.tags) {
                 let credential = managed.credential;
@@ -258,20 +258,21 @@ impl Sweep<'_> {
     }
 }
 
-/// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.
+/// Gives the time at which the reading of a part must end, so that there is time to report its result and to hand the
+/// sweep on.
 fn read_by(deadline: Instant) -> Instant {
     deadline.checked_sub(RESERVE / 3).unwrap_or(deadline)
 }
 
-/// Whether a failure may be over when a further sweep goes on.
+/// Says whether a failure may have passed when a further sweep goes on.
 fn passes(failure: &EngineError) -> bool {
     failure.retry() != Retry::Never
 }
 
-/// What the manifest's own entries say of an application.
+/// The credentials that the manifest lists for an application.
 struct Listed {
-    /// The first of them, by name.
+    /// The first name.
     name: CredentialName,
-    /// Where they keep their keys.
+    /// The objects that hold their keys.
     on: BTreeSet<KeyOn>,
 }
