@@ -9,10 +9,10 @@ use keywheel_core::engine::EngineError;
 use keywheel_core::graph::{self, GraphError};
 use keywheel_core::http::aws::NO_CREDENTIALS;
 use keywheel_core::identity::IdentityError;
-use keywheel_core::manifest::{LoadError, SourceError};
+use keywheel_core::manifest::LoadError;
 use keywheel_core::queue::QueueError;
 use keywheel_core::secrets::{self, SecretsError};
-use keywheel_core::settings::Unset;
+use keywheel_core::settings::SettingError;
 use keywheel_core::store::StoreError;
 
 /// The option that gives `plan` an exit code of its own, as `terraform plan` has it.
@@ -123,14 +123,14 @@ impl From<EngineError> for Failure {
             EngineError::Secrets(error) => secrets_cure(error),
             EngineError::Queue(error) => queue_cure(error),
             EngineError::Identity(IdentityError::Setup(_)) => Some(SIGN_IN),
-            EngineError::Unset(Unset { name: "KEYWHEEL_QUEUE_URL" }) => {
+            EngineError::Setting(SettingError::Unset { name: "KEYWHEEL_QUEUE_URL" }) => {
                 Some("take the stack's output `QueueUrl`")
             }
             EngineError::Setup(_) => Some("check the file that KEYWHEEL_CA_FILE names"),
             _ => None,
         };
         let exit = match error {
-            EngineError::Unset(_) => Exit::Usage,
+            EngineError::Setting(SettingError::Unset { .. }) => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, ..Self::of(&error, cure) }
@@ -239,8 +239,8 @@ impl From<LoadError> for Failure {
     }
 }
 
-impl From<SourceError> for Failure {
-    fn from(error: SourceError) -> Self {
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
         Self { exit: Exit::Usage, ..Self::of(&error, None) }
     }
 }

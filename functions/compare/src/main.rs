@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn connect() -> Result<Compare, Failure> {
-    let deployment = Deployment::from_env().map_err(Failure::setup)?;
+    let deployment = Deployment::from_env()?;
     let http = Http::from_env().map_err(Failure::setup)?;
     let aws = http::aws::config(&http).await;
     let github = endpoint(optional("KEYWHEEL_GITHUB_ENDPOINT").as_deref()).ok_or_else(|| {

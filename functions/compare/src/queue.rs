@@ -3,19 +3,16 @@
 use std::time::Duration;
 
 use keywheel_core::asking::leak::{Comparison, NotCompared};
-use keywheel_core::http::Retry;
 use keywheel_core::queue::QueueError;
-use keywheel_lambda::{Message, Settled};
+use keywheel_lambda::{Message, Pauses, Settled};
 use tracing::{error, info};
 
 use crate::Compare;
 
 /// How often SQS hands a message out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: usize = 4;
-/// The pauses before a message's next tries, in seconds. They add up to six minutes, because a leak does not wait.
-const PAUSES: [u64; MAX_RECEIVES - 1] = [10, 60, 300];
-/// The longest pause that GitHub is granted.
-const LONGEST: Duration = Duration::from_mins(15);
+/// The pauses before a message's next tries. Keywheel's own add up to six minutes, because a leak does not wait.
+const PAUSES: Pauses = Pauses { own: &[10, 60, 300], longest: Duration::from_mins(15) };
 
 /// Compares the alert of a message. A message whose alert was not compared stays in the queue.
 pub(crate) async fn settle(compare: &Compare, message: &Message) -> Result<Settled, QueueError> {
@@ -35,7 +32,8 @@ pub(crate) async fn settle(compare: &Compare, message: &Message) -> Result<Settl
             give_up(compare, message, &comparison, missed).await
         }
         Err(missed) => {
-            message.come_back(&compare.queue, pause(missed.retry, message.receives())).await
+            let pause = PAUSES.before(missed.retry, message.receives());
+            message.come_back(&compare.queue, pause).await
         }
     }
 }
@@ -57,16 +55,14 @@ async fn give_up(
     message.bury(&compare.queue, &why).await
 }
 
-fn pause(retry: Retry, receives: usize) -> Duration {
-    keywheel_lambda::pause(&PAUSES, LONGEST, retry, receives)
-}
-
 #[cfg(test)]
 #[path = "../../core/tests/fuzz/material.rs"]
 mod material;
 
 #[cfg(test)]
 mod tests {
+    use keywheel_core::http::Retry;
+
     use super::{material, *};
 
     fn sample() -> Vec<Message> {
@@ -84,11 +80,12 @@ mod tests {
     #[test]
     fn pauses_grow_and_github_may_ask_for_longer() {
         let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        let pause = |retry, receives| PAUSES.before(retry, receives);
         let own: Vec<u64> = (0..5).map(|count| pause(Retry::Soon, count).as_secs()).collect();
         assert_eq!(own, [10, 10, 60, 300, 300]);
         assert_eq!(pause(Retry::After(second), 1), 10 * second);
         assert_eq!(pause(Retry::After(minute), 1), minute);
-        assert_eq!(pause(Retry::After(60 * minute), 1), LONGEST);
+        assert_eq!(pause(Retry::After(60 * minute), 1), 15 * minute);
     }
 
     proptest::proptest! {

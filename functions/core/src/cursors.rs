@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::http::Retry;
+use crate::settings::SettingError;
 use crate::store::{Store, StoreError};
 
 /// A client of the cursors at one place (`KEYWHEEL_CURSORS`, `s3://bucket/prefix/`).
@@ -14,44 +14,23 @@ pub struct Cursors {
     prefix: String,
 }
 
-/// A cursor could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum CursorError {
-    /// `KEYWHEEL_CURSORS` names no place.
-    #[error("KEYWHEEL_CURSORS names no place for cursors; write s3://bucket/prefix/")]
-    Location,
-    /// S3 failed. Without a cursor, reading begins anew.
-    #[error("the cursor cannot be read or written: {0}")]
-    Store(#[from] StoreError),
-}
-
-impl CursorError {
-    /// Says whether trying again may help.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Store(failure) => failure.retry(),
-            Self::Location => Retry::Never,
-        }
-    }
-}
-
 impl Cursors {
     /// Makes a client of the cursors at this place.
-    pub fn new(aws: &SdkConfig, place: &str) -> Result<Self, CursorError> {
+    pub fn new(aws: &SdkConfig, place: &str) -> Result<Self, SettingError> {
         let named = place.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
-        let (bucket, prefix) =
-            named.filter(|(bucket, _)| !bucket.is_empty()).ok_or(CursorError::Location)?;
+        let named = named.filter(|(bucket, _)| !bucket.is_empty());
+        let (bucket, prefix) = named.ok_or(SettingError::Cursors)?;
         Ok(Self { store: Store::new(aws, bucket.to_owned()), prefix: prefix.to_owned() })
     }
 
     /// Reads a cursor; `None`: no cursor was written yet.
-    pub async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, CursorError> {
-        Ok(self.store.read(&self.key(name)).await?)
+    pub async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        self.store.read(&self.key(name)).await
     }
 
     /// Writes a cursor in place of the one before.
-    pub async fn write<T: Serialize>(&self, name: &str, cursor: &T) -> Result<(), CursorError> {
-        Ok(self.store.write(&self.key(name), cursor).await?)
+    pub async fn write<T: Serialize>(&self, name: &str, cursor: &T) -> Result<(), StoreError> {
+        self.store.write(&self.key(name), cursor).await
     }
 
     fn key(&self, name: &str) -> String {

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod manifest;
 pub mod metrics;
 pub mod notify;
+mod null;
 pub mod process;
 pub mod queue;
 pub mod request;

@@ -17,8 +17,8 @@ pub const NAMESPACE: &str = "Keywheel";
 const LONGEST: usize = 1024;
 /// The most values that one metric may have in one document.
 const VALUES: usize = 100;
-/// How many credentials have a metric of their own: those that expire first, because CloudWatch charges for each metric.
-/// All others count in the metric of the whole deployment.
+/// The most credentials with a metric of their own: those that expire first, because CloudWatch charges for each
+/// metric. All others count in the metric of the whole deployment.
 const CREDENTIALS: usize = 100;
 
 /// A metric.
@@ -37,22 +37,14 @@ pub enum Metric {
 }
 
 impl Metric {
-    fn name(self) -> &'static str {
+    fn name_and_unit(self) -> (&'static str, &'static str) {
         match self {
-            Self::Rotations => "Rotations",
-            Self::RotationFailures => "RotationFailures",
-            Self::Findings => "Findings",
-            Self::TimeToProve => "TimeToProve",
-            Self::DaysToExpiry => "DaysToExpiry",
-        }
-    }
-
-    fn unit(self) -> &'static str {
-        match self {
-            Self::Rotations | Self::RotationFailures | Self::Findings => "Count",
-            Self::TimeToProve => "Seconds",
+            Self::Rotations => ("Rotations", "Count"),
+            Self::RotationFailures => ("RotationFailures", "Count"),
+            Self::Findings => ("Findings", "Count"),
+            Self::TimeToProve => ("TimeToProve", "Seconds"),
             // CloudWatch has no unit for days.
-            Self::DaysToExpiry => "None",
+            Self::DaysToExpiry => ("DaysToExpiry", "None"),
         }
     }
 }
@@ -127,13 +119,14 @@ impl Metrics {
             [only] => json!(only),
             several => json!(several.iter().take(VALUES).collect::<Vec<_>>()),
         };
-        document.insert(metric.name().to_owned(), value);
+        let (name, unit) = metric.name_and_unit();
+        document.insert(name.to_owned(), value);
         let directive = json!({
             "Timestamp": at.timestamp_millis(),
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
                 "Dimensions": sets,
-                "Metrics": [{ "Name": metric.name(), "Unit": metric.unit() }],
+                "Metrics": [{ "Name": name, "Unit": unit }],
             }],
         });
         document.insert("_aws".to_owned(), directive);

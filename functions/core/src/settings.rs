@@ -1,11 +1,25 @@
 //! The environment variables of the functions and of the command-line tool.
 
-/// A variable that must be set is not set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} is not set; {}", cure(name))]
-pub struct Unset {
-    /// The variable's name.
-    pub name: &'static str,
+/// A setting is missing, or cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// A variable that must be set is not set.
+    #[error("{name} is not set; {}", cure(name))]
+    Unset {
+        /// The variable's name.
+        name: &'static str,
+    },
+    /// A text names no place of a manifest.
+    #[error("{text:?} names no manifest: {why}; write s3://bucket/key, ssm:/name or a path")]
+    Manifest {
+        /// The text.
+        text: String,
+        /// The reason.
+        why: &'static str,
+    },
+    /// `KEYWHEEL_CURSORS` names no place.
+    #[error("KEYWHEEL_CURSORS names no place for cursors; write s3://bucket/prefix/")]
+    Cursors,
 }
 
 /// Says how to set a variable. The template sets all of them.
@@ -33,8 +47,8 @@ pub fn optional(name: &str) -> Option<String> {
 }
 
 /// Reads a variable that must be set.
-pub fn required(name: &'static str) -> Result<String, Unset> {
-    optional(name).ok_or(Unset { name })
+pub fn required(name: &'static str) -> Result<String, SettingError> {
+    optional(name).ok_or(SettingError::Unset { name })
 }
 
 /// Says whether `KEYWHEEL_ALLOW_LOOPBACK_HTTP` lets posts lead to this machine, for tests.

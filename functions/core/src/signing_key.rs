@@ -4,6 +4,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// The length of a symmetric key of Standard Webhooks, in bytes.
@@ -26,9 +28,10 @@ impl SigningKey {
         WEBHOOK.contains(&bytes.len()).then_some(Self(bytes))
     }
 
-    /// Gives the bytes, for the code of a message and nothing else.
-    pub(crate) fn expose(&self) -> &[u8] {
-        &self.0
+    /// Computes the code (HMAC-SHA256) of a message that these parts form.
+    pub(crate) fn code(&self, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+        let code = Hmac::new_from_slice(&self.0).ok()?;
+        Some(parts.iter().fold(code, |code: Hmac<Sha256>, part| code.chain_update(part)))
     }
 }
 

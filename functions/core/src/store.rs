@@ -20,9 +20,9 @@ use crate::http::{Backoff, Retry};
 
 /// The largest object that Keywheel writes for itself.
 const MAX_JSON: usize = 1 << 20;
-/// How often a put that met another one is tried again.
+/// The most further tries of a put that met another put.
 const RETRIES: u32 = 4;
-/// How long a put may take whose caller names no deadline.
+/// The longest time of a put whose caller names no deadline.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most names of a listing.
 const LISTED: i32 = 50;
@@ -51,9 +51,9 @@ pub struct Object {
 
 /// The condition of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upon {
+pub enum PutCondition {
     /// No object has the key (`If-None-Match: *`).
-    Nothing,
+    Absent,
     /// The object under the key has this `ETag` (`If-Match`).
     Etag(String),
 }
@@ -171,16 +171,16 @@ impl Store {
         &self,
         key: &str,
         bytes: &[u8],
-        upon: Option<&Upon>,
+        condition: Option<&PutCondition>,
         deadline: Instant,
     ) -> Result<Put, StoreError> {
         let mut backoff = Backoff::new(RETRIES, deadline);
         loop {
             let request = self.client.put_object().bucket(&self.bucket).key(key);
-            let request = match upon {
+            let request = match condition {
                 None => request,
-                Some(Upon::Nothing) => request.if_none_match("*"),
-                Some(Upon::Etag(etag)) => request.if_match(etag),
+                Some(PutCondition::Absent) => request.if_none_match("*"),
+                Some(PutCondition::Etag(etag)) => request.if_match(etag),
             };
             let request = request
                 .content_type("application/json")
@@ -188,7 +188,7 @@ impl Store {
                 .checksum_algorithm(ChecksumAlgorithm::Sha256)
                 .body(ByteStream::from(bytes.to_vec()));
             let Err(error) = request.send().await else { return Ok(Put::Done) };
-            if upon.is_some() && is_one_of(&error, &REFUSALS) {
+            if condition.is_some() && is_one_of(&error, &REFUSALS) {
                 return Ok(Put::Refused);
             }
             if !is_one_of(&error, &CONFLICTS) || !backoff.pause(Retry::Soon).await {
@@ -220,8 +220,8 @@ impl Store {
     /// A put whose answer was lost looks like another writer's put. A caller that must know compares the objects.
     pub async fn write_new<T: Serialize>(&self, key: &str, object: &T) -> Result<bool, StoreError> {
         let json = self.json(key, object)?;
-        let put = self.put(key, &json, Some(&Upon::Nothing), Instant::now() + PATIENCE).await?;
-        Ok(put == Put::Done)
+        let (absent, deadline) = (Some(&PutCondition::Absent), Instant::now() + PATIENCE);
+        Ok(self.put(key, &json, absent, deadline).await? == Put::Done)
     }
 
     /// Lists the keys that begin with a prefix, at most fifty (`ListObjectsV2`).

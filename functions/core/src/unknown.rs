@@ -1,8 +1,8 @@
-//! A word that nobody knows, as an error shows it: never a secret's text, and with the known word that it may be meant to be.
+//! Unknown words in errors: never a secret's text, and with the known word that the user may have meant.
 
 use strsim::levenshtein;
 
-/// The known name that an unknown one is probably meant to be.
+/// Gives the known name that the user probably meant.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '.', ' '], "_");
     let name = plain(name);
@@ -10,24 +10,25 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|known| (levenshtein(&name, &plain(known)), *known))
         .min_by_key(|(distance, _)| *distance)?;
-    // Further apart than a third of the name, and the guess is more puzzling than helpful.
+    // A name that differs in more than a third would puzzle more than help.
     (distance * 3 <= name.chars().count().max(3)).then_some(best)
 }
 
-/// The words for a cure: the probable name, or all of them.
+/// Gives the words of a cure: the probable name, or all names.
 pub(crate) fn suggest(name: &str, known: &[&str]) -> String {
     nearest(name, known)
         .map_or_else(|| format!("one of {}", list(known)), |best| format!("did you mean `{best}`?"))
 }
 
-/// Names in a row: `` `a`, `b` ``.
+/// Writes names in a row: `` `a`, `b` ``.
 pub(crate) fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }
 
-/// A word that nobody knows, as it stands in an error. Entra's client secrets have forty characters and
-/// a `~`: whatever could be one, or part of one, is left out.
+/// Writes an unknown word for an error.
+///
+/// Entra's client secrets have forty characters and a `~`. A word that can be a secret, or a part of one, is left out.
 pub(crate) fn stranger(word: &str) -> String {
     const LONGEST: usize = 32;
     let plain = word.chars().all(|c| c.is_alphanumeric() || "_-./ ".contains(c));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use keywheel_core::audit::chain::{
-    Break, Damage, Event, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Tail,
+    Break, ChainPart, Damage, Event, Hash, Head, HeadSeen, Object, Record, Sequence, Stored, Tail,
     Version, record_key, verify,
 };
 use keywheel_core::ids::CredentialName;
@@ -78,8 +78,8 @@ impl Chain {
         verify(&self.credential, &objects, &head, &self.intents)
     }
 
-    fn places(&self) -> BTreeSet<Place> {
-        self.verify().into_iter().map(|it| it.place).collect()
+    fn places(&self) -> BTreeSet<ChainPart> {
+        self.verify().into_iter().map(|it| it.part).collect()
     }
 
     fn bytes(&mut self, index: usize) -> &mut Vec<u8> {
@@ -100,8 +100,8 @@ fn at(index: usize) -> Sequence {
     Sequence::new(index as u64 + 1).unwrap()
 }
 
-fn only(index: usize) -> BTreeSet<Place> {
-    BTreeSet::from([Place::Record(at(index))])
+fn only(index: usize) -> BTreeSet<ChainPart> {
+    BTreeSet::from([ChainPart::Record(at(index))])
 }
 
 /// A length and a place in it.
@@ -133,11 +133,11 @@ fn another_credentials_records_do_not_fit() {
 fn a_head_says_where_the_chain_ends() {
     let mut chain = Chain::of("a", 3);
     let head = chain.head.take().unwrap();
-    let missing = Break { place: Place::Head, damage: Damage::HeadMissing };
+    let missing = Break { part: ChainPart::Head, damage: Damage::HeadMissing };
     assert_eq!(chain.verify(), [missing]);
 
     chain.head = Some(Head { sequence: Sequence::LAST, ..head });
-    let cut = Break { place: Place::Record(at(3)), damage: Damage::CutOff(Sequence::LAST) };
+    let cut = Break { part: ChainPart::Record(at(3)), damage: Damage::CutOff(Sequence::LAST) };
     assert_eq!(chain.verify(), [cut]);
 
     chain.objects.clear();
@@ -150,7 +150,7 @@ fn an_event_recorded_twice_is_told() {
     let (sequence, bytes) = appended(&chain.tail_before(2), &event("a", 1));
     let tail = chain.push(sequence, bytes);
     chain.intents.insert(tail.hash);
-    let repeated = Break { place: Place::Record(at(2)), damage: Damage::Repeated(at(0)) };
+    let repeated = Break { part: ChainPart::Record(at(2)), damage: Damage::Repeated(at(0)) };
     assert_eq!(chain.verify(), [repeated]);
 }
 
@@ -163,7 +163,7 @@ fn a_record_put_at_the_end_stays_told_when_the_chain_goes_on() {
     let (sequence, bytes) = appended(&tail, &event("a", 4));
     let tail = chain.push(sequence, bytes);
     chain.intents.insert(tail.hash);
-    let unintended = Break { place: Place::Record(at(3)), damage: Damage::Unintended };
+    let unintended = Break { part: ChainPart::Record(at(3)), damage: Damage::Unintended };
     assert_eq!(chain.verify(), [unintended]);
 }
 
@@ -176,7 +176,7 @@ fn a_record_without_an_event_is_none() {
     let bytes = serde_json::to_vec(&record).unwrap();
     chain.objects.clear();
     chain.push(at(0), bytes);
-    let changed = Break { place: Place::Record(at(0)), damage: Damage::Changed };
+    let changed = Break { part: ChainPart::Record(at(0)), damage: Damage::Changed };
     assert_eq!(chain.verify(), [changed]);
 }
 
@@ -199,7 +199,7 @@ proptest! {
         let (_, forged) = appended(&chain.tail_before(place), &event("a", 1000));
         *chain.bytes(place) = forged;
         prop_assert_eq!(
-            chain.verify(), [Break { place: Place::Record(at(place)), damage: Damage::Changed }]
+            chain.verify(), [Break { part: ChainPart::Record(at(place)), damage: Damage::Changed }]
         );
     }
 
@@ -216,7 +216,7 @@ proptest! {
         let mut chain = Chain::of("a", length);
         chain.objects.remove(place);
         let damage = if place + 1 == length { Damage::CutOff(at(place)) } else { Damage::Missing(at(place)) };
-        prop_assert_eq!(chain.verify(), [Break { place: Place::Record(at(place)), damage }]);
+        prop_assert_eq!(chain.verify(), [Break { part: ChainPart::Record(at(place)), damage }]);
     }
 
     #[test]
@@ -231,7 +231,7 @@ proptest! {
         let mut chain = Chain::of("a", length);
         chain.objects.truncate(place);
         let damage = Damage::CutOff(at(length - 1));
-        prop_assert_eq!(chain.verify(), [Break { place: Place::Record(at(place)), damage }]);
+        prop_assert_eq!(chain.verify(), [Break { part: ChainPart::Record(at(place)), damage }]);
     }
 
     #[test]
@@ -242,7 +242,7 @@ proptest! {
             chain.objects[place].1.remove(0);
         }
         prop_assert_eq!(
-            chain.verify(), [Break { place: Place::Record(at(place)), damage: Damage::Deleted }]
+            chain.verify(), [Break { part: ChainPart::Record(at(place)), damage: Damage::Deleted }]
         );
     }
 
@@ -252,7 +252,7 @@ proptest! {
         let (_, forged) = appended(&chain.tail_before(place), &event("a", 1000));
         chain.objects[place].1.push(Some(forged));
         prop_assert_eq!(
-            chain.verify(), [Break { place: Place::Record(at(place)), damage: Damage::Overwritten(2) }]
+            chain.verify(), [Break { part: ChainPart::Record(at(place)), damage: Damage::Overwritten(2) }]
         );
         // Had it been there first, the chain would have forked.
         chain.objects[place].1.reverse();
@@ -269,8 +269,8 @@ proptest! {
         let versions = chain.objects[first].1.clone();
         chain.objects[first].1 = std::mem::replace(&mut chain.objects[second].1, versions);
         let mut expected = [
-            Break { place: Place::Record(at(first)), damage: Damage::Moved(at(second)) },
-            Break { place: Place::Record(at(second)), damage: Damage::Moved(at(first)) },
+            Break { part: ChainPart::Record(at(first)), damage: Damage::Moved(at(second)) },
+            Break { part: ChainPart::Record(at(second)), damage: Damage::Moved(at(first)) },
         ];
         expected.sort();
         prop_assert_eq!(chain.verify(), expected);
@@ -286,9 +286,9 @@ proptest! {
             object.0 = record_key(&name, at(index));
         }
         let breaks = chain.verify();
-        prop_assert_eq!(&breaks[0], &Break { place: Place::Record(at(place)), damage: Damage::Inserted });
+        prop_assert_eq!(&breaks[0], &Break { part: ChainPart::Record(at(place)), damage: Damage::Inserted });
         let moved = (place + 1..=length)
-            .map(|index| Break { place: Place::Record(at(index)), damage: Damage::Moved(at(index - 1)) });
+            .map(|index| Break { part: ChainPart::Record(at(index)), damage: Damage::Moved(at(index - 1)) });
         prop_assert_eq!(&breaks[1..], &moved.collect::<Vec<_>>()[..]);
     }
 
@@ -297,7 +297,7 @@ proptest! {
         let mut chain = Chain::of("a", length + more);
         chain.head = Chain::of("a", length).head;
         let damage = Damage::Unconfirmed(at(length + more - 1));
-        prop_assert_eq!(chain.verify(), [Break { place: Place::Record(at(length)), damage }]);
+        prop_assert_eq!(chain.verify(), [Break { part: ChainPart::Record(at(length)), damage }]);
     }
 
     #[test]
@@ -306,7 +306,7 @@ proptest! {
         let key = format!("audit/a/{name}.json");
         let copy = chain.objects[place].1.clone();
         chain.objects.push((key.clone(), copy));
-        prop_assert_eq!(chain.verify(), [Break { place: Place::Key(key), damage: Damage::Inserted }]);
+        prop_assert_eq!(chain.verify(), [Break { part: ChainPart::Key(key), damage: Damage::Inserted }]);
     }
 
     #[test]

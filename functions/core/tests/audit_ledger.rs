@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use keywheel_core::audit::chain::{
-    Break, Damage, Event, Hash, Head, HeadSeen, Object, Place, Record, Sequence, Stored, Tail,
+    Break, ChainPart, Damage, Event, Hash, Head, HeadSeen, Object, Record, Sequence, Stored, Tail,
     Version, head_key, intended, marker_key, record_key, verify,
 };
 use keywheel_core::audit::ledger::{Appended, Ledger, LedgerError};
@@ -313,7 +313,7 @@ async fn a_stranger_in_the_next_place_costs_no_event_and_is_told() {
     assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(3)));
     let (events, breaks) = world.chain("a");
     assert_eq!(events, ids([1, 2]));
-    assert_eq!(breaks, [Break { place: Place::Record(at(2)), damage: Damage::Changed }]);
+    assert_eq!(breaks, [Break { part: ChainPart::Record(at(2)), damage: Damage::Changed }]);
 }
 
 /// A record that links, put at the end of a chain of one by somebody who can write to the records alone.
@@ -333,7 +333,7 @@ async fn with_a_forged_record(of: &Event) -> World {
 
 #[tokio::test]
 async fn a_forged_record_that_links_is_told_whatever_comes_after_it() {
-    let unintended = Break { place: Place::Record(at(2)), damage: Damage::Unintended };
+    let unintended = Break { part: ChainPart::Record(at(2)), damage: Damage::Unintended };
     let world = with_a_forged_record(&event("a", 1000)).await;
     assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(3)));
     assert_eq!(world.append(&event("a", 3)).await.unwrap(), Appended::Now(at(4)));
@@ -346,7 +346,7 @@ async fn a_forged_record_takes_no_events_place() {
     assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(3)));
     let (events, breaks) = world.chain("a");
     assert_eq!(events, ids([1, 2, 2]));
-    assert!(breaks.contains(&Break { place: Place::Record(at(2)), damage: Damage::Unintended }));
+    assert!(breaks.contains(&Break { part: ChainPart::Record(at(2)), damage: Damage::Unintended }));
 }
 
 #[tokio::test]

@@ -90,7 +90,11 @@ async fn a_directory_of_many_pages_is_listed_whole() {
     let (mut found, mut next): (_, Option<PageLink>) = (Vec::new(), None);
     let mut pages = 0;
     loop {
-        let page = world.graph.applications(Detail::Keys, next.as_ref(), &options()).await.unwrap();
+        let page = world
+            .graph
+            .objects(KeyOn::Application, Detail::Keys, next.as_ref(), &options())
+            .await
+            .unwrap();
         found.extend(page.items);
         pages += 1;
         next = page.next;
@@ -99,12 +103,18 @@ async fn a_directory_of_many_pages_is_listed_whole() {
         }
     }
     assert!(found.len() >= 2100 && pages == 3, "{} in {pages}", found.len());
-    assert!(found.iter().all(|app| app.certificates.is_none()));
+    assert!(found.iter().all(|app| app.certificates.is_empty()));
     let apps: Vec<AppId> = found.iter().take(40).map(|app| app.app_id).collect();
-    let named = world.graph.applications_by_app_id(&apps, Detail::Keys, &options()).await.unwrap();
+    let named = world
+        .graph
+        .objects_by_app_id(KeyOn::Application, &apps, Detail::Keys, &options())
+        .await
+        .unwrap();
     assert_eq!(named.items.len(), 40);
-    let principals =
-        world.graph.service_principals_by_app_id(&apps, Detail::Keys, &options()).await;
+    let principals = world
+        .graph
+        .objects_by_app_id(KeyOn::ServicePrincipal, &apps, Detail::Keys, &options())
+        .await;
     assert!(principals.unwrap().items.iter().all(|principal| apps.contains(&principal.app_id)));
 }
 
@@ -166,7 +176,11 @@ async fn whether_a_service_principals_keys_are_locked_is_read_of_its_application
     let world = start(Emulator::builder().seed(seed)).await;
     for (number, (lock, locked)) in (1..).zip(&locks) {
         let id = [AppId(Uuid::from_u128(number))];
-        let read = world.graph.applications_by_app_id(&id, Detail::Keys, &options()).await.unwrap();
+        let read = world
+            .graph
+            .objects_by_app_id(KeyOn::Application, &id, Detail::Keys, &options())
+            .await
+            .unwrap();
         assert_eq!((read.items.len(), read.items[0].locks_principal), (1, *locked), "{lock}");
     }
 }
@@ -190,8 +204,11 @@ async fn an_object_that_is_not_as_documented_is_left_out_and_named() {
         ),
     ];
     let world = start(Emulator::builder().seed(Seed { applications, ..Seed::default() })).await;
-    let page =
-        world.graph.applications(Detail::KeysAndCertificates, None, &options()).await.unwrap();
+    let page = world
+        .graph
+        .objects(KeyOn::Application, Detail::KeysAndCertificates, None, &options())
+        .await
+        .unwrap();
     let mut names: Vec<_> =
         page.items.iter().filter_map(|app| app.display_name.as_deref()).collect();
     names.sort_unstable();
@@ -206,7 +223,11 @@ async fn an_object_that_is_not_as_documented_is_left_out_and_named() {
         |name: &str| unreadable.iter().find(|object| object.object.ends_with(name)).unwrap();
     assert_eq!(left_out("(no id)").app_id, None);
     let app = left_out("(no list)").app_id.unwrap();
-    let read = world.graph.applications_by_app_id(&[app], Detail::Keys, &options()).await.unwrap();
+    let read = world
+        .graph
+        .objects_by_app_id(KeyOn::Application, &[app], Detail::Keys, &options())
+        .await
+        .unwrap();
     assert_eq!((read.items.len(), read.unreadable.len()), (0, 1));
     let state = world.emulator.state();
     let nameless = state["applications"].as_array().unwrap().iter();
@@ -243,13 +264,16 @@ async fn objects_by_id_are_read_on_as_many_pages_as_there_are() {
 async fn certificates_come_where_they_are_asked_for() {
     let world = world().await;
     let detail = Detail::KeysAndCertificates;
-    let apps = world.graph.applications_by_app_id(&[AppId(APP)], detail, &options()).await.unwrap();
+    let apps = world
+        .graph
+        .objects_by_app_id(KeyOn::Application, &[AppId(APP)], detail, &options())
+        .await
+        .unwrap();
     let apps = apps.items;
-    let certificates = apps[0].certificates.as_ref().unwrap();
-    assert_eq!(certificates[0].display_name.as_deref(), Some("mTLS"));
-    assert!(certificates[0].end.is_some());
+    assert!(apps[0].certificates[0].end.is_some());
     assert_eq!(apps[0].tags, ["keywheel"]);
-    let page = world.graph.service_principals(Detail::Keys, None, &options()).await.unwrap();
+    let page =
+        world.graph.objects(KeyOn::ServicePrincipal, Detail::Keys, None, &options()).await.unwrap();
     assert!(page.items.iter().any(|principal| principal.app_id == AppId(APP)));
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use keywheel_core::engine::EngineError;
 use keywheel_core::engine::native::NativeError;
 use keywheel_core::notify::NotifyError;
-use keywheel_core::settings::Unset;
+use keywheel_core::settings::SettingError;
 use tracing::error;
 
 /// The longest message, in characters. Fifty problems of a manifest fit.
@@ -61,10 +61,14 @@ impl From<EngineError> for Failure {
             EngineError::Identity(_) | EngineError::OwnSecret { .. } => "keywheel.identity",
             EngineError::Audit(_) => "keywheel.audit",
             EngineError::Queue(_) => "keywheel.queue",
-            EngineError::Cursor(_) => "keywheel.cursors",
+            EngineError::Cursor(_) | EngineError::Setting(SettingError::Cursors) => {
+                "keywheel.cursors"
+            }
             EngineError::Format { .. } => "keywheel.format",
-            EngineError::Manifest(_) | EngineError::Source(_) => "keywheel.manifest",
-            EngineError::Setup(_) | EngineError::Unset(_) | EngineError::Account(_) => {
+            EngineError::Manifest(_) | EngineError::Setting(SettingError::Manifest { .. }) => {
+                "keywheel.manifest"
+            }
+            EngineError::Setup(_) | EngineError::Setting(_) | EngineError::Account(_) => {
                 "keywheel.setup"
             }
             EngineError::TextNotAtHand(_) | EngineError::CurrentNotFound(_) => "keywheel.engine",
@@ -73,8 +77,8 @@ impl From<EngineError> for Failure {
     }
 }
 
-impl From<Unset> for Failure {
-    fn from(error: Unset) -> Self {
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
         Self::setup(error)
     }
 }

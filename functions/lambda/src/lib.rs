@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use failure::Failure;
-pub use message::{Message, Settled, batch, one_by_one, pause};
+pub use message::{Message, Pauses, Settled, batch, one_by_one};
 
 /// The crates whose events are in the log.
 const LOGGED: [&str; 9] = [

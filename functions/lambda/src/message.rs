@@ -10,14 +10,24 @@ use tracing::warn;
 
 use crate::Failure;
 
-/// Gives the pause before a message's next try: the longer of Keywheel's own, in seconds by how often the message was
-/// received, and the pause that a service asks for, up to `longest`.
-pub fn pause(own: &[u64], longest: Duration, retry: Retry, receives: usize) -> Duration {
-    let own = own.get(receives.saturating_sub(1)).or(own.last()).copied();
-    let own = Duration::from_secs(own.unwrap_or_default());
-    match retry {
-        Retry::After(asked) => asked.min(longest).max(own),
-        Retry::Soon | Retry::Never => own,
+/// The pauses of a queue's messages between two tries.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    /// Keywheel's own pauses, in seconds, by how often a message was received.
+    pub own: &'static [u64],
+    /// The longest pause that a service is granted.
+    pub longest: Duration,
+}
+
+impl Pauses {
+    /// Gives the pause before a message's next try: the longer of Keywheel's own and the pause that a service asks for.
+    pub fn before(&self, retry: Retry, receives: usize) -> Duration {
+        let own = self.own.get(receives.saturating_sub(1)).or(self.own.last()).copied();
+        let own = Duration::from_secs(own.unwrap_or_default());
+        match retry {
+            Retry::After(asked) => asked.min(self.longest).max(own),
+            Retry::Soon | Retry::Never => own,
+        }
     }
 }
 

@@ -5,18 +5,18 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use chrono::Utc;
 use futures::future::join_all;
-use keywheel_core::http::Retry;
 use keywheel_core::notify::{Notice, Notified, Notifier, NotifyError};
 use keywheel_core::queue::{Queue, QueueError};
-use keywheel_lambda::{Failure, Message, Settled};
+use keywheel_lambda::{Failure, Message, Pauses, Settled};
 use tracing::error;
 
-/// The pauses before a message's next tries, in seconds, if the target asks for none.
+/// The pauses before a message's next tries. A target is granted at most an hour, because all other targets wait too.
 ///
-/// SQS hands a message out ten times (infra/template.yaml). The pauses add up to most of a day.
-const PAUSES: [u64; 9] = [5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 36_000];
-/// The longest pause that a target is granted, because all other targets wait too.
-const LONGEST: Duration = Duration::from_hours(1);
+/// SQS hands a message out ten times (infra/template.yaml). Keywheel's own pauses add up to most of a day.
+const PAUSES: Pauses = Pauses {
+    own: &[5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 36_000],
+    longest: Duration::from_hours(1),
+};
 
 /// An event and its messages: SQS may hand one event out twice.
 struct Event {
@@ -72,7 +72,7 @@ async fn settle(
     match result {
         Some(Notified::All) => Ok(Settled::Done),
         Some(Notified::TryAgain(retry, _)) => {
-            message.come_back(queue, pause(*retry, message.receives())).await
+            message.come_back(queue, PAUSES.before(*retry, message.receives())).await
         }
         Some(Notified::Failed(failure)) => {
             error!(%failure, "a target cannot be notified");
@@ -82,10 +82,6 @@ async fn settle(
     }
 }
 
-fn pause(retry: Retry, receives: usize) -> Duration {
-    keywheel_lambda::pause(&PAUSES, LONGEST, retry, receives)
-}
-
 #[cfg(test)]
 #[path = "../../core/tests/fuzz/material.rs"]
 mod material;
@@ -93,6 +89,7 @@ mod material;
 #[cfg(test)]
 mod tests {
     use keywheel_core::events::Topic;
+    use keywheel_core::http::Retry;
 
     use super::{material, *};
 
@@ -121,11 +118,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_a_target_may_say_its_own() {
+        let pause = |retry, receives| PAUSES.before(retry, receives);
         let soon: Vec<u64> = (0..12).map(|n| pause(Retry::Soon, n).as_secs()).collect();
         assert_eq!((soon[0], soon[1], soon[2], soon[11]), (5, 5, 30, 36_000));
         assert_eq!(pause(Retry::After(Duration::from_secs(1)), 1), Duration::from_secs(5));
         assert_eq!(pause(Retry::After(Duration::from_mins(1)), 1), Duration::from_mins(1));
-        assert_eq!(pause(Retry::After(Duration::from_hours(24)), 3), LONGEST);
+        assert_eq!(pause(Retry::After(Duration::from_hours(24)), 3), Duration::from_hours(1));
     }
 
     proptest::proptest! {

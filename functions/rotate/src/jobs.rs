@@ -7,18 +7,16 @@ use keywheel_core::engine::jobs::Ended;
 use keywheel_core::engine::{Clients, Engine, EngineError};
 use keywheel_core::http::Retry;
 use keywheel_core::queue::{Job, Queue};
-use keywheel_lambda::{Failure, Message, Settled, one_by_one, pause};
+use keywheel_lambda::{Failure, Message, Pauses, Settled, one_by_one};
 use tokio::time::Instant;
 use tracing::error;
 
 /// The pause of a message whose work could not begin.
 const COME_BACK: Duration = Duration::from_secs(30);
-/// The same if the manifest cannot be read: somebody has to mend the manifest, and SQS hands a message out five times.
+/// The pause if the manifest cannot be read: somebody has to mend the manifest, and SQS hands a message out five times.
 const MANIFEST_MENDED: Duration = Duration::from_mins(10);
-/// Keywheel's own pause before a failed message's next try, in seconds, by how often the message was received.
-const PAUSES: [u64; 5] = [20, 20, 60, 300, 20];
-/// The longest pause, because all messages behind a failed message wait too.
-const LONGEST: Duration = Duration::from_hours(1);
+/// The pauses before a failed message's next tries: at most an hour, because all messages behind the message wait too.
+const PAUSES: Pauses = Pauses { own: &[20, 20, 60, 300, 20], longest: Duration::from_hours(1) };
 /// How often SQS hands a message out: `maxReceiveCount` in infra/template.yaml.
 const MAX_RECEIVES: usize = 5;
 
@@ -78,7 +76,7 @@ async fn settle(
             Ok(Settled::Done)
         }
         Ended::Again { after, .. } => {
-            let pause = pause(&PAUSES, LONGEST, Retry::After(after), message.receives());
+            let pause = PAUSES.before(Retry::After(after), message.receives());
             Ok(message.come_back(queue, pause).await?)
         }
         Ended::Failed(why) => Ok(message.bury(queue, &why).await?),
@@ -105,9 +103,9 @@ mod tests {
         let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
         for (receives, own) in [(0, 20), (1, 20), (2, 20), (3, 60), (4, 300), (5, 20), (6, 20)] {
             for (asked, waits) in
-                [(second, own * second), (10 * minute, 10 * minute), (LONGEST + minute, LONGEST)]
+                [(second, own * second), (10 * minute, 10 * minute), (61 * minute, 60 * minute)]
             {
-                let pause = pause(&PAUSES, LONGEST, Retry::After(asked), receives);
+                let pause = PAUSES.before(Retry::After(asked), receives);
                 assert_eq!(pause, waits, "received {receives} times, asked for {asked:?}");
             }
         }

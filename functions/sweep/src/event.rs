@@ -9,7 +9,7 @@ use serde_json::Value;
 /// An event that starts a sweep.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SweepEvent {
-    /// Where the sweep begins.
+    /// The place where the sweep begins.
     pub(crate) cursor: Cursor,
     pub(crate) dry_run: bool,
 }
@@ -57,7 +57,7 @@ impl SweepEvent {
     }
 }
 
-/// The answer to whoever invoked the function.
+/// The answer to the caller.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer {

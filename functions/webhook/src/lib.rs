@@ -20,10 +20,10 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode};
-use keywheel_core::asking::{Deployment, DeploymentError, Requests};
+use keywheel_core::asking::{Deployment, Requests};
 use keywheel_core::http::{self as client, Http, SetupError};
 use keywheel_core::queue::Queue;
-use keywheel_core::settings;
+use keywheel_core::settings::{self, SettingError};
 use tracing::info;
 
 use answer::Refused;
@@ -61,7 +61,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the environment.
-    pub fn from_env() -> Result<Self, DeploymentError> {
+    pub fn from_env() -> Result<Self, SettingError> {
         Ok(Self {
             deployment: Deployment::from_env()?,
             secret: settings::optional("KEYWHEEL_WEBHOOK_SECRET"),
@@ -79,9 +79,9 @@ pub enum BeginError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] SetupError),
-    /// The environment does not describe a deployment.
+    /// A setting is missing, or cannot be used.
     #[error(transparent)]
-    Deployment(#[from] DeploymentError),
+    Setting(#[from] SettingError),
 }
 
 /// The function: answers requests.

@@ -22,22 +22,13 @@ use crate::answer::{Refused, ok, own_failure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Progress {
-    /// The rotation's job is queued.
-    Queued,
-    /// A new key is minted, and its secret is stored.
-    Stored,
-    /// The new secret is being proved.
-    Claimed,
-    /// The new secret is current.
-    Promoted,
-    /// The label says since when the new secret is current: the old key's overlap runs.
-    Recorded,
-    /// The new secret is current, and the old key is removed, as was asked for.
-    Revoked,
     /// Another rotation's secret became current instead.
     Superseded,
     /// The rotation failed for good; the secret is as it was.
     Failed,
+    /// The rotation has done this step.
+    #[serde(untagged)]
+    Step(Step),
 }
 
 /// How a rotation stands.
@@ -148,24 +139,17 @@ fn progress(
         && asked.replaces.is_some()
         && !old_key_named
         && happened(&EventType::KeyRemoved);
-    let mut progress = match seen {
-        Seen::Step(Step::Queued) => Progress::Queued,
-        Seen::Step(Step::Stored) => Progress::Stored,
-        Seen::Step(Step::Claimed) => Progress::Claimed,
-        Seen::Step(Step::Promoted) => Progress::Promoted,
-        Seen::Step(Step::Recorded | Step::Revoked) if revoked => Progress::Revoked,
-        Seen::Step(Step::Recorded | Step::Revoked) => Progress::Recorded,
+    let recorded = Progress::Step(if revoked { Step::Revoked } else { Step::Recorded });
+    let progress = match seen {
+        Seen::Step(step) if step < Step::Promoted && happened(&EventType::RotationFailed) => {
+            Progress::Failed
+        }
+        Seen::Step(Step::Recorded | Step::Revoked) => recorded,
+        Seen::Step(step) => Progress::Step(step),
+        // A later rotation replaced this rotation's secret in its turn.
+        Seen::Superseded(_) if happened(&EventType::RotationPromoted) => recorded,
         Seen::Superseded(_) => Progress::Superseded,
         Seen::Failed(_) => Progress::Failed,
     };
-    let promoted = happened(&EventType::RotationPromoted);
-    if progress == Progress::Superseded && promoted {
-        // A later rotation replaced this rotation's secret in its turn.
-        progress = if revoked { Progress::Revoked } else { Progress::Recorded };
-    }
-    let unfinished = matches!(progress, Progress::Queued | Progress::Stored | Progress::Claimed);
-    if unfinished && happened(&EventType::RotationFailed) {
-        progress = Progress::Failed;
-    }
     (progress, watch.version)
 }

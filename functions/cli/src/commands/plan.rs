@@ -97,12 +97,9 @@ async fn sweep(engine: &Engine, progress: &ProgressBar) -> Result<sweep::Report,
     let mut whole = sweep::Report::default();
     let mut next = Some(Cursor::default());
     while let Some(cursor) = next {
-        let part = engine.sweep(cursor, Mode::DryRun, Instant::now() + PART).await?;
-        whole.planned.extend(part.planned);
-        whole.findings.extend(part.findings);
-        whole.credentials += part.credentials;
-        whole.objects += part.objects;
-        next = part.rest;
+        let mut part = engine.sweep(cursor, Mode::DryRun, Instant::now() + PART).await?;
+        next = part.rest.take();
+        whole.add(part);
         let objects = count(whole.objects, "directory object");
         progress.set_message(format!("read {objects}, {} due", whole.planned.len()));
     }

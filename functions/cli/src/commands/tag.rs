@@ -1,6 +1,6 @@
 //! `keywheel tag`: puts a rule's tag on applications, so that the rule manages them.
 
-use keywheel_core::graph::Application;
+use keywheel_core::graph::DirectoryObject;
 use keywheel_core::ids::{AppId, CredentialName};
 use keywheel_core::manifest::{Manifest, Rule};
 use serde::Serialize;
@@ -72,7 +72,10 @@ pub(crate) async fn run(global: &Global, args: &Tag, terminal: &Terminal) -> Res
 }
 
 /// Chooses the rule's tag and reads the applications. Each must be there.
-async fn read(global: &Global, args: &Tag) -> Result<(Session, String, Vec<Application>), Failure> {
+async fn read(
+    global: &Global,
+    args: &Tag,
+) -> Result<(Session, String, Vec<DirectoryObject>), Failure> {
     let session = Session::open(global).await?;
     let engine = &session.engine;
     let tag = chosen(engine.manifest(), args.rule.as_deref())?;
@@ -115,7 +118,12 @@ fn chosen(manifest: &Manifest, given: Option<&str>) -> Result<String, Failure> {
     }
 }
 
-fn plan(manifest: &Manifest, found: &Application, tag: &str, remove: bool) -> TaggedApplication {
+fn plan(
+    manifest: &Manifest,
+    found: &DirectoryObject,
+    tag: &str,
+    remove: bool,
+) -> TaggedApplication {
     let with = tags(found, tag, false);
     let managed = manifest.by_tags(found.app_id, &with);
     let by_this_rule = managed.filter(|managed| managed.is_of_rule(tag));
@@ -134,7 +142,7 @@ fn plan(manifest: &Manifest, found: &Application, tag: &str, remove: bool) -> Ta
 }
 
 /// Gives the tags of an application with this tag, or without.
-fn tags(found: &Application, tag: &str, without: bool) -> Vec<String> {
+fn tags(found: &DirectoryObject, tag: &str, without: bool) -> Vec<String> {
     let others = found.tags.iter().filter(|other| *other != tag).cloned();
     others.chain((!without).then(|| tag.to_owned())).collect()
 }
@@ -184,7 +192,7 @@ async fn write(
             for (done, application) in applications.iter().enumerate() {
                 progress.set_message(format!("tagged {done} of {}", applications.len()));
                 for found in engine.applications(&[*application], soon()).await? {
-                    engine.set_tags(found.object_id, &tags(&found, tag, remove), soon()).await?;
+                    engine.set_tags(found.id, &tags(&found, tag, remove), soon()).await?;
                 }
             }
             Ok(())

@@ -9,7 +9,7 @@ use super::{AskingError, Requests, event_of};
 use crate::events::EventType;
 use crate::ids::RotationId;
 use crate::manifest::Managed;
-use crate::request::delivery::{Awaiting, Decided, Decision, Requested, SCHEMA};
+use crate::request::delivery::{ApprovalDecision, Awaiting, Decided, Requested, SCHEMA};
 use crate::request::permission::{Caller, Refusal, approve, deny};
 use crate::request::request_id;
 use crate::request::slack::{Choice, Pressed};
@@ -82,17 +82,17 @@ impl Requests {
             return Ok(Answer::MayNot(refusal));
         }
         let wanted = match pressed.choice {
-            Choice::Approve => Decision::ApprovedBy(by.to_string()),
-            Choice::Deny => Decision::DeniedBy(by.to_string()),
+            Choice::Approve => ApprovalDecision::ApprovedBy(by.to_string()),
+            Choice::Deny => ApprovalDecision::DeniedBy(by.to_string()),
         };
         let first = self.decided(pressed.approval, &wanted, now).await?;
         match first.decision {
-            Decision::DeniedBy(by) => self.deny(requested, by, first.at).await,
+            ApprovalDecision::DeniedBy(by) => self.deny(requested, by, first.at).await,
             // The person who approved may press again if queueing failed. Nobody else takes over.
-            Decision::ApprovedBy(_) if first.decision == wanted => {
+            ApprovalDecision::ApprovedBy(_) if first.decision == wanted => {
                 self.grant(pressed, requested, &managed, now).await
             }
-            Decision::ApprovedBy(_) => Ok(Answer::ApprovedBefore),
+            ApprovalDecision::ApprovedBy(_) => Ok(Answer::ApprovedBefore),
         }
     }
 
@@ -100,7 +100,7 @@ impl Requests {
     async fn decided(
         &self,
         request: RotationId,
-        wanted: &Decision,
+        wanted: &ApprovalDecision,
         at: DateTime<Utc>,
     ) -> Result<Decided, AskingError> {
         let decided = Decided { schema: SCHEMA, decision: wanted.clone(), at };

@@ -16,17 +16,17 @@ use tokio::time::Instant;
 use crate::audit::{AuditError, Bus};
 use crate::events::{CloudEvent, EventData, EventType, FindingKind, event_id};
 use crate::ids::{RotationId, VersionId};
-use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource, SourceError};
+use crate::manifest::{Credential, LoadError, Managed, Manifest, ManifestSource};
 use crate::queue::{Job, Queue, QueueError, Work};
 use crate::request::delivery::Requested;
 use crate::request::replaces;
 use crate::rotation::Stop;
 use crate::rotation::plan::Reason;
 use crate::secrets::{Secrets, SecretsError};
-use crate::settings::{Unset, required};
+use crate::settings::{SettingError, required};
 use crate::store::{Store, StoreError};
 
-/// How long sending an event to the bus may take.
+/// The longest time of sending an event to the bus.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The mark of a request whose job is queued (`requests/{request}.queued`).
@@ -78,7 +78,7 @@ pub struct Requests {
 /// The parts of a deployment that requests need.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// Where the manifest is (`KEYWHEEL_MANIFEST`).
+    /// The manifest's place (`KEYWHEEL_MANIFEST`).
     pub manifest: ManifestSource,
     /// The URL of the job queue (`KEYWHEEL_QUEUE_URL`).
     pub queue_url: String,
@@ -88,20 +88,9 @@ pub struct Deployment {
     pub state_bucket: String,
 }
 
-/// The environment does not describe a deployment.
-#[derive(Debug, thiserror::Error)]
-pub enum DeploymentError {
-    /// A variable is missing.
-    #[error(transparent)]
-    Unset(#[from] Unset),
-    /// `KEYWHEEL_MANIFEST` names no place of a manifest.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-}
-
 impl Deployment {
     /// Reads the deployment from the environment.
-    pub fn from_env() -> Result<Self, DeploymentError> {
+    pub fn from_env() -> Result<Self, SettingError> {
         Ok(Self {
             manifest: ManifestSource::parse(&required("KEYWHEEL_MANIFEST")?)?,
             queue_url: required("KEYWHEEL_QUEUE_URL")?,

@@ -19,6 +19,13 @@ const ENTRIES: usize = 10;
 /// The most bytes that these events may have together.
 const BYTES: usize = 256 * 1024;
 const RETRIES: u32 = 5;
+/// EventBridge's codes for events that it will never accept.
+const LASTING: [&str; 4] = [
+    "AccessDeniedException",
+    "NotAuthorizedForSourceException",
+    "MalformedDetail",
+    "InvalidArgument",
+];
 
 /// A client of one event bus.
 #[derive(Clone, Debug)]
@@ -172,15 +179,7 @@ fn failed(result: Option<&PutEventsResultEntry>) -> Option<AwsFailure> {
     }
     let code = result.and_then(|result| result.error_code.clone());
     let said = result.and_then(|result| result.error_message.clone());
-    let lasting = matches!(
-        code.as_deref(),
-        Some(
-            "AccessDeniedException"
-                | "NotAuthorizedForSourceException"
-                | "MalformedDetail"
-                | "InvalidArgument"
-        )
-    );
+    let lasting = code.as_deref().is_some_and(|code| LASTING.contains(&code));
     let retry = if lasting { Retry::Never } else { Retry::Soon };
     let message = said.unwrap_or_else(|| "the answer names no id of the event".to_owned());
     Some(AwsFailure { code, message, request_id: None, retry })

@@ -1,4 +1,4 @@
-//! Sends one call, with its token, its headers and its tries.
+//! Sends a call, with its token, its headers and its tries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::http::{Answer, Backoff, Http, Retry, SendError, ahead};
 
 const RETRIES: u32 = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// With less time left nothing that must not be lost is begun.
+/// The least time in which a call begins that makes something.
 const LEAST_FOR_ONCE: Duration = Duration::from_secs(5);
 
-/// Holds what a caller settles for one call.
+/// The options of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallOptions {
-    /// `client-request-id`: names the call in audit events even where its answer is lost.
+    /// `client-request-id`, which names the call in audit events even if its answer is lost.
     pub client_request_id: Uuid,
-    /// When all tries together have to be over.
+    /// The time at which all tries together must end.
     pub deadline: Instant,
 }
 
@@ -37,14 +37,14 @@ impl CallOptions {
         Self { client_request_id: Uuid::new_v4(), deadline }
     }
 
-    /// Makes the options of a further request, under an id that follows from this one.
+    /// Makes the options of a further request, with an id that follows from this one.
     pub(crate) fn further(self, name: &str) -> Self {
         let client_request_id = Uuid::new_v5(&self.client_request_id, name.as_bytes());
         Self { client_request_id, ..self }
     }
 }
 
-/// Describes a call, as it is sent and as its errors name it.
+/// A call, as it is sent and as its errors name it.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) name: &'static str,
@@ -54,14 +54,13 @@ pub(crate) struct Call {
     pub(crate) body: Option<Value>,
     /// The least permission that the call needs.
     pub(crate) permission: &'static str,
-    /// Each time that the call is carried out something is made: what is said where the answer is lost. `None`: the call
-    /// may be sent twice.
+    /// The words of an error if the answer of a call that makes something is lost; `None`: the call may be sent twice.
     pub(crate) once: Option<&'static str>,
     pub(crate) options: CallOptions,
 }
 
 impl Call {
-    /// Reads something.
+    /// Makes a call that reads something.
     pub(crate) fn get(name: &'static str, object: &str, url: Url, options: &CallOptions) -> Self {
         Self {
             name,
@@ -97,14 +96,15 @@ impl Call {
     }
 }
 
-/// Describes one of Azure's services.
+/// A service of Azure.
 #[derive(Clone, Debug)]
 pub(crate) struct Service<R> {
-    /// Its name in errors.
+    /// The service's name in errors.
     pub(crate) name: &'static str,
-    /// Its address: whatever is called lies below.
+    /// The service's address. All calls go to addresses below.
     pub(crate) root: Url,
-    /// Reads what a status, an `error.code` and an `error.message` of the service mean beyond what all services say.
+    /// Reads the service's own meaning of a status, an `error.code` and an `error.message`; `None`: the meaning is that
+    /// of all services.
     pub(crate) meaning: fn(u16, &str, &str) -> Option<Kind<R>>,
 }
 
@@ -113,15 +113,15 @@ pub(crate) fn scope(root: &Url) -> String {
     format!("{}/.default", root.as_str().trim_end_matches('/'))
 }
 
-/// Calls one service; clones share everything. `R` is what the service's own error codes mean.
+/// A client of one service. Clones share everything. `R`: the meanings of the service's own error codes.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller<R> {
     pub(super) service: Service<R>,
     http: Http,
     credential: Arc<dyn TokenCredential>,
-    /// How many seconds the service's clock is ahead of ours, by the `Date` of its last answer.
+    /// The seconds by which the service's clock is ahead of this machine's, by the `Date` of the last answer.
     ahead: Arc<AtomicI64>,
-    /// The service has answered 401 to a token: the cached ones are of no use any more.
+    /// Whether the service has answered 401 to a token. The cached tokens are of no use then.
     refused: Arc<AtomicBool>,
 }
 
@@ -144,7 +144,7 @@ impl<R: fmt::Display> Caller<R> {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Makes an address below the service's, of our own words and of typed ids.
+    /// Makes an address below the service's, of fixed words and typed ids.
     pub(crate) fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.service.root.clone();
         let base = url.path().trim_end_matches('/').to_owned();
@@ -157,14 +157,14 @@ impl<R: fmt::Display> Caller<R> {
         url
     }
 
-    /// Reads an answer's JSON; tried again as long as that may help.
+    /// Reads the JSON of an answer. Sends the call again as long as that may help.
     pub(crate) async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, AzureError<R>> {
         let answer = self.call(call).await?;
         serde_json::from_slice(&answer.body)
             .map_err(|_| self.unusable(call, &answer, "it is not what was asked for"))
     }
 
-    /// Sends until there is a success, an answer that will not change, or no time left.
+    /// Sends a call until the answer is a success or will not change, or no time is left.
     pub(crate) async fn call(&self, call: &Call) -> Result<Answer, AzureError<R>> {
         let mut backoff = Backoff::new(RETRIES, call.options.deadline);
         loop {
@@ -172,7 +172,7 @@ impl<R: fmt::Display> Caller<R> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // A lost answer to a call that makes something is not followed by a second call: there would be two.
+            // After a lost answer the call is not sent again if it makes something, because there might be two.
             let retry = match error.kind() {
                 Kind::AnswerLost | Kind::SignIn(_) => Retry::Never,
                 _ => error.retry(),
@@ -184,7 +184,7 @@ impl<R: fmt::Display> Caller<R> {
         }
     }
 
-    /// Sends once.
+    /// Sends a call once.
     pub(crate) async fn attempt(&self, call: &Call) -> Result<Answer, AzureError<R>> {
         let authorization = self.authorization(call).await?;
         let left = call.options.deadline.saturating_duration_since(Instant::now());
@@ -215,7 +215,7 @@ impl<R: fmt::Display> Caller<R> {
         if answer.status.is_success() { Ok(answer) } else { Err(self.refused(call, &answer)) }
     }
 
-    /// Asks for a token. The credential keeps its tokens, so this seldom sends anything.
+    /// Gets a token. The credential keeps its tokens, so this seldom sends a request.
     async fn authorization(&self, call: &Call) -> Result<HeaderValue, AzureError<R>> {
         let scope = scope(&self.service.root);
         let scopes = [scope.as_str()];
@@ -230,8 +230,9 @@ impl<R: fmt::Display> Caller<R> {
         Ok(value)
     }
 
-    /// Takes in how far the service's clock is ahead. A `Date` counts whole seconds, and the answer took its time: a small
-    /// difference is none.
+    /// Notes how far the service's clock is ahead.
+    ///
+    /// A small difference counts as none, because a `Date` counts whole seconds, and the answer took its time.
     fn set_clock(&self, ahead: i64) {
         self.ahead.store(if ahead.abs() <= 5 { 0 } else { ahead }, Ordering::Relaxed);
     }

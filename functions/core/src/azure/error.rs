@@ -1,4 +1,4 @@
-//! Tells what went wrong at a service, and whether another try helps.
+//! The errors of Azure's services, and whether another try helps.
 
 use std::fmt::{self, Debug, Display};
 use std::time::Duration;
@@ -10,26 +10,26 @@ use uuid::Uuid;
 use super::call::{Call, Caller, Service};
 use crate::http::{Answer, Retry, SendError, retry_after};
 
-/// Names the kinds of failures. `R` is what the service's own error codes mean.
+/// The kind of a failure. `R`: the meanings of the service's own error codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind<R> {
-    /// The object is not there, or not yet known to this replica.
+    /// The object does not exist, or this replica does not know the object yet.
     NotFound,
-    /// Keywheel lacks a permission, or a policy forbids it.
+    /// Keywheel lacks a permission, or a policy forbids the call.
     Forbidden {
         /// The permission to grant.
         grant: &'static str,
     },
-    /// 429: nothing was done.
+    /// 429: too many requests. Nothing was done.
     Throttled,
-    /// 409, or the service's own code for it: another change is under way, and nothing was done.
+    /// 409, or the service's own code for a conflict: another change is under way, and nothing was done.
     Conflict,
-    /// No usable answer to a request that makes something: **it may have been made**, and what only the answer tells of
-    /// it is lost.
+    /// No usable answer to a request that makes something: **the thing may have been made**, and the details that only
+    /// the answer holds are lost.
     AnswerLost,
     /// No usable answer to a request that may be repeated.
     Unavailable,
-    /// Keywheel's own sign-in failed, or the service does not take its token.
+    /// Keywheel's own sign-in failed, or the service does not take Keywheel's token.
     SignIn(String),
     /// The answer is not what the service's documentation says.
     Malformed(&'static str),
@@ -39,7 +39,7 @@ pub enum Kind<R> {
     Refused,
 }
 
-/// Tells of a failed call all that is known and nothing secret.
+/// A failed call with all that is known, and without secrets.
 #[derive(Debug)]
 pub struct AzureError<R>(Box<Failure<R>>);
 
@@ -96,7 +96,7 @@ impl<R> AzureError<R> {
         self.0.retry
     }
 
-    /// Gives the status, if an answer came.
+    /// Gives the answer's status; `None`: no answer came.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -111,7 +111,8 @@ impl<R> AzureError<R> {
         self.0.call.options.client_request_id
     }
 
-    /// Takes a refusal for one of a replica that lags: the object is still listed, though the service says that it is gone.
+    /// Turns the failure into one that passes: a replica lags, because the object is still listed although the service
+    /// says that the object is gone.
     pub(crate) fn into_unavailable(mut self) -> Self {
         self.0.kind = Kind::Unavailable;
         self.0.retry = Retry::Soon;
@@ -139,7 +140,7 @@ impl<R> Caller<R> {
         AzureError(Box::new(self.error(call, (Kind::SignIn(why), Retry::Soon))))
     }
 
-    /// Tells that there was no time left to send a call.
+    /// Makes the error of a call for which no time was left.
     pub(super) fn not_begun(&self, call: &Call) -> AzureError<R> {
         let message = Some("not begun: too little time left".to_owned());
         let error = self.error(call, (Kind::Unavailable, Retry::Soon));
@@ -150,7 +151,7 @@ impl<R> Caller<R> {
         AzureError(Box::new(self.error(call, (Kind::Malformed(why), Retry::Never))))
     }
 
-    /// Tells of an answer that cannot be used, though the request was carried out.
+    /// Makes the error of an answer that cannot be used, although the request was carried out.
     pub(crate) fn unusable(
         &self,
         call: &Call,
@@ -193,7 +194,7 @@ impl<R> Caller<R> {
 }
 
 impl<R> Service<R> {
-    /// Says what a refusal means, and whether the call may be made again.
+    /// Gives the meaning of a refusal, and whether the call may be made again.
     pub(crate) fn refusal(
         &self,
         call: &Call,
@@ -206,14 +207,14 @@ impl<R> Service<R> {
             409 => Kind::Conflict,
             401 => Kind::SignIn(format!("{} does not take the token", self.name)),
             403 => Kind::Forbidden { grant: call.permission },
-            // Only in the service's own words: a proxy's 404, or a wrong address, says nothing about the object.
+            // Only the service's own code counts. A proxy's 404, or a wrong address, says nothing about the object.
             404 if code.ends_with("ResourceNotFound") => Kind::NotFound,
             408 | 500.. if call.once.is_some() => Kind::AnswerLost,
             408 | 500.. => Kind::Unavailable,
             _ => Kind::Refused,
         });
         let retry = match kind {
-            // The object was just read: another replica does not know it yet.
+            // The object was read just now, so another replica does not know it yet.
             Kind::NotFound if call.once.is_some() => Retry::Soon,
             Kind::Throttled | Kind::Conflict | Kind::Unavailable | Kind::AnswerLost => {
                 after.map_or(Retry::Soon, Retry::After)
@@ -225,7 +226,7 @@ impl<R> Service<R> {
     }
 }
 
-/// Holds `{"error": {"code": …, "message": …}}`, as Graph (`microsoft.graph.ODataErrors.ODataError`) and ARM answer.
+/// `{"error": {"code": …, "message": …}}`, as Graph (`microsoft.graph.ODataErrors.ODataError`) and ARM answer.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -239,7 +240,7 @@ struct Said {
     message: String,
 }
 
-/// Says what it means that no usable answer came, for a call that must not be carried out twice, or for another.
+/// Gives the meaning of a missing answer. `once`: the call must not be carried out twice.
 fn no_answer<R>(once: bool, error: &SendError) -> (Kind<R>, Retry) {
     match error {
         _ if once && !error.nothing_sent() => (Kind::AnswerLost, Retry::Soon),
@@ -248,15 +249,15 @@ fn no_answer<R>(once: bool, error: &SendError) -> (Kind<R>, Retry) {
     }
 }
 
-/// Reads the service's name for a request.
+/// Reads the service's id of a request.
 pub(crate) fn request_id(answer: &Answer) -> Option<String> {
     answer.headers.get("request-id")?.to_str().ok().map(short)
 }
 
-/// How many characters of a service's own words belong in a log line.
+/// The longest text of a service in a log line, in characters.
 const LONGEST: usize = 300;
 
-/// Cuts a service's own words, at a word, to what belongs in a log line.
+/// Cuts a service's own words at the end of a word, to the length that a log line takes.
 pub(super) fn short(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let short: String = text.chars().map(plain).take(LONGEST).collect();

@@ -1,7 +1,7 @@
-//! Calls Azure's REST APIs: bearer tokens, bounded tries, errors with the ids of their requests, pages.
+//! Calls of Azure's REST APIs: bearer tokens, bounded tries, errors with the ids of their requests, pages.
 //!
-//! A client of one service says where that service is, what a token is asked for, which permission each call needs, and
-//! what the service's own error codes mean.
+//! The client of a service says where the service is, which permission each call needs, and what the service's own
+//! error codes mean.
 
 mod call;
 mod error;

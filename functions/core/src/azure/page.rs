@@ -1,4 +1,4 @@
-//! Listings, by the page.
+//! Listings, page by page.
 
 use std::fmt::{self, Write};
 
@@ -11,10 +11,10 @@ use super::call::{Call, Caller};
 use super::error::{AzureError, short};
 use crate::ids::AppId;
 
-/// A listing that is read as a whole has no more pages than this.
+/// The most pages of a listing that is read as a whole.
 const MOST_PAGES: usize = 20;
 
-/// Leads to where a listing goes on; always at the service that gave it.
+/// A link to the next page of a listing. The link always leads to the service that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageLink(pub(crate) Url);
 
@@ -24,14 +24,14 @@ impl fmt::Display for PageLink {
     }
 }
 
-/// Holds a part of a listing.
+/// A page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// Its items.
+    /// The items.
     pub items: Vec<T>,
-    /// The items that cannot be read. They are left out, and the others stay.
+    /// The items that cannot be read. They are left out of `items`.
     pub unreadable: Vec<Unreadable>,
-    /// Where it goes on, if it does.
+    /// The next page, if any.
     pub next: Option<PageLink>,
 }
 
@@ -50,14 +50,14 @@ impl<T> Page<T> {
     }
 }
 
-/// Describes an object of a listing that is not as its service documents it.
+/// An object of a listing that is not as its service documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The listing, and the object's id and name as far as it has them.
+    /// The listing, and the object's id and name if they can be read.
     pub object: String,
-    /// Its client id, if it has one.
+    /// The object's client id, if any.
     pub app_id: Option<AppId>,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
@@ -72,7 +72,7 @@ impl Unreadable {
         Self { object: shown, app_id, why: short(&why.to_string()) }
     }
 
-    /// Describes an entry of a report by its id.
+    /// Names an entry of a report by its id.
     pub(crate) fn entry(listing: &str, id: &str, why: &str) -> Self {
         Self { object: format!("{listing} {}", short(id)), app_id: None, why: why.to_owned() }
     }
@@ -87,14 +87,14 @@ struct Wire {
 }
 
 impl<R: fmt::Display> Caller<R> {
-    /// Reads a link that was written down, unless the link leads away from this service: the token goes wherever it points.
+    /// Reads a link that was written down; `None`: the link leads away from this service, and the token would go there.
     pub(crate) fn page_link(&self, text: &str) -> Option<PageLink> {
         let (link, root) = (Url::parse(text).ok()?, &self.service.root);
-        // Part by part: to `Url::origin`, `blob:https://…` is of the inner address's.
+        // The parts are compared one by one, because `Url::origin` takes `blob:https://…` for the inner address.
         let here = link.scheme() == root.scheme()
             && link.host() == root.host()
             && link.port_or_known_default() == root.port_or_known_default();
-        // A name in front of the host would be sent along with the token.
+        // A name before the host would be sent along with the token.
         let anonymous = link.username().is_empty() && link.password().is_none();
         (here && anonymous).then_some(PageLink(link))
     }
@@ -108,7 +108,7 @@ impl<R: fmt::Display> Caller<R> {
         let next = match wire.next.map(|link| self.page_link(&link)) {
             None => None,
             Some(None) => return Err(self.malformed(call, "its nextLink leads elsewhere")),
-            // A sweep would go on for ever, one function after the other.
+            // A sweep would go on for ever, in one function after the other.
             Some(Some(PageLink(link))) if link == call.url => {
                 return Err(self.malformed(call, "its nextLink leads to itself"));
             }
@@ -124,7 +124,7 @@ impl<R: fmt::Display> Caller<R> {
         Ok(page)
     }
 
-    /// Reads a page and all that follow.
+    /// Reads a page and all further pages.
     pub(crate) async fn pages<T: DeserializeOwned>(
         &self,
         call: &Call,

@@ -1,13 +1,13 @@
-//! One credential as it stands, read afresh: for people, who ask about one at a time.
+//! The present state of one credential, for people.
 //!
-//! Reads labels and keys, never a value, and changes nothing.
+//! An inspection reads labels and keys, never a value, and changes nothing.
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Engine, EngineError};
-use crate::graph::{Application, CallOptions, Detail};
-use crate::ids::{AppId, ObjectId, VersionId};
+use crate::graph::{CallOptions, Detail, DirectoryObject};
+use crate::ids::{AppId, KeyOn, ObjectId, VersionId};
 use crate::manifest::{Credential, Managed};
 use crate::rotation::finding::{Expected, Finding, inspect};
 use crate::rotation::plan::{self, Plan, is_named, named_due};
@@ -15,22 +15,22 @@ use crate::rotation::room::has_room;
 use crate::rotation::version_state::{VersionState, version_state};
 use crate::rotation::{Key, Principal, Scope, SecretState, SecretView, Stop, Terms};
 
-/// What is known of a credential at one moment.
+/// The state of a credential at one moment.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Its secret (`DescribeSecret`: no lag, unlike a sweep's listing).
+    /// The secret (by `DescribeSecret`, which does not lag as a sweep's listing does).
     pub secret: SecretState,
-    /// Who holds its keys; `None`: Graph knows no such application.
+    /// The object that holds the keys; `None`: Graph knows no such application.
     pub principal: Option<Principal>,
-    /// Lists what a sweep would queue and report.
+    /// The work that a sweep would queue, and the findings that a sweep would report.
     pub plan: Plan,
-    /// When it was read, by Graph's clock.
+    /// The time of the reading, by Graph's clock.
     pub now: DateTime<Utc>,
     terms: Terms,
 }
 
 impl Inspection {
-    /// How a version stands that holds a key of ours; `None` where there is no secret.
+    /// Gives the state of a version that holds a key of Keywheel's; `None`: there is no secret.
     pub fn version_state(&self, version: &VersionId) -> Option<VersionState> {
         match &self.secret {
             SecretState::Present(view) => {
@@ -107,7 +107,8 @@ impl Engine {
         Ok(Inspection { secret, principal, plan, now, terms })
     }
 
-    /// The scopes of all credentials that keep their keys where this one does: none of them is foreign.
+    /// Gives the scopes of all credentials that keep their keys on the same object. Keys of these scopes are not
+    /// foreign.
     fn scopes_on_same_object(&self, credential: &Credential) -> Vec<Scope> {
         let listed = self.manifest.credentials().filter(|other| {
             (other.application, other.settings.key_on)
@@ -116,8 +117,8 @@ impl Engine {
         listed.chain([credential]).map(|credential| self.terms(credential, None).scope).collect()
     }
 
-    /// The credential that a rule makes of this application; `None` where no rule's tag is on it, or the
-    /// manifest lists it by itself.
+    /// Finds the credential that a rule makes of this application; `None`: the application has no rule's tag, or the
+    /// manifest lists the application.
     pub async fn ruled(
         &self,
         application: AppId,
@@ -133,9 +134,10 @@ impl Engine {
         &self,
         ids: &[AppId],
         deadline: Instant,
-    ) -> Result<Vec<Application>, EngineError> {
+    ) -> Result<Vec<DirectoryObject>, EngineError> {
         let options = CallOptions::until(deadline);
-        let found = self.graph.applications_by_app_id(ids, Detail::Keys, &options).await?;
+        let (on, keys) = (KeyOn::Application, Detail::Keys);
+        let found = self.graph.objects_by_app_id(on, ids, keys, &options).await?;
         match found.unreadable.into_iter().next() {
             Some(unreadable) => Err(EngineError::Unreadable(unreadable.into())),
             None => Ok(found.items),
@@ -152,8 +154,10 @@ impl Engine {
         Ok(self.graph.set_tags(application, tags, &CallOptions::until(deadline)).await?)
     }
 
-    /// Whether the manifest lists the credential, or the tag of its rule is on its application. By a rule's pattern
-    /// alone, whoever may name a secret could have a key of any application minted and stored there.
+    /// Says whether the manifest lists the credential, or the application has the tag of the credential's rule.
+    ///
+    /// The name of a secret alone is not enough: anybody who may name a secret could have a key of any application
+    /// minted and stored there.
     pub(super) async fn is_managed(
         &self,
         managed: &Managed,
@@ -166,7 +170,8 @@ impl Engine {
         Ok(ruled.is_some_and(|ruled| ruled.name == managed.credential.name))
     }
 
-    /// The credentials that rules make of the whole directory, and what is told of objects that cannot be read.
+    /// Lists the credentials that rules make of the whole directory, and the findings about objects that cannot be
+    /// read.
     pub async fn all_ruled(
         &self,
         deadline: Instant,
@@ -178,7 +183,8 @@ impl Engine {
         let mut next = None;
         loop {
             let options = CallOptions::until(deadline);
-            let page = self.graph.applications(Detail::Keys, next.as_ref(), &options).await?;
+            let (on, keys) = (KeyOn::Application, Detail::Keys);
+            let page = self.graph.objects(on, keys, next.as_ref(), &options).await?;
             let of_page = page
                 .items
                 .iter()

@@ -1,4 +1,4 @@
-//! A queued job, from the manifest's entry to what becomes of its message.
+//! Carries out a queued job, and says what becomes of the job's message.
 
 use std::time::Duration;
 
@@ -7,12 +7,11 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::executor::Attempt;
-use super::sweep::Seen;
+use super::sweep::SweepFinding;
 use super::{Engine, EngineError};
 use crate::events::{CloudEvent, EventData, EventType, event_id};
 use crate::http::Retry;
 use crate::ids::{KeyId, RotationId, Token, VersionId};
-use crate::manifest::Credential;
 use crate::queue::{Job, RevokeOld, Work};
 use crate::rotation::finding::Finding;
 use crate::rotation::plan;
@@ -22,55 +21,55 @@ use crate::rotation::{
     Replaces, Resolve, Retire, Rotate, SecretState, Stop, Terms, Until, resolve, retire, rotate,
 };
 
-/// How often a job is handed on before it has failed for good; each hand-off is most of five minutes.
-/// Lambda stops what looks like a loop through SQS after about sixteen.
+/// The most times that a job is handed on before the job fails for good. Each function has the job for most of five
+/// minutes, and Lambda stops a message that seems to loop through SQS after about sixteen functions.
 const MAX_CONTINUATIONS: u32 = 12;
-/// When a job is tried again that nobody gave a time for.
+/// The pause before the next try of a job, if no service asks for a pause.
 const TRY_AGAIN: Duration = Duration::from_secs(20);
 
-/// What is recorded where a key that somebody wanted gone at once could not go.
+/// The reason on record if a key cannot be removed at once as somebody asked.
 const UNREVOKED: &str = "the key is still there, for a rotation is under way on its version, or was given up just now; \
                          it goes once the rules of its removal allow it: remove it in Entra by hand if that is too late";
 
-/// The reason on the record where a key was removed to make room and Entra does not take the new key yet.
+/// The reason on record if a key was removed to make room and Entra does not take the new key yet.
 const MADE_ROOM: &str = "the object held as many keys as it may; one was to be removed first, and Entra takes no new one yet";
 
-/// What is recorded where a rule's pattern fits, and nobody tagged the application for it.
+/// The reason on record if a rule's pattern fits but the application lacks the rule's tag.
 const UNTAGGED: &str = "no rule's tag is on the application, and the manifest does not list the credential: \
                         tag the application, or list the credential";
 
-/// What becomes of a job's message.
+/// The result of a job: what becomes of its message.
 #[derive(Debug)]
 pub enum Ended {
-    /// It is done, or not needed any more.
+    /// The job is done, or not needed any more.
     Done,
-    /// What is left goes to a fresh message.
+    /// A fresh message carries the rest of the work.
     HandOn(Job),
     /// The message becomes visible again.
     Again {
-        /// After this long.
+        /// The pause.
         after: Duration,
-        /// Why it is not done.
+        /// Why the job is not done.
         why: String,
     },
-    /// It failed for good: a dead letter, for this reason.
+    /// The job failed for good, for this reason. The message becomes a dead letter.
     Failed(String),
 }
 
-/// How one piece of work came out, before anything is made of it.
+/// The result of a piece of work.
 enum Came {
     Out(&'static str),
     Stopped(Stop),
-    /// Somebody wants the key gone at once, and it may not go yet.
+    /// Somebody asked for the removal of the key at once, and the key may not go yet.
     Unrevoked,
-    /// The rotation was given up: what was asked for wants another one.
+    /// The rotation was given up. The request needs another rotation.
     Again,
-    /// A key was removed to make room for another.
+    /// A key was removed to make room for a new key.
     Room,
 }
 
 impl Engine {
-    /// Carries out a job, and says what becomes of its message. Failures are on the bus by then.
+    /// Carries out a job, and says what becomes of its message. A failure is recorded before this returns.
     pub async fn work(&self, job: &Job, deadline: Instant) -> Ended {
         match self.ended(job, deadline).await {
             Ended::Failed(why) => self.failed(job, why, deadline).await,
@@ -87,8 +86,8 @@ impl Engine {
             let by_now = credential.application;
             return Ended::Failed(format!("the manifest says application {by_now} by now"));
         }
-        // A key is minted only where somebody with the right to tag the application wants one; what was minted is
-        // removed wherever it is.
+        // A key is minted only if somebody with the right to tag the application asks for a key. A key that was minted
+        // is removed wherever the key is.
         let entitled = match job.work {
             Work::Rotate { .. } => self.is_managed(&managed, deadline).await,
             Work::Retire { .. } | Work::Resolve { .. } => Ok(true),
@@ -133,7 +132,7 @@ impl Engine {
         }
     }
 
-    /// Why a try stopped; of an application that is not there also whether its object's id was given.
+    /// Explains why a try stopped. For an unknown application, says also if its object id was given.
     async fn explain(&self, stop: Stop, job: &Job, deadline: Instant) -> String {
         let given = match stop {
             Stop::ApplicationGone => self.object_id_given(job.application, deadline).await,
@@ -149,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Records that a job failed for good: also one that was received as often as its queue allows.
+    /// Records that a job failed for good, or was received as often as its queue allows.
     pub async fn failed(&self, job: &Job, why: String, deadline: Instant) -> Ended {
         error!(credential = %job.credential, why, "failed for good");
         let kind = EventType::RotationFailed;
@@ -161,7 +160,7 @@ impl Engine {
         let event = CloudEvent::new(id, kind, self.graph.now(), data);
         match self.bus.put(&[event], deadline).await {
             Ok(()) => Ended::Failed(why),
-            // The dead letter must not be without its record.
+            // A dead letter must have its record.
             Err(failure) => {
                 warn!(credential = %job.credential, %failure, "the failure is not recorded yet");
                 Ended::Again { after: TRY_AGAIN, why }
@@ -181,7 +180,7 @@ impl Attempt<'_> {
                 let outcome = self.carry_out(&terms, this).await?;
                 let urgent = *revoke_old == RevokeOld::Now;
                 match outcome {
-                    // Superseded: another rotation replaced the key that somebody wants gone.
+                    // If superseded, another rotation replaced the key that somebody wants removed.
                     rotate::Outcome::Promoted(_) | rotate::Outcome::Superseded if urgent => {
                         self.revoke(replaces.as_ref()).await
                     }
@@ -198,7 +197,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whoever removes a key must know which one Keywheel itself is signed in with.
+    /// Makes the terms of a removal, which must name the key that Keywheel itself is signed in with.
     async fn removal_terms(&self) -> Result<Terms, EngineError> {
         let own = self.engine.identity.signed_in_as().await?;
         Ok(self.engine.terms(self.credential, Some(own)))
@@ -221,14 +220,14 @@ impl Attempt<'_> {
                 self.found(Finding::LastUseUnknown(key, why)).await?;
                 Came::Out("it cannot be told whether it is still in use")
             }
-            // Its record is part of the try: it comes before the labels go.
+            // The try has recorded this before it took the labels off.
             retire::Outcome::NotFound => Came::Out("not found"),
             retire::Outcome::Nothing => Came::Out("nothing left to do"),
             retire::Outcome::Stopped(stop) => Came::Stopped(stop),
         })
     }
 
-    /// Another key does not fit: one that may go is removed first.
+    /// Removes a key that may go, because the object has no room for another key.
     async fn make_room(&self, urgent: bool) -> Result<Came, EngineError> {
         let terms = self.removal_terms().await?;
         let inspection = self.engine.inspect(self.credential, self.deadline).await?;
@@ -246,7 +245,7 @@ impl Attempt<'_> {
             Some(Room::Due(plan::Work::Rotate { .. })) | None => Came::Stopped(Stop::NoRoomForKey),
         };
         Ok(match came {
-            // Beside a dead key no other is removed.
+            // If the current key is dead, no other key is removed.
             Came::Stopped(Stop::CurrentKeyAbsent) => Came::Stopped(Stop::NoRoomForKey),
             Came::Stopped(stop) => Came::Stopped(stop),
             Came::Out(_) | Came::Unrevoked | Came::Again | Came::Room => Came::Room,
@@ -265,18 +264,16 @@ impl Attempt<'_> {
         })
     }
 
-    /// Reports what the try found and leaves to people.
+    /// Reports a finding of the try.
     async fn found(&self, finding: Finding) -> Result<(), EngineError> {
-        let Credential { name, application, .. } = self.credential;
-        let (credential, application) = (Some(name.clone()), *application);
-        let seen = Seen { credential, application, display_name: None, finding };
-        let mut event = seen.event(self.engine.graph.now());
+        let found = SweepFinding::about(self.credential, None, finding);
+        let mut event = found.event(self.engine.graph.now());
         event.data.requested_by = Some(self.by.to_owned());
         event.data.request = self.request;
         Ok(self.engine.bus.put(&[event], self.deadline).await?)
     }
 
-    /// `revoke_old: now`: the replaced version's key goes at once, because somebody asked for it.
+    /// Removes the replaced version's key at once, because somebody asked for it (`revoke_old: now`).
     async fn revoke(&self, replaced: Option<&VersionId>) -> Result<Came, EngineError> {
         let Some(version) = replaced.cloned() else {
             return Ok(Came::Out("promoted; there was no old key"));
@@ -288,7 +285,7 @@ impl Attempt<'_> {
         if let Some(key) = view.key_of(&version) {
             return self.retire(Target { version: Some(version), key }, true).await;
         }
-        // Only of one that was stored by hand was the key never known.
+        // Only a version that somebody stored by hand never had a known key.
         if self.credential.settings.policy.adopt && view.versions.contains_key(&version) {
             self.found(Finding::ReplacedKeyUnknown).await?;
         }
@@ -299,7 +296,7 @@ impl Attempt<'_> {
 fn give_up_after(why: impl Into<String>, after: Option<Duration>) -> Ended {
     let why = why.into();
     match after {
-        // The queue counts receives, and makes a dead letter of a message received too often.
+        // The queue counts how often the message is received, and makes it a dead letter in the end.
         Some(wait) => Ended::Again { after: wait.min(Duration::from_hours(1)), why },
         None => Ended::Failed(why),
     }
@@ -313,18 +310,18 @@ fn hand_on(job: &Job) -> Ended {
     Ended::HandOn(job.continued())
 }
 
-/// An application that somebody has just made, or seen for the first time, is unknown to some of Graph's replicas.
+/// Says whether some of Graph's replicas may not know the application yet, because somebody made it just now.
 fn not_known_yet(job: &Job, stop: Stop) -> bool {
     let first = matches!(job.work, Work::Rotate { replaces: None, .. });
     first && matches!(stop, Stop::ApplicationGone | Stop::NoServicePrincipal)
 }
 
-/// When to look again for a rule's tag: one that was just put on is unknown to some of Graph's replicas as well.
+/// Gives the pause before the next look for a rule's tag. Some of Graph's replicas may not know a new tag yet.
 fn untagged(job: &Job) -> Option<Duration> {
     matches!(job.work, Work::Rotate { replaces: None, .. }).then_some(TRY_AGAIN)
 }
 
-/// The same request, for a rotation of its own.
+/// Makes the job of the same request with a new rotation.
 fn afresh(job: &Job) -> Job {
     let mut afresh = job.clone();
     if let Work::Rotate { rotation, .. } = &mut afresh.work {

@@ -1,4 +1,4 @@
-//! Makes it happen: runs the rules' tries against the real services.
+//! Carries out what the rules ask for, with the clients of the real services.
 
 mod error;
 mod executor;
@@ -33,20 +33,20 @@ use crate::rotation::{Scope, SignedInAs, Terms};
 use crate::secrets::Secrets;
 use crate::settings::{self, required};
 
-/// Where the secrets lie: in another account or region one of the same name is another secret.
+/// The account and region of the secrets. A secret of the same name in another account or region is another secret.
 #[derive(Clone, Debug)]
-struct Location {
+struct SecretsLocation {
     account: String,
     region: String,
 }
 
-impl Location {
+impl SecretsLocation {
     fn scope(&self, credential: &Credential) -> Scope {
         Scope::of(&self.account, &self.region, credential.secret.as_str())
     }
 }
 
-/// What a process builds once, at its start: clients, endpoints, who we are.
+/// The clients and addresses of a process, made once at its start.
 #[derive(Debug)]
 pub struct Clients {
     http: Http,
@@ -55,21 +55,21 @@ pub struct Clients {
     source: ManifestSource,
     cloud: Cloud,
     endpoints: Endpoints,
-    location: Location,
-    /// Who we are to AWS.
+    location: SecretsLocation,
+    /// The ARN that AWS knows Keywheel by.
     caller: Option<String>,
-    /// The sign-in of the manifest's tenant, kept for its cached tokens as long as Graph takes them.
+    /// The sign-in of the manifest's tenant. It is kept for its cached tokens as long as Graph takes them.
     signed_in: Mutex<Option<(TenantId, Identity, Graph)>>,
 }
 
 impl Clients {
-    /// Reads the environment (`KEYWHEEL_MANIFEST`, `KEYWHEEL_CLOUD`, …) and asks STS which account this is.
+    /// Makes the clients from the environment (`KEYWHEEL_MANIFEST`, `KEYWHEEL_CLOUD`, …). Asks STS for the account.
     pub async fn connect() -> Result<Self, EngineError> {
         let source = required("KEYWHEEL_MANIFEST")?;
         Self::connect_to(ManifestSource::parse(&source)?).await
     }
 
-    /// The same, with the manifest from this place, whatever `KEYWHEEL_MANIFEST` says.
+    /// Makes the clients with the manifest at this place, whatever `KEYWHEEL_MANIFEST` says.
     pub async fn connect_to(source: ManifestSource) -> Result<Self, EngineError> {
         let http = Http::from_env()?;
         let aws = http::aws::config(&http).await;
@@ -82,7 +82,7 @@ impl Clients {
             proofs: http.unpooled()?,
             source,
             endpoints: Endpoints::from_env(cloud)?,
-            location: Location { account, region },
+            location: SecretsLocation { account, region },
             caller,
             signed_in: Mutex::new(None),
             http,
@@ -91,19 +91,19 @@ impl Clients {
         })
     }
 
-    /// Loads the manifest afresh: it may have changed since the last event.
+    /// Makes an engine with the manifest as it is now, because the manifest may have changed since the last event.
     pub async fn engine(&self) -> Result<Engine, EngineError> {
         let bus = required("KEYWHEEL_BUS")?;
         self.engine_with(bus).await
     }
 
-    /// An engine that is only read with (dry runs, [`Engine::inspect`]): it needs no `KEYWHEEL_BUS`, and a
-    /// change, which is never without its record, fails at the bus.
+    /// Makes an engine that only reads (dry runs, [`Engine::inspect`]). Such an engine needs no `KEYWHEEL_BUS`. A
+    /// change would fail at the bus, because no change is made without its record.
     pub async fn reader(&self) -> Result<Engine, EngineError> {
         self.engine_with(settings::optional("KEYWHEEL_BUS").unwrap_or_default()).await
     }
 
-    /// Who we are to AWS: the ARN that STS gives.
+    /// Gives the ARN that AWS knows Keywheel by.
     pub fn caller(&self) -> Option<&str> {
         self.caller.as_deref()
     }
@@ -130,14 +130,14 @@ impl Clients {
         })
     }
 
-    /// The queue of jobs and its dead letters.
+    /// Makes a client of the job queue and of its dead-letter queue.
     pub fn queue(&self) -> Result<Queue, EngineError> {
         let url = required("KEYWHEEL_QUEUE_URL")?;
         let dead_letters = settings::optional("KEYWHEEL_DEAD_LETTER_URL");
         Ok(Queue::new(&self.aws, url, dead_letters))
     }
 
-    /// Asks the bus for a further sweep, from where the time of this one ended.
+    /// Asks the bus for a further sweep from the place where this sweep ended.
     pub async fn continue_sweep(
         &self,
         rest: &sweep::Cursor,
@@ -173,35 +173,35 @@ pub async fn account(aws: &SdkConfig) -> Result<(String, Option<String>), Engine
     Ok((account, identity.arn().map(str::to_owned)))
 }
 
-/// The clients together with the manifest of this moment.
+/// The clients with the manifest of this moment.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) manifest: Arc<Manifest>,
-    /// Those of the credentials that it lists.
+    /// The scopes of the credentials that the manifest lists.
     scopes: Arc<BTreeSet<Scope>>,
     graph: Graph,
     secrets: Secrets,
     bus: Bus,
     proofs: TokenEndpoint,
     cloud: Cloud,
-    location: Location,
-    /// Where a sweep remembers how far it read; none: it reads no directory audit.
+    location: SecretsLocation,
+    /// The cursors of sweeps; `None`: sweeps read no directory audit.
     cursors: Option<Cursors>,
     identity: Identity,
 }
 
 impl Engine {
-    /// The manifest.
+    /// Gives the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The client of Secrets Manager.
+    /// Gives the client of Secrets Manager.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// What every try at a credential knows of it.
+    /// Makes the terms of a credential for the rules.
     fn terms(&self, credential: &Credential, signed_in_as: Option<SignedInAs>) -> Terms {
         Terms {
             application: credential.application,

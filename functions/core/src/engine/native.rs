@@ -1,4 +1,4 @@
-//! Secrets Manager's own rotation: its four steps, over the same tries as the queue.
+//! Secrets Manager's own rotation: its four steps, by the same tries as queued jobs.
 
 use chrono::TimeDelta;
 use tokio::time::Instant;
@@ -9,10 +9,10 @@ use crate::ids::{Token, VersionId};
 use crate::manifest::Credential;
 use crate::rotation::{Replaces, Rotate, SecretState, SecretView, Stop, Until, rotate};
 
-/// Who asked, in the audit trail.
+/// The `requested_by` of these rotations in the audit trail.
 const REQUESTED_BY: &str = "secretsmanager.amazonaws.com";
 
-/// A step of the rotation contract.
+/// A step of Secrets Manager's rotation contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// `createSecret`: mint and store.
@@ -46,25 +46,25 @@ impl Step {
     }
 }
 
-/// Why a step is refused or failed; Secrets Manager shows it in the function's log and tries again later.
+/// A step is refused or failed. Secrets Manager shows the error in the function's log, and tries again later.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NativeError {
-    /// Another secret's rotation was pointed at this function.
+    /// The manifest does not manage the secret whose rotation calls this function.
     #[error(
         "no credential of the manifest keeps its secret in {0}, or its rule's tag is not on the application; \
          add one, tag it, or point the rotation elsewhere"
     )]
     NotManaged(String),
-    /// Not a rotation's token.
+    /// The token is not a UUID.
     #[error("ClientRequestToken {0:?} is not a UUID")]
     Token(String),
-    /// Rotation was turned off meanwhile.
+    /// Somebody turned the rotation off meanwhile.
     #[error(
         "rotation of {0} is not enabled (aws secretsmanager rotate-secret --rotation-lambda-arn …)"
     )]
     NotEnabled(String),
-    /// The token is of no version.
+    /// No version has the token.
     #[error("{secret} has no version {token}")]
     UnknownVersion {
         /// The secret.
@@ -83,10 +83,10 @@ pub enum NativeError {
     /// The secret is missing or scheduled for deletion.
     #[error("{0}")]
     NoSecret(&'static str),
-    /// The rules stopped.
+    /// The rules stopped the rotation.
     #[error("{}: {}", .0.name(), .0.explanation())]
     Stopped(Stop),
-    /// The rotation came to nothing.
+    /// The rotation will not end.
     #[error("the rotation was {0}; start again with RotateSecret")]
     Void(&'static str),
     /// A call failed.
@@ -95,7 +95,7 @@ pub enum NativeError {
 }
 
 impl Engine {
-    /// One step of the rotation contract; each may be called again.
+    /// Carries out a step of the rotation contract. Each step may be called again.
     pub async fn native_step(
         &self,
         step: Step,
@@ -119,8 +119,9 @@ impl Engine {
             return Ok(());
         }
         if step == Step::Test && view.key_of(&token.clone().into()).is_none() {
-            // A trial (`RotateImmediately: false`), on a version that is made for it and taken away again: nothing was
-            // minted for it, and nothing is. Of a rotation in earnest, `finishSecret` promotes nothing unproved.
+            // Secrets Manager calls this step on its own as a trial (`RotateImmediately: false`), on a version that it
+            // makes and removes again. Nothing was minted for that version. In a real rotation `finishSecret` still
+            // promotes nothing unproved.
             return Ok(());
         }
         if step == Step::Test {
@@ -162,7 +163,7 @@ fn present(state: SecretState) -> Result<SecretView, NativeError> {
     }
 }
 
-/// What the contract asks every step to check first; `true`: the version is current already.
+/// Makes the checks that the contract asks of every step. Says whether the version is current already.
 fn is_current(view: &SecretView, secret: &str, token: &Token) -> Result<bool, NativeError> {
     let version = VersionId::from(token.clone());
     if !view.rotation_enabled {
@@ -183,7 +184,7 @@ fn is_current(view: &SecretView, secret: &str, token: &Token) -> Result<bool, Na
     Ok(false)
 }
 
-/// The name in a secret's ARN: Secrets Manager appends a hyphen and six characters.
+/// Gives the name in a secret's ARN, to which Secrets Manager appends a hyphen and six characters.
 pub(super) fn secret_name(secret_id: &str) -> &str {
     let Some((_, resource)) =
         secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"))
@@ -196,8 +197,9 @@ pub(super) fn secret_name(secret_id: &str) -> &str {
     }
 }
 
-/// Whether an id, which may be a name, an ARN or the beginning of one, is of the secret of this name. A name may itself
-/// end in a hyphen and six characters, so it is held against the id, and not cut out of it.
+/// Says whether an id (a name, an ARN or the beginning of an ARN) is that of the secret of this name.
+///
+/// A name may itself end in a hyphen and six characters, so the name is not cut out of the id alone.
 pub(super) fn is_of_secret(secret_id: &str, name: &str) -> bool {
     let arn = secret_id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"));
     arn.map_or(secret_id, |(_, resource)| resource) == name || secret_name(secret_id) == name

@@ -1,5 +1,5 @@
-//! Reads more than the object that holds a credential's keys: the application's other object, and the object whose id was
-//! given for a client id.
+//! Findings from objects that do not hold the credential's keys: the application's other object, and an object whose id
+//! was given as a client id.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ impl From<Unreadable> for Finding {
 }
 
 impl Engine {
-    /// Reports what the application's other object tells of a credential whose own object holds these keys.
+    /// Reports the keys in `retire_keys` that are not on the credential's own object, which has these keys.
     pub(super) async fn findings_of_other_object(
         &self,
         credential: &Credential,
@@ -30,29 +30,12 @@ impl Engine {
         if named.is_empty() {
             return Ok(Vec::new());
         }
-        let (elsewhere, unreadable) = self.other_keys(credential, options).await?;
-        Ok(match unreadable.into_iter().next() {
+        let (there, ids) = (here.other(), [credential.application]);
+        let read = self.graph.objects_by_app_id(there, &ids, Detail::Keys, options).await?;
+        let elsewhere: Vec<Key> = read.items.into_iter().flat_map(|object| object.keys).collect();
+        Ok(match read.unreadable.into_iter().next() {
             Some(unreadable) => vec![unreadable.into()],
             None => named_in_vain(named, (here, keys), &elsewhere),
-        })
-    }
-
-    async fn other_keys(
-        &self,
-        credential: &Credential,
-        options: &CallOptions,
-    ) -> Result<(Vec<Key>, Vec<Unreadable>), EngineError> {
-        let ids = [credential.application];
-        Ok(match credential.settings.key_on {
-            KeyOn::Application => {
-                let read =
-                    self.graph.service_principals_by_app_id(&ids, Detail::Keys, options).await?;
-                (read.items.into_iter().flat_map(|one| one.keys).collect(), read.unreadable)
-            }
-            KeyOn::ServicePrincipal => {
-                let read = self.graph.applications_by_app_id(&ids, Detail::Keys, options).await?;
-                (read.items.into_iter().flat_map(|one| one.keys).collect(), read.unreadable)
-            }
         })
     }
 
@@ -66,7 +49,7 @@ impl Engine {
         Ok(self.object_ids_given(&[application], &options).await?.remove(&application))
     }
 
-    /// The same, of several: by what was given.
+    /// Reports which of several client ids are objects' ids.
     pub(super) async fn object_ids_given(
         &self,
         given: &[AppId],

@@ -36,7 +36,7 @@ pub struct CloudEvent {
     pub kind: EventType,
     /// The credential.
     pub subject: CredentialName,
-    /// When Keywheel sent the event.
+    /// The time at which Keywheel sent the event.
     #[serde(serialize_with = "to_seconds")]
     pub time: DateTime<Utc>,
     /// `application/json`.
@@ -115,7 +115,7 @@ pub struct EventData {
     /// The person who denied the rotation, or the person who asked for the rotation and withdrew it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denied_by: Option<String>,
-    /// Who made the change, if not Keywheel.
+    /// The person or system that made the change, if not Keywheel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// The id of the entry in Entra's directory audit.

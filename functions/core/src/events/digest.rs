@@ -32,7 +32,7 @@ pub struct Expiring {
     /// The certificate's `keyId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<KeyId>,
-    /// When the key or certificate expires.
+    /// The time at which the key or certificate expires.
     pub expires_on: DateTime<Utc>,
     /// Whether Keywheel minted the key, and so replaces the key in time.
     pub managed: bool,
@@ -43,7 +43,7 @@ pub struct Expiring {
 pub struct Digest {
     /// The entries, at most 500.
     pub expiring: Vec<Expiring>,
-    /// How many keys and certificates expire soon in all.
+    /// The number of all keys and certificates that expire soon.
     pub total: usize,
 }
 
@@ -92,7 +92,7 @@ pub struct DigestEvent {
     #[serde(rename = "type")]
     #[schemars(with = "String")]
     pub kind: EventType,
-    /// When Keywheel sent the event.
+    /// The time at which Keywheel sent the event.
     pub time: DateTime<Utc>,
     /// `application/json`.
     pub datacontenttype: String,

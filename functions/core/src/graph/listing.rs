@@ -1,29 +1,28 @@
-//! Applications and service principals, by the page.
+//! Lists applications and service principals, page by page.
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 
 use super::{
-    Application, Belonging, CallOptions, Graph, GraphError, KeyOn, Page, PageLink,
-    ServicePrincipal, reading,
+    CallOptions, DirectoryObject, Graph, GraphError, KeyOn, ObjectSummary, Page, PageLink, reading,
 };
 use crate::ids::{AppId, ObjectId};
 
-/// The most that Graph gives at once.
+/// The most objects of a page.
 const PAGE: &str = "999";
-/// As many values as a filter's `in` may name.
+/// The most values that a filter's `in` may name.
 const IN: usize = 15;
-const APPLICATION: &str = "id,appId,displayName,tags,createdDateTime,signInAudience,servicePrincipalLockConfiguration,passwordCredentials";
+const APPLICATION: &str = "id,appId,displayName,tags,signInAudience,servicePrincipalLockConfiguration,passwordCredentials";
 const SERVICE_PRINCIPAL: &str =
     "id,appId,displayName,tags,accountEnabled,servicePrincipalType,passwordCredentials";
 
-/// How much of each object is read.
+/// The credentials that are read of each object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Its keys.
+    /// The keys.
     Keys,
-    /// Its certificates too, of which Graph lets a tenant read 150 pages a minute.
+    /// The keys and the certificates. Graph lets a tenant read 150 pages of certificates a minute.
     KeysAndCertificates,
 }
 
@@ -33,68 +32,20 @@ impl Detail {
             KeyOn::Application => APPLICATION,
             KeyOn::ServicePrincipal => SERVICE_PRINCIPAL,
         };
-        match self {
-            Self::Keys => keys.to_owned(),
-            Self::KeysAndCertificates => format!("{keys},keyCredentials"),
-        }
+        let certificates = if self == Self::Keys { "" } else { ",keyCredentials" };
+        format!("{keys}{certificates}")
     }
 }
 
 impl Graph {
-    /// A page of all applications (`GET /applications`).
-    pub async fn applications(
-        &self,
-        detail: Detail,
-        link: Option<&PageLink>,
-        options: &CallOptions,
-    ) -> Result<Page<Application>, GraphError> {
-        self.all(KeyOn::Application, detail, link, options).await
-    }
-
-    /// A page of all service principals (`GET /servicePrincipals`).
-    pub async fn service_principals(
-        &self,
-        detail: Detail,
-        link: Option<&PageLink>,
-        options: &CallOptions,
-    ) -> Result<Page<ServicePrincipal>, GraphError> {
-        self.all(KeyOn::ServicePrincipal, detail, link, options).await
-    }
-
-    /// The applications of these client ids; those that are not there are not in the answer.
-    pub async fn applications_by_app_id(
-        &self,
-        apps: &[AppId],
-        detail: Detail,
-        options: &CallOptions,
-    ) -> Result<Page<Application>, GraphError> {
-        let on = KeyOn::Application;
-        self.filtered(on, ("appId", apps), &detail.select(on), options).await
-    }
-
-    /// The service principals of these client ids; those that are not there are not in the answer.
-    pub async fn service_principals_by_app_id(
-        &self,
-        apps: &[AppId],
-        detail: Detail,
-        options: &CallOptions,
-    ) -> Result<Page<ServicePrincipal>, GraphError> {
-        let on = KeyOn::ServicePrincipal;
-        self.filtered(on, ("appId", apps), &detail.select(on), options).await
-    }
-
-    /// A link that was written down, unless it leads away from this Graph: the token goes wherever it points.
-    pub fn page_link(&self, text: &str) -> Option<PageLink> {
-        self.azure.page_link(text)
-    }
-
-    async fn all<T: DeserializeOwned>(
+    /// Reads a page of all applications or of all service principals (`GET /applications`, `GET /servicePrincipals`).
+    pub async fn objects(
         &self,
         on: KeyOn,
         detail: Detail,
         link: Option<&PageLink>,
         options: &CallOptions,
-    ) -> Result<Page<T>, GraphError> {
+    ) -> Result<Page<DirectoryObject>, GraphError> {
         let collection = on.collection();
         let url = match link {
             Some(link) => link.0.clone(),
@@ -103,17 +54,34 @@ impl Graph {
         self.azure.page(&reading("list", collection, url, options)).await
     }
 
-    /// The application that each of these objects is or belongs to, by the objects' own ids.
+    /// Reads the applications or the service principals of these client ids. An id without an object has no item in the
+    /// answer.
+    pub async fn objects_by_app_id(
+        &self,
+        on: KeyOn,
+        apps: &[AppId],
+        detail: Detail,
+        options: &CallOptions,
+    ) -> Result<Page<DirectoryObject>, GraphError> {
+        self.filtered(on, ("appId", apps), &detail.select(on), options).await
+    }
+
+    /// Reads which applications these objects are or belong to, by the objects' own ids.
     pub async fn objects_by_id(
         &self,
         on: KeyOn,
         ids: &[ObjectId],
         options: &CallOptions,
-    ) -> Result<Page<Belonging>, GraphError> {
+    ) -> Result<Page<ObjectSummary>, GraphError> {
         self.filtered(on, ("id", ids), "id,appId,displayName,tags", options).await
     }
 
-    /// The objects in whose property of that name one of these ids stands, on as many pages as there are.
+    /// Reads a link that was written down; `None`: the link leads away from this Graph, and the token would go there.
+    pub fn page_link(&self, text: &str) -> Option<PageLink> {
+        self.azure.page_link(text)
+    }
+
+    /// Reads all pages of the objects whose property is one of these ids.
     async fn filtered<T: DeserializeOwned, Id: fmt::Display>(
         &self,
         on: KeyOn,

@@ -1,7 +1,7 @@
-//! Microsoft Graph v1.0, as far as client secrets need it: applications, service principals, their keys.
+//! The client of Microsoft Graph v1.0: applications, service principals and their keys.
 //!
-//! A client of our own, since what it does after a failure is the point of it: reads and removals are
-//! tried again, `addPassword` only where the answer proves that nothing was done.
+//! Keywheel has a client of its own, because the behaviour after a failure matters most: reads and removals are tried
+//! again, and `addPassword` only if the answer proves that nothing was done.
 
 mod listing;
 mod own;
@@ -19,6 +19,8 @@ use chrono::{DateTime, Utc};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
+use wire::{Holder, OfApp, Other};
+
 use crate::azure::{Call, Caller};
 pub use crate::azure::{CallOptions, Page, PageLink, Unreadable};
 use crate::http::Http;
@@ -30,7 +32,7 @@ pub use own::{FederatedCredential, RoleAssignment};
 pub use passwords::{Added, Removed};
 pub use refusal::{GraphError, Kind, Refusal};
 pub use reports::DirectoryAudit;
-pub use wire::{Application, Belonging, Certificate, ServicePrincipal};
+pub use wire::{DirectoryObject, ObjectSummary};
 
 impl KeyOn {
     fn collection(self) -> &'static str {
@@ -41,12 +43,12 @@ impl KeyOn {
     }
 }
 
-/// A directory object that holds keys.
+/// An application or a service principal, which holds keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
-    /// Its kind.
+    /// The kind of the object.
     pub on: KeyOn,
-    /// Its `id`, not the client id.
+    /// The object's `id`, which is not the client id.
     pub id: ObjectId,
 }
 
@@ -56,34 +58,35 @@ impl fmt::Display for Object {
     }
 }
 
-/// A client of Graph; clones share everything.
+/// A client of Graph. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Graph {
     azure: Caller<Refusal>,
 }
 
 impl Graph {
-    /// A client of the Graph at this address (without a version), signed in with this credential.
+    /// Makes a client of the Graph at this address (without a version) that signs in with this credential.
     pub fn new(http: Http, credential: Arc<dyn TokenCredential>, endpoint: &Url) -> Self {
         Self { azure: Caller::new(http, credential, refusal::service(endpoint.clone())) }
     }
 
-    /// The time by Graph's clock, as of its last answer: a key's life and a clock that is wrong here are
-    /// measured by the same clock that way.
+    /// Gives the time by Graph's clock, as of the last answer.
+    ///
+    /// The lives of keys are measured by the same clock, so that a wrong clock on this side does no harm.
     pub fn now(&self) -> DateTime<Utc> {
         self.azure.now()
     }
 
-    /// Whether Graph has refused a token: it was revoked, or the principal was disabled and enabled again. A
-    /// sign-in made anew has no tokens in its cache.
+    /// Says whether Graph has refused a token: the token was revoked, or the principal was disabled and enabled again.
+    /// A new sign-in begins with an empty cache.
     pub fn token_refused(&self) -> bool {
         self.azure.token_refused()
     }
 
-    /// The object that holds a principal's keys, read afresh by its client id; `None` where there is none.
+    /// Reads the object that holds a principal's keys, by its client id; `None`: there is no such object.
     ///
-    /// `GET /applications(appId='…')` and `GET /servicePrincipals(appId='…')`: without a service principal nobody signs
-    /// in, and the application may lock what its service principal holds.
+    /// The calls are `GET /applications(appId='…')` and `GET /servicePrincipals(appId='…')`. Both are needed: nobody
+    /// signs in without a service principal, and the application may lock the keys of its service principal.
     pub async fn principal(
         &self,
         app: AppId,
@@ -93,8 +96,8 @@ impl Graph {
         let there = on.other();
         let further = options.further(there.collection());
         let (holder, other) = tokio::try_join!(
-            self.by_app_id::<wire::Holder>(on, app, wire::HOLDER, options),
-            self.by_app_id::<wire::Other>(there, app, wire::other(there), &further),
+            self.by_app_id::<Holder>(on, app, wire::HOLDER, options),
+            self.by_app_id::<Other>(there, app, wire::other(there), &further),
         )?;
         Ok(holder.map(|holder| Principal {
             object_id: holder.id,
@@ -104,41 +107,35 @@ impl Graph {
                 KeyOn::Application => most_keys(holder.sign_in_audience.as_deref()),
                 KeyOn::ServicePrincipal => None,
             },
-            keys: wire::keys(holder.password_credentials),
+            keys: holder.keys,
         }))
     }
 
-    async fn by_app_id<T>(
+    async fn by_app_id<T: DeserializeOwned>(
         &self,
         on: KeyOn,
         app: AppId,
         select: &str,
         options: &CallOptions,
-    ) -> Result<Option<T>, GraphError>
-    where
-        T: DeserializeOwned + wire::OfApp,
-    {
+    ) -> Result<Option<T>, GraphError> {
         let object = format!("{}(appId='{app}')", on.collection());
         let call = reading("get", &object, self.url(&object, &[("$select", select)]), options);
-        let found: Option<T> = match self.azure.read(&call).await {
-            Err(error) if *error.kind() == Kind::NotFound => None,
-            other => Some(other?),
-        };
-        match found {
-            Some(found) if found.app_id() != app => {
+        match self.azure.read::<OfApp<T>>(&call).await {
+            Err(error) if *error.kind() == Kind::NotFound => Ok(None),
+            Ok(found) if found.app_id != app => {
                 Err(self.azure.malformed(&call, "it is of another application"))
             }
-            found => Ok(found),
+            found => Ok(Some(found?.object)),
         }
     }
 
-    /// An address below this Graph's `/v1.0`.
+    /// Makes an address below this Graph's `/v1.0`.
     fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
         self.azure.url(&format!("v1.0/{path}"), query)
     }
 }
 
-/// A call that reads the directory.
+/// Makes a call that reads the directory.
 fn reading(name: &'static str, object: &str, url: Url, options: &CallOptions) -> Call {
     Call::get(name, object, url, options).needing("Application.Read.All")
 }

@@ -1,4 +1,4 @@
-//! Keys come and go: `addPassword`, `removePassword`.
+//! Adds and removes keys: `addPassword`, `removePassword`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::secret::SecretText;
 const PERMISSION: &str =
     "Application.ReadWrite.OwnedBy (and make Keywheel an owner), or Application.ReadWrite.All";
 
-/// A key just minted, with the text that Graph shows only this once.
+/// A new key with its text, which Graph shows only once.
 #[derive(Debug)]
 pub struct Added {
     /// `keyId`.
@@ -27,21 +27,21 @@ pub struct Added {
     pub request_id: Option<String>,
 }
 
-/// A key that is gone.
+/// The removal of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
     /// Graph's `request-id`.
     pub request_id: Option<String>,
-    /// It was gone before, by an earlier try or another hand.
+    /// Whether an earlier try or somebody else had removed the key before.
     pub already_gone: bool,
 }
 
 impl Graph {
     /// Mints a key (`POST /{object}/addPassword`).
     ///
-    /// The request has no `startDateTime`: our clock may be ahead of Graph's. It is sent again only after
-    /// an answer that proves that nothing was done (429, 409, 400 for concurrency) or where no connection
-    /// came about. Anything else that is not a plain refusal is [`Kind::AnswerLost`].
+    /// The request has no `startDateTime`, because this machine's clock may be ahead of Graph's. The request is sent
+    /// again only after an answer that proves that nothing was done (429, 409, 400 for concurrency), or if no
+    /// connection was made. Any other failure that is not a plain refusal is [`Kind::AnswerLost`].
     pub async fn add_password(
         &self,
         object: Object,
@@ -56,7 +56,7 @@ impl Graph {
         let call = Call { once, ..self.changing("addPassword", object, body, options) };
         let answer = self.azure.call(&call).await?;
         let unusable = |why| self.azure.unusable(&call, &answer, why);
-        // What serde says of a mismatch may quote the text.
+        // The error of serde may quote the text.
         let minted: wire::Minted = serde_json::from_slice(&answer.body)
             .map_err(|_| unusable("it is not a password credential with keyId and secretText"))?;
         let secret = SecretText::new(minted.secret_text);
@@ -72,12 +72,12 @@ impl Graph {
         })
     }
 
-    /// Removes a key (`POST /{object}/removePassword`); one that is gone already counts as removed.
+    /// Removes a key (`POST /{object}/removePassword`). A key that is gone already counts as removed.
     ///
-    /// It is sent once: before it is sent again, somebody must see that the key is still to go. Graph at times
-    /// answers 500 after doing the work, and then 400 (of some replicas, 404) that there is no such key. As 400
-    /// also means other things, and as a key of seconds ago is unknown to some replicas, the object is read
-    /// before that is believed.
+    /// The request is sent once, because a caller must check before another try that the key must still go. Graph at
+    /// times answers 500 after doing the work, and then 400 (404 on some replicas) because the key is gone. But 400
+    /// also has other meanings, and some replicas do not know a key that is seconds old. So the object is read before
+    /// such an answer is believed.
     pub async fn remove_password(
         &self,
         object: Object,
@@ -102,7 +102,7 @@ impl Graph {
         Ok(Removed { request_id: error.request_id().map(str::to_owned), already_gone: true })
     }
 
-    /// Whether a fresh read of the object shows the key; the object itself has to be there.
+    /// Says whether a fresh read of the object shows the key. A missing object is an error.
     async fn holds(
         &self,
         object: Object,
@@ -112,7 +112,7 @@ impl Graph {
         let object = object.to_string();
         let url = self.url(&object, &[("$select", wire::HOLDER)]);
         let holder: wire::Holder = self.azure.read(&reading("get", &object, url, options)).await?;
-        Ok(wire::keys(holder.password_credentials).iter().any(|held| held.key_id == key))
+        Ok(holder.keys.iter().any(|held| held.key_id == key))
     }
 
     fn changing(

@@ -1,4 +1,4 @@
-//! Reads Graph's own error codes (learn.microsoft.com/graph/errors, and what is reported of single codes).
+//! Graph's own error codes (learn.microsoft.com/graph/errors, and reports about single codes).
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use reqwest::Url;
 
 use crate::azure::{self, AzureError, Service};
 
-/// Names the kinds of failed calls of Graph.
+/// The kind of a failed call of Graph.
 pub type Kind = azure::Kind<Refusal>;
-/// Tells of a failed call of Graph.
+/// A failed call of Graph.
 pub type GraphError = AzureError<Refusal>;
 
-/// Names the refusals that Graph has a code for.
+/// A refusal that Graph has a code for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 403 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`: the tenant has no licence for what was asked. No
-    /// permission helps.
+    /// 403 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`: the tenant lacks the licence that the call needs. A
+    /// permission does not help.
     NotLicensed,
     /// 403 `Directory_ResourceSizeExceeded`, 400 `TooManyAppPasswords`: the object holds as many keys as it may.
     SizeExceeded,
-    /// 400 `CredentialInvalidLifetimeAsPerAppPolicy`: the tenant's policy wants shorter lives.
+    /// 400 `CredentialInvalidLifetimeAsPerAppPolicy`: the tenant's policy allows only shorter lives.
     LifetimeExceedsPolicy,
     /// 400 `CredentialTypeNotAllowedAsPerAppPolicy`: the tenant's policy forbids client secrets here.
     PasswordsForbidden,
@@ -57,19 +57,19 @@ pub(super) fn service(root: Url) -> Service<Refusal> {
     Service { name: "Graph", root, meaning }
 }
 
-/// Reads Graph's own codes; `None` where a status says all.
+/// Reads Graph's own codes; `None`: the status alone has the meaning.
 fn meaning(status: u16, code: &str, message: &str) -> Option<Kind> {
     let concurrent = code == "Directory_ConcurrencyViolation"
         || message.to_ascii_lowercase().contains("concurrent requests being made");
     Some(azure::Kind::Known(match (status, code) {
         (400, _) if concurrent => return Some(azure::Kind::Conflict),
         (400, "CredentialInvalidLifetimeAsPerAppPolicy") => Refusal::LifetimeExceedsPolicy,
-        // An application that personal accounts may sign in to holds two.
+        // The limit is two keys for an application that personal accounts may sign in to.
         (400, "TooManyAppPasswords") | (403, "Directory_ResourceSizeExceeded") => {
             Refusal::SizeExceeded
         }
         (400, "CredentialTypeNotAllowedAsPerAppPolicy") => Refusal::PasswordsForbidden,
-        // Graph also has this code with `WithEnforcementScope` at its end.
+        // Graph also uses this code with `WithEnforcementScope` at its end.
         (400, locked) if locked.starts_with("CannotUpdateLockedServicePrincipalProperty") => {
             Refusal::ServicePrincipalLocked
         }

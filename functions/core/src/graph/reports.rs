@@ -1,4 +1,4 @@
-//! What Entra keeps of changes and of sign-ins: both come late, and both need `AuditLog.Read.All`.
+//! Entra's reports of changes and of sign-ins. Both come late, and both need `AuditLog.Read.All`.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,31 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::wire::{self, or_default};
+use super::wire::read_time;
 use super::{CallOptions, Graph, GraphError, Page, PageLink, Unreadable};
 use crate::azure::Call;
 use crate::ids::{AppId, KeyId, ObjectId};
+use crate::null::or_default;
 use crate::rotation::LastUses;
 use crate::rotation::foreign_change::{Actor, Change, ChangedKey};
 
 /// The least permission that a report needs.
 const PERMISSION: &str =
     "AuditLog.Read.All (and Directory.Read.All, which Microsoft names beside it)";
-/// As many as Graph gives at once; it rations the requests.
+/// The most entries of a page. Graph rations the requests.
 const PAGE: &str = "999";
 const KEYS: &str = "KeyDescription";
 
 /// An entry of Entra's directory audit that changed the keys of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryAudit {
-    /// `id`: the same however often it is read.
+    /// `id`, the same whenever the entry is read.
     pub id: String,
     /// `correlationId`.
     pub correlation_id: Option<String>,
     /// `activityDateTime`.
     pub at: DateTime<Utc>,
-    /// What was done to which object, and by whom.
+    /// The change.
     pub change: Change,
 }
 
@@ -43,7 +44,7 @@ struct Activity {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SignInActivity {
-    #[serde(default, deserialize_with = "wire::read_time")]
+    #[serde(default, deserialize_with = "read_time")]
     last_sign_in_date_time: Option<DateTime<Utc>>,
 }
 
@@ -53,7 +54,7 @@ struct SignInActivity {
 struct Entry {
     id: String,
     correlation_id: Option<String>,
-    #[serde(deserialize_with = "wire::read_time")]
+    #[serde(deserialize_with = "read_time")]
     activity_date_time: Option<DateTime<Utc>>,
     result: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -100,8 +101,8 @@ struct Modified {
 }
 
 impl Graph {
-    /// The last sign-in with each key of an application, as far as Entra has it by now
-    /// (`GET /beta/reports/appCredentialSignInActivities`).
+    /// Reads the last sign-in with each key of an application, as far as Entra knows by now (`GET
+    /// /beta/reports/appCredentialSignInActivities`).
     pub async fn last_uses(
         &self,
         app: AppId,
@@ -114,7 +115,7 @@ impl Graph {
         let report: Page<Activity> = self.azure.pages(&call).await?;
         if let Some(odd) = report.unreadable.first() {
             tracing::warn!(odd.object, odd.why, "an entry of the report cannot be read");
-            // It may be of a sign-in with the very key that is asked for.
+            // The entry may be about the key that the caller asks for.
             return Err(self.azure.malformed(&call, "an entry of it cannot be read"));
         }
         let mut uses = LastUses::new();
@@ -127,11 +128,11 @@ impl Graph {
         Ok(uses)
     }
 
-    /// A page of what changed between two times, oldest first (`GET /auditLogs/directoryAudits`): only the changes
-    /// of keys, of which one entry may hold several.
+    /// Reads a page of the changes of keys between two times, the oldest first (`GET /auditLogs/directoryAudits`). One
+    /// entry may hold several changes.
     ///
-    /// It is filtered by category and not by `activityDisplayName`: that ends in a blank, has an en dash, and
-    /// is another for service principals.
+    /// The filter is the category and not `activityDisplayName`, because that name ends in a blank, has an en dash, and
+    /// differs for service principals.
     pub async fn directory_audits(
         &self,
         from: DateTime<Utc>,
@@ -159,7 +160,7 @@ impl Graph {
             let id = entry.id.clone();
             match changes(entry) {
                 Ok(changes) => items.extend(changes),
-                // It may be of a change that nobody would hear of.
+                // Nobody would learn of the entry's change otherwise.
                 Err(why) => unreadable.push(Unreadable::entry(path, &id, why)),
             }
         }
@@ -167,12 +168,12 @@ impl Graph {
     }
 }
 
-/// The changes of keys that an entry tells of; most tell of none. An error: it tells of one, and not all that must be
-/// known of it.
+/// Reads the changes of keys in an entry. Most entries have none. An error: the entry has a change of keys and lacks a
+/// necessary part.
 fn changes(entry: Entry) -> Result<Vec<DirectoryAudit>, &'static str> {
     let Entry { id, correlation_id, activity_date_time, result, initiated_by, target_resources } =
         entry;
-    // What was tried and refused changed nothing.
+    // A refused try changed nothing.
     if result.is_some_and(|result| !result.eq_ignore_ascii_case("success")) {
         return Ok(Vec::new());
     }
@@ -204,7 +205,7 @@ fn changes(entry: Entry) -> Result<Vec<DirectoryAudit>, &'static str> {
     Ok(changes)
 }
 
-/// An app's entries often lack its client id, but name its service principal.
+/// Reads who made a change. Entries of an app often lack its client id, but name its service principal.
 fn actor(by: InitiatedBy) -> Actor {
     let uuid = |text: Option<String>| text.and_then(|text| Uuid::try_parse(&text).ok());
     match (by.app, by.user) {
@@ -220,7 +221,7 @@ fn actor(by: InitiatedBy) -> Actor {
 
 type Keys = BTreeMap<KeyId, Option<String>>;
 
-/// Reads `["[KeyIdentifier=…,KeyType=…,KeyUsage=…,DisplayName=…]"]`: a list of texts, in a text.
+/// Reads a list of texts within a text: `["[KeyIdentifier=…,KeyType=…,KeyUsage=…,DisplayName=…]"]`.
 fn described(value: Option<&str>) -> Result<Keys, &'static str> {
     let listed = match value.map(str::trim).filter(|value| !value.is_empty()) {
         None => None,
@@ -231,7 +232,7 @@ fn described(value: Option<&str>) -> Result<Keys, &'static str> {
     let key = |text: &String| {
         let text = text.trim().strip_prefix('[')?.strip_suffix(']')?;
         let id = text.split(',').find_map(|part| part.trim().strip_prefix("KeyIdentifier="))?;
-        // The name comes last: it may hold commas.
+        // The name comes last, and may hold commas.
         let name = text.split_once("DisplayName=").map(|(_, name)| name.to_owned());
         Some((id.parse().ok()?, name))
     };

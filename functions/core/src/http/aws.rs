@@ -1,4 +1,4 @@
-//! The shared client under the AWS SDK, and the SDK's failures in Keywheel's words.
+//! The shared client for the AWS SDK, and the SDK's failures as Keywheel reports them.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use super::{Http, Retry, SendError};
 use crate::settings;
 
-/// Region, credentials and endpoints as the SDK finds them in the environment: variables, a profile, a web
-/// identity, a container's or an instance's role. Everything goes through the shared client.
+/// Loads region, credentials and endpoints as the SDK finds them: in environment variables, a profile, a web identity,
+/// or the role of a container or an instance. All requests go through the shared client.
 ///
-/// Retries are the SDK's standard ones, bounded; adaptive ones would hold calls back for longer than a
+/// Retries are the SDK's standard retries, which are bounded. Adaptive retries would hold calls back for longer than a
 /// function may run.
 pub async fn config(http: &Http) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
@@ -36,9 +36,9 @@ pub async fn config(http: &Http) -> SdkConfig {
         .http_client(client(http))
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .timeout_config(timeouts)
-        // Bodies are read whole and in bounded time.
+        // Bodies are read whole, in bounded time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    // The SDK takes an empty variable for a region's name.
+    // The SDK takes an empty variable for the name of a region.
     if let Some(region) =
         settings::optional("AWS_REGION").or_else(|| settings::optional("AWS_DEFAULT_REGION"))
     {
@@ -49,8 +49,10 @@ pub async fn config(http: &Http) -> SdkConfig {
     config.into_builder().service_config(service_config).build()
 }
 
-/// The SDK's own settings per service. Its clients panic on an empty `AWS_ENDPOINT_URL`, which is how a
-/// deployment's template says that there is none.
+/// The SDK's own settings for each service, without empty values.
+///
+/// A deployment's template sets `AWS_ENDPOINT_URL` to an empty text where there is no endpoint, and the SDK's clients
+/// panic on an empty endpoint.
 #[derive(Debug)]
 struct WithoutEmpty(SdkConfig);
 
@@ -61,7 +63,7 @@ impl LoadServiceConfig for WithoutEmpty {
     }
 }
 
-/// The shared client in the form that the SDK takes.
+/// Makes an HTTP client for the SDK of the shared client.
 pub fn client(http: &Http) -> SharedHttpClient {
     let http = http.clone();
     http_client_fn(move |settings, _| {
@@ -75,8 +77,10 @@ struct Connector {
     timeout: Option<Duration>,
 }
 
-/// How long the answer may take. reqwest has one connect time-out for all requests ([`super::CONNECT_TIMEOUT`]),
-/// so the SDK's own bounds the wait as a part of the whole.
+/// Gives the time that the answer may take.
+///
+/// reqwest has a single connect time-out for all requests ([`super::CONNECT_TIMEOUT`]), so the SDK's own counts as a
+/// part of the whole.
 fn timeout(settings: &HttpConnectorSettings) -> Option<Duration> {
     Some(settings.read_timeout()? + settings.connect_timeout().unwrap_or_default())
 }
@@ -94,7 +98,7 @@ impl HttpConnector for Connector {
             let mut response = ::http::Response::new(body);
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
-            // The SDK signs by the service's clock, and panics on one that is at the end of all times.
+            // The SDK signs by the service's clock, and panics on a clock near the end of all times.
             if super::ahead(response.headers()).is_none() {
                 response.headers_mut().remove(DATE);
             }
@@ -123,21 +127,21 @@ fn connector_error(error: SendError) -> ConnectorError {
     }
 }
 
-/// What is told of a failed AWS call: never its parameters, which may hold a secret.
+/// The failure of an AWS call, without the call's parameters, which may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsFailure {
-    /// The service's error code, such as `AccessDeniedException`; `None` where no answer came.
+    /// The service's error code, such as `AccessDeniedException`; `None`: no answer came.
     pub code: Option<String>,
-    /// The service's own words, or what kept it from answering.
+    /// The service's own words, or the reason why no answer came.
     pub message: String,
-    /// The request's id at the service.
+    /// The service's id of the request.
     pub request_id: Option<String>,
-    /// Whether to try again.
+    /// Whether, and when, to try again.
     pub retry: Retry,
 }
 
 impl AwsFailure {
-    /// Reads the SDK's error.
+    /// Reads an error of the SDK.
     pub fn new<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + RequestId,
@@ -164,7 +168,7 @@ impl AwsFailure {
         Self { code: None, message: message.to_owned(), request_id: None, retry: Retry::Never }
     }
 
-    /// Whether the service answered with this code.
+    /// Says whether the service answered with this code.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
@@ -177,7 +181,7 @@ fn unanswered<E>(error: &SdkError<E>) -> &'static str {
     match error {
         SdkError::ConstructionFailure(_) => "the request could not be built",
         SdkError::TimeoutError(_) => "no answer in time",
-        // Credentials that cannot be found are a dispatch failure as well.
+        // Credentials that cannot be found are a dispatch failure too.
         SdkError::DispatchFailure(failure) if failure.is_user() => {
             "the request was refused before it was sent"
         }

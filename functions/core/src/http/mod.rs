@@ -1,9 +1,9 @@
-//! The one HTTP client that every service is reached through.
+//! The HTTP client that reaches every service.
 //!
-//! One `reqwest` client (rustls over *ring*) serves Graph, the token endpoint, `azure_identity` and the
-//! AWS SDK: a client with the platform's roots costs milliseconds of a cold start. What all of them share
-//! is settled here: https only, no redirects, time-outs on every wait, bounded bodies, and no retry that
-//! the caller did not decide on.
+//! A single `reqwest` client (rustls over *ring*) serves Graph, the token endpoint, `azure_identity` and the AWS SDK,
+//! because a client with the platform's roots costs milliseconds of a cold start. The client fixes what all of them
+//! share: https only, no redirects, time-outs on every wait, bounded bodies, and no retry that the caller did not
+//! decide on.
 
 pub mod aws;
 mod retry;
@@ -20,32 +20,33 @@ use zeroize::Zeroizing;
 use crate::settings;
 pub use retry::{Backoff, Retry, retry_after};
 
-/// Under the AWS SDK's own 3.1 s, since reqwest knows one connect time-out per client.
+/// The longest wait for a connection. reqwest has a single time-out for all connections, and the AWS SDK's own is 3.1
+/// s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
-/// A page of 999 applications with their keys is a few megabytes.
+/// The largest body. A page of 999 applications with their keys has a few megabytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// No clock is wrong by more, and the lives of keys can still be reckoned.
+/// The largest difference between two clocks that counts. Keys' lives can still be computed with this difference.
 const MOST_AHEAD: TimeDelta = TimeDelta::days(3650);
 const CA_FILE: &str = "KEYWHEEL_CA_FILE";
 
-/// The client could not be built.
+/// The client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The file of further roots cannot be read.
     #[error("{CA_FILE} ({path}) cannot be read")]
     Read {
-        /// Where it was looked for.
+        /// The file's path.
         path: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The roots are not PEM, or TLS could not be set up with them.
+    /// The roots are not PEM, or TLS cannot be set up with them.
     #[error("TLS cannot be set up")]
     Tls(#[source] reqwest::Error),
 }
 
-/// The shared client; clones share its connections.
+/// The shared client. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Http {
     client: reqwest::Client,
@@ -54,12 +55,13 @@ pub struct Http {
 
 /// A client that opens a connection for each request and closes it after the answer.
 ///
-/// Proofs run over it: a kept connection keeps ending at the replica that already knows the new secret.
+/// Proofs use this client, because a connection that is kept leads to the same replica, which already knows the new
+/// secret.
 #[derive(Clone, Debug)]
 pub struct Unpooled(reqwest::Client);
 
 impl Http {
-    /// Trusts the platform's roots, and those in the PEM file that `KEYWHEEL_CA_FILE` names.
+    /// Makes a client that trusts the platform's roots, and the roots in the PEM file that `KEYWHEEL_CA_FILE` names.
     pub fn from_env() -> Result<Self, SetupError> {
         let Some(path) = settings::optional(CA_FILE) else {
             return Self::with_roots(&[]);
@@ -70,38 +72,39 @@ impl Http {
         }
     }
 
-    /// Trusts the platform's roots and the certificates of a PEM bundle, which may be empty.
+    /// Makes a client that trusts the platform's roots and the certificates of a PEM bundle, which may be empty.
     pub fn with_roots(pem: &[u8]) -> Result<Self, SetupError> {
-        // Fails where a provider is installed already, which then serves as well.
+        // The call fails if a provider is installed already, and that provider serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(SetupError::Tls)?;
         let client = builder(&roots).build().map_err(SetupError::Tls)?;
         Ok(Self { client, roots })
     }
 
-    /// A client for proofs. Each costs as much as the shared one: make one per process, when it is needed.
+    /// Makes a client for proofs. The call costs as much as a shared client, so a process makes the client once, when
+    /// it is needed.
     pub fn unpooled(&self) -> Result<Unpooled, SetupError> {
         let client = builder(&self.roots).pool_max_idle_per_host(0).http1_only();
         Ok(Unpooled(client.build().map_err(SetupError::Tls)?))
     }
 
-    /// Begins a request; what it builds goes through [`Http::send`].
+    /// Begins a request, to be sent by [`Http::send`].
     pub fn request(&self, method: reqwest::Method, url: Url) -> reqwest::RequestBuilder {
         self.client.request(method, url)
     }
 
-    /// Sends a request once and reads its whole answer, whatever the status.
+    /// Sends a request once, and reads the whole answer, whatever its status.
     pub async fn send(&self, request: reqwest::Request) -> Result<Answer, SendError> {
         send(&self.client, request).await
     }
 
-    /// Sends a request once and reads no more than the beginning of its answer: for receivers whose status
-    /// says all that matters, and who may be anybody.
+    /// Sends a request once, and reads no more than the beginning of the answer. For receivers that may be anybody, and
+    /// whose status says enough.
     pub async fn tell(&self, request: reqwest::Request, most: usize) -> Result<Answer, SendError> {
         check(&request)?;
         let mut response = self.client.execute(request).await?;
         let mut body = Zeroizing::new(Vec::new());
-        // A status is an answer, whatever becomes of its body.
+        // A status is an answer, even if the body is cut off.
         while let Ok(Some(chunk)) = response.chunk().await {
             let left = most.saturating_sub(body.len());
             body.extend(chunk.iter().take(left));
@@ -115,12 +118,12 @@ impl Http {
 }
 
 impl Unpooled {
-    /// Begins a POST; what it builds goes through [`Unpooled::send`].
+    /// Begins a POST, to be sent by [`Unpooled::send`].
     pub fn post(&self, url: Url) -> reqwest::RequestBuilder {
         self.0.post(url)
     }
 
-    /// Sends a request once, over a connection of its own, and reads its whole answer.
+    /// Sends a request once over a connection of its own, and reads the whole answer.
     pub async fn send(&self, request: reqwest::Request) -> Result<Answer, SendError> {
         send(&self.0, request).await
     }
@@ -132,19 +135,19 @@ fn builder(roots: &[reqwest::Certificate]) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TOTAL_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
-        // reqwest would repeat what HTTP/2 says was not processed; all repeats are to be ours, and bounded.
+        // reqwest repeats requests that HTTP/2 says were not processed. Keywheel decides about all repeats.
         .retry(reqwest::retry::never())
         .referer(false)
         .tls_certs_merge(roots.iter().cloned())
 }
 
-/// An answer, read to its end.
+/// An answer that was read to its end.
 pub struct Answer {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body: wiped when dropped, for it may hold a secret.
+    /// The body. The bytes are wiped when dropped, because they may hold a secret.
     pub body: Zeroizing<Vec<u8>>,
 }
 
@@ -154,42 +157,42 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// No answer, or not all of one. What it says of whether the request was acted on decides about a retry.
+/// A request without a whole answer. A retry depends on whether the service may have acted on the request.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// Neither https nor a loopback or metadata address.
+    /// The address is neither https nor a loopback or metadata address.
     #[error("refused to send to {0}: https is required")]
     Insecure(String),
-    /// The request is malformed; nothing was sent.
+    /// The request is malformed. Nothing was sent.
     #[error("the request cannot be built: {}", cause(.0))]
     Malformed(#[source] reqwest::Error),
-    /// No connection came about; nothing was sent.
+    /// No connection was made. Nothing was sent.
     #[error("no connection: {}", cause(.0))]
     NotConnected(#[source] reqwest::Error),
-    /// The time allowed ran out before the whole answer was here.
+    /// The time ran out before the whole answer came.
     #[error("no answer in time")]
     TimedOut,
-    /// The connection was cut before the whole answer was here.
+    /// The connection was cut before the whole answer came.
     #[error("the connection was cut before the answer was complete: {}", cause(.0))]
     Cut(#[source] reqwest::Error),
-    /// The answer is larger than any this client expects.
+    /// The answer is larger than this client takes.
     #[error("the answer exceeds {MAX_BODY} bytes")]
     TooLarge,
 }
 
-/// What lies at the bottom of an error, such as a certificate that is not trusted.
+/// Gives the innermost cause of an error, such as a certificate that is not trusted.
 fn cause(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.last().map(ToString::to_string).unwrap_or_default()
 }
 
 impl SendError {
-    /// Whether the service cannot have seen the request.
+    /// Says whether the service cannot have seen the request.
     pub fn nothing_sent(&self) -> bool {
         matches!(self, Self::Insecure(_) | Self::Malformed(_) | Self::NotConnected(_))
     }
 
-    /// Whether sending it again may help.
+    /// Says whether sending the request again may help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::NotConnected(_) | Self::TimedOut | Self::Cut(_))
     }
@@ -197,7 +200,7 @@ impl SendError {
 
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
-        // Addresses may carry ids and filters; the caller's error names the operation.
+        // Addresses may hold ids and filters. The caller's error names the operation.
         let error = error.without_url();
         if error.is_connect() {
             Self::NotConnected(error)
@@ -232,14 +235,14 @@ async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Ans
     Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
 }
 
-/// Reads from an answer's `Date` (RFC 9110, section 6.6.1) how far its clock is ahead of ours, unless no clock is that
-/// wrong.
+/// Reads from an answer's `Date` (RFC 9110, section 6.6.1) how far the service's clock is ahead of this machine's.
+/// `None`: no clock is that wrong.
 pub(crate) fn ahead(headers: &HeaderMap) -> Option<TimeDelta> {
     let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
     Some(date.with_timezone(&Utc) - Utc::now()).filter(|ahead| ahead.abs() <= MOST_AHEAD)
 }
 
-/// Whether it is plain HTTP to this very machine: what stands in for a service in tests.
+/// Says whether an address is plain HTTP to this machine, as for the stand-ins of services in tests.
 pub fn is_loopback(url: &Url) -> bool {
     let ip = host(url).parse::<IpAddr>();
     url.scheme() == "http"
@@ -250,14 +253,14 @@ fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Whether a request may go there: over TLS, or to an address that never leaves the machine.
+/// Says whether a request may be sent to an address: over TLS, or to an address that never leaves the machine.
 ///
-/// The link-local ones are the metadata services of AWS and Azure, which speak plain HTTP only.
+/// The link-local addresses are the metadata services of AWS and Azure, which speak plain HTTP only.
 pub fn is_permitted(url: &Url) -> bool {
     let host = host(url);
     let local = match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
-        // fd00:ec2::/32 is where AWS keeps its metadata services on IPv6.
+        // AWS has its metadata services on IPv6 in fd00:ec2::/32.
         Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.segments()[..2] == [0xfd00, 0x0ec2],
         Err(_) => host == "localhost",
     };

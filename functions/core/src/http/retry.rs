@@ -1,4 +1,4 @@
-//! When something may be tried again, in the words that all clients share.
+//! When a request may be sent again, in the terms that all clients share.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
-/// Whether, and when, the same thing may be tried again.
+/// Whether, and when, the same request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Retry {
-    /// It would fail again: somebody has to change something.
+    /// Never: the request would fail again until somebody changes something.
     Never,
-    /// Not before this long; the service said so.
+    /// Not before this time has passed. The service said so.
     After(Duration),
-    /// After a pause of the caller's choice.
+    /// After a pause that the caller chooses.
     Soon,
 }
 
-/// The pauses between tries of one call: doubling from half a second, and never past a deadline.
+/// The pauses between the tries of one call. Each is twice the last, from half a second on, and none ends after the
+/// deadline.
 #[derive(Debug)]
 pub struct Backoff {
     tries_left: u32,
@@ -26,14 +27,15 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// At most this many further tries, none of them begun after the deadline.
+    /// Allows at most this many further tries, none of which begins after the deadline.
     pub fn new(retries: u32, deadline: Instant) -> Self {
         Self { tries_left: retries, pause: Duration::from_millis(500), deadline }
     }
 
-    /// Waits before the next try. `false`, at once, where there is to be none.
+    /// Waits before the next try. `false`, at once: there is no further try.
     pub async fn pause(&mut self, retry: Retry) -> bool {
-        // Up to a quarter more, so that functions throttled together do not come back together.
+        // The pause is up to a quarter longer, so that functions that were throttled together do not come back
+        // together.
         let spread = uuid::Uuid::new_v4().as_bytes()[0];
         let Some(pause) = self.next(retry, spread, Instant::now()) else {
             return false;
@@ -42,7 +44,7 @@ impl Backoff {
         true
     }
 
-    /// The pause before the next try, if there is to be one.
+    /// Gives the pause before the next try; `None`: there is no further try.
     fn next(&mut self, retry: Retry, spread: u8, now: Instant) -> Option<Duration> {
         let pause = match retry {
             Retry::Never => return None,
@@ -59,10 +61,10 @@ impl Backoff {
     }
 }
 
-/// Nobody means more than this, and what a caller adds to it does not overflow.
+/// The longest pause that a service is granted. A caller can add to this pause without an overflow.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// What `Retry-After` asks for, in either of its forms (RFC 9110, section 10.2.3), up to a day.
+/// Reads the pause that `Retry-After` asks for, in either form (RFC 9110, section 10.2.3), up to a day.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -1,4 +1,4 @@
-//! Keywheel's own sign-in, as a credential that Azure's clients take.
+//! Keywheel's own sign-in, as a credential for Azure's clients.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::ids::{AppId, TenantId};
 use crate::rotation::{OwnKey, SignedInAs};
 use crate::secret::SecretText;
 
-/// How long the STS token lives that is exchanged at once (`DurationSeconds`, 60 to 3600).
+/// The life of the STS token, which is exchanged at once (`DurationSeconds`, 60 to 3600).
 const ASSERTION_SECONDS: i32 = 300;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Sets the sign-in up; nothing is sent before the first token is asked for.
+    /// Sets the sign-in up. Nothing is sent before the first token is needed.
     pub fn new(
         http: &Http,
         aws: &SdkConfig,
@@ -87,27 +87,27 @@ impl Identity {
         Self { credential, stored: Some(stored), signed_in_as }
     }
 
-    /// What the clients of Graph and ARM ask for tokens.
+    /// Gives the credential that Azure's clients get tokens from.
     pub fn credential(&self) -> Arc<dyn TokenCredential> {
         Arc::clone(&self.credential)
     }
 
-    /// The secret that Keywheel signs in with, by name or ARN, where it is kept in Secrets Manager.
+    /// Gives the name or ARN of the secret that Keywheel signs in with, if Secrets Manager holds the secret.
     pub fn stored_in(&self) -> Option<&str> {
         self.stored.as_ref().map(|stored| stored.name())
     }
 
-    /// Whether Keywheel could go on signing in if that secret had this value.
+    /// Checks that Keywheel can still sign in if its own secret has this value.
     pub fn reads(&self, value: &SecretText) -> Result<(), IdentityError> {
         self.stored.as_ref().map_or(Ok(()), |stored| stored.parse(value).map(drop))
     }
 
-    /// The application that Keywheel is signed in as; `None` where a person is, or a machine.
+    /// Gives the application that Keywheel is signed in as; `None`: a person or a machine is signed in.
     pub fn app(&self) -> Option<AppId> {
         self.signed_in_as.app
     }
 
-    /// Whom that is. A secret kept in Secrets Manager is read for it, if none is held.
+    /// Says who Keywheel is signed in as. Reads the secret in Secrets Manager if none is held.
     pub async fn signed_in_as(&self) -> Result<SignedInAs, IdentityError> {
         match &self.stored {
             Some(stored) => Ok(SignedInAs { key: stored.key().await?, ..self.signed_in_as }),
@@ -116,7 +116,7 @@ impl Identity {
     }
 }
 
-/// A credential over the shared client that repeats nothing by itself.
+/// Makes a credential over the shared client that repeats nothing by itself.
 pub(super) fn client_secret(
     tenant: TenantId,
     client: AppId,
@@ -131,7 +131,7 @@ fn client_options(http: &Http, endpoints: &Endpoints) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = endpoints.authority.to_string();
     ClientOptions {
-        // Its default repeats for over a minute, longer than a step has; `Retrying` is bounded.
+        // The default retries last over a minute, longer than a step may take. `Retrying` is bounded.
         retry: RetryOptions::none(),
         transport: Some(Transport::new(Arc::new(AzureTransport(http.clone())))),
         cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
@@ -139,7 +139,7 @@ fn client_options(http: &Http, endpoints: &Endpoints) -> ClientOptions {
     }
 }
 
-/// The token of AWS's that Entra takes in place of a secret (STS `GetWebIdentityToken`).
+/// The token of AWS that Entra takes in place of a secret (STS `GetWebIdentityToken`).
 #[derive(Debug)]
 struct StsAssertion {
     sts: aws_sdk_sts::Client,
@@ -161,7 +161,7 @@ impl ClientAssertion for StsAssertion {
             .sts
             .get_web_identity_token()
             .audience(&self.audience)
-            // The only algorithm that Entra verifies for federated credentials.
+            // Entra verifies no other algorithm of federated credentials.
             .signing_algorithm("RS256")
             .duration_seconds(ASSERTION_SECONDS);
         let answer = request.send().await.map_err(|error| {
@@ -172,7 +172,7 @@ impl ClientAssertion for StsAssertion {
     }
 }
 
-/// Repeats a sign-in that failed for a passing reason, a bounded number of times.
+/// A credential that repeats a sign-in after a passing failure, a bounded number of times.
 #[derive(Debug)]
 struct Retrying(Arc<dyn TokenCredential>);
 
@@ -195,7 +195,7 @@ impl TokenCredential for Retrying {
     }
 }
 
-/// The AADSTS codes of a failed sign-in.
+/// Reads the AADSTS codes of a failed sign-in.
 pub(super) fn aadsts(error: &azure_core::Error) -> Vec<u32> {
     let codes = wire(error).and_then(|error| match error.kind() {
         ErrorKind::HttpResponse { error_code, .. } => error_code.clone(),
@@ -204,7 +204,7 @@ pub(super) fn aadsts(error: &azure_core::Error) -> Vec<u32> {
     codes.iter().flat_map(|codes| codes.split(',')).filter_map(|code| code.parse().ok()).collect()
 }
 
-/// The innermost error of Azure's, which tells how the request went; the outer ones only say whose it was.
+/// Gives Azure's innermost error, which says how the request ended. The outer errors only name the part that failed.
 fn wire(error: &azure_core::Error) -> Option<&azure_core::Error> {
     let chain =
         std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
@@ -212,7 +212,7 @@ fn wire(error: &azure_core::Error) -> Option<&azure_core::Error> {
 }
 
 fn is_passing(error: &azure_core::Error) -> bool {
-    // A stable federated credential is now and then not found (700213, 70021); a new one for a while.
+    // Entra at times does not find a federated credential (700213, 70021), and a new one for a while.
     if aadsts(error).iter().any(|code| matches!(code, 700_213 | 70021 | 90033)) {
         return true;
     }

@@ -1,4 +1,4 @@
-//! Where Entra, Graph and Azure Resource Manager are, in each of Microsoft's clouds.
+//! The addresses of Entra, Graph and Azure Resource Manager in each of Microsoft's clouds.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use super::IdentityError;
 use crate::azure::scope;
 use crate::{http, settings};
 
-/// One of Microsoft's clouds: each has a directory, a Graph and an ARM of its own.
+/// One of Microsoft's clouds. Each has a directory, a Graph and an ARM of its own.
 #[derive(
     Clone,
     Copy,
@@ -27,7 +27,7 @@ use crate::{http, settings};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Cloud {
-    /// The global one.
+    /// The global cloud.
     #[default]
     Public,
     /// Azure Government (GCC High). The military's Graph is reached with `KEYWHEEL_GRAPH_ENDPOINT`.
@@ -37,19 +37,18 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    /// The one that `KEYWHEEL_CLOUD` names, or the global one.
+    /// Reads the cloud that `KEYWHEEL_CLOUD` names. Without the variable the cloud is the global cloud.
     pub fn from_env() -> Result<Self, IdentityError> {
         settings::optional("KEYWHEEL_CLOUD").map_or(Ok(Self::default()), |text| text.parse())
     }
-}
 
-impl Cloud {
-    /// Whether its Graph has `auditLogs/directoryAudits` (learn.microsoft.com/graph/api/directoryaudit-list).
+    /// Says whether the cloud's Graph has `auditLogs/directoryAudits`
+    /// (learn.microsoft.com/graph/api/directoryaudit-list).
     pub fn has_directory_audits(self) -> bool {
         self != Self::China
     }
 
-    /// Whether its Graph has `reports/appCredentialSignInActivities`
+    /// Says whether the cloud's Graph has `reports/appCredentialSignInActivities`
     /// (learn.microsoft.com/graph/api/reportroot-list-appcredentialsigninactivities).
     pub fn has_sign_in_activities(self) -> bool {
         self == Self::Public
@@ -72,21 +71,21 @@ impl FromStr for Cloud {
     }
 }
 
-/// The addresses that one deployment speaks to.
+/// The addresses that a deployment sends requests to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Entra's token endpoints are below it.
+    /// The address of Entra. The token endpoints are below this address.
     pub authority: Url,
-    /// Microsoft Graph, without its version.
+    /// The address of Microsoft Graph, without a version.
     pub graph: Url,
-    /// Azure Resource Manager.
+    /// The address of Azure Resource Manager.
     pub arm: Url,
-    /// What a workload's own token must name as its audience to be exchanged for one of Entra's.
+    /// The audience that a workload's own token must name, so that Entra exchanges the token.
     pub federated_audience: String,
 }
 
 impl Endpoints {
-    /// The cloud's own addresses (learn.microsoft.com/graph/deployments, …/workload-identity-federation).
+    /// Gives the cloud's own addresses (learn.microsoft.com/graph/deployments, …/workload-identity-federation).
     pub fn of(cloud: Cloud) -> Result<Self, IdentityError> {
         let (authority, graph, arm, audience) = match cloud {
             Cloud::Public => (
@@ -116,8 +115,8 @@ impl Endpoints {
         })
     }
 
-    /// The cloud's addresses, save those that `AZURE_AUTHORITY_HOST`, `KEYWHEEL_GRAPH_ENDPOINT` and
-    /// `KEYWHEEL_ARM_ENDPOINT` replace.
+    /// Gives the cloud's addresses. `AZURE_AUTHORITY_HOST`, `KEYWHEEL_GRAPH_ENDPOINT` and `KEYWHEEL_ARM_ENDPOINT`
+    /// replace single addresses.
     pub fn from_env(cloud: Cloud) -> Result<Self, IdentityError> {
         Self::of(cloud)?.replaced(settings::optional)
     }
@@ -129,7 +128,7 @@ impl Endpoints {
             ("KEYWHEEL_ARM_ENDPOINT", &mut self.arm),
         ] {
             if let Some(text) = env(name) {
-                // Microsoft's own tools also take a bare host name there.
+                // Microsoft's own tools also take a host name without a scheme.
                 let text = if text.contains("://") { text } else { format!("https://{text}") };
                 *endpoint = address(name, &text)?;
             }
@@ -137,14 +136,9 @@ impl Endpoints {
         Ok(self)
     }
 
-    /// What a token for Graph is asked for.
+    /// Gives the scope of a token for Graph.
     pub fn graph_scope(&self) -> String {
         scope(&self.graph)
-    }
-
-    /// What a token for Azure Resource Manager is asked for.
-    pub fn arm_scope(&self) -> String {
-        scope(&self.arm)
     }
 }
 
@@ -186,7 +180,7 @@ mod tests {
         };
         let local = with("KEYWHEEL_GRAPH_ENDPOINT", "https://127.0.0.1:8443/").unwrap();
         assert_eq!(local.graph_scope(), "https://127.0.0.1:8443/.default");
-        assert_eq!(local.arm_scope(), "https://management.azure.com/.default");
+        assert_eq!(local.arm.as_str(), "https://management.azure.com/");
         let bare = with("AZURE_AUTHORITY_HOST", "login.microsoftonline.us").unwrap();
         assert_eq!(bare.authority.as_str(), "https://login.microsoftonline.us/");
         for wrong in ["http://graph.example.com", "https://a@b/", "https://b/?q=1", "https://"] {

@@ -1,4 +1,4 @@
-//! How Keywheel signs in to Entra, and the proof that a client secret signs in.
+//! Keywheel's own sign-in to Entra, and the proof that a client secret signs in.
 
 mod credential;
 mod endpoints;
@@ -16,15 +16,15 @@ pub use transport::AzureTransport;
 use crate::http::Retry;
 use crate::secrets::SecretsError;
 
-/// Keywheel's own sign-in is not set up, or not as it should be.
+/// Keywheel's own sign-in cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A variable is missing or holds something else than it should.
+    /// A variable is missing or holds a wrong value.
     #[error("{name}: {problem}")]
     Setting {
         /// The variable.
         name: &'static str,
-        /// What is wrong with it; never its value where that may be a secret.
+        /// The problem. The text never quotes a value that may be a secret.
         problem: String,
     },
     /// `azure_identity` does not take the settings.
@@ -33,12 +33,12 @@ pub enum IdentityError {
     /// The secret that Keywheel signs in with cannot be read.
     #[error("the sign-in secret cannot be read: {0}")]
     Read(#[source] Box<SecretsError>),
-    /// The value of that secret is not of the format `json`, or is of another application.
+    /// The value of the sign-in secret is not of the format `json`, or belongs to another application.
     #[error("the sign-in secret {name}: {problem}")]
     Value {
-        /// Its name in Secrets Manager.
+        /// The secret's name in Secrets Manager.
         name: String,
-        /// What is wrong with it; nothing of the value itself.
+        /// The problem. The text quotes nothing of the value.
         problem: &'static str,
     },
 }
@@ -50,7 +50,7 @@ impl From<SecretsError> for IdentityError {
 }
 
 impl IdentityError {
-    /// Whether to try again.
+    /// Says whether, and when, to try again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Read(error) => error.retry(),

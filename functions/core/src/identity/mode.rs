@@ -1,4 +1,4 @@
-//! Which way Keywheel signs in.
+//! The settings that choose how Keywheel signs in.
 
 use super::IdentityError;
 use crate::ids::AppId;
@@ -9,39 +9,39 @@ const CLIENT: &str = "KEYWHEEL_CLIENT_ID";
 const SECRET_NAME: &str = "KEYWHEEL_SIGN_IN_SECRET";
 const SECRET: &str = "AZURE_CLIENT_SECRET";
 
-/// How Keywheel itself signs in to Entra.
+/// The way in which Keywheel itself signs in to Entra.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignInMode {
-    /// With a token of AWS STS that a federated credential trusts: no stored secret at all.
+    /// By a token of AWS STS that a federated credential trusts. Keywheel stores no secret.
     Federated {
         /// Keywheel's application.
         client: AppId,
     },
-    /// With a client secret kept in Secrets Manager, itself a credential that Keywheel rotates.
+    /// By a client secret in Secrets Manager, which is itself a credential that Keywheel rotates.
     StoredSecret {
         /// Keywheel's application.
         client: AppId,
-        /// The secret's name; its value is of the format `json`.
+        /// The secret's name. Its value has the format `json`.
         secret_name: String,
     },
-    /// With the client secret in `AZURE_CLIENT_SECRET`, on a terminal.
+    /// By the client secret in `AZURE_CLIENT_SECRET`, on a terminal.
     EnvironmentSecret {
         /// Keywheel's application.
         client: AppId,
     },
-    /// As a managed identity, on a machine of Azure's.
+    /// As a managed identity, on a machine of Azure.
     ManagedIdentity {
-        /// A user-assigned one; `None` is the machine's own.
+        /// The client id of a user-assigned identity; `None`: the machine's own identity.
         client: Option<AppId>,
     },
-    /// As whoever is signed in to `az`.
+    /// As the person who is signed in to `az`.
     AzureCli,
 }
 
 impl SignInMode {
-    /// Reads `KEYWHEEL_SIGN_IN` and what that way of signing in needs.
+    /// Reads `KEYWHEEL_SIGN_IN` and the variables that this way of signing in needs.
     ///
-    /// Without it: `federated` in a Lambda function, `azure_cli` elsewhere.
+    /// The default is `federated` in a Lambda function and `azure_cli` elsewhere.
     pub fn from_env() -> Result<Self, IdentityError> {
         Self::read(settings::optional)
     }
@@ -83,7 +83,7 @@ pub(super) fn setting(name: &'static str, problem: impl Into<String>) -> Identit
     IdentityError::Setting { name, problem: problem.into() }
 }
 
-/// The client secret that a terminal's user put into the environment.
+/// Reads the client secret that the user of a terminal put into the environment.
 pub(super) fn environment_secret() -> Result<String, IdentityError> {
     settings::optional(SECRET).ok_or_else(|| setting(SECRET, "required"))
 }

@@ -1,4 +1,4 @@
-//! The sign-in with a client secret that Keywheel keeps, and rotates, in Secrets Manager.
+//! The sign-in by a client secret that Keywheel keeps, and rotates, in Secrets Manager.
 
 use std::sync::Arc;
 
@@ -18,11 +18,13 @@ use crate::rotation::OwnKey;
 use crate::secret::SecretText;
 use crate::secrets::{Age, Cache, Current, Secrets};
 
-/// How long a value is held before it is read anew: a function's process may outlive a rotation of its own
-/// secret, and would otherwise hold on to a key that is to be retired.
+/// The time for which a value is held before the secret is read again.
+///
+/// A function's process may outlive a rotation of its own secret, and must not hold on to a key that is about to be
+/// retired.
 const HELD_FOR: Duration = Duration::from_mins(10);
 
-/// A client secret in Secrets Manager, read when it is needed.
+/// A client secret in Secrets Manager that is read when needed.
 #[derive(Debug)]
 pub(super) struct StoredSecret {
     cache: Cache<Held>,
@@ -38,7 +40,7 @@ struct Held {
     credential: Arc<ClientSecretCredential>,
 }
 
-/// The part of the format `json` that a sign-in needs.
+/// The fields of the format `json` that a sign-in needs.
 #[derive(Deserialize)]
 pub(super) struct Value {
     client_id: Option<AppId>,
@@ -58,7 +60,7 @@ impl StoredSecret {
         Self { cache, tenant, client, options }
     }
 
-    /// Its name in Secrets Manager, or its ARN.
+    /// Gives the secret's name in Secrets Manager, or its ARN.
     pub(super) fn name(&self) -> &str {
         self.cache.name()
     }
@@ -77,12 +79,12 @@ impl StoredSecret {
         Ok(value)
     }
 
-    /// The key that the held secret belongs to.
+    /// Gives the key of the held secret.
     pub(super) async fn key(&self) -> Result<OwnKey, IdentityError> {
         Ok(self.current(None).await?.key)
     }
 
-    /// The held credential; read anew where it is old, or is the one that was just refused.
+    /// Gives the held credential. Reads the secret again if the held one is old or was refused just now.
     async fn current(&self, refused: Option<&VersionId>) -> Result<Arc<Held>, IdentityError> {
         let suffices =
             |held: &Held, age: Age| age.read < HELD_FOR && refused != Some(&held.version);
@@ -92,7 +94,7 @@ impl StoredSecret {
     fn hold(&self, current: Current, before: Option<&Held>) -> Result<Held, IdentityError> {
         let version = current.version.ok_or_else(|| self.wrong("without a version"))?;
         if let Some(same) = before.filter(|held| held.version == version) {
-            // The credential is kept, and with it the tokens it holds.
+            // The credential is kept together with its cached tokens.
             return Ok(same.clone());
         }
         let value = self.parse(&current.text)?;
@@ -113,7 +115,7 @@ impl TokenCredential for StoredSecret {
         let held = self.current(None).await.map_err(unread)?;
         let outcome = held.credential.get_token(scopes, None).await;
         let Err(error) = outcome else { return outcome };
-        // Expired or removed meanwhile: perhaps there is a newer one.
+        // The key has expired or was removed. The secret may have a newer one.
         if !aadsts(&error).iter().any(|code| matches!(code, 7_000_215 | 7_000_222)) {
             return Err(error);
         }

@@ -1,4 +1,4 @@
-//! The proof of a client secret: one call to the token endpoint, never from a cache.
+//! The proof of a client secret: one call of the token endpoint, never from a cache.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::secret::SecretText;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The token endpoint said nothing about the secret.
+/// The token endpoint's answer says nothing about the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// No answer came.
     #[error("the token endpoint gave no answer")]
     Unanswered(#[from] SendError),
-    /// It answered with a failure of another kind.
+    /// The answer is a failure of another kind.
     #[error("the token endpoint answered {status}: {error} {codes:?} (trace {trace})")]
     Refused {
         /// The status.
@@ -32,13 +32,13 @@ pub enum TokenError {
         codes: Vec<u32>,
         /// `trace_id`, which Microsoft's support asks for.
         trace: String,
-        /// Whether to try again.
+        /// Whether, and when, to try again.
         retry: Retry,
     },
 }
 
 impl TokenError {
-    /// Whether to try again.
+    /// Says whether, and when, to try again.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unanswered(error) if error.is_transient() => Retry::Soon,
@@ -48,12 +48,12 @@ impl TokenError {
     }
 }
 
-/// Proves client secrets at a tenant's token endpoint.
+/// A client that proves client secrets at a tenant's token endpoint.
 #[derive(Clone, Debug)]
 pub struct TokenEndpoint {
     http: Unpooled,
     url: Url,
-    /// What a token is asked for: Graph, which every tenant has.
+    /// The scope of the token: Graph, which every tenant has.
     scope: String,
 }
 
@@ -116,7 +116,7 @@ fn read(answer: &Answer) -> Result<SignIn, TokenError> {
     }
     let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
     let codes = codes(&refusal);
-    // A busy or broken endpoint says nothing about the secret, whatever it writes.
+    // The answer of a busy or broken endpoint says nothing about the secret.
     if status < 500
         && status != 429
         && let Some(outcome) = codes.iter().find_map(|code| outcome(*code))
@@ -128,7 +128,7 @@ fn read(answer: &Answer) -> Result<SignIn, TokenError> {
     Err(TokenError::Refused { status, error, codes, trace, retry })
 }
 
-/// `error_codes`, or, where that is missing, the code that the description begins with.
+/// Reads `error_codes` or, without them, the code at the beginning of the description.
 fn codes(refusal: &Refusal) -> Vec<u32> {
     if !refusal.error_codes.is_empty() {
         return refusal.error_codes.clone();
@@ -138,7 +138,7 @@ fn codes(refusal: &Refusal) -> Vec<u32> {
     digits[..end].parse().into_iter().collect()
 }
 
-/// What a code says of the secret (learn.microsoft.com/entra/identity-platform/reference-error-codes).
+/// Gives the meaning of a code for the secret (learn.microsoft.com/entra/identity-platform/reference-error-codes).
 fn outcome(code: u32) -> Option<SignIn> {
     match code {
         7_000_215 => Some(SignIn::WrongSecret),
@@ -151,7 +151,7 @@ fn outcome(code: u32) -> Option<SignIn> {
 }
 
 fn retry(status: u16, codes: &[u32], error: &str, headers: &HeaderMap) -> Retry {
-    // 90033: a transient failure; 50196: too many requests alike in a short time.
+    // 90033: a transient failure. 50196: too many equal requests in a short time.
     let transient = codes.iter().any(|code| matches!(code, 90033 | 50196));
     let busy =
         status >= 500 || status == 429 || status == 408 || error == "temporarily_unavailable";
@@ -161,7 +161,7 @@ fn retry(status: u16, codes: &[u32], error: &str, headers: &HeaderMap) -> Retry 
     retry_after(headers, Utc::now()).map_or(Retry::Soon, Retry::After)
 }
 
-/// What a service wrote, cut to what belongs in a log line.
+/// Cuts a service's own words to the length that a log line takes.
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }

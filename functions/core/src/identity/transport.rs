@@ -13,9 +13,9 @@ use crate::http::{Http, SendError};
 
 /// [`Http`] as an `azure_core` transport.
 ///
-/// `reqwest::Client` is one itself; this one also holds to the rules of [`Http::send`], and mends the error
-/// documents of the token endpoint for `azure_identity`, which cannot read a text with an escape in it
-/// (Entra's have `\r\n`) and then loses the AADSTS code.
+/// `reqwest::Client` is such a transport too. This type also keeps the rules of [`Http::send`], and mends the error
+/// documents of the token endpoint: `azure_identity` cannot read a text that has an escape (Entra's have `\r\n`), and
+/// then loses the AADSTS code.
 #[derive(Clone, Debug)]
 pub struct AzureTransport(pub Http);
 
@@ -67,12 +67,14 @@ fn to_reqwest(request: &Request) -> Result<reqwest::Request> {
     Ok(converted)
 }
 
-/// Whether `azure_identity` can read a token out of an answer. Where it cannot, its error quotes what is in
-/// there; and it panics where the time and `expires_in` together have no date.
+/// Says whether `azure_identity` can read a token in an answer.
+///
+/// `azure_identity` quotes an answer that it cannot read in its error, and panics if the time plus `expires_in` is no
+/// date.
 fn is_grant(body: &[u8]) -> bool {
-    /// A year; Entra's tokens live a day at most.
+    /// A year. Entra's tokens live a day at most.
     const LONGEST: u64 = 366 * 86_400;
-    /// Managed identities' are texts.
+    /// The answers to managed identities have texts.
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Seconds<'a> {
@@ -98,7 +100,7 @@ fn is_grant(body: &[u8]) -> bool {
         .is_ok_and(|grant| [grant.expires_in, grant.ext_expires_in].iter().flatten().all(lasts))
 }
 
-/// The parts of an error document that `azure_identity` reads, in text that needs no escapes.
+/// Gives the parts of an error document that `azure_identity` reads, in texts without escapes.
 fn without_escapes(body: &[u8]) -> Vec<u8> {
     let Ok(Value::Object(document)) = serde_json::from_slice(body) else {
         return body.to_vec();

@@ -1,7 +1,6 @@
-//! Declares what is written in a manifest, once for the decoder and for the published schema.
+//! Declares the types of a manifest's text, once for the decoder and for the published schema.
 
-/// Declares a wire type once, for the decoder and for the published schema: a field cannot be in one
-/// and missing from the other.
+/// Declares a wire type for the decoder and for the published schema, so that no field can be missing from one of them.
 macro_rules! wire {
     (
         $(#[$doc:meta])*
@@ -66,7 +65,7 @@ macro_rules! wire {
 }
 pub(super) use wire;
 
-/// Describes a type that is written as a text; `[…]` holds its generics, where it has any.
+/// Describes a type that is written as a text. `[…]` holds the type's generics, if any.
 macro_rules! text_schema {
     ([$($generics:tt)*] $type:ty, $schema:tt) => {
         impl<$($generics)*> schemars::JsonSchema for $type {
@@ -89,8 +88,8 @@ macro_rules! text_schema {
 }
 pub(super) use text_schema;
 
-/// Declares a name: what checks it, what to do about a wrong one (said of a number too, where that is `like`, and no
-/// number in quotes would do), and its schema.
+/// Declares a name: its check, the cure of a wrong name, and its schema. A cure after `like` is also given for a
+/// number, because a number in quotes would not be right either.
 macro_rules! text {
     (@like $cure:literal) => { Some($cure.to_owned()) };
     (@cure $cure:literal) => { None };
@@ -116,7 +115,7 @@ macro_rules! text {
 }
 pub(super) use text;
 
-/// Reads a type that is one of a few words.
+/// Makes a type that is one of a few words readable.
 macro_rules! words {
     ($type:ty, $what:literal, $($word:literal => $value:expr),* $(,)?) => {
         impl $crate::manifest::decode::Text for $type {

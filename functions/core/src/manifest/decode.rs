@@ -1,4 +1,4 @@
-//! From tree to wire types, noting every problem on the way instead of stopping at the first.
+//! Makes wire types of a tree, and notes every problem on the way.
 
 use std::borrow::Cow;
 
@@ -8,19 +8,19 @@ use super::problem::{Position, Problems};
 use super::tree::{Entry, Key, Node, Value};
 use crate::unknown::{list, stranger, suggest};
 
-/// A type that a node can be read as. `None` means that the problem has been noted.
+/// A type that can be read from a node. `None`: the problem was noted.
 pub(super) trait Decode: Sized {
     fn decode(node: Node, problems: &mut Problems) -> Option<Self>;
 }
 
 /// A type that is written as a text.
 pub(super) trait Text: Sized {
-    /// Says how it is written, where no number in quotes would do.
+    /// Says how the type is written; `None`: any text in quotes would do.
     fn like() -> Option<String> {
         None
     }
 
-    /// Reads the text, or says what is wrong with it and what to do about it.
+    /// Reads the text, or gives the problem and the cure.
     fn read(text: &str) -> Result<Self, (String, String)>;
 }
 
@@ -31,7 +31,7 @@ impl<T: Text> Decode for T {
                 Ok(read) => return Some(read),
                 Err(wrong) => wrong,
             },
-            // Quotes help only where every text would do.
+            // Quotes help only if every text is right.
             other => {
                 let cure = match other {
                     Value::Bool(_) | Value::Number => {
@@ -51,9 +51,9 @@ impl<T: Text> Decode for T {
 #[derive(Clone, Debug)]
 pub(super) struct At<T> {
     pub(super) position: Position,
-    /// Whether it stands where it holds, and not in the defaults.
+    /// Whether the value is the entry's own, and not a default.
     pub(super) own: bool,
-    /// `None` where the value was wrong, or missing: that has been noted, and nothing more is said of it.
+    /// The value; `None`: the value was wrong or missing, and the problem was noted.
     pub(super) value: Option<T>,
 }
 
@@ -62,19 +62,19 @@ impl<T> At<T> {
         Self { position, own: true, value }
     }
 
-    /// Returns the value of what may be left out, else the one that is built in. `None`: it was wrong.
+    /// Returns the value of an optional field, or the built-in value. `None`: the value was wrong.
     pub(super) fn given(at: Option<Self>, built_in: T) -> Option<T> {
         at.map_or(Some(built_in), |at| at.value)
     }
 
-    /// Returns the same of what may be nothing.
+    /// Returns the value as one that may be absent.
     pub(super) fn some(self) -> At<Option<T>> {
         At { position: self.position, own: self.own, value: self.value.map(Some) }
     }
 }
 
 impl<T: Clone> At<T> {
-    /// Returns what is said here, else what the defaults say.
+    /// Returns the entry's own value, or the default.
     pub(super) fn or(own: Option<&Self>, defaults: Option<&Self>) -> Option<Self> {
         own.cloned().or_else(|| Some(Self { own: false, ..defaults?.clone() }))
     }
@@ -104,15 +104,15 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
-/// A group of fields of one mapping.
+/// A group of fields of a mapping.
 pub(super) trait Group: Sized {
-    /// The names of the fields.
+    /// Gives the names of the fields.
     fn names() -> Vec<&'static str>;
 
     /// Takes the group's fields out of a mapping.
     fn take(fields: &mut Fields, problems: &mut Problems) -> Self;
 
-    /// Fills in from the defaults what may be left out and is.
+    /// Fills in the defaults of optional fields that are absent.
     fn or(&self, defaults: Option<&Self>) -> Self;
 }
 
@@ -124,7 +124,7 @@ pub(super) fn decode_group<G: Group>(node: Node, problems: &mut Problems) -> Opt
     Some(group)
 }
 
-/// A mapping whose fields are taken out one by one.
+/// A mapping whose fields are taken out one after another.
 pub(super) struct Fields {
     position: Position,
     entries: Vec<Entry>,
@@ -141,7 +141,7 @@ impl Fields {
         }
     }
 
-    /// A field that may be left out.
+    /// Takes an optional field.
     pub(super) fn optional<T: Decode>(
         &mut self,
         name: &str,
@@ -158,7 +158,7 @@ impl Fields {
         }))
     }
 
-    /// A field that must be there.
+    /// Takes a required field.
     pub(super) fn required<T: Decode>(&mut self, name: &str, problems: &mut Problems) -> At<T> {
         self.optional(name, problems).unwrap_or_else(|| {
             problems.add(self.position, format!("`{name}` is missing"), "add it");
@@ -166,7 +166,7 @@ impl Fields {
         })
     }
 
-    /// Whatever nobody took is unknown.
+    /// Notes the fields that are left as unknown.
     fn close(mut self, known: &[&str], problems: &mut Problems) {
         self.entries.sort_by_key(|entry| entry.position);
         for Entry { key, position, .. } in self.entries {
@@ -187,8 +187,8 @@ impl Fields {
     }
 }
 
-/// What a key that is no text was probably meant to be. YAML 1.1 reads `on`, `yes` and `y` as `true`: whatever wrote
-/// the file anew may have replaced the word.
+/// Gives the cure of a field whose key is no text. YAML 1.1 reads `on`, `yes` and `y` as `true`, so a tool that wrote
+/// the file may have replaced the word.
 fn cure_of_field(key: &Key, known: &[&str]) -> String {
     let words: &[&str] = match key {
         Key::Bool(true) => &["on", "yes", "y"],
@@ -203,7 +203,7 @@ fn cure_of_field(key: &Key, known: &[&str]) -> String {
     }
 }
 
-/// Fields that are known, but not at this place or not in this version.
+/// Gives the cure of a known field that is not possible at this place or in this version.
 fn not_here(field: &str) -> Option<&'static str> {
     match field {
         "consumers" => Some(
@@ -218,7 +218,7 @@ fn not_here(field: &str) -> Option<&'static str> {
     }
 }
 
-/// How a key that is no text becomes a name.
+/// Gives the cure of a name that is no text.
 fn cure_of_name(key: &Key) -> &'static str {
     match key {
         Key::Bool(_) => {
@@ -271,7 +271,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
     }
 }
 
-/// What stands in a path for a name that is none.
+/// The step of a path in place of a name that is no text.
 pub(super) const NAMELESS: &str = "…";
 
 /// A mapping from names to values of one type, in the file's order.
@@ -290,7 +290,7 @@ impl<T: Decode> Decode for Named<T> {
                     None
                 }
             };
-            // What stands under a name that is none is read all the same: its problems are told too.
+            // The value under a name that is no text is read too, so that its problems are reported.
             let step = name.as_deref().unwrap_or(NAMELESS);
             let value = problems.within([step], |problems| At::decode(node, problems));
             (At::new(position, name), value)

@@ -1,5 +1,4 @@
-//! A whole manifest as it is written, and what becomes of it: defaults are filled in, and what holds between entries is
-//! checked.
+//! A whole manifest as it is written, and the conditions between its entries.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +25,7 @@ wire! {
         optional credentials: Named<WireCredential>,
         /// Rules that make a credential of every application with a tag.
         optional rules: Vec<At<WireRule>>,
-        /// Who is told of failures, findings, rotations, and of what expires.
+        /// The targets that are notified of failures, findings, rotations, and of keys and certificates that expire.
         optional notifications: Vec<At<WireNotification>>,
     }
 }
@@ -47,7 +46,7 @@ wire! {
     /// A credential for every application with a tag.
     #[schemars(rename = "Rule")]
     WireRule {
-        /// Which applications.
+        /// The applications of the rule.
         required r#match: WireMatch,
         /// The names of the Secrets Manager secrets, with `{appId}` for the client id.
         required secret: SecretPattern,
@@ -56,7 +55,7 @@ wire! {
 }
 
 wire! {
-    /// Which applications a rule is for.
+    /// The applications that a rule is for.
     #[schemars(rename = "Match")]
     WireMatch {
         /// A tag of the application in Graph.
@@ -73,7 +72,7 @@ text! {
 
 const ONE_SECRET: &str = "give each credential a secret of its own";
 
-/// Puts the manifest together. `None` if something without which there is none was wrong.
+/// Puts the manifest together. `None`: a necessary part was wrong.
 pub(super) fn manifest(tree: Node, cloud: Cloud, problems: &mut Problems) -> Option<Manifest> {
     if matches!(tree.value, Value::Nothing) {
         let cure = "begin with `tenant:` and `credentials:`";
@@ -104,7 +103,7 @@ pub(super) fn manifest(tree: Node, cloud: Cloud, problems: &mut Problems) -> Opt
     };
     let listed = |(name, credential): (At<String>, At<WireCredential>)| {
         let wire = credential.value?;
-        // What is wrong below a name that is none is told all the same.
+        // The problems below a name that is no text are reported too.
         let step = name.value.as_deref().unwrap_or(NAMELESS);
         let settings = settings(["credentials", step], name.position, wire.only)?;
         let (application, secret) = (wire.application.value?, wire.secret.value?);
@@ -137,7 +136,7 @@ fn check_names(credentials: &Credentials, problems: &mut Problems) {
     }
 }
 
-/// Notes two credentials that share a secret, and one that could be taken for the credential of a rule.
+/// Notes two credentials that share a secret, and a credential that looks like one of a rule.
 fn check_secrets(credentials: &Credentials, rules: &[At<WireRule>], problems: &mut Problems) {
     let patterns = patterns(rules, problems);
     let line_of_rule = |name: &str| {
@@ -177,7 +176,7 @@ fn check_secrets(credentials: &Credentials, rules: &[At<WireRule>], problems: &m
     }
 }
 
-/// Returns the rules' patterns and their lines. Two rules of one pattern would share secrets.
+/// Returns the rules' patterns and their lines. Notes two rules of one pattern, because they would share secrets.
 fn patterns<'a>(
     rules: &'a [At<WireRule>],
     problems: &mut Problems,
@@ -207,7 +206,7 @@ pub(super) fn schema() -> serde_json::Value {
     schema
 }
 
-/// A field that may be left out is an `Option`, which schemars lets be null; a manifest's must not.
+/// Removes `null` from the schema. schemars lets an optional field be null, and a manifest must not.
 fn remove_null(schema: &mut serde_json::Value) {
     match schema {
         serde_json::Value::Array(list) => list.iter_mut().for_each(remove_null),

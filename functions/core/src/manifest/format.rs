@@ -1,4 +1,4 @@
-//! The names of a value's format and of its fields: what becomes a [`Format`].
+//! The names of a value's format and of its fields, and the [`Format`] that they make.
 
 use schemars::JsonSchema;
 
@@ -34,7 +34,7 @@ words!(FormatName, "format",
 );
 
 wire! {
-    /// What Keywheel's own fields are called in a value of `format: json`.
+    /// The names of Keywheel's own fields in a value of `format: json`.
     #[schemars(rename = "Fields")]
     WireFields {
         /// The name for the tenant's id.
@@ -97,7 +97,7 @@ pub(super) fn resolve(
         }
     };
     if resolved.needs_subscription() && subscription.is_none() {
-        // Where the credential stands: the format may be the defaults', the cure is here.
+        // The position is the credential's, because the format may be a default and the cure is here.
         let position = format.as_ref().filter(|at| at.own).map_or(position, |at| at.position);
         let what = format!("format `{resolved}` names a subscription, and there is none");
         problems.add(position, what, "add `subscription:`");
@@ -121,7 +121,7 @@ fn names(fields: Option<&At<WireFields>>, problems: &mut Problems) -> Option<Fie
     names
 }
 
-/// Notes a template in the defaults that none of these options uses: it was probably meant to be used.
+/// Notes a template in the defaults that none of these options uses, because somebody meant the template to be used.
 pub(super) fn check_default<'a>(
     defaults: &WireOptions,
     mut options: impl Iterator<Item = &'a WireOptions>,
@@ -130,7 +130,7 @@ pub(super) fn check_default<'a>(
     let Some(template) = &defaults.template else { return };
     let uses = |own: &WireOptions| {
         let chosen = own.format.as_ref().or(defaults.format.as_ref());
-        // A format that is wrong may have been meant to be this one.
+        // A wrong format may have been meant as this one.
         chosen.is_some_and(|at| at.value.is_none_or(|name| name == FormatName::Template))
             && own.template.is_none()
     };

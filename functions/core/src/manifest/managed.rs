@@ -1,4 +1,4 @@
-//! Whose a name, a secret or an application is, and by which entry of the manifest.
+//! Finds the credentials of names, secrets and applications, and the manifest's entries that make them.
 
 use super::{Credential, Manifest, Rule};
 use crate::ids::{AppId, CredentialName};

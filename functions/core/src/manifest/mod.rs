@@ -1,9 +1,9 @@
 //! The manifest: which client secrets are rotated, where they are kept, and how.
 //!
-//! It is parsed, not validated: a [`Manifest`] that exists is valid, and whoever holds one checks
-//! nothing again. Text becomes a tree with places (`tree`), the tree becomes wire types (`decode`), and these become a
-//! manifest (`entries`, `settings`, `notifications`). Each stage notes what is wrong and goes on, so that all of a file's
-//! errors are reported together.
+//! Reading makes a [`Manifest`], which is always valid, so that no other code checks a manifest. Text becomes a tree
+//! with positions (`tree`), the tree becomes wire types (`decode`), and the wire types become a manifest (`entries`,
+//! `settings`, `notifications`). Each stage notes its problems and goes on, so that all problems of a file are reported
+//! together.
 
 mod declare;
 mod decode;
@@ -30,7 +30,7 @@ pub use notifications::{Notification, Pattern, Target};
 pub use permission::{Allow, Approval};
 pub use problem::{ManifestError, Position, Problem};
 pub use settings::Settings;
-pub use source::{LoadError, ManifestSource, SourceError};
+pub use source::{LoadError, ManifestSource};
 pub use tree::MAX_BYTES;
 
 /// A valid manifest.
@@ -45,13 +45,13 @@ pub struct Manifest {
 /// One principal's client secret and the Secrets Manager secret that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Its name in the manifest or, made by a rule, its secret's name.
+    /// The name in the manifest. The credential of a rule is named like its secret.
     pub name: CredentialName,
     /// The application's client id.
     pub application: AppId,
     /// The Secrets Manager secret.
     pub secret: SecretName,
-    /// How it is managed.
+    /// The settings.
     pub settings: Settings,
 }
 
@@ -64,14 +64,13 @@ pub struct Rule {
 }
 
 impl Manifest {
-    /// Reads a manifest. `source` says in errors where the text came from.
+    /// Reads a manifest, whatever the cloud. `source` names the text's place in errors.
     pub fn parse(text: &str, source: &str) -> Result<Self, ManifestError> {
-        // The global cloud has all of it.
+        // The global cloud has everything that a manifest can ask for.
         Self::parse_in(text, source, Cloud::Public)
     }
 
-    /// The same, where it is known which of Microsoft's clouds the manifest is for: not every one has all that a
-    /// manifest may ask for.
+    /// Reads a manifest of this cloud. Some clouds lack parts that a manifest can ask for.
     pub fn parse_in(text: &str, source: &str, cloud: Cloud) -> Result<Self, ManifestError> {
         let mut problems = problem::Problems::default();
         let manifest = tree::read(text, &mut problems)
@@ -79,47 +78,47 @@ impl Manifest {
         problems.settle(source, manifest)
     }
 
-    /// The tenant that all applications are in.
+    /// Gives the tenant of all applications.
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }
 
-    /// The credentials that are listed, by name. Those that rules make are not among them.
+    /// Gives the credentials that the manifest lists, by name. The credentials of rules are not among them.
     pub fn credentials(&self) -> impl ExactSizeIterator<Item = &Credential> {
         self.credentials.values()
     }
 
-    /// The rules, in the file's order.
+    /// Gives the rules, in the file's order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// Who is told, and of what.
+    /// Gives the entries of `notifications`.
     pub fn notifications(&self) -> &[Notification] {
         &self.notifications
     }
 
-    /// The JSON Schema of manifests, for editors.
+    /// Gives the JSON Schema of manifests, for editors.
     ///
-    /// It knows the fields and the shape of their values; what holds between fields only
-    /// [`Manifest::parse`] knows.
+    /// The schema has the fields and the shapes of their values. Only [`Manifest::parse`] checks conditions between
+    /// fields.
     pub fn schema() -> serde_json::Value {
         entries::schema()
     }
 }
 
 impl Rule {
-    /// The tag in Graph that an application must have.
+    /// Gives the tag in Graph that an application must have.
     pub fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// What the secrets are called.
+    /// Gives the pattern of the secrets' names.
     pub fn secret(&self) -> &SecretPattern {
         &self.secret
     }
 
-    /// The credential of one application. It is named like its secret.
+    /// Makes the credential of one application. The credential is named like its secret.
     pub fn credential_for(&self, application: AppId) -> Credential {
         let secret = self.secret.secret(application);
         let name = CredentialName(secret.as_str().to_owned());

@@ -1,16 +1,16 @@
-//! Names as AWS and Keywheel allow them.
+//! The names that AWS and Keywheel allow.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::ids::AppId;
 
-/// The name of a Secrets Manager secret; always one that Secrets Manager accepts.
+/// The name of a Secrets Manager secret. Secrets Manager accepts every such name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretName(String);
 
 impl SecretName {
-    /// The name's text.
+    /// Gives the name's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -31,31 +31,31 @@ impl FromStr for SecretName {
     }
 }
 
-/// What a rule's secrets are called: a name with `{appId}` in it.
+/// The pattern of the names of a rule's secrets: a name with `{appId}` in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretPattern(String);
 
-/// What stands for the application's client id in a [`SecretPattern`].
+/// The placeholder of the application's client id in a [`SecretPattern`].
 const APP_ID: &str = "{appId}";
 
 impl SecretPattern {
-    /// The pattern's text.
+    /// Gives the pattern's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name of one application's secret.
+    /// Makes the name of one application's secret.
     pub fn secret(&self, application: AppId) -> SecretName {
-        // Valid for every id, as it was for the one that `from_str` tried: they only differ in hex digits.
+        // The name is valid for every id, as `from_str` checked with one id: ids differ only in hexadecimal digits.
         SecretName(self.0.replace(APP_ID, &application.to_string()))
     }
 
-    /// What all names begin with.
+    /// Gives the beginning of all names.
     pub fn prefix(&self) -> &str {
         self.0.split_once(APP_ID).map_or(self.as_str(), |(before, _)| before)
     }
 
-    /// The application whose secret has this name, if it is of this pattern.
+    /// Finds the application whose secret has this name; `None`: the name does not fit the pattern.
     pub fn application(&self, name: &str) -> Option<AppId> {
         let id = name.get(self.prefix().len()..)?.get(..36)?;
         let id = id.parse().ok()?;
@@ -82,39 +82,39 @@ impl FromStr for SecretPattern {
     }
 }
 
-/// Why a text is no name. The text itself is left out: it may be a secret in the wrong field.
+/// A text is no name. The error does not quote the text, which may be a secret in the wrong field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("the name is empty")]
     Empty,
-    /// Longer than the service allows.
+    /// The text is longer than the service allows.
     #[error("the name has {length} characters, more than {limit}")]
     TooLong {
-        /// Its characters.
+        /// The number of characters.
         length: usize,
-        /// What is allowed.
+        /// The largest number.
         limit: usize,
     },
-    /// A character that may not stand in the name.
+    /// The text has a character that a name must not have.
     #[error("{character:?} may not stand in the name (character {position})")]
     Character {
         /// The first such character.
         character: char,
-        /// Its position, from one.
+        /// The character's position, from 1.
         position: usize,
     },
-    /// A rule's pattern that would give all its applications one secret.
+    /// The rule's pattern would give all its applications one secret.
     #[error("the pattern lacks {{appId}}: all applications of the rule would share one secret")]
     NoAppId,
-    /// A name that means something else.
+    /// The name is reserved.
     #[error("the name is reserved")]
     Reserved,
 }
 
 impl NameError {
-    /// Says what is wrong with a secret's name and what to do about it.
+    /// Gives the problem with a secret's name, and the cure.
     pub(super) fn of_secret(self) -> (String, String) {
         let cure = match self {
             Self::NoAppId => "write it like `entra/{appId}`",
@@ -130,19 +130,19 @@ impl NameError {
 const SECRET_LIMIT: usize = 512;
 
 fn check_secret(text: &str) -> Result<(), NameError> {
-    // A name that ends as an ARN does is one: Secrets Manager only ever completes an ARN, and Keywheel asks by name.
+    // A name may end as an ARN does, because Secrets Manager completes only ARNs, and Keywheel asks by name.
     check(text, SECRET_LIMIT, |c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
 }
 
 const CREDENTIAL_LIMIT: usize = 64;
 
-/// These mean something else where a credential's name is asked for.
+/// Words with a special meaning in place of a credential's name.
 const RESERVED: &[&str] = &["all", "default", "defaults", "none"];
 
 /// Checks the name of a credential that the manifest lists.
 pub(super) fn check_credential(text: &str) -> Result<(), NameError> {
     check(text, CREDENTIAL_LIMIT, |c| c.is_ascii_alphanumeric() || "._-".contains(c))?;
-    // A name stands in command lines and object keys: neither an option nor a step up.
+    // Names are used in command lines and object keys, where `-` would begin an option, and `..` would lead upwards.
     let misleading = text.starts_with(['-', '.']);
     if misleading || RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name)) {
         return Err(NameError::Reserved);
@@ -150,7 +150,7 @@ pub(super) fn check_credential(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// What to do about a credential's name.
+/// The cure of a wrong credential's name.
 pub(super) const CREDENTIAL_CURE: &str = "use 1 to 64 letters, digits and ._- with neither of `.` and `-` first, and not `all`, `default`, `defaults` or `none`";
 
 /// Checks one tag of a secret.
@@ -163,10 +163,10 @@ pub(super) fn check_tag(key: &str, value: &str) -> Result<(), NameError> {
     if value.is_empty() { Ok(()) } else { check(value, 256, allowed) }
 }
 
-/// What to do about a tag.
+/// The cure of a wrong tag.
 pub(super) const TAG_CURE: &str = "use letters, digits, spaces and _.:/=+-@, at most 128 for the key and 256 for the value; `aws:` and `keywheel:` are taken";
 
-/// Checks a name of at most so many characters, all of them allowed.
+/// Checks that a name has 1 to `limit` characters, all of them allowed.
 pub(super) fn check(
     text: &str,
     limit: usize,

@@ -1,4 +1,4 @@
-//! Who is told, and of what: the manifest's `notifications`.
+//! The manifest's `notifications`: the targets, and the events that each target is notified of.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use super::problem::{Position, Problems};
 use crate::events::Topic;
 use crate::ids::CredentialName;
 
-/// So many targets may be listed: each event is held against all of them, and sent to those it concerns.
+/// The most targets. Each event is compared with all targets.
 const MOST: usize = 50;
 
-/// Somebody who is to be told.
+/// A target and the events that the target is notified of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// Where it is told.
+    /// The target.
     pub target: Target,
-    /// Of what.
+    /// The topics of the events.
     pub on: BTreeSet<Topic>,
-    /// Of which credentials; empty: of all.
+    /// The credentials of the events; empty: all credentials.
     pub credentials: Vec<Pattern>,
 }
 
-/// Where something is told.
+/// A place where notifications are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A Slack channel, by the name of its incoming webhook in the notify secret.
@@ -35,19 +35,19 @@ pub enum Target {
     Sns(String),
     /// A receiver of webhooks signed by the Standard Webhooks scheme.
     Webhook {
-        /// Where they are sent.
+        /// The receiver's address.
         url: Url,
         /// The name of the signing key in the notify secret.
         key: String,
     },
 }
 
-/// A credential's name, in which `*` stands for any characters and `?` for one.
+/// A pattern of credentials' names: `*` stands for any characters, and `?` for one character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Notification {
-    /// Whether it is of this credential.
+    /// Says whether the target is notified of this credential's events.
     pub fn concerns(&self, credential: &CredentialName) -> bool {
         self.credentials.is_empty()
             || self.credentials.iter().any(|pattern| pattern.matches(&credential.0))
@@ -55,14 +55,14 @@ impl Notification {
 }
 
 impl Pattern {
-    /// Whether a name is of this pattern.
+    /// Says whether a name fits the pattern.
     pub fn matches(&self, name: &str) -> bool {
         WildMatch::new(&self.0).matches(name)
     }
 }
 
 wire! {
-    /// Somebody who is to be told: one of `slack`, `sns` and `webhook`.
+    /// A target of notifications: one of `slack`, `sns` and `webhook`.
     #[schemars(rename = "Notification")]
     #[schemars(extend("oneOf" = [{ "required": ["slack"] }, { "required": ["sns"] }, { "required": ["webhook", "key"] }]))]
     WireNotification {
@@ -74,9 +74,9 @@ wire! {
         optional webhook: Address,
         /// The name under which the webhook's signing key lies in the notify secret.
         optional key: Name,
-        /// Of what it is told (default: failures, findings, digest).
+        /// The topics of the events (default: failures, findings, digest).
         optional on: Vec<At<Topic>>,
-        /// Of which credentials: names, with `*` for any characters and `?` for one (default: all).
+        /// The credentials of the events: names, with `*` for any characters and `?` for one (default: all).
         optional credentials: Vec<At<Pattern>>,
     }
 }
@@ -95,7 +95,7 @@ words!(Topic, "topic", "failures" => Self::Failures, "findings" => Self::Finding
 #[derive(Clone, Debug)]
 pub(super) struct TopicArn(String);
 
-/// Where webhooks are sent.
+/// The address of a receiver of webhooks.
 #[derive(Clone, Debug)]
 pub(super) struct Address(Url);
 
@@ -160,7 +160,7 @@ fn notification(
     Some(Notification { target, on, credentials })
 }
 
-/// Returns all of a list, if each of them was right; an empty list was hardly meant.
+/// Returns a list if every entry is right. An empty list is a problem, because nobody means an empty list.
 fn some<T, L: FromIterator<T>>(
     list: Option<At<Vec<At<T>>>>,
     built_in: L,
@@ -218,9 +218,11 @@ impl Text for Address {
 
 const LONGEST_ADDRESS: usize = 2048;
 
-/// Only https, and only to a host with a name: metadata services and the like are reached by address and
-/// without TLS. Loopback stands for a receiver in tests, and is refused where it is sent to unless the
-/// deployment allows it. What is wrong is told without the URL: it may be another's capability.
+/// Reads the address of a receiver: https, and a host with a full name, because metadata services are reached by
+/// address and without TLS.
+///
+/// A loopback address stands for a receiver in tests. Sending refuses such an address unless the deployment allows it.
+/// The error does not quote the URL, which may be a capability of somebody else.
 fn address(text: &str) -> Result<Url, &'static str> {
     if text.len() > LONGEST_ADDRESS {
         return Err("the URL is longer than 2048 characters");
@@ -286,7 +288,7 @@ mod tests {
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
-        // A pattern made to be slow: quadratic at worst.
+        // A pattern that was made to be slow takes quadratic time at most.
         assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
     }
 

@@ -1,4 +1,5 @@
-//! Who may ask for a rotation, and whether a second person must agree: the manifest's `allow` and `approval`.
+//! The manifest's `allow` and `approval`: the callers that may ask for a rotation, and whether a second person must
+//! agree.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ pub enum Approval {
 
 words!(Approval, "approval", "none" => Self::None, "required" => Self::Required);
 
-/// Who may ask for a rotation.
+/// The callers that may ask for a rotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Allow {
     /// People: a Slack workspace's id and a user's within it.
@@ -31,7 +32,7 @@ pub struct Allow {
 }
 
 wire! {
-    /// Who may ask for a rotation.
+    /// The callers that may ask for a rotation.
     #[schemars(rename = "Allow")]
     WireAllow {
         /// People, by workspace.
@@ -71,7 +72,7 @@ text! {
     { "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$" }
 }
 
-/// Checks an id of Slack's: one of these letters, then letters and digits.
+/// Checks an id of Slack's: one of these letters, then capital letters and digits.
 fn check_slack(text: &str, kinds: &[char]) -> Result<(), NameError> {
     check(text, 32, |c| c.is_ascii_uppercase() || c.is_ascii_digit())?;
     match text.chars().next() {
@@ -80,7 +81,7 @@ fn check_slack(text: &str, kinds: &[char]) -> Result<(), NameError> {
     }
 }
 
-/// Puts together who may ask. A list that names nobody was hardly meant: nobody is named by leaving it out.
+/// Puts together the callers that may ask. A list without users is a problem, because nobody means such a list.
 pub(super) fn resolve(wire: Option<At<WireAllow>>, problems: &mut Problems) -> Option<Allow> {
     let mut allow = Allow::default();
     let Some(wire) = wire else { return Some(allow) };

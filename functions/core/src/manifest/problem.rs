@@ -1,9 +1,9 @@
-//! What is wrong with a manifest: each problem with its place and its cure.
+//! The problems of a manifest: each with its position and its cure.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A place in the text, counted from one, as editors count.
+/// A position in the text, counted from 1 as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line.
@@ -13,7 +13,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The beginning of the text: of what is wrong with all of it.
+    /// The beginning of the text, for problems of the whole text.
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
@@ -23,19 +23,19 @@ impl fmt::Display for Position {
     }
 }
 
-/// One thing that is wrong, and what to do about it.
+/// A problem and its cure.
 ///
-/// The texts quote names (fields, formats, secrets' names), and never a free text of the file: whoever
-/// pastes a client secret into the wrong field does not find it in a log.
+/// The texts quote names (fields, formats, secrets' names), and never a free text of the file. So a client secret that
+/// somebody pasted into the wrong field does not reach a log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where it is.
+    /// The position.
     pub position: Position,
-    /// The fields that lead there, such as `credentials.aks.overlap`; empty for the file as such.
+    /// The fields that lead to the position, such as `credentials.aks.overlap`; empty: the whole file.
     pub path: String,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// What to do about it.
+    /// The cure.
     pub cure: String,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A manifest that is not valid, with all that is wrong with it.
+/// A manifest is not valid. The error holds all problems.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ManifestError {
     file: String,
@@ -56,18 +56,18 @@ pub struct ManifestError {
 }
 
 impl ManifestError {
-    /// Where the manifest came from.
+    /// Gives the place of the manifest.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// What is wrong, in the order of the file; at least one problem.
+    /// Gives the problems in the order of the file; at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 }
 
-/// So many problems are written out: enough to see a pattern, and an error stays readable.
+/// The most problems that an error writes out, so that the error stays readable.
 const SHOWN: usize = 50;
 
 impl fmt::Display for ManifestError {
@@ -83,7 +83,7 @@ impl fmt::Display for ManifestError {
     }
 }
 
-/// Collects problems while a manifest is read, and knows the path to what is being read.
+/// The problems that were found so far, and the path to the fields that are being read.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     path: Vec<String>,
@@ -91,7 +91,7 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// Notes a problem with what is being read.
+    /// Notes a problem at the present path.
     pub(super) fn add(
         &mut self,
         position: Position,
@@ -102,7 +102,7 @@ impl Problems {
         self.found.push(Problem { position, path, what: what.into(), cure: cure.into() });
     }
 
-    /// Reads something these steps further down the path.
+    /// Reads fields that are these steps further down the path.
     pub(super) fn within<T, const N: usize>(
         &mut self,
         steps: [&str; N],
@@ -115,9 +115,9 @@ impl Problems {
         result
     }
 
-    /// The value if nothing was wrong, or all that was, each thing once.
+    /// Gives the value if there was no problem, or all problems, each once.
     pub(super) fn settle<T>(mut self, file: &str, value: Option<T>) -> Result<T, ManifestError> {
-        // A wrong default is met again by every credential that takes it.
+        // Every credential that takes a wrong default has the default's problem again.
         let mut seen = BTreeSet::new();
         self.found.retain(|problem| seen.insert((problem.position, problem.what.clone())));
         self.found.sort_by_key(|problem| problem.position);
@@ -128,13 +128,13 @@ impl Problems {
     }
 }
 
-/// A name that may have been checked, as it stands in an error.
+/// Quotes a name in a problem.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", shown(name))
 }
 
-/// A name as every problem below it repeats it: none is longer than a valid one, or has characters of a
-/// client secret that no name may have.
+/// Gives a name as a problem may show it. A text that is longer than any valid name, or has characters of a client
+/// secret that no name has, is left out.
 fn shown(name: &str) -> String {
     const LONGEST: usize = 512;
     let plain = name.chars().all(|c| c.is_alphanumeric() || "/_+=.@-:,{} ".contains(c));

@@ -1,4 +1,4 @@
-//! Ids, durations and plain texts, as they are written in a manifest.
+//! Ids, durations and plain texts of a manifest.
 
 use chrono::TimeDelta;
 
@@ -23,7 +23,7 @@ macro_rules! uuids {
             }
 
             fn read(text: &str) -> Result<Self, (String, String)> {
-                // Only the form with hyphens: it is what Azure shows, and what can be searched for.
+                // Only the form with hyphens is taken, because Azure shows that form and users can search for it.
                 let id = (text.len() == 36).then(|| text.parse().ok()).flatten();
                 id.ok_or_else(|| ("this is not a UUID".to_owned(), UUID.to_owned()))
             }
@@ -91,7 +91,7 @@ text_schema!([const LIMIT: i64] Lasting<LIMIT>, {
     "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$", "examples": ["30d", "24h", "60s"]
 });
 
-/// Writes a duration as one would in a manifest.
+/// Writes a duration as in a manifest.
 pub(super) fn written(delta: TimeDelta) -> String {
     let seconds = delta.num_seconds();
     for (unit, name) in [(86_400, 'd'), (3_600, 'h'), (60, 'm')] {

@@ -21,7 +21,7 @@ use crate::rotation::{LEEWAY, RetireWhen};
 use crate::value::{Format, Template};
 
 wire! {
-    /// What is decided for one credential or rule, and for no other by default.
+    /// Settings of one credential or rule, which have no default for all.
     WireDecisions {
         /// Whether a current version whose key is unknown may be replaced (default: false).
         optional adopt: bool,
@@ -36,31 +36,33 @@ wire! {
     WireOptions {
         /// The Azure subscription (a UUID) that is written into the secret, where its format has one.
         optional subscription: SubscriptionId,
-        /// Where the key is put: on the application, or on its service principal (default: application).
+        /// The object that holds the key: the application, or its service principal (default: application).
         optional key_on: KeyOn,
-        /// What the secret's value looks like (default: json).
+        /// The format of the secret's value (default: json).
         optional format: FormatName,
         /// Other names for Keywheel's own fields of `format: json` (default: their own). All other fields of the value stay as they are.
         optional fields: WireFields,
         /// The value's text for `format: template`, with `{client_secret}` once, and `{tenant_id}`, `{client_id}`, `{key_id}`, `{expires_on}` and `{subscription_id}` where wanted; `{{` and `}}` are braces.
         optional template: Template,
-        /// Who starts a rotation: Keywheel's sweep, or Secrets Manager's own rotation (default: sweep).
+        /// The trigger of rotations: Keywheel's sweep, or Secrets Manager's own rotation (default: sweep).
         optional trigger: Trigger,
-        /// Whether a second person must approve, in Slack, what somebody asks for (default: none).
+        /// Whether a second person must approve a requested rotation, in Slack (default: none).
         optional approval: Approval,
-        /// Who may ask for a rotation, in Slack or by a signed webhook (default: nobody). It takes the place of the defaults' as a whole.
+        /// The callers that may ask for a rotation, in Slack or by a signed webhook (default: nobody). The list replaces the defaults' list.
         optional allow: WireAllow,
         /// A key with less than this left is replaced (default: 30d).
         optional rotate_before: Lasting<TWO_YEARS>,
-        /// How long a new key lives (default: 180d; at most two years).
+        /// The life of a new key (default: 180d; at most two years).
         optional lifetime: Lasting<TWO_YEARS>,
         /// The shortest life to accept where the tenant's policy refuses `lifetime` (default: lifetime itself).
         optional shortest_lifetime: Lasting<TWO_YEARS>,
-        /// How long the old key lives on after the new one is current (default: 24h).
+        /// The time for which the old key works on after the new key is current (default: 24h).
         optional overlap: Lasting<TWO_YEARS>,
-        /// When the old key goes: once the overlap is over, or only once it is also seen unused (default: after-overlap).
+        /// The time at which the old key is removed: after the overlap, or once the key is also seen unused (default:
+        /// after-overlap).
         optional retire: RetireWhen,
-        /// How long sign-ins with a new secret must succeed before it counts as proved (default: 60s; at most 4m).
+        /// The time for which sign-ins with a new secret must succeed before the secret counts as proved (default: 60s;
+        /// at most 4m).
         optional settle: Lasting<FOUR_MINUTES>,
         /// Whether a sign-in that only Conditional Access blocked counts as a success (default: false).
         optional promote_when_blocked: bool,
@@ -71,9 +73,9 @@ wire! {
     }
 }
 
-/// Entra's own limit for a client secret, leap day included.
+/// Entra's limit for a client secret, with a leap day.
 const TWO_YEARS: i64 = 731 * 24 * 3600;
-/// A function runs five minutes; the proof is not all that it does.
+/// The longest proof. A function runs five minutes, and has other work too.
 const FOUR_MINUTES: i64 = 4 * 60;
 /// Secrets Manager's limit.
 const MOST_TAGS: usize = 50;
@@ -85,22 +87,22 @@ text! {
     { "type": "string", "minLength": 1, "maxLength": 2048, "pattern": "^[A-Za-z0-9:/_-]+$" }
 }
 
-/// How a credential, or all those of a rule, are managed.
+/// The settings of a credential, or of all credentials of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The subscription that is written into the secret; there whenever the format needs one.
+    /// The subscription that is written into the secret. A format that needs a subscription always has one.
     pub subscription: Option<SubscriptionId>,
-    /// Where its keys are put.
+    /// The object that holds the keys.
     pub key_on: KeyOn,
-    /// What the secret's value looks like.
+    /// The format of the secret's value.
     pub format: Format,
-    /// Who starts its rotations.
+    /// The part that starts rotations.
     pub trigger: Trigger,
-    /// Whether a second person must agree to a rotation that somebody asked for.
+    /// Whether a second person must agree to a requested rotation.
     pub approval: Approval,
-    /// Who may ask for a rotation.
+    /// The callers that may ask for a rotation.
     pub allow: Allow,
-    /// When and how it is rotated.
+    /// The policy of rotations.
     pub policy: Policy,
     /// The shortest life of a key to accept where the tenant's policy refuses the policy's `lifetime`.
     pub shortest_lifetime: TimeDelta,
@@ -110,7 +112,7 @@ pub struct Settings {
     pub tags: BTreeMap<String, String>,
 }
 
-/// Fills in the defaults for an entry at this position. `None`: something was wrong, and has been noted.
+/// Fills in the defaults of an entry at this position. `None`: a value was wrong, and the problem was noted.
 pub(super) fn resolve(
     wire: WireDecisions,
     defaults: Option<&WireOptions>,
@@ -118,7 +120,7 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<Settings> {
     let options = wire.options.or(defaults);
-    // Everything is looked at before anything gives up.
+    // All parts are checked before a wrong part ends the reading.
     let durations = durations(&options, position, problems);
     let format = format::resolve(&options, position, problems);
     let inherited = defaults.and_then(|defaults| defaults.tags.as_ref());
@@ -156,7 +158,8 @@ struct Durations {
     shortest: TimeDelta,
 }
 
-/// Checks what must hold between the durations, each pair once, at the one that is nearest to the credential.
+/// Checks the conditions between the durations. Each problem is noted once, at the duration that is nearest to the
+/// credential.
 fn durations(
     options: &WireOptions,
     position: Position,
@@ -194,7 +197,7 @@ fn durations(
         let cure = "shorten one of the two, or lengthen lifetime";
         wrong(&[overlap, rotate_before, lifetime], what, cure);
     }
-    // Whatever life the tenant's policy leaves a key, it must not be due at once.
+    // A key must not be due at once, whatever life the tenant's policy allows.
     let shortest = of(shortest_lifetime, life)?;
     let shortest_text = written(shortest);
     if shortest > life {
@@ -211,7 +214,7 @@ fn durations(
     Some(Durations { rotate_before: before, lifetime: life, overlap: over, shortest })
 }
 
-/// Adds a credential's own tags to the defaults', over which they win.
+/// Adds a credential's own tags to the defaults' tags. The own tags win.
 fn tags(
     defaults: Option<&At<Named<String>>>,
     own: Option<&At<Named<String>>>,
@@ -234,7 +237,8 @@ fn tags(
     Some(tags)
 }
 
-/// Notes `retire: when-unused` in a cloud that lacks the report on which it rests: no old key would ever go.
+/// Notes `retire: when-unused` in a cloud without the report of sign-ins, because no old key would ever be removed
+/// there.
 pub(super) fn check_cloud(options: &WireOptions, cloud: Cloud, problems: &mut Problems) {
     let Some(retire) = &options.retire else { return };
     if retire.value == Some(RetireWhen::WhenUnused) && !cloud.has_sign_in_activities() {

@@ -1,18 +1,18 @@
-//! Where a manifest is kept, and how it is fetched from there.
+//! The place of a manifest, and how the manifest is read from there.
 
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use aws_config::SdkConfig;
 
 use super::{MAX_BYTES, Manifest, ManifestError};
 use crate::http::aws::AwsFailure;
 use crate::identity::Cloud;
+use crate::settings::SettingError;
 use crate::store::{Store, StoreError};
 
-/// Where a manifest is kept.
+/// The place of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ManifestSource {
     /// An object in S3: `s3://bucket/key`.
@@ -31,18 +31,10 @@ pub enum ManifestSource {
     File(PathBuf),
 }
 
-/// A text that names no place.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} names no manifest: {why}; write s3://bucket/key, ssm:/name or a path")]
-pub struct SourceError {
-    text: String,
-    why: &'static str,
-}
-
 impl ManifestSource {
     /// Reads `s3://bucket/key`, `ssm:/name` or a path.
-    pub fn parse(text: &str) -> Result<Self, SourceError> {
-        let error = |why| Err(SourceError { text: text.to_owned(), why });
+    pub fn parse(text: &str) -> Result<Self, SettingError> {
+        let error = |why| Err(SettingError::Manifest { text: text.to_owned(), why });
         if let Some(rest) = text.strip_prefix("s3://") {
             return match rest.split_once('/') {
                 Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
@@ -67,12 +59,13 @@ impl ManifestSource {
         Ok(Self::File(PathBuf::from(text)))
     }
 
-    /// Fetches the manifest and parses it. Whoever only reads who may ask or who is told needs to know of no cloud.
+    /// Reads and parses the manifest, whatever the cloud. A caller that needs only permissions and notifications knows no
+    /// cloud.
     pub async fn load(&self, aws: &SdkConfig) -> Result<Manifest, LoadError> {
         self.load_in(aws, Cloud::Public).await
     }
 
-    /// The same, where it must be possible in this cloud.
+    /// Reads and parses a manifest of this cloud.
     pub async fn load_in(&self, aws: &SdkConfig, cloud: Cloud) -> Result<Manifest, LoadError> {
         let bytes = match self {
             Self::S3 { bucket, key } => self.read_s3(aws, bucket, key).await?,
@@ -144,14 +137,6 @@ fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-impl FromStr for ManifestSource {
-    type Err = SourceError;
-
-    fn from_str(text: &str) -> Result<Self, SourceError> {
-        Self::parse(text)
-    }
-}
-
 impl fmt::Display for ManifestSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -162,11 +147,11 @@ impl fmt::Display for ManifestSource {
     }
 }
 
-/// Why there is no manifest.
+/// The manifest cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// A service did not give it out.
+    /// A service refused to give the manifest.
     #[error("{call} of {from} failed: {failure}{hint}")]
     Refused {
         /// The manifest's address.
@@ -175,7 +160,7 @@ pub enum LoadError {
         call: &'static str,
         /// The service's answer.
         failure: AwsFailure,
-        /// What to do about it, where that is known; begins with a semicolon.
+        /// The cure, if known. The text begins with a semicolon.
         hint: &'static str,
     },
     /// The bucket has no such object.
@@ -184,7 +169,7 @@ pub enum LoadError {
         /// The manifest's address.
         from: String,
     },
-    /// The answer broke off.
+    /// The object was not read to its end.
     #[error(transparent)]
     Unread(Box<StoreError>),
     /// The file cannot be read.
@@ -192,24 +177,24 @@ pub enum LoadError {
     File {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It is larger than a manifest may be.
+    /// The manifest is larger than a manifest may be.
     #[error("the manifest {from} has more than {MAX_BYTES} bytes; describe a fleet by rules")]
     TooBig {
         /// The manifest's address.
         from: String,
     },
-    /// It is not UTF-8.
+    /// The manifest is not UTF-8.
     #[error("the manifest {from} is not UTF-8 text (byte {at}); save it as UTF-8")]
     NotText {
         /// The manifest's address.
         from: String,
-        /// The first byte that is amiss.
+        /// The position of the first wrong byte.
         at: usize,
     },
-    /// It was read, and is not valid.
+    /// The manifest is not valid.
     #[error(transparent)]
     Invalid(#[from] ManifestError),
 }

@@ -1,7 +1,7 @@
 //! YAML text as a tree in which every node knows its position.
 //!
-//! A tree, and not the wire types at once: serde stops at the first value that does not fit, and a
-//! manifest's errors are to be reported all together.
+//! The text does not become wire types at once, because serde stops at the first wrong value, and a manifest's problems
+//! are reported all together.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde_saphyr::{
 use super::problem::{Position, Problems};
 use crate::unknown::stranger;
 
-/// The largest manifest: some five thousand credentials written out.
+/// The largest manifest, in bytes: some five thousand credentials without rules.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// A value and its position.
@@ -23,7 +23,7 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// What YAML can say. Numbers stay apart from text: `1.10` is not the text that somebody meant.
+/// A value of YAML. Numbers are no texts, because `1.10` as a text is not what the writer meant.
 #[derive(Debug)]
 pub(super) enum Value {
     Nothing,
@@ -34,13 +34,13 @@ pub(super) enum Value {
     Map(Vec<Entry>),
 }
 
-/// What stands before a colon. Only a text is a name; what else it was is said once, and the rest is read.
+/// The key before a colon. Only a text is a name. Any other key is a problem, and the rest is still read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
     Text(String),
-    /// `true` and `false`: often what a YAML 1.1 tool made of `on` and `off`.
+    /// `true` or `false`, which a tool for YAML 1.1 often makes of `on` or `off`.
     Bool(bool),
-    /// Another kind of value, in an error's words.
+    /// Another kind of value, in the words of an error.
     Other(&'static str),
 }
 
@@ -53,12 +53,12 @@ pub(super) struct Entry {
 }
 
 impl Key {
-    /// Whether it is this name.
+    /// Says whether the key is this name.
     pub(super) fn is(&self, name: &str) -> bool {
         matches!(self, Self::Text(text) if text == name)
     }
 
-    /// What it is, where it is no text.
+    /// Names the kind of a key that is no text.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text",
@@ -70,7 +70,7 @@ impl Key {
 }
 
 impl Value {
-    /// What it is, in an error's words.
+    /// Names the kind of the value in an error.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -83,7 +83,7 @@ impl Value {
     }
 }
 
-/// Reads the tree, within bounds on size, depth and what anchors may grow into.
+/// Reads the tree. Size, depth and the growth by anchors are bounded.
 pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_BYTES {
         let what = format!("the manifest has {} bytes, more than {MAX_BYTES}", text.len());
@@ -98,7 +98,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         Ok(node) => Some(node),
         Err(error) => {
             report(&error, problems);
-            // A key given twice hides nothing else: the rest is read with the first of the two.
+            // After a key that is given twice, the rest is read with the first of the two.
             matches!(bare(&error), Error::DuplicateMappingKey { .. })
                 .then(|| parse(text, DuplicateKeyPolicy::FirstWins).ok())
                 .flatten()
@@ -159,7 +159,7 @@ fn report(error: &Error, problems: &mut Problems) {
     problems.add(position, what, cure);
 }
 
-/// The error itself, without where an alias brought it about.
+/// Gives an error without the place of the alias that led to it.
 fn bare(error: &Error) -> &Error {
     match error.without_snippet() {
         Error::AliasError { error, .. } => bare(error),
@@ -168,14 +168,15 @@ fn bare(error: &Error) -> &Error {
 }
 
 fn position_of(location: Location) -> Position {
-    // Unknown locations are zero: the beginning is the nearest to the truth.
+    // An unknown location is zero, and becomes the beginning of the text.
     Position { line: location.line().max(1), column: location.column().max(1) }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        // Where a value is written, and not where an alias or a merge repeats it: there it is mended.
+        // The position is where the value is written, and not where an alias or a merge repeats the value, because the
+        // value must be mended there.
         Ok(Self { position: position_of(spanned.defined), value: spanned.value })
     }
 }

@@ -6,9 +6,9 @@ use reqwest::StatusCode;
 
 use crate::http::aws::AwsFailure;
 use crate::http::{Retry, SendError, SetupError};
-use crate::manifest::{LoadError, SourceError};
+use crate::manifest::LoadError;
 use crate::secrets::SecretsError;
-use crate::settings::Unset;
+use crate::settings::SettingError;
 use crate::store::StoreError;
 
 /// The pause while somebody mends the manifest: the queue counts the tries until then.
@@ -18,15 +18,12 @@ const MANIFEST_MENDED: Duration = Duration::from_mins(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotifyError {
-    /// An environment variable is missing.
+    /// A setting is missing, or cannot be used.
     #[error(transparent)]
-    Unset(#[from] Unset),
+    Setting(#[from] SettingError),
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// `KEYWHEEL_MANIFEST` names no place of a manifest.
-    #[error(transparent)]
-    Source(#[from] SourceError),
     /// The manifest cannot be read.
     #[error(transparent)]
     Manifest(#[from] LoadError),
@@ -67,7 +64,7 @@ pub enum NotifyError {
         status: StatusCode,
         /// The answer's text, where the text is known never to quote the request.
         said: String,
-        /// When to try again.
+        /// Whether, and when, to try again.
         retry: Retry,
     },
     /// SNS did not take the notification.
@@ -92,9 +89,8 @@ impl NotifyError {
             Self::Secret(_) | Self::SecretShape(_) => Retry::Soon,
             Self::Send { failure, .. } if failure.is_transient() => Retry::Soon,
             Self::Send { .. }
-            | Self::Unset(_)
+            | Self::Setting(_)
             | Self::Setup(_)
-            | Self::Source(_)
             | Self::Event(_)
             | Self::Address { .. } => Retry::Never,
         }

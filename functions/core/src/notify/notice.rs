@@ -17,7 +17,7 @@ pub struct Notice {
     pub id: Uuid,
     /// The event's type, such as `keywheel.rotation.promoted`.
     pub kind: EventType,
-    /// When the event was sent first.
+    /// The time at which the event was sent first.
     pub time: DateTime<Utc>,
     /// The event's data.
     pub content: Content,
@@ -34,8 +34,8 @@ pub enum Content {
     Digest {
         /// The keys and certificates that expire.
         digest: Digest,
-        /// How many expire in the whole directory, if the digest was narrowed and the event did not list them all. More
-        /// may then concern the target than the digest lists.
+        /// The number that expires in the whole directory, if the digest was narrowed and the event did not list all.
+        /// More may then concern the target than the digest lists.
         cut_from: Option<usize>,
     },
 }

@@ -10,7 +10,7 @@ use crate::request::delivery::Requested;
 use crate::secret::SecretText;
 use crate::slack::blocks::{Message, Mrkdwn};
 
-/// How long Keywheel posts to a `response_url`.
+/// The time for which Keywheel posts to a `response_url`.
 ///
 /// Slack takes posts for half an hour (docs.slack.dev: handling user interaction). A minute is for the way there.
 const ANSWERABLE_FOR: TimeDelta = TimeDelta::minutes(29);
@@ -31,15 +31,10 @@ const SHOWN: &[EventType] = &[
 const SHOWN_AFTER_COMMAND: &[EventType] =
     &[EventType::RotationPromoted, EventType::KeyRemoved, EventType::RotationFailed];
 
-/// All steps of a request's progress.
-pub(super) const STEPS: &[EventType] = &[
-    EventType::KeyMinted,
-    EventType::RotationStored,
-    EventType::RotationPromoted,
-    EventType::KeyRemoved,
-    EventType::RotationAbandoned,
-    EventType::RotationFailed,
-];
+/// Lists all steps of a request's progress.
+pub(super) fn steps() -> impl Iterator<Item = &'static EventType> {
+    SHOWN.iter().chain(&[EventType::RotationAbandoned])
+}
 
 /// The steps of a request that are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::notifier::overlap;
-use super::progress::{STEPS, progress_key};
+use super::progress::{progress_key, steps};
 use super::{Notice, Notified, Notifier, NotifyError, Progress};
 use crate::events::EventType;
 use crate::http::Retry;
@@ -82,7 +82,7 @@ impl Notifier {
 
     async fn progress_of(&self, request: RotationId) -> Result<Progress, NotifyError> {
         let mut progress = Progress::default();
-        for kind in STEPS {
+        for kind in steps() {
             if let Some(step) = self.state.read::<NotedStep>(&progress_key(request, kind)).await? {
                 progress.add(kind.clone(), step.time, step.data.reason);
             }

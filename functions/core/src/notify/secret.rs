@@ -1,4 +1,4 @@
-//! The notify secret: where Slack's channels are reached, and what webhooks are signed with.
+//! The notify secret: the addresses of Slack's channels, and the keys that sign webhooks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::time::Duration;
 use super::NotifyError;
 use crate::secret::SecretText;
 use crate::secrets::{Age, Cache};
-use crate::settings_secret::{Entries, Entry};
+use crate::settings_secret::{Entries, entries, is_absent, text, webhook_keys};
 use crate::signing_key::SigningKey;
 
-/// How long it is held before it is read anew: somebody may change it while a function's process lives.
-const HELD_FOR: Duration = Duration::from_mins(5);
-/// How soon it is read anew for the sake of a name that it does not have, or of an address that was refused.
+/// The time for which the secret is kept: somebody may change the secret while a function's process lives.
+const KEPT_FOR: Duration = Duration::from_mins(5);
+/// The time after which the secret is read again if a name is missing or an address was refused.
 const LOOKED_AGAIN: Duration = Duration::from_secs(15);
 
-/// What the notify secret holds, each entry on its own: one that cannot be used takes nothing from the others.
+/// The entries of the notify secret. An entry that cannot be used takes nothing from the others.
 #[derive(Debug, Default)]
 pub struct NotifySecret {
     slack: BTreeMap<String, SecretText>,
@@ -24,51 +24,49 @@ pub struct NotifySecret {
 
 impl NotifySecret {
     /// Reads `{"slack": {name: URL}, "webhooks": {name: "whsec_…" or a list of such}}`. An entry that cannot be used
-    /// is as if it were not there; an error quotes nothing.
-    pub fn parse(text: &SecretText) -> Result<Self, NotifyError> {
-        let shape =
-            "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}";
-        let entries: Result<Entries, _> = serde_json::from_str(text.expose());
-        let mut entries = entries.map_err(|_| NotifyError::SecretShape(shape.to_owned()))?;
-        let mut part = |name: &str| match entries.remove(name) {
-            None | Some(Entry::Absent) => Ok(Entries::new()),
-            Some(Entry::Entries(part)) => Ok(part),
-            Some(_) => Err(NotifyError::SecretShape(shape.to_owned())),
+    /// counts as absent. An error quotes nothing.
+    pub fn parse(secret: &SecretText) -> Result<Self, NotifyError> {
+        let shape = || {
+            let shape =
+                "not as it should be: {\"slack\": {name: URL}, \"webhooks\": {name: \"whsec_…\"}}";
+            NotifyError::SecretShape(shape.to_owned())
         };
-        let slack = part("slack")?.into_iter().filter_map(|(name, entry)| match entry {
-            Entry::Text(url) => Some((name, url)),
-            _ => None,
-        });
-        // Of several keys, each that can be used signs: one mistyped key is no reason to tell nobody.
-        let keys =
-            part("webhooks")?.into_iter().map(|(name, entry)| (name, entry.webhook_keys().0));
+        let parts = entries(secret.expose()).ok_or_else(shape)?;
+        let part = |name: &str| match parts.get(name) {
+            Some(value) if !is_absent(value) => entries(value.get()).ok_or_else(shape),
+            _ => Ok(Entries::new()),
+        };
+        let slack = part("slack")?.into_iter();
+        let slack = slack.filter_map(|(name, value)| Some((name, text(value)?)));
+        // Each key that can be used signs, so that a mistyped key does not silence its target.
+        let keys = part("webhooks")?.into_iter().map(|(name, value)| (name, webhook_keys(value).0));
         let keys = keys.filter(|(_, keys)| !keys.is_empty());
         Ok(Self { slack: slack.collect(), webhooks: keys.collect() })
     }
 
-    /// The incoming webhook of this name.
+    /// Gives the incoming webhook of this name.
     pub fn slack(&self, name: &str) -> Option<&SecretText> {
         self.slack.get(name)
     }
 
-    /// Where the incoming webhook of this name is by now, if elsewhere than before.
+    /// Gives the new address of the incoming webhook of this name, if the address was changed.
     pub(super) fn slack_moved(&self, name: &str, before: &SecretText) -> Option<&SecretText> {
         self.slack(name).filter(|now| now.expose().trim() != before.expose().trim())
     }
 
-    /// The signing keys of this name, one or, while a receiver changes over, several.
+    /// Gives the signing keys of this name: one, or several while a receiver changes its key.
     pub fn webhook(&self, name: &str) -> Option<&[SigningKey]> {
         self.webhooks.get(name).map(Vec::as_slice)
     }
 }
 
-/// What the notify secret holds; read anew where it is old, or lacks what is looked for.
+/// Gives the kept secret, or reads the secret again if the kept one is old or lacks the wanted entry.
 pub(super) async fn held(
     cache: &Cache<NotifySecret>,
     has: impl Fn(&NotifySecret) -> bool,
 ) -> Result<Arc<NotifySecret>, NotifyError> {
     let suffices =
-        |held: &NotifySecret, age: Age| age.read < if has(held) { HELD_FOR } else { LOOKED_AGAIN };
+        |kept: &NotifySecret, age: Age| age.read < if has(kept) { KEPT_FOR } else { LOOKED_AGAIN };
     cache.value(suffices, |current, _| NotifySecret::parse(&current.text)).await
 }
 

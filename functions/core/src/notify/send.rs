@@ -17,9 +17,9 @@ use crate::secret::SecretText;
 use crate::signing_key::SigningKey;
 use crate::slack;
 
-/// How long a receiver may take to answer.
+/// The longest time in which a receiver must answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many bytes of an answer are read: Slack's reasons are a word or two.
+/// The most bytes of an answer that are read: Slack's reasons are a word or two.
 const MOST: usize = 1024;
 
 /// Posts to Slack and to receivers of webhooks.
@@ -60,7 +60,7 @@ impl Sender {
     fn slack_address(&self, target: &str, url: &SecretText) -> Result<Url, NotifyError> {
         let refused = |why| NotifyError::Address { target: target.to_owned(), why };
         let url: Url = url.expose().trim().parse().map_err(|_| refused("the text is no URL"))?;
-        if slack::takes_messages(&url) || (self.loopback && is_loopback(&url)) {
+        if slack::takes_messages(&url, self.loopback) {
             Ok(url)
         } else {
             Err(refused(

@@ -19,7 +19,7 @@ const LINES: usize = TEXTS - 1000;
 pub struct Addressed {
     /// The event, as far as it concerns the target.
     pub notice: Notice,
-    /// When a replaced key may be removed, if known.
+    /// The time at which a replaced key may be removed, if known.
     pub old_key_goes: Option<DateTime<Utc>>,
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -17,7 +16,8 @@ use super::slack::Addressed;
 use super::{Content, Notice, Notified, NotifyError, NotifySecret, slack, sns};
 use crate::http::Retry;
 use crate::manifest::{Manifest, Notification, Target};
-use crate::settings::Unset;
+use crate::settings::SettingError;
+use crate::sha256;
 
 impl Notifier {
     /// Notifies each target of the events that concern the target and that it does not know yet.
@@ -151,7 +151,7 @@ impl Notifier {
         &self,
         has: impl Fn(&NotifySecret) -> bool,
     ) -> Result<Arc<NotifySecret>, NotifyError> {
-        let unset = Unset { name: "KEYWHEEL_NOTIFY_SECRET" };
+        let unset = SettingError::Unset { name: "KEYWHEEL_NOTIFY_SECRET" };
         held(self.secret.as_ref().ok_or(unset)?, has).await
     }
 }
@@ -206,9 +206,8 @@ fn key_of(target: &Target) -> String {
         Target::Sns(topic) => ("sns", topic.clone()),
         Target::Webhook { url, key } => ("webhook", format!("{url}\n{key}")),
     };
-    let hash = Sha256::digest(text.as_bytes());
-    let short = hash.iter().take(8).fold(0, |short: u64, byte| short << 8 | u64::from(*byte));
-    format!("{kind}-{short:016x}")
+    let hash = sha256::hexadecimal(text.as_bytes());
+    format!("{kind}-{hash:.16}")
 }
 
 /// Names a target in the log. A webhook is named by its host, because its path may be a secret.

@@ -2,8 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 
 use crate::signing_key::SigningKey;
 
@@ -11,11 +10,8 @@ impl SigningKey {
     /// Makes the value of `webhook-signature` for a message with this id, time (seconds since 1970) and body.
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         // HMAC takes a key of any length, so that the empty signature is never sent.
-        let signature = Hmac::<Sha256>::new_from_slice(self.expose()).map(|mut mac| {
-            mac.update(format!("{id}.{timestamp}.").as_bytes());
-            mac.update(body.as_bytes());
-            STANDARD.encode(mac.finalize().into_bytes())
-        });
+        let code = self.code(&[format!("{id}.{timestamp}.").as_bytes(), body.as_bytes()]);
+        let signature = code.map(|code| STANDARD.encode(code.finalize().into_bytes()));
         format!("v1,{}", signature.unwrap_or_default())
     }
 }

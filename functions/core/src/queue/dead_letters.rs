@@ -6,13 +6,13 @@ use aws_sdk_sqs::types::{Message, QueueAttributeName};
 
 use super::QueueError;
 use super::sqs::failed;
-use crate::http::aws::AwsFailure;
 
 /// The most messages that SQS hands out at once.
 const BATCH: i32 = 10;
 /// The most batches that are read.
 const BATCHES: usize = 20;
-/// How long the messages of a batch are hidden, if the queue has more than one batch, so that the next batch holds others.
+/// The time for which the messages of a batch are hidden, if the queue has more than one batch, so that the next batch
+/// holds others.
 const HIDDEN_SECONDS: i32 = 5;
 /// Stands for the reason that the dead letter of a job that ran out of tries does not give.
 const NO_REASON: &str = "the job was tried five times, and no function wrote down why; the rotate function's log says more";
@@ -51,8 +51,7 @@ impl DeadLetters {
     pub(super) async fn of(client: &Client, url: &str) -> Result<Option<Self>, QueueError> {
         let asked = client.get_queue_attributes().queue_url(url);
         let asked = asked.attribute_names(QueueAttributeName::RedrivePolicy).send().await;
-        let answer =
-            asked.map_err(|error| failed("GetQueueAttributes", AwsFailure::new(&error)))?;
+        let answer = asked.map_err(failed("GetQueueAttributes"))?;
         let policy =
             answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::RedrivePolicy));
         let Some(arn) = policy.as_deref().and_then(target) else { return Ok(None) };
@@ -60,8 +59,7 @@ impl DeadLetters {
         let mut parts = arn.rsplit(':');
         let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let found = client.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
-        let found = found.send().await;
-        let found = found.map_err(|error| failed("GetQueueUrl", AwsFailure::new(&error)))?;
+        let found = found.send().await.map_err(failed("GetQueueUrl"))?;
         Ok(found.queue_url.map(|url| Self { client: client.clone(), url, arn }))
     }
 
@@ -70,9 +68,7 @@ impl DeadLetters {
         let client = Client::new(aws);
         let name = QueueAttributeName::QueueArn;
         let asked = client.get_queue_attributes().queue_url(url).attribute_names(name.clone());
-        let answer = asked.send().await;
-        let answer =
-            answer.map_err(|error| failed("GetQueueAttributes", AwsFailure::new(&error)))?;
+        let answer = asked.send().await.map_err(failed("GetQueueAttributes"))?;
         let arn = answer.attributes.and_then(|mut all| all.remove(&name)).unwrap_or_default();
         Ok(Self { client, url: url.to_owned(), arn })
     }
@@ -91,8 +87,7 @@ impl DeadLetters {
             let asked = self.client.receive_message().queue_url(&self.url);
             let asked = asked.max_number_of_messages(BATCH).visibility_timeout(hidden);
             let answer = asked.message_attribute_names("reason").send().await;
-            let answer =
-                answer.map_err(|error| failed("ReceiveMessage", AwsFailure::new(&error)))?;
+            let answer = answer.map_err(failed("ReceiveMessage"))?;
             let messages = answer.messages.unwrap_or_default();
             let last = messages.is_empty() || hidden == 0;
             letters.extend(messages.into_iter().filter_map(letter));
@@ -108,8 +103,7 @@ impl DeadLetters {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let asked = self.client.get_queue_attributes().queue_url(&self.url);
         let answer = asked.attribute_names(name.clone()).send().await;
-        let answer =
-            answer.map_err(|error| failed("GetQueueAttributes", AwsFailure::new(&error)))?;
+        let answer = answer.map_err(failed("GetQueueAttributes"))?;
         let count = answer.attributes.and_then(|all| all.get(&name)?.parse().ok());
         Ok(count.unwrap_or(i32::MAX))
     }

@@ -26,13 +26,13 @@ pub struct Job {
     pub work: Work,
     /// The person or the system that asked for the job.
     pub requested_by: String,
-    /// When the job was asked for. The time tells two requests apart that are alike otherwise.
+    /// The time of the request for the job. The time tells two requests apart that are alike otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<DateTime<Utc>>,
     /// The request that the job answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RotationId>,
-    /// How often the job was handed on.
+    /// The number of times that the job was handed on.
     #[serde(default)]
     pub continuation: u32,
 }
@@ -49,7 +49,7 @@ pub enum Work {
         replaces: Option<VersionId>,
         /// The reason.
         reason: Reason,
-        /// When the old key goes.
+        /// The time at which the old key is removed.
         #[serde(default)]
         revoke_old: RevokeOld,
     },
@@ -72,7 +72,7 @@ pub enum Work {
     },
 }
 
-/// When the old key goes.
+/// The time at which the old key is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevokeOld {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::operation::RequestId;
 use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use tokio::time::Instant;
@@ -16,7 +18,7 @@ use crate::http::{Backoff, Retry};
 const BATCH: usize = 10;
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The same for a message whose sender waits for an answer.
+/// The longest time of sending a message whose sender waits for an answer.
 const UNORDERED_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest time that a message is hidden. SQS allows twelve hours from the receipt, and a function may have had the
 /// message for five minutes.
@@ -129,10 +131,7 @@ impl Queue {
                 .message_body(job.to_json()?)
                 .message_group_id(job.group_id())
                 .message_deduplication_id(job.deduplication_id()?);
-            let built = entry.build();
-            let built =
-                built.map_err(|error| failed("SendMessageBatch", local(&error.to_string())))?;
-            request = request.entries(built);
+            request = request.entries(entry.build().map_err(unbuilt("SendMessageBatch"))?);
         }
         let unsent = |job: &Job, failure| Unsent { job: job.clone(), failure };
         let answer = match request.send().await {
@@ -166,9 +165,8 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let dead_letters = self.dead_letters.as_ref().ok_or(QueueError::NoDeadLetters)?;
         let reason: String = reason.chars().take(1000).collect();
-        let reason =
-            MessageAttributeValue::builder().data_type("String").string_value(reason).build();
-        let reason = reason.map_err(|error| failed("SendMessage", local(&error.to_string())))?;
+        let reason = MessageAttributeValue::builder().data_type("String").string_value(reason);
+        let reason = reason.build().map_err(unbuilt("SendMessage"))?;
         let letter = self.client.send_message().queue_url(dead_letters).message_body(body);
         let (group, deduplication) = group.unzip();
         let letter = letter.set_message_group_id(group.map(str::to_owned));
@@ -184,8 +182,7 @@ impl Queue {
             .queue_url(&self.url)
             .receipt_handle(receipt)
             .visibility_timeout(visibility(after));
-        let set = request.send().await.map(drop);
-        set.map_err(|error| failed("ChangeMessageVisibility", AwsFailure::new(&error)))
+        request.send().await.map(drop).map_err(failed("ChangeMessageVisibility"))
     }
 }
 
@@ -194,14 +191,21 @@ fn visibility(after: Duration) -> i32 {
     i32::try_from(after.min(MAX_VISIBILITY).as_secs()).unwrap_or(i32::MAX)
 }
 
-/// Makes the error of an operation that SQS refused.
-pub(super) fn failed(operation: &'static str, failure: AwsFailure) -> QueueError {
-    QueueError::Failed { operation, failure }
+/// Makes the error of an operation that failed.
+pub(super) fn failed<E>(operation: &'static str) -> impl Fn(SdkError<E>) -> QueueError
+where
+    E: ProvideErrorMetadata + RequestId,
+{
+    move |error| QueueError::Failed { operation, failure: AwsFailure::new(&error) }
+}
+
+/// Makes the error of a request that cannot be built.
+fn unbuilt<E: ToString>(operation: &'static str) -> impl Fn(E) -> QueueError {
+    move |error| QueueError::Failed { operation, failure: local(&error.to_string()) }
 }
 
 async fn send(message: SendMessageFluentBuilder) -> Result<(), QueueError> {
-    let sent = message.send().await.map(drop);
-    sent.map_err(|error| failed("SendMessage", AwsFailure::new(&error)))
+    message.send().await.map(drop).map_err(failed("SendMessage"))
 }
 
 fn local(message: &str) -> AwsFailure {

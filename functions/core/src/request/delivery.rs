@@ -23,7 +23,7 @@ pub struct Delivery {
     pub body: String,
     /// The time that the delivery itself bears, if any. Each delivery of a request bears another time.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When the delivery came.
+    /// The time at which the delivery came.
     pub received_at: DateTime<Utc>,
 }
 
@@ -43,24 +43,29 @@ pub struct Requested {
     /// Why, in the words of the person or system that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the old key goes.
+    /// The time at which the old key is removed.
     pub revoke_old: RevokeOld,
-    /// When somebody asked.
+    /// The time of the request.
     pub requested_at: DateTime<Utc>,
     /// The version that was current then, so that a job made again is the same job.
     pub replaces: Option<VersionId>,
     /// The caller that approved the rotation, if an approval was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
-    /// When the rotation was approved. Its progress can be shown since then.
+    /// The time of the approval. The progress can be shown since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<DateTime<Utc>>,
-    /// Where in Slack the progress is shown.
+    /// The place in Slack where the progress is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackOrigin>,
 }
 
 impl Requested {
+    /// Gives the key of a request's note in the state bucket.
+    pub fn key(request: RotationId) -> String {
+        format!("requests/{request}.json")
+    }
+
     /// Makes a request for a rotation of this credential. Nothing else is known of the request.
     pub fn new(
         request: RotationId,
@@ -85,7 +90,7 @@ impl Requested {
     }
 }
 
-/// Where in Slack a request came from.
+/// The place in Slack that a request came from.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlackOrigin {
     /// The address that takes messages to the channel for half an hour, from anybody.
@@ -96,13 +101,6 @@ pub struct SlackOrigin {
     pub user: String,
     /// The workspace.
     pub team: String,
-}
-
-impl Requested {
-    /// Gives the key of a request's note in the state bucket.
-    pub fn key(request: RotationId) -> String {
-        format!("requests/{request}.json")
-    }
 }
 
 impl std::fmt::Debug for SlackOrigin {
@@ -133,15 +131,15 @@ pub struct Decided {
     pub schema: u32,
     /// The decision, and who took it.
     #[serde(flatten)]
-    pub decision: Decision,
-    /// When the decision was taken.
+    pub decision: ApprovalDecision,
+    /// The time of the decision.
     pub at: DateTime<Utc>,
 }
 
 /// A decision about a rotation that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Decision {
+pub enum ApprovalDecision {
     /// The rotation begins. This caller approved it.
     ApprovedBy(String),
     /// The rotation never begins. This caller denied or withdrew it.
@@ -206,8 +204,8 @@ mod tests {
     fn a_decision_is_written_as_it_was_before_there_were_two() {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         for (decision, name) in [
-            (Decision::ApprovedBy("slack:T1/U1".to_owned()), "approved_by"),
-            (Decision::DeniedBy("slack:T1/U1".to_owned()), "denied_by"),
+            (ApprovalDecision::ApprovedBy("slack:T1/U1".to_owned()), "approved_by"),
+            (ApprovalDecision::DeniedBy("slack:T1/U1".to_owned()), "denied_by"),
         ] {
             let decided = Decided { schema: SCHEMA, decision, at };
             let json = serde_json::json!({ "schema": 1, name: "slack:T1/U1", "at": at });

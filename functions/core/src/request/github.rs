@@ -205,18 +205,18 @@ fn same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
-/// A version whose secret may still work, and the action if the secret has leaked.
+/// A version whose secret may still work, and the response if the secret has leaked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Live {
+pub struct WorkingVersion {
     /// The version.
     pub version: VersionId,
     /// The action.
-    pub cure: Cure,
+    pub response: LeakResponse,
 }
 
-/// The action against a leaked secret.
+/// The response to a leaked secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cure {
+pub enum LeakResponse {
     /// Rotate, and remove the key at once: the version is current, or about to be.
     Rotate,
     /// Remove this key now, not after the overlap: the version was replaced already.
@@ -227,20 +227,20 @@ pub enum Cure {
 }
 
 /// Lists the versions of a secret whose text may still sign in.
-pub fn live(state: &SecretState, overlap: TimeDelta) -> Vec<Live> {
+pub fn working_versions(state: &SecretState, overlap: TimeDelta) -> Vec<WorkingVersion> {
     let SecretState::Present(view) = state else { return Vec::new() };
-    view.versions.keys().map(|version| live_version(view, version, overlap)).collect()
+    view.versions.keys().map(|version| working_version(view, version, overlap)).collect()
 }
 
-fn live_version(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> Live {
-    let cure = match (version_state(view, version, overlap), view.key_of(version)) {
+fn working_version(view: &SecretView, version: &VersionId, overlap: TimeDelta) -> WorkingVersion {
+    let response = match (version_state(view, version, overlap), view.key_of(version)) {
         // This includes a version that somebody stored by hand: if the manifest adopts the secret, it can be rotated.
-        (VersionState::InUse, _) => Cure::Rotate,
+        (VersionState::InUse, _) => LeakResponse::Rotate,
         // A version that was never current may belong to a try under way. The rules of removal wait for that try.
-        (_, Some(key)) => Cure::Retire(key),
-        (_, None) => Cure::ByHand,
+        (_, Some(key)) => LeakResponse::Retire(key),
+        (_, None) => LeakResponse::ByHand,
     };
-    Live { version: version.clone(), cure }
+    WorkingVersion { version: version.clone(), response }
 }
 
 #[cfg(test)]

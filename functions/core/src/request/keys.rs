@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 use crate::secret::SecretText;
-use crate::settings_secret::{Entries, Entry};
+use crate::settings_secret::{entries, is_absent, text, webhook_keys};
 use crate::signing_key::{SigningKey, shown};
 
 /// The shortest text that Slack or GitHub may sign with, in characters. A shorter text can be guessed offline from a
@@ -35,25 +37,19 @@ pub struct NoKeys;
 
 impl Keys {
     /// Reads the secret's text. An entry that cannot be used is named in `refused`, and the others are used.
-    pub fn parse(text: &SecretText) -> Result<Self, NoKeys> {
-        // The error of serde would quote the text.
-        let entries: Entries = serde_json::from_str(text.expose()).map_err(|_| NoKeys)?;
+    pub fn parse(secret: &SecretText) -> Result<Self, NoKeys> {
         let mut keys = Self::default();
-        for (name, entry) in entries {
-            match (name.as_str(), entry) {
-                (_, Entry::Absent) => {}
-                ("slack_signing_secret", Entry::Text(text)) => {
-                    keys.slack = keys.plain(&name, &text);
-                }
-                ("github_webhook_secret", Entry::Text(text)) => {
-                    keys.github = keys.plain(&name, &text);
-                }
-                ("github_token", Entry::Text(text)) => {
+        for (name, value) in entries(secret.expose()).ok_or(NoKeys)? {
+            match (name.as_str(), text(value), entries(value.get())) {
+                _ if is_absent(value) => {}
+                ("slack_signing_secret", Some(text), _) => keys.slack = keys.plain(&name, &text),
+                ("github_webhook_secret", Some(text), _) => keys.github = keys.plain(&name, &text),
+                ("github_token", Some(text), _) => {
                     keys.github_token = Some(text).filter(|text| !text.expose().is_empty());
                 }
-                ("webhook_keys", Entry::Entries(named)) => {
-                    for (name, entry) in named {
-                        keys.webhook(name, &entry);
+                ("webhook_keys", _, Some(named)) => {
+                    for (name, value) in named {
+                        keys.webhook(name, value);
                     }
                 }
                 _ => keys.refused.push(shown(&name).to_owned()),
@@ -74,8 +70,8 @@ impl Keys {
         }
     }
 
-    fn webhook(&mut self, name: String, entry: &Entry) {
-        let (usable, all) = entry.webhook_keys();
+    fn webhook(&mut self, name: String, value: &RawValue) {
+        let (usable, all) = webhook_keys(value);
         if !all {
             self.refused.push(format!("webhook_keys.{}", shown(&name)));
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::manifest::{Allow, Approval};
 
-/// How long an approval may be given after it was asked for.
+/// The time within which an approval may be given after the request.
 pub const APPROVAL_LASTS: TimeDelta = TimeDelta::minutes(30);
 
 /// The caller, by the signature of the request.

@@ -1,11 +1,12 @@
 //! Requests of systems: the JSON of `POST /rotate`, and the path `GET /rotations/…`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::slack::{LONGEST_NAME, LONGEST_REASON, plain};
 use crate::ids::{CredentialName, RotationId};
+use crate::null::or_default;
 use crate::queue::RevokeOld;
 
 /// The mark that some systems write before UTF-8. RFC 8259 lets a reader ignore the mark.
@@ -25,17 +26,11 @@ pub struct Rotate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub reason: Option<String>,
-    /// When the old key goes.
-    #[serde(default, deserialize_with = "null_is_default")]
+    /// The time at which the old key is removed.
+    // Some systems send null in place of leaving the field out.
+    #[serde(default, deserialize_with = "or_default")]
     #[schemars(with = "Option<RevokeOld>")]
     pub revoke_old: RevokeOld,
-}
-
-/// Reads a field that some systems send as null in place of leaving the field out.
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 /// A body is not the JSON of a request to rotate. The error quotes nothing of the body.

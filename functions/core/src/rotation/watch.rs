@@ -2,23 +2,24 @@
 
 use super::{SecretState, SecretView, Stop};
 use crate::ids::{KeyId, VersionId};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Names the last step that a rotation has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// The job is on the queue.
+    /// The rotation's job is queued.
     Queued,
-    /// A key is minted, and its secret is stored.
+    /// A new key is minted, and its secret is stored.
     Stored,
-    /// The version holds `AWSPENDING`; its secret is being proved.
+    /// The new secret is being proved.
     Claimed,
-    /// The version is current.
+    /// The new secret is current.
     Promoted,
-    /// … and its `since` label is on: the old key's overlap runs.
+    /// The label says since when the new secret is current: the old key's overlap runs.
     Recorded,
-    /// The old key is removed.
+    /// The new secret is current, and the old key is removed, as was asked for.
     Revoked,
 }
 

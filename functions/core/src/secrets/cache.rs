@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{Current, Secrets, SecretsError};
 
-/// Keeps what a secret's current version held when it was last read. Whoever asks says whether that suffices.
+/// A secret whose parsed value is kept. The caller says whether the kept value suffices.
 pub struct Cache<T> {
     secrets: Secrets,
     name: String,
@@ -21,12 +21,12 @@ struct Kept<T> {
     tried: Instant,
 }
 
-/// Tells how old a kept value is.
+/// The age of a kept value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Age {
-    /// How long ago the value was read.
+    /// The time since the value was read.
     pub read: Duration,
-    /// How long ago reading it was last tried.
+    /// The time since somebody last tried to read the value.
     pub tried: Duration,
 }
 
@@ -41,8 +41,8 @@ impl<T> Cache<T> {
         &self.name
     }
 
-    /// Gives the kept value where it suffices, and what the secret holds now where it does not. `parse` is given the
-    /// value before as well.
+    /// Gives the kept value if the value suffices. Reads and parses the secret otherwise; `parse` gets the old value
+    /// too.
     pub async fn value<E: From<SecretsError>>(
         &self,
         suffices: impl FnOnce(&T, Age) -> bool,
@@ -62,7 +62,7 @@ impl<T> Cache<T> {
         Ok(value)
     }
 
-    /// Gives the kept value and its age, however old.
+    /// Gives the kept value, however old, and its age.
     pub async fn kept(&self) -> Option<(Arc<T>, Age)> {
         let kept = self.kept.lock().await;
         kept.as_ref().map(|kept| (Arc::clone(&kept.value), kept.age()))

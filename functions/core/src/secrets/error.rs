@@ -1,4 +1,4 @@
-//! What went wrong at Secrets Manager.
+//! The errors of Secrets Manager.
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
@@ -7,20 +7,20 @@ use crate::http::Retry;
 use crate::http::aws::AwsFailure;
 use crate::secret::SecretText;
 
-/// What kind of failure it was.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no such secret.
+    /// The secret does not exist.
     Missing,
-    /// The secret's state forbids it: it is scheduled for deletion, or another service's.
+    /// The secret's state forbids the call: the secret is scheduled for deletion, or belongs to another service.
     State,
-    /// It is a replica of another region's secret.
+    /// The secret is a replica of a secret of another region.
     Replica,
-    /// A permission is lacking, on the secret or on its KMS key.
+    /// Keywheel lacks a permission on the secret or on its KMS key.
     AccessDenied,
     /// The KMS key cannot be used.
     Encryption,
-    /// A quota: versions of a secret, labels of a version, secrets of an account.
+    /// A quota is reached: versions of a secret, labels of a version, or secrets of an account.
     LimitExceeded,
     /// The value is not a text.
     Binary,
@@ -28,23 +28,23 @@ pub enum Kind {
     TooLarge,
     /// A page of a listing names itself as the next.
     Endless,
-    /// No usable answer.
+    /// No usable answer came.
     Unavailable,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
-/// A failed call, with nothing of a value.
+/// A failed call. The error holds nothing of a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Secrets Manager: {operation} {secret}: {}", words(.failure.as_ref(), *.kind))]
 pub struct SecretsError {
     /// The operation.
     pub operation: &'static str,
-    /// The secret's name; of a listing, the prefixes.
+    /// The secret's name. For a listing, the prefixes.
     pub secret: String,
-    /// What kind of failure it was.
+    /// The kind of the failure.
     pub kind: Kind,
-    /// What the service said, if it was asked.
+    /// The service's answer; `None`: the service was not called.
     pub failure: Option<AwsFailure>,
 }
 
@@ -58,8 +58,10 @@ impl SecretsError {
         Self { operation, secret, kind: kind(&failure), failure: Some(failure) }
     }
 
-    /// The same, for a call with a secret value. The service's own words stay where they are about who asks and about
-    /// the secret's state; a validation's may quote the value.
+    /// Makes the error of a call that has a secret's value.
+    ///
+    /// The service's words about the caller and about the secret's state are kept. Words about a validation may quote
+    /// the value, and are left out.
     pub(super) fn of_value<E>(
         operation: &'static str,
         (secret, value): (&str, &SecretText),
@@ -79,17 +81,17 @@ impl SecretsError {
         own
     }
 
-    /// A failure that was seen on this side.
+    /// Makes the error of a failure on this side.
     pub(super) fn local(operation: &'static str, secret: &str, kind: Kind) -> Self {
         Self { operation, secret: secret.to_owned(), kind, failure: None }
     }
 
-    /// Whether to try again.
+    /// Says whether, and when, to try again.
     pub fn retry(&self) -> Retry {
         self.failure.as_ref().map_or(Retry::Never, |failure| failure.retry)
     }
 
-    /// Whether the service answered with this code.
+    /// Says whether the service answered with this code.
     pub(super) fn is(&self, code: &str) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.is(code))
     }

@@ -1,4 +1,4 @@
-//! All secrets of a deployment, by the page, without a value.
+//! Lists the secrets of a deployment page by page, without values.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,16 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use super::{Kind, Secrets, SecretsError, state};
 use crate::rotation::observed::SecretState;
 
-/// The most that `ListSecrets` gives at once.
+/// The most secrets of a page.
 const PAGE: i32 = 100;
 
-/// `ListSecrets` filters by at most this many values.
+/// The most values that `ListSecrets` filters by.
 const MAX_PREFIXES: usize = 10;
 
-/// What the names of the secrets begin with that are listed; none: all secrets are. Collected from any number of
-/// names, it never leaves one of them out: it may list more than was asked for.
+/// The beginnings of the names of the secrets that are listed; without any, all secrets are listed.
+///
+/// Prefixes can be collected from any number of names. A listing may then have more secrets than these, but never
+/// fewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prefixes(Vec<String>);
 
@@ -23,7 +25,7 @@ impl<T: Into<String>> FromIterator<T> for Prefixes {
         let sorted: BTreeSet<String> = names.into_iter().map(Into::into).collect();
         let mut prefixes: Vec<String> = Vec::new();
         for name in sorted {
-            // In this order, what begins with another comes right after it, or after others that do.
+            // In this order a name comes after its prefix, with only names of the same prefix in between.
             if !prefixes.last().is_some_and(|last| name.starts_with(last.as_str())) {
                 prefixes.push(name);
             }
@@ -35,28 +37,28 @@ impl<T: Into<String>> FromIterator<T> for Prefixes {
     }
 }
 
-/// A secret as `ListSecrets` shows it: up to five minutes late.
+/// A secret as `ListSecrets` shows it, up to five minutes late.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// The secret's name.
     pub name: String,
-    /// Its ARN.
+    /// The secret's ARN.
     pub arn: String,
-    /// Its versions' labels, or that it is about to be deleted; never [`SecretState::Missing`].
+    /// The labels of the versions, or that the secret is scheduled for deletion; never [`SecretState::Missing`].
     pub state: SecretState,
 }
 
-/// A part of a listing.
+/// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Its secrets, those scheduled for deletion among them.
+    /// The secrets, those scheduled for deletion too.
     pub items: Vec<Listed>,
-    /// Where it goes on, if it does. A page may be empty and yet not be the last.
+    /// The token of the next page, if any. A page that is empty may have a next page.
     pub next: Option<String>,
 }
 
 impl Secrets {
-    /// A page of `ListSecrets`: of the secrets whose name begins with one of these, or of all.
+    /// Reads a page of the secrets whose names begin with one of these prefixes (`ListSecrets`).
     pub async fn list(
         &self,
         prefixes: &Prefixes,
@@ -68,7 +70,7 @@ impl Secrets {
         let request = self
             .client
             .list_secrets()
-            // Else a secret that somebody is about to delete would pass for one that is not there yet.
+            // Without these, a secret that is scheduled for deletion would count as missing.
             .include_planned_deletion(true)
             .max_results(PAGE)
             .set_filters((!prefixes.is_empty()).then(|| vec![filter]))
@@ -85,7 +87,7 @@ impl Secrets {
             );
             Some(Listed { name: entry.name?, arn: entry.arn?, state })
         });
-        // A sweep would read the same page until its time is over.
+        // A sweep would read this page again until its time is over.
         if next.is_some() && answer.next_token.as_deref() == next {
             return Err(SecretsError::local("ListSecrets", &prefixes.join(", "), Kind::Endless));
         }

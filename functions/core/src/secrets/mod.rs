@@ -1,6 +1,6 @@
-//! AWS Secrets Manager, as far as a rotation needs it.
+//! The client of AWS Secrets Manager.
 //!
-//! Everything but [`Secrets::value`] works without `secretsmanager:GetSecretValue`; a sweep's role has none.
+//! Only the methods that read a value need `secretsmanager:GetSecretValue`. A sweep's role lacks that permission.
 
 mod cache;
 mod error;
@@ -24,10 +24,10 @@ use crate::rotation::names::Label;
 use crate::rotation::observed::{SecretState, SecretView};
 use crate::secret::SecretText;
 
-/// The most that a value may hold (Secrets Manager's quotas).
+/// The largest value, in bytes (Secrets Manager's quotas).
 const MAX_VALUE: usize = 65_536;
 
-/// A client of Secrets Manager; clones share everything.
+/// A client of Secrets Manager. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     client: Client,
@@ -37,44 +37,44 @@ pub struct Secrets {
 /// A secret as `DescribeSecret` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// What a rotation sees of it.
+    /// The versions and their labels.
     pub state: SecretState,
-    /// It is a replica of another region's secret.
+    /// Whether the secret is a replica of a secret of another region.
     pub is_replica: bool,
     /// The id, the ARN or the alias of the KMS key that encrypts it; `None` is `aws/secretsmanager`.
     pub kms_key: Option<String>,
 }
 
-/// What a secret is made with.
+/// The properties of a new secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewSecret {
-    /// The KMS key that encrypts it; `None` is `aws/secretsmanager`.
+    /// The KMS key that encrypts the secret; `None`: `aws/secretsmanager`.
     pub kms_key: Option<String>,
-    /// Its description.
+    /// The description.
     pub description: String,
-    /// Its tags.
+    /// The tags.
     pub tags: BTreeMap<String, String>,
 }
 
 /// The current version of a secret.
 #[derive(Debug)]
 pub struct Current {
-    /// Its id.
+    /// The version's id.
     pub version: Option<VersionId>,
-    /// Its value.
+    /// The version's value.
     pub text: SecretText,
 }
 
-/// How a put came out.
+/// The result of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// The version has this value, by this call or an earlier one with the same value.
     Stored,
-    /// The version has another value already (`ResourceExistsException`).
+    /// The version had another value already (`ResourceExistsException`).
     Taken,
 }
 
-/// How moving a label came out.
+/// The result of moving a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// The label is where it should be.
@@ -84,23 +84,22 @@ pub enum Move {
 }
 
 impl Secrets {
-    /// A client with the environment's credentials, over the shared HTTP client.
+    /// Makes a client with the environment's credentials, over the shared HTTP client.
     pub fn new(aws: &SdkConfig) -> Self {
         Self { client: Client::new(aws), region: aws.region().map(ToString::to_string) }
     }
 
-    /// `DescribeSecret`: the labels of each version, never a value.
+    /// Reads the labels of each version, and no value (`DescribeSecret`).
     pub async fn describe(&self, name: &str) -> Result<Described, SecretsError> {
         let answer = match self.client.describe_secret().secret_id(name).send().await {
             Ok(answer) => answer,
             Err(error) => {
-                let error = SecretsError::new("DescribeSecret", name, &error);
-                return match error.kind {
-                    Kind::Missing => {
+                return match SecretsError::new("DescribeSecret", name, &error) {
+                    SecretsError { kind: Kind::Missing, .. } => {
                         let state = SecretState::Missing;
                         Ok(Described { state, is_replica: false, kms_key: None })
                     }
-                    _ => Err(error),
+                    error => Err(error),
                 };
             }
         };
@@ -114,7 +113,8 @@ impl Secrets {
         Ok(Described { state, is_replica, kms_key: answer.kms_key_id })
     }
 
-    /// The same of a secret that is to be changed: a replica takes neither a value nor a label of its own.
+    /// Reads the labels of a secret that Keywheel is about to change. A replica is an error, because it takes neither a
+    /// value nor a label.
     pub async fn describe_own(&self, name: &str) -> Result<Described, SecretsError> {
         let described = self.describe(name).await?;
         if described.is_replica {
@@ -123,7 +123,7 @@ impl Secrets {
         Ok(described)
     }
 
-    /// `CreateSecret` without a value. One that is there already is left as it is.
+    /// Creates a secret without a value (`CreateSecret`). A secret that exists already stays as it is.
     pub async fn create_empty(&self, name: &str, new: &NewSecret) -> Result<(), SecretsError> {
         let tags = new.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let request = self
@@ -142,8 +142,8 @@ impl Secrets {
         }
     }
 
-    /// `GetSecretValue` of one version. `None`: the secret is there, but has no such version, or the version
-    /// has no value yet.
+    /// Reads the value of one version (`GetSecretValue`); `None`: the secret has no such version, or the version has no
+    /// value yet.
     pub async fn value(
         &self,
         name: &str,
@@ -158,7 +158,7 @@ impl Secrets {
         }
     }
 
-    /// The same to look for a text in it: of a binary value the text in its bytes, with a mark for what is none.
+    /// Reads the value of one version as a text that can be searched. Bytes that are no text become marks.
     pub async fn searchable(
         &self,
         name: &str,
@@ -187,14 +187,15 @@ impl Secrets {
         if error.kind != Kind::Missing {
             return Err(error);
         }
-        // The same code says that there is no secret, no version and no value; only the first is an error.
+        // The same code means a missing secret, a missing version or a missing value. Only a missing secret is an
+        // error.
         match self.describe(name).await?.state {
             SecretState::Present(_) => Ok(None),
             SecretState::Missing | SecretState::ScheduledForDeletion => Err(error),
         }
     }
 
-    /// `GetSecretValue` of the current version.
+    /// Reads the current version (`GetSecretValue`).
     pub async fn current(&self, name: &str) -> Result<Current, SecretsError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         let answer = answer.map_err(|error| SecretsError::new("GetSecretValue", name, &error))?;
@@ -203,9 +204,9 @@ impl Secrets {
         Ok(Current { version: answer.version_id.map(VersionId), text })
     }
 
-    /// `PutSecretValue`, with the rotation as token (and so as version) and these labels.
+    /// Stores a value (`PutSecretValue`) with these labels. The rotation is the token, and so the version's id.
     ///
-    /// The very first version of a secret becomes `AWSCURRENT` as well, whatever is asked for.
+    /// The first version of a secret becomes `AWSCURRENT` too, whatever the labels.
     pub async fn put(
         &self,
         name: &str,
@@ -232,9 +233,9 @@ impl Secrets {
         }
     }
 
-    /// `UpdateSecretVersionStage`: puts a label on `to` (or on none), taking it from `from`.
+    /// Moves a label from one version to another, either of which may be none (`UpdateSecretVersionStage`).
     ///
-    /// A refusal is looked into, for an earlier try whose answer was lost may have moved it.
+    /// After a refusal the labels are read, because an earlier try whose answer was lost may have moved the label.
     pub async fn move_label(
         &self,
         name: &str,
@@ -264,8 +265,10 @@ impl Secrets {
     }
 }
 
-/// The text in bytes, with a mark for what is none. Text of two bytes a character (UTF-16, as Windows writes it) stands
-/// behind it once more without its zero bytes.
+/// Makes a text of bytes. Bytes that are no text become marks.
+///
+/// The text follows once more without its zero bytes, so that text of two bytes a character (UTF-16, as Windows writes
+/// it) can be found.
 fn searchable(bytes: &[u8]) -> SecretText {
     let narrow: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
     let narrow = Zeroizing::new(narrow);
@@ -279,7 +282,7 @@ enum Stored {
     Binary(Zeroizing<Vec<u8>>),
 }
 
-/// What `DescribeSecret` and `ListSecrets` both tell.
+/// Makes the state of a secret from the fields that `DescribeSecret` and `ListSecrets` share.
 fn state(
     deleted: bool,
     versions: Option<HashMap<String, Vec<String>>>,

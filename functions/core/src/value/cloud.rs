@@ -1,4 +1,4 @@
-//! Writes the cloud's addresses into a value, in the spelling of the Azure CLI.
+//! The clouds' addresses in a value, in the spelling of the Azure CLI.
 
 use crate::identity::Cloud;
 
@@ -10,7 +10,7 @@ pub(super) struct CloudFacts {
     pub(super) sql_management: &'static str,
     pub(super) gallery: &'static str,
     pub(super) management: &'static str,
-    /// `ARM_ENVIRONMENT`, where it is not the default.
+    /// `ARM_ENVIRONMENT`; `None`: the default.
     pub(super) arm_environment: Option<&'static str>,
 }
 

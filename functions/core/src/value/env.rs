@@ -1,13 +1,12 @@
 //! The format `env`: lines that shells and dotenv parsers read alike.
 //!
-//! They differ in what they do inside quotes, and `docker --env-file` keeps quotes as part of the value. So each value
-//! takes the first of these that fits: nothing at all, single quotes, double quotes without an escape in them. A text
-//! that fits none of the three is written as a POSIX shell reads it, in double quotes with backslashes; most dotenv
-//! parsers agree.
+//! Readers differ inside quotes, and `docker --env-file` keeps quotes as part of the value. So each value takes the
+//! first of these that fits: no quotes, single quotes, double quotes without an escape in them. A text that fits none
+//! of the three is written in double quotes with backslashes, as a POSIX shell reads it. Most dotenv parsers agree.
 //!
-//! What Graph mints (letters, digits and `~._-`) never has quotes. A `~` at its beginning is a home directory to a
-//! shell only where the name of a login follows, and none is as long: POSIX leaves the rest open, and dash and bash keep
-//! the text as it is.
+//! A secret that Graph minted (letters, digits and `~._-`) never has quotes. A shell takes a `~` at the beginning for a
+//! home directory only before the name of a login, and no such name is as long. POSIX leaves the rest open, and dash
+//! and bash keep the text as it is.
 
 use super::cloud::CloudFacts;
 use super::text::Buffer;
@@ -15,18 +14,18 @@ use super::{Facts, SECRET_TEXT};
 
 const ROOM: usize = 1024;
 
-/// How a minted secret that begins with `~` is written.
+/// The spelling of a minted secret that begins with `~`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tilde {
-    /// As it is.
+    /// Without quotes.
     Bare,
-    /// In quotes, as it once was: such versions may still be stored.
+    /// In quotes, as earlier versions of Keywheel wrote it. Such values may still be stored.
     Quoted,
 }
 
-/// Writes the lines, each ended.
+/// Writes the lines, each with a line break.
 pub(super) fn render(facts: &Facts, secret: &str, tilde: Tilde) -> Buffer {
-    // The secret is written twice, and no character takes more than two bytes for one.
+    // The secret is written twice, and each character takes at most two bytes more.
     let mut buffer = Buffer::with_room(ROOM + secret.len() * 4);
     let mut line = |prefix: &str, name: &str, value: &str, quote: &str| {
         for part in [prefix, "_", name, "=", quote] {
@@ -50,7 +49,7 @@ pub(super) fn render(facts: &Facts, secret: &str, tilde: Tilde) -> Buffer {
             line(prefix, "SUBSCRIPTION_ID", &facts.subscription(), "");
         }
     }
-    // Outside the public cloud the ids mean nothing to a client that asks the public one.
+    // In other clouds a client must know the cloud, because the ids do not exist in the public cloud.
     let cloud = CloudFacts::from(facts.cloud);
     if let Some(environment) = cloud.arm_environment {
         line("AZURE", "AUTHORITY_HOST", cloud.active_directory, "");
@@ -59,7 +58,7 @@ pub(super) fn render(facts: &Facts, secret: &str, tilde: Tilde) -> Buffer {
     buffer
 }
 
-/// Returns the least that keeps a value whole: no quotes, single or double ones.
+/// Returns the weakest quotes that keep a value whole: none, single or double quotes.
 fn quote(value: &str) -> &'static str {
     if is_plain(value) {
         ""
@@ -70,13 +69,14 @@ fn quote(value: &str) -> &'static str {
     }
 }
 
-/// What Graph mints, and too long for the name of a login that a shell would look for behind a `~`.
+/// Says whether Graph can have minted the text, and the text is too long for the name of a login after a `~`.
 fn is_minted(value: &str) -> bool {
     let of_graph = |c: char| c.is_ascii_alphanumeric() || "~._-".contains(c);
     SECRET_TEXT.contains(&value.len()) && value.chars().all(of_graph)
 }
 
-/// Nothing that any reader expands, splits or strips. A leading `~` is a home directory to a shell.
+/// Says whether no reader expands, splits or strips the text. A shell takes a `~` at the beginning for a home
+/// directory.
 fn is_plain(value: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "~._-/:@%+,".contains(c);
     !value.is_empty()
@@ -85,7 +85,8 @@ fn is_plain(value: &str) -> bool {
         && !value.contains(":~")
 }
 
-/// python-dotenv unescapes `\\` and `\'` in single quotes and expands `${…}`; shells do neither.
+/// Says whether all readers read the text alike in single quotes. In single quotes python-dotenv unescapes `\\` and
+/// `\'` and expands `${…}`, and shells do neither.
 fn is_single_quotable(value: &str) -> bool {
     !value.contains(['\'', '\n', '\r'])
         && !value.contains("\\\\")
@@ -93,7 +94,7 @@ fn is_single_quotable(value: &str) -> bool {
         && !value.contains("${")
 }
 
-/// Reads the secret of the lines that [`render`] writes.
+/// Reads the secret in lines that [`render`] wrote.
 pub(super) fn client_secret(value: &str) -> Result<Buffer, &'static str> {
     let first = value.strip_prefix("AZURE_CLIENT_SECRET=");
     let later = || Some(value.split_once("\nAZURE_CLIENT_SECRET=")?.1);
@@ -108,7 +109,7 @@ pub(super) fn client_secret(value: &str) -> Result<Buffer, &'static str> {
     Ok(Buffer::of(rest.lines().next().unwrap_or_default()))
 }
 
-/// A double-quoted text, as a POSIX shell reads it.
+/// Reads a text in double quotes, as a POSIX shell does.
 fn unescape(quoted: &str) -> Result<Buffer, &'static str> {
     let mut buffer = Buffer::with_room(quoted.len());
     let mut chars = quoted.chars();

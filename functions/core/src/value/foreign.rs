@@ -1,45 +1,48 @@
-//! What a JSON value holds beside Keywheel's own fields: kept as it was written, at every rotation.
+//! The fields of a JSON value that are not Keywheel's. Every rotation keeps them as they were written.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use std::borrow::Cow;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::secret::SecretText;
 
 use super::text::Buffer;
 
-/// The fields of a value that are not Keywheel's, as they stand in it. They may be secrets of others.
+/// The fields of a value that are not Keywheel's, as they stand in the value. They may be secrets of others.
 #[derive(Debug, Default)]
 pub struct Foreign(Option<SecretText>);
 
 impl Foreign {
-    /// Those of an object, but for the names given. A text that is no JSON object has none.
+    /// Takes the fields of an object, without the fields of these names. A text that is no JSON object has none.
     pub(super) fn of(value: &str, own: &[&str]) -> Self {
         let mut buffer = Buffer::with_room(value.len());
-        for (name, text) in members(value).unwrap_or_default() {
+        for (name, text) in fields(value).unwrap_or_default() {
             if own.iter().any(|own| is_named(name, own)) {
                 continue;
             }
             let separator = if buffer.len() == 0 { "" } else { "," };
-            for part in [separator, name, ":", text] {
+            for part in [separator, name.get(), ":", text.get()] {
                 buffer.push(part);
             }
         }
         Self((buffer.len() > 0).then(|| buffer.into_secret()))
     }
 
-    /// The fields, as they stand between an object's braces.
+    /// Gives the fields, as they stand between an object's braces.
     pub(super) fn text(&self) -> Option<&str> {
         self.0.as_ref().map(SecretText::expose)
     }
 }
 
-/// The text of the one field of this name.
+/// Reads the text of the one field of this name. `None`: no field has the name, or two fields have it.
 pub(super) fn text_of(value: &str, name: &str) -> Option<Buffer> {
-    let fields = members(value)?;
+    let fields = fields(value)?;
     let mut named = fields.iter().filter(|(found, _)| is_named(found, name));
     let (Some((_, text)), None) = (named.next(), named.next()) else { return None };
-    match serde_json::from_str::<Text<'_>>(text).ok()?.0 {
+    match serde_json::from_str::<Text<'_>>(text.get()).ok()?.0 {
         Cow::Borrowed(text) => Some(Buffer::of(text)),
         Cow::Owned(text) => Some(Buffer::from(text)),
     }
@@ -48,57 +51,39 @@ pub(super) fn text_of(value: &str, name: &str) -> Option<Buffer> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Whether a field's name, written in JSON, is this one.
-fn is_named(written: &str, name: &str) -> bool {
-    serde_json::from_str::<Text<'_>>(written).is_ok_and(|text| text.0 == name)
+/// Says whether a field's name, written in JSON, is this name.
+fn is_named(written: &RawValue, name: &str) -> bool {
+    serde_json::from_str::<Text<'_>>(written.get()).is_ok_and(|text| text.0 == name)
 }
 
-/// The fields of an object, each as it is written: its name and its value. `None`: it is no JSON object.
-fn members(value: &str) -> Option<Vec<(&str, &str)>> {
-    let value = value.trim_start_matches('\u{feff}').trim_matches(is_space);
-    // Held to be JSON from here on: only strings and nesting tell what stands where.
-    serde_json::from_str::<IgnoredAny>(value).ok()?;
-    let inner = value.strip_prefix('{')?.strip_suffix('}')?.trim_matches(is_space);
-    if inner.is_empty() {
-        return Some(Vec::new());
-    }
-    let mut fields = Vec::new();
-    let mut rest = Some(inner);
-    while let Some(text) = rest {
-        let (name, after) = split_outside(text, ':');
-        let (field, next) = split_outside(after?, ',');
-        fields.push((name.trim_matches(is_space), field.trim_matches(is_space)));
-        rest = next;
-    }
+/// A field of an object as it is written: its name and its value.
+type Field<'a> = (&'a RawValue, &'a RawValue);
+
+/// Reads the fields of an object in their order. `None`: the text is no JSON object.
+fn fields(value: &str) -> Option<Vec<Field<'_>>> {
+    let value = value.trim_start_matches('\u{feff}');
+    let mut json = serde_json::Deserializer::from_str(value);
+    let fields = json.deserialize_map(Fields).ok()?;
+    json.end().ok()?;
     Some(fields)
 }
 
-/// The text before and after the first such character that is in no string and in no nested value.
-fn split_outside(text: &str, wanted: char) -> (&str, Option<&str>) {
-    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
-    for (index, c) in text.char_indices() {
-        if in_string {
-            in_string = is_escaped || c != '"';
-            is_escaped = !is_escaped && c == '\\';
-            continue;
-        }
-        match c {
-            '"' => in_string = true,
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth = depth.saturating_sub(1),
-            c if c == wanted && depth == 0 => {
-                let (before, after) = text.split_at_checked(index).unwrap_or((text, ""));
-                return (before, after.strip_prefix(wanted));
-            }
-            _ => {}
-        }
-    }
-    (text, None)
-}
+struct Fields;
 
-/// What JSON allows between its parts.
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r')
+impl<'de> Visitor<'de> for Fields {
+    type Value = Vec<Field<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(fields)
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const ROOM: usize = 1024;
 /// The own names of Keywheel's fields, in the order in which they are written.
 const OWN: [&str; 5] = ["tenant_id", "client_id", "client_secret", "key_id", "expires_on"];
 
-/// What Keywheel's own fields are called in a value of `format: json`. No two have the same name.
+/// The names of Keywheel's own fields in a value of `format: json`. No two names are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldNames([String; 5]);
 
@@ -24,7 +24,8 @@ impl Default for FieldNames {
 }
 
 impl FieldNames {
-    /// Takes names in the order of [`OWN`], each where it differs from its own; `None`: two fields would share one.
+    /// Takes names in the order of [`OWN`], each if it differs from the field's own; `None`: two fields would have the
+    /// same name.
     pub(crate) fn new(given: [Option<String>; 5]) -> Option<Self> {
         let Self(mut names) = Self::default();
         for (name, given) in names.iter_mut().zip(given) {
@@ -46,7 +47,7 @@ impl FieldNames {
     }
 }
 
-/// Writes `json`: Keywheel's own fields by these names, and after them those of others.
+/// Writes `json`: Keywheel's own fields by these names, and then the fields of others.
 pub(super) fn plain(names: &FieldNames, facts: &Facts, secret: &str, foreign: &Foreign) -> Buffer {
     let [tenant, client, client_secret, key, expiry] = names.names();
     object(
@@ -62,7 +63,7 @@ pub(super) fn plain(names: &FieldNames, facts: &Facts, secret: &str, foreign: &F
     )
 }
 
-/// Writes `dstack`: one line of JSON, which is YAML too, so that it can be pasted under `creds:`.
+/// Writes `dstack`: one line of JSON, which is YAML too, so that users can paste the line under `creds:`.
 pub(super) fn dstack(facts: &Facts, secret: &str) -> Buffer {
     object(
         LINE,
@@ -97,18 +98,18 @@ pub(super) fn sdk_auth(facts: &Facts, secret: &str) -> Buffer {
     )
 }
 
-/// What begins an object, stands between a name and its text, between two fields, and ends the object.
+/// The texts that begin an object, separate a name from its text, separate two fields, and end the object.
 type Layout = [&'static str; 4];
 
 const LINE: Layout = ["{", ":", ",", "}"];
 
-/// Writes an object of texts. By hand, since a serialiser's buffer grows and leaves copies behind.
+/// Writes an object of texts. No serialiser is used, because its buffer would grow and leave copies behind.
 fn object(
     [begin, colon, between, end]: Layout,
     foreign: Option<&str>,
     fields: &[(&str, &str)],
 ) -> Buffer {
-    // No character takes more than six times its bytes: `\u0000` for one of one byte.
+    // A character takes at most six times its bytes: `\u0000` for one byte.
     let texts: usize = fields.iter().map(|(name, text)| name.len() + text.len()).sum();
     let mut buffer = Buffer::with_room(ROOM + texts * 6 + foreign.map_or(0, str::len));
     for (index, (name, text)) in fields.iter().enumerate() {
@@ -133,7 +134,7 @@ fn string(buffer: &mut Buffer, text: &str) {
             '"' => buffer.push("\\\""),
             '\\' => buffer.push("\\\\"),
             c if troubles_yaml(c) => {
-                // All of these are below U+10000: one escape each, no surrogates.
+                // These characters are below U+10000, so each is one escape without surrogates.
                 let code = u32::from(c);
                 buffer.push("\\u");
                 for shift in [12, 8, 4, 0] {

@@ -1,7 +1,7 @@
-//! Writes a credential's secret as Secrets Manager holds it, and reads it back.
+//! The values of secrets: written for Secrets Manager, and read back.
 //!
-//! Every format can be read back without knowing anything but itself: a rotation that was cut off
-//! resumes with the client secret that it finds stored.
+//! A value can be read back by its format alone, so that a rotation that was cut off goes on with the client secret
+//! that it finds stored.
 
 mod cloud;
 mod env;
@@ -26,15 +26,16 @@ pub use foreign::Foreign;
 pub use json::FieldNames;
 pub use template::{Template, TemplateError};
 
-/// The most that Secrets Manager stores in one version.
+/// The largest value that Secrets Manager stores in one version.
 pub const MAX_VALUE_BYTES: usize = 65_536;
-/// How many characters Graph's `secretText` has.
+/// The lengths that Graph's `secretText` may have.
 pub const SECRET_TEXT: RangeInclusive<usize> = 16..=64;
 
 /// The shape of a secret's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// An object of the tenant's id, the client id, the client secret, the key's id and when the key expires.
+    /// An object of the tenant's id, the client id, the client secret, the key's id and the time at which the key
+    /// expires.
     Json(FieldNames),
     /// The SDK auth file that `az ad sp create-for-rbac --sdk-auth` writes.
     SdkAuth,
@@ -48,7 +49,7 @@ pub enum Format {
     Template(Template),
 }
 
-/// Holds the parts of a value beside the client secret.
+/// The parts of a value besides the client secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The cloud.
@@ -57,16 +58,16 @@ pub struct Facts {
     pub tenant: TenantId,
     /// The application's client id.
     pub application: AppId,
-    /// The subscription, where the manifest names one.
+    /// The subscription, if the manifest names one.
     pub subscription: Option<SubscriptionId>,
     /// The key that the client secret belongs to.
     pub key_id: KeyId,
-    /// When the key expires.
+    /// The time at which the key expires.
     pub expires_on: DateTime<Utc>,
 }
 
 impl Facts {
-    /// Writes when the key expires: RFC 3339 to the second, always in the same twenty characters.
+    /// Writes the time at which the key expires: RFC 3339 in seconds, always twenty characters.
     fn expiry(&self) -> String {
         self.expires_on.to_rfc3339_opts(SecondsFormat::Secs, true)
     }
@@ -76,27 +77,27 @@ impl Facts {
     }
 }
 
-/// Why a value cannot be written, or not be read back. Never holds any of its text.
+/// A value cannot be written or read back. The error holds nothing of the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// There is no client secret to write.
+    /// The client secret is empty.
     #[error("the client secret is empty")]
     NoSecret,
-    /// The format names a subscription and there is none.
+    /// The format names a subscription, and the credential has none.
     #[error("format {format} needs a subscription: add `subscription` to the credential")]
     NoSubscription {
         /// The format's name.
         format: &'static str,
     },
-    /// Secrets Manager would refuse it.
+    /// The value is larger than Secrets Manager stores.
     #[error(
         "a value of {bytes} bytes in format {format} is more than Secrets Manager stores ({MAX_VALUE_BYTES}); where it is json, keys that others added are part of it: remove some of them"
     )]
     TooLarge {
         /// The format's name.
         format: &'static str,
-        /// The size it would have.
+        /// The value's size.
         bytes: usize,
     },
     /// The stored value is not of this format.
@@ -104,7 +105,7 @@ pub enum FormatError {
     Mismatch {
         /// The format's name.
         format: &'static str,
-        /// What is missing or amiss.
+        /// The cause.
         why: &'static str,
     },
 }
@@ -128,7 +129,7 @@ impl Format {
         }
     }
 
-    /// Whether a value of this format names a subscription.
+    /// Says whether a value of this format names a subscription.
     pub fn needs_subscription(&self) -> bool {
         match self {
             Self::SdkAuth => true,
@@ -137,7 +138,7 @@ impl Format {
         }
     }
 
-    /// Returns the names of Keywheel's own fields, where those of others are kept beside them.
+    /// Returns the names of Keywheel's own fields; `None`: the format has no fields of others.
     pub fn field_names(&self) -> Option<[&str; 5]> {
         match self {
             Self::Json(fields) => Some(fields.names()),
@@ -145,13 +146,13 @@ impl Format {
         }
     }
 
-    /// Takes out of the value that is replaced what is carried over: the fields that are not Keywheel's. Only `json`
-    /// carries any, and only from a JSON object.
+    /// Takes the fields that are not Keywheel's out of the value that is replaced. Only `json` carries fields over, and
+    /// only from a JSON object.
     pub fn foreign(&self, replaced: &SecretText) -> Foreign {
         self.field_names().map_or_else(Foreign::default, |own| Foreign::of(replaced.expose(), &own))
     }
 
-    /// Writes the value to store for a client secret, with what is carried over.
+    /// Writes the value that is stored for a client secret, with the fields that are carried over.
     pub fn render(
         &self,
         facts: &Facts,
@@ -162,7 +163,7 @@ impl Format {
         if secret.is_empty() {
             return Err(FormatError::NoSecret);
         }
-        // Refused before anything of its size is written.
+        // A secret that is too large is refused before a value of its size is written.
         self.fits(secret.len())?;
         if self.needs_subscription() && facts.subscription.is_none() {
             return Err(FormatError::NoSubscription { format: self.name() });
@@ -179,11 +180,12 @@ impl Format {
         Ok(value.into_secret())
     }
 
-    /// Reads the client secret in a value, if it is the value that these facts make of it. Any other was written for a
-    /// manifest that has changed since (for another format, another subscription, another application), or beside fields
-    /// of others that have changed since: to publish it would undo that change.
+    /// Reads the client secret in a value, if the value is the one that these facts make of the secret.
     ///
-    /// When the key expires is not compared: only the try that minted it knew.
+    /// Any other value was written for a manifest that has changed since (another format, subscription or application),
+    /// or beside fields of others that have changed since. To publish such a value would undo that change.
+    ///
+    /// The time at which the key expires is not compared, because only the try that minted the key knew the time.
     pub fn read_back(
         &self,
         value: &SecretText,
@@ -191,7 +193,8 @@ impl Format {
         foreign: &Foreign,
     ) -> Result<SecretText, FormatError> {
         let secret = self.client_secret(value)?;
-        // Nothing but its own shape tells where a bare text ends: any other format's value would do.
+        // In these formats only the secret's own shape shows where it ends. Any other format's value would do
+        // otherwise.
         if matches!(self, Self::Raw | Self::Template(_)) && !is_secret_text(secret.expose()) {
             return Err(self.mismatch("what stands in the client secret's place is none"));
         }
@@ -203,7 +206,7 @@ impl Format {
         Ok(secret)
     }
 
-    /// Reads the client secret in a value of this format, or in one much like it that people made.
+    /// Reads the client secret in a value of this format, or in a similar value that people made.
     pub fn client_secret(&self, value: &SecretText) -> Result<SecretText, FormatError> {
         const NO_FIELD: &str = "it is not a JSON object with a text by the client secret's name";
         let value = value.expose();
@@ -225,7 +228,7 @@ impl Format {
         }
     }
 
-    /// Says whether a value says the same in the spelling of an earlier Keywheel.
+    /// Says whether an earlier version of Keywheel wrote the value with the same content.
     fn was_written_once(&self, value: &SecretText, facts: &Facts, secret: &SecretText) -> bool {
         let spelling = || env::render(facts, secret.expose(), env::Tilde::Quoted);
         matches!(self, Self::Env) && spelling().into_secret().expose() == value.expose()
@@ -243,14 +246,14 @@ impl Format {
     }
 }
 
-/// Whether a text can be one that Graph made. Today's have forty characters, of letters, digits and `~._-`;
-/// what is held against a text here is only what other formats write around it.
+/// Says whether Graph can have made a text. Today's have forty letters, digits and `~._-`. Only characters that other
+/// formats write around a secret are refused here.
 fn is_secret_text(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '`' | '{' | '}');
     SECRET_TEXT.contains(&text.len()) && text.chars().all(fits)
 }
 
-/// Whether two texts are the same, but for the time of day that stands where `time` does in the first.
+/// Says whether two texts are the same, apart from the time of day that stands where `time` does in the first.
 fn same_but_for_time(written: &str, found: &str, time: &str) -> bool {
     let mut rest = Some(found);
     for (index, piece) in written.split(time).enumerate() {

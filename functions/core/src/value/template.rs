@@ -1,4 +1,4 @@
-//! The format `template`: a text of the manifest's own, with places for the facts.
+//! The format `template`: a text of the manifest's own, with placeholders.
 
 use std::str::FromStr;
 
@@ -7,10 +7,10 @@ use crate::unknown::{list, stranger, suggest};
 use super::Facts;
 use super::text::Buffer;
 
-/// A text with `{client_secret}` in it exactly once.
+/// A text with exactly one `{client_secret}`.
 ///
-/// All other places are filled with texts of a fixed length, so the secret is found again without
-/// knowing what they were filled with.
+/// All other placeholders become texts of a fixed length, so that the secret can be found again without knowing those
+/// texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     before: Vec<Piece>,
@@ -31,25 +31,25 @@ enum Piece {
 const NAMES: &[&str] =
     &["tenant_id", "client_id", "client_secret", "key_id", "expires_on", "subscription_id"];
 
-/// Why a text is no template. The text itself is left out: it may hold a secret.
+/// A text is no template. The error does not quote the text, which may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// No placeholder for the secret.
+    /// The text has no placeholder for the secret.
     #[error("the template lacks {{client_secret}}")]
     NoSecret,
-    /// The secret could not be read back reliably.
+    /// The text has two placeholders for the secret, so that the secret could not be read back reliably.
     #[error("the template has {{client_secret}} more than once")]
     ManySecrets,
-    /// A placeholder that cannot be filled.
+    /// The text has an unknown placeholder.
     #[error("the template has an unknown placeholder {name}; {hint}")]
     Unknown {
-        /// What stands between the braces, where it is safe to show.
+        /// The text between the braces, if that is safe to show.
         name: String,
-        /// The name that it may be meant to be, or all of them.
+        /// The name that the user may have meant, or all names.
         hint: String,
     },
-    /// A brace without its other half.
+    /// The text has a brace without its other half.
     #[error("the template has a lone `{brace}`")]
     LoneBrace {
         /// The brace.
@@ -58,7 +58,7 @@ pub enum TemplateError {
 }
 
 impl TemplateError {
-    /// What to do about it.
+    /// Gives the cure.
     pub fn cure(&self) -> &'static str {
         match self {
             Self::NoSecret => "write {client_secret} where the client secret's text goes",
@@ -98,12 +98,12 @@ impl Template {
         self.before.iter().chain([SECRET]).chain(&self.after)
     }
 
-    /// Says whether the subscription stands in it.
+    /// Says whether the template has the subscription's placeholder.
     pub(super) fn needs_subscription(&self) -> bool {
         self.pieces().any(|piece| *piece == Piece::Subscription)
     }
 
-    /// Fills the places in.
+    /// Fills in the placeholders.
     pub(super) fn render(&self, facts: &Facts, secret: &str) -> Buffer {
         let sizes: usize = self.pieces().map(Piece::size).sum();
         let mut buffer = Buffer::with_room(sizes + secret.len());
@@ -139,7 +139,7 @@ fn behind<'a>(pieces: &[Piece], text: &'a str) -> Option<&'a str> {
 }
 
 impl Piece {
-    /// Reads what begins with a brace; returns the rest of the text as well.
+    /// Reads the piece at the beginning of a text that begins with a brace. Returns the rest of the text too.
     fn read(text: &str) -> Result<(Self, &str), TemplateError> {
         for doubled in ["{{", "}}"] {
             if let Some(rest) = text.strip_prefix(doubled) {
@@ -163,7 +163,7 @@ impl Piece {
         Ok((piece, rest))
     }
 
-    /// Returns the bytes that it takes when filled in; of the secret nobody knows.
+    /// Returns the size of the piece when filled in; 0 for the secret.
     fn size(&self) -> usize {
         match self {
             Self::Literal(text) => text.len(),
@@ -173,7 +173,7 @@ impl Piece {
         }
     }
 
-    /// Says whether a text can be what it was filled with.
+    /// Says whether the piece can have become this text.
     fn fits(&self, text: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == text,

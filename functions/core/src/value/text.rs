@@ -6,17 +6,17 @@ use crate::secret::SecretText;
 
 /// A text that is wiped when dropped, and that never moves while it grows.
 ///
-/// A `String` that outgrows its capacity leaves its old bytes behind in freed memory. So a buffer is
-/// made as large as its text can get.
+/// A `String` that outgrows its capacity leaves its old bytes behind in freed memory. So a buffer gets the capacity of
+/// its final text at once.
 pub(super) struct Buffer(Zeroizing<String>);
 
 impl Buffer {
-    /// Room for so many bytes.
+    /// Makes a buffer with room for so many bytes.
     pub(super) fn with_room(bytes: usize) -> Self {
         Self(Zeroizing::new(String::with_capacity(bytes)))
     }
 
-    /// A copy of a text.
+    /// Makes a copy of a text.
     pub(super) fn of(text: &str) -> Self {
         let mut buffer = Self::with_room(text.len());
         buffer.push(text);
@@ -39,12 +39,12 @@ impl Buffer {
         self.0.len()
     }
 
-    /// The finished text, without copying it.
+    /// Gives the finished text without copying it.
     pub(super) fn into_secret(mut self) -> SecretText {
         SecretText::new(std::mem::take(&mut *self.0))
     }
 
-    /// Moves to a larger place, and wipes the old one. Callers make room beforehand: a safety net.
+    /// Moves the text to a larger place, and wipes the old one. This is a safety net, because callers make enough room.
     fn grow(&mut self, needed: usize) {
         let mut larger = Zeroizing::new(String::with_capacity(needed * 2));
         larger.push_str(&self.0);

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Clients, Engine, Location};
+use super::{Clients, Engine, SecretsLocation};
 use crate::cursors::Cursors;
 use crate::graph::{CallOptions, Graph, Object};
 use crate::http::Http;
@@ -134,8 +134,10 @@ impl World {
         let identity = Identity::new(&http, &config, &endpoints, self.tenant(), mode).unwrap();
         let graph = Graph::new(http.clone(), identity.credential(), &endpoints.graph);
         let source = ManifestSource::parse("s3://manifests/manifest.yaml").unwrap();
-        let location =
-            Location { account: "000000000000".to_owned(), region: "eu-central-1".to_owned() };
+        let location = SecretsLocation {
+            account: "000000000000".to_owned(),
+            region: "eu-central-1".to_owned(),
+        };
         let clients = Clients {
             proofs: http.unpooled().unwrap(),
             http,

@@ -214,7 +214,7 @@ proptest! {
         let world = &*PAGES;
         let options = briefly();
         let detail = Detail::KeysAndCertificates;
-        match world.after(reply, world.graph.applications(detail, None, &options)) {
+        match world.after(reply, world.graph.objects(KeyOn::Application, detail, None, &options)) {
             Ok(page) => {
                 tells_nothing(&page);
                 let dates = page.items.iter().flat_map(|one| &one.keys).flat_map(|key| [key.start, key.end]);

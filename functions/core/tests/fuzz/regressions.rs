@@ -29,7 +29,7 @@ fn a_page_that_leads_to_itself_ends_the_listing() {
     let link = world.graph.page_link(&at).unwrap();
     let options = CallOptions::until(Instant::now() + Duration::from_secs(10));
     let page = json!({ "value": [], "@odata.nextLink": at });
-    let asked = world.graph.applications(Detail::Keys, Some(&link), &options);
+    let asked = world.graph.objects(KeyOn::Application, Detail::Keys, Some(&link), &options);
     let error = world.after(reply(200, "", &page), asked).unwrap_err();
     assert_eq!(*error.kind(), Kind::Malformed("its nextLink leads to itself"));
 

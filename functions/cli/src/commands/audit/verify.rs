@@ -1,6 +1,6 @@
 //! `keywheel audit verify`: whether the chains are whole, or exactly where they are not.
 
-use keywheel_core::audit::chain::{Break, Hash, Place, Sequence, record_key};
+use keywheel_core::audit::chain::{Break, ChainPart, Hash, Sequence, record_key};
 use keywheel_core::audit::ledger::{Reader, Verified};
 use keywheel_core::ids::CredentialName;
 use serde::Serialize;
@@ -117,13 +117,13 @@ impl ChainReport {
 
 impl BreakReport {
     fn new(one: &Break, chain: &Verified) -> Self {
-        let (sequence, key) = match &one.place {
-            Place::Record(sequence) => {
+        let (sequence, key) = match &one.part {
+            ChainPart::Record(sequence) => {
                 let key = chain.credential.as_ref().map(|name| record_key(name, *sequence));
                 (Some(*sequence), key)
             }
-            Place::Key(key) => (None, Some(key.clone())),
-            Place::Head => (None, Some(chain.folder.head_key())),
+            ChainPart::Key(key) => (None, Some(key.clone())),
+            ChainPart::Head => (None, Some(chain.folder.head_key())),
         };
         Self {
             sequence,

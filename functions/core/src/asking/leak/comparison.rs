@@ -22,7 +22,7 @@ pub struct Comparison {
     pub alert: Alert,
     /// The SHA-256 of the delivery's body, in hexadecimal: a delivery's id is not signed.
     digest: String,
-    /// When the delivery was received. The ids of the comparison's events contain this time.
+    /// The time at which the delivery was received. The ids of the comparison's events contain this time.
     pub received_at: DateTime<Utc>,
 }
 

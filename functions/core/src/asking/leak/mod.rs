@@ -26,7 +26,7 @@ pub use comparison::{Comparison, NotAComparison};
 pub use github::endpoint;
 use search::{Hit, Search};
 
-/// How long one comparison may take. The function has two minutes, and the rest is for reporting a failure.
+/// The longest time of a comparison. The function has two minutes, and the rest is for reporting a failure.
 const COMPARING: Duration = Duration::from_secs(80);
 /// The subject of findings that are about no credential.
 const SUBJECT: &str = "github";
@@ -47,7 +47,7 @@ pub struct Leaks {
 pub struct NotCompared {
     /// The credentials whose secrets were not compared, as far as known.
     pub credentials: Vec<CredentialName>,
-    /// When to compare again.
+    /// Whether, and when, to compare again.
     pub retry: Retry,
 }
 
@@ -166,7 +166,7 @@ impl Requests {
         why: &str,
     ) -> Result<(), AskingError> {
         let mut data = EventData::of(hit.credential.name.clone(), hit.credential.application);
-        data.version = Some(hit.live.version.clone());
+        data.version = Some(hit.working.version.clone());
         data.key = hit.key;
         data.requested_by = Some(SUBJECT.to_owned());
         data.reason = Some(why.to_owned());

@@ -12,13 +12,13 @@ use crate::ids::{CredentialName, KeyId};
 use crate::manifest::{Credential, Manifest};
 use crate::queue::{Job, RevokeOld, Work};
 use crate::request::delivery::Requested;
-use crate::request::github::{Cure, Leaked, Live, live};
+use crate::request::github::{LeakResponse, Leaked, WorkingVersion, working_versions};
 use crate::rotation::SecretState;
 use crate::secrets::{Kind, Prefixes, SecretsError};
 
-/// How long one call to Secrets Manager may take.
+/// The longest time of a call to Secrets Manager.
 const ONE: Duration = Duration::from_secs(8);
-/// How many secrets are read at once.
+/// The number of secrets that are read at once.
 const AT_ONCE: usize = 8;
 /// The most pages of secrets that are listed for the rules.
 const PAGES: usize = 100;
@@ -30,17 +30,17 @@ pub(super) struct Search<'a> {
     pub(super) leaked: Leaked,
 }
 
-/// A credential whose live secret is the leaked one.
+/// A credential that has the leaked text as a working secret.
 pub(super) struct Hit {
     pub(super) credential: Credential,
-    pub(super) live: Live,
+    pub(super) working: WorkingVersion,
     pub(super) key: Option<KeyId>,
 }
 
 /// The result of a search.
 #[derive(Default)]
 pub(super) struct Found {
-    /// How many live secrets are the leaked one. Keywheel has acted on each.
+    /// The number of working secrets that are the leaked one. Keywheel has acted on each.
     pub(super) hits: usize,
     /// The credentials that could not be read or acted on now, but may be later.
     pub(super) failed: Vec<CredentialName>,
@@ -92,7 +92,7 @@ async fn soon<T>(
 }
 
 impl Search<'_> {
-    /// Compares the text with every live version of every credential.
+    /// Compares the text with every working version of every credential.
     ///
     /// Keywheel acts on each hit at once, so that a failure elsewhere, or the end of the time, does not undo a hit.
     pub(super) async fn everywhere(&self, manifest: &Manifest) -> Result<Found, AskingError> {
@@ -145,13 +145,13 @@ impl Search<'_> {
             }
             return found;
         };
-        for live in live(&described.state, one.settings.policy.overlap) {
-            let read = secrets.searchable(one.secret.as_str(), &live.version);
+        for working in working_versions(&described.state, one.settings.policy.overlap) {
+            let read = secrets.searchable(one.secret.as_str(), &working.version);
             match soon(&one, read).await {
                 Err(cause) => found.miss(&one, cause),
                 Ok(Some(value)) if self.leaked.is_in(&value, &one.settings.format) => {
-                    let key = view.key_of(&live.version);
-                    self.hit(Hit { credential: one.clone(), live, key }, &mut found).await;
+                    let key = view.key_of(&working.version);
+                    self.hit(Hit { credential: one.clone(), working, key }, &mut found).await;
                 }
                 Ok(_) => {}
             }
@@ -172,42 +172,42 @@ impl Search<'_> {
     /// Acts on a hit, unless Keywheel did so before: a comparison that failed elsewhere is tried again.
     async fn act(&self, hit: &Hit) -> Result<(), AskingError> {
         let (credential, at) = (&hit.credential, self.comparison.received_at);
-        let request = self.comparison.request(&credential.name.0, &hit.live.version.0);
+        let request = self.comparison.request(&credential.name.0, &hit.working.version.0);
         if self.requests.is_queued(request).await? {
             return Ok(());
         }
         let alert = &self.comparison.alert;
-        let why = match hit.live.cure {
-            Cure::Rotate | Cure::Retire(_) => format!("leaked: {alert}"),
-            Cure::ByHand => format!(
+        let why = match hit.working.response {
+            LeakResponse::Rotate | LeakResponse::Retire(_) => format!("leaked: {alert}"),
+            LeakResponse::ByHand => format!(
                 "leaked: {alert}; version {} holds the text, and Keywheel does not know its key: look for the key on the \
                  application and remove the key by hand, unless the key is gone already",
-                hit.live.version
+                hit.working.version
             ),
         };
         self.requests.report_hit(hit, self.comparison, &why).await?;
         self.requests.mark(self.comparison.hit(), at).await?;
         let requested_by = format!("github:{}/{}", alert.owner, alert.repository);
-        match hit.live.cure {
-            Cure::Rotate => {
+        match hit.working.response {
+            LeakResponse::Rotate => {
                 let asked = Requested {
                     reason: Some(why),
                     revoke_old: RevokeOld::Now,
                     // A version that is pending now is current by the time this job runs.
-                    replaces: Some(hit.live.version.clone()),
+                    replaces: Some(hit.working.version.clone()),
                     ..Requested::new(request, credential, requested_by, at)
                 };
                 // `begin` marks the request.
                 return self.requests.begin(credential, asked, at).await.map(drop);
             }
-            Cure::Retire(key) => {
-                let version = Some(hit.live.version.clone());
+            LeakResponse::Retire(key) => {
+                let version = Some(hit.working.version.clone());
                 let work = Work::Retire { version, key, revoke_old: RevokeOld::Now };
                 let name = credential.name.clone();
                 let job = Job::new(name, credential.application, work, requested_by, at);
                 self.requests.queue_job(job.answering(request)).await?;
             }
-            Cure::ByHand => {}
+            LeakResponse::ByHand => {}
         }
         self.requests.mark(request, at).await
     }

@@ -3,7 +3,7 @@
 use crate::ids::CredentialName;
 use crate::request::github::Alert;
 
-/// How many credentials a finding names.
+/// The most credentials that a finding names.
 const NAMED: usize = 5;
 
 /// Says that GitHub does not show the leaked text.
@@ -18,12 +18,9 @@ pub(super) fn unread(alert: &Alert) -> String {
 pub(super) fn not_compared(alert: &Alert, mut credentials: Vec<CredentialName>) -> String {
     credentials.sort_unstable();
     credentials.dedup();
-    let names: Vec<&str> = credentials.iter().take(NAMED).map(|name| name.0.as_str()).collect();
-    let more = credentials.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let which = match names.as_slice() {
+    let which = match credentials.as_slice() {
         [] => String::new(),
-        names => format!(" (not with those of {}{more})", names.join(", ")),
+        names => format!(" (not with those of {})", some(names)),
     };
     format!(
         "{alert}: the leaked text was not compared with every secret that works now{which}; send the delivery again from \
@@ -43,14 +40,22 @@ pub(super) fn unmatched(alert: &Alert, unreadable: &[(CredentialName, String)]) 
     causes.sort_unstable();
     // Several versions of one credential have one cause.
     causes.dedup();
-    let rest = causes.split_off(causes.len().min(NAMED)).len();
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!(
         "{alert}: the leaked text is none of the secrets that can be read; Keywheel did nothing about this delivery. \
-         These were not compared, and their keys may still work: {}{more}. Mend the cause and send the delivery again, or look at \
+         These were not compared, and their keys may still work: {}. Mend the cause and send the delivery again, or look at \
          the alert and remove the key by hand",
-        causes.join(", ")
+        some(&causes)
     )
+}
+
+/// Lists the first of these, and counts the others.
+fn some<T: ToString>(all: &[T]) -> String {
+    let named: Vec<String> = all.iter().take(NAMED).map(ToString::to_string).collect();
+    let named = named.join(", ");
+    match all.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 #[cfg(test)]

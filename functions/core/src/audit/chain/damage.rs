@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::{Place, Sequence};
+use super::{ChainPart, Sequence};
 
-/// A place where a chain is not as it was written.
+/// A part of a chain that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Break {
-    /// The place.
-    pub place: Place,
-    /// The damage there.
+    /// The part.
+    pub part: ChainPart,
+    /// The damage.
     pub damage: Damage,
 }
 
-/// The damage at a place.
+/// The damage of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
     /// The record is not the one that the record after it, or the head, names by its hash.
@@ -100,6 +100,6 @@ impl fmt::Display for Damage {
 
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.damage)
+        write!(f, "{}: {}", self.part, self.damage)
     }
 }

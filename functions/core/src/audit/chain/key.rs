@@ -126,19 +126,19 @@ pub fn intended(key: &str) -> Option<Hash> {
     key.rsplit_once('-').and_then(|(_, hash)| hash.parse().ok())
 }
 
-/// A place of a chain, or of an object beside it.
+/// A part of a chain, or an object beside the chain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// A place in the chain.
+pub enum ChainPart {
+    /// The record of this number.
     Record(Sequence),
-    /// A key that is no place in the chain.
+    /// An object under a key that no record has.
     Key(String),
     /// The head.
     Head,
 }
 
-impl Place {
-    /// Reads the place that a key names in this credential's chain.
+impl ChainPart {
+    /// Reads the part that a key names in this credential's chain.
     pub fn of_key(key: &str, credential: &CredentialName) -> Self {
         let sequence = key
             .strip_prefix(&Folder::of(credential).prefix())
@@ -150,7 +150,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ChainPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record(sequence) => write!(f, "record {sequence}"),
@@ -197,7 +197,7 @@ mod tests {
     fn only_a_records_own_key_is_a_place() {
         let monk = name("monk");
         let key = record_key(&monk, Sequence::FIRST);
-        assert_eq!(Place::of_key(&key, &monk), Place::Record(Sequence::FIRST));
+        assert_eq!(ChainPart::of_key(&key, &monk), ChainPart::Record(Sequence::FIRST));
         for other in [
             "audit/monk/1.json",
             "audit/monk/+00000000001.json",
@@ -206,7 +206,7 @@ mod tests {
             "audit/monk/0000000000001.json",
             "audit/other/000000000001.json",
         ] {
-            assert_eq!(Place::of_key(other, &monk), Place::Key(other.to_owned()));
+            assert_eq!(ChainPart::of_key(other, &monk), ChainPart::Key(other.to_owned()));
         }
     }
 

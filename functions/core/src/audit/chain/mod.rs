@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub use damage::{Break, Damage};
 pub use event::{Event, NotAnEvent};
 pub use key::{
-    Folder, HEADS, Place, RECORDS, head_key, intended, intent_key, marker_key, record_key,
+    ChainPart, Folder, HEADS, RECORDS, head_key, intended, intent_key, marker_key, record_key,
 };
 pub use verify::{HeadSeen, Object, Stored, Version, verify};
 
@@ -152,7 +152,8 @@ pub struct Record {
     pub sequence: Sequence,
     /// The hash of the record before, or the chain's beginning.
     pub previous: Hash,
-    /// When the record was written. A chain is in the order of arrival, and `event.time` is the time of the event.
+    /// The time at which the record was written. A chain is in the order of arrival, and `event.time` is the time of
+    /// the event.
     #[serde(serialize_with = "to_millis")]
     pub appended_at: DateTime<Utc>,
     /// The event, as it came.

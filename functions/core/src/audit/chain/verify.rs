@@ -1,4 +1,4 @@
-//! Finds the places where a chain is damaged.
+//! Finds the damaged parts of a chain.
 //!
 //! The head names the last record by its hash, and so vouches for that record. Each record that is vouched for vouches for
 //! the record before. The walk goes down from the head and looks for each record by its hash. A record that lies at
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{Break, Damage, Hash, Head, Place, Record, Sequence};
+use super::{Break, ChainPart, Damage, Hash, Head, Record, Sequence};
 use crate::ids::CredentialName;
 
 /// A key in a chain's folder, with all versions that S3 keeps.
@@ -113,8 +113,8 @@ pub fn verify(
     let mut walk = Walk::new(credential, objects, intents);
     let last = walk.places.last_key_value().map(|(last, _)| *last);
     match head {
-        HeadSeen::Missing if last.is_some() => walk.report(Place::Head, Damage::HeadMissing),
-        HeadSeen::Unreadable => walk.report(Place::Head, Damage::HeadUnreadable),
+        HeadSeen::Missing if last.is_some() => walk.report(ChainPart::Head, Damage::HeadMissing),
+        HeadSeen::Unreadable => walk.report(ChainPart::Head, Damage::HeadUnreadable),
         HeadSeen::Missing | HeadSeen::Says(_) => {}
     }
     let head = if let HeadSeen::Says(head) = head { Some(head) } else { None };
@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
         let mut by_hash: HashMap<_, Vec<_>> = HashMap::new();
         for (index, object) in objects.iter().enumerate() {
             // An object whose versions were purged during the reading lies nowhere.
-            if let Place::Record(sequence) = Place::of_key(&object.key, credential)
+            if let ChainPart::Record(sequence) = ChainPart::of_key(&object.key, credential)
                 && !object.versions.is_empty()
             {
                 places.insert(sequence, index);
@@ -165,12 +165,12 @@ impl<'a> Walk<'a> {
         Self { credential, objects, intents, places, by_hash, used, events, breaks }
     }
 
-    fn report(&mut self, place: Place, damage: Damage) {
-        self.breaks.push(Break { place, damage });
+    fn report(&mut self, part: ChainPart, damage: Damage) {
+        self.breaks.push(Break { part, damage });
     }
 
     fn report_record(&mut self, sequence: Sequence, damage: Damage) {
-        self.report(Place::Record(sequence), damage);
+        self.report(ChainPart::Record(sequence), damage);
     }
 
     /// Walks from a place down to the first, beginning with the hash that the head names.
@@ -224,8 +224,8 @@ impl<'a> Walk<'a> {
             self.report_record(sequence, Damage::Unintended);
         }
         if here.is_none() {
-            let place = Place::of_key(&self.objects.get(index)?.key, credential);
-            self.report(place, Damage::Moved(sequence));
+            let part = ChainPart::of_key(&self.objects.get(index)?.key, credential);
+            self.report(part, Damage::Moved(sequence));
             if lying.is_none() {
                 self.report_record(sequence, Damage::Missing(sequence));
             }
@@ -292,8 +292,8 @@ impl<'a> Walk<'a> {
         self.breaks.extend(beyond.map(unconfirmed));
         for (index, object) in self.objects.iter().enumerate() {
             if !self.used.contains(&index) && !object.versions.is_empty() {
-                let place = Place::of_key(&object.key, self.credential);
-                self.report(place, Damage::Inserted);
+                let part = ChainPart::of_key(&object.key, self.credential);
+                self.report(part, Damage::Inserted);
             }
         }
     }
@@ -302,13 +302,13 @@ impl<'a> Walk<'a> {
     fn versions(&mut self) {
         for object in self.objects {
             let credential = self.credential;
-            let place = || Place::of_key(&object.key, credential);
+            let part = || ChainPart::of_key(&object.key, credential);
             let versions = object.stored().count();
             if versions > 1 {
-                self.report(place(), Damage::Overwritten(versions));
+                self.report(part(), Damage::Overwritten(versions));
             }
             if object.is_deleted() {
-                self.report(place(), Damage::Deleted);
+                self.report(part(), Damage::Deleted);
             }
         }
     }
@@ -319,13 +319,13 @@ impl<'a> Walk<'a> {
         self.events.sort_unstable();
         for (sequence, event) in &self.events {
             if let Some(first) = first.insert(*event, *sequence) {
-                let place = Place::Record(*sequence);
-                self.breaks.push(Break { place, damage: Damage::Repeated(first) });
+                let part = ChainPart::Record(*sequence);
+                self.breaks.push(Break { part, damage: Damage::Repeated(first) });
             }
         }
     }
 }
 
 fn unconfirmed((first, last): (Sequence, Sequence)) -> Break {
-    Break { place: Place::Record(first), damage: Damage::Unconfirmed(last) }
+    Break { part: ChainPart::Record(first), damage: Damage::Unconfirmed(last) }
 }

@@ -37,12 +37,12 @@ pub use read::{RawRecord, Reader, Stray, Verified};
 use super::chain::{
     Event, Hash, Head, Record, Sequence, Tail, head_key, intent_key, marker_key, record_key,
 };
-use crate::store::{Put, Store, Upon};
+use crate::store::{Put, PutCondition, Store};
 use bucket::{get, head, step_aside};
 
 /// The most taken places that one append goes past.
 const MOST_STEPS: usize = 500;
-/// How often moving the head is tried. Each refusal means that another writer moved the head.
+/// The most tries to move the head. Each refusal means that another writer moved the head.
 const MOST_MOVES: usize = 50;
 /// The longest pause of writers that met.
 const ASIDE: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ pub struct Ledger {
     heads: Store,
 }
 
-/// Where an event is recorded.
+/// The place where an event is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// The event was recorded now, at this place.
@@ -108,16 +108,16 @@ impl Ledger {
                 Found::Stranger | Found::Gone => None,
             };
             if let Some(id) = recorded {
-                self.put_marker(id, &at, deadline).await?;
+                // A marker that is there already is the same, because an event is recorded once.
+                self.note(&marker_key(id), &at, deadline).await?;
             }
             match found {
-                Found::Free => {
+                Found::Free | Found::This => {
                     self.move_head(&at, deadline).await?;
-                    return Ok(Appended::Now(at.sequence));
-                }
-                Found::This => {
-                    self.move_head(&at, deadline).await?;
-                    return Ok(Appended::Before(at.sequence));
+                    return Ok(match found {
+                        Found::Free => Appended::Now(at.sequence),
+                        _ => Appended::Before(at.sequence),
+                    });
                 }
                 Found::Another(_) | Found::Stranger => {
                     tail = Tail { sequence: Some(at.sequence), hash: at.hash };
@@ -148,8 +148,10 @@ impl Ledger {
         let bytes = Record::after(tail, sequence, event, Utc::now())
             .map_err(|error| LedgerError::Unwritable(event.id(), error))?;
         let at = |bytes: &[u8]| Head::of(credential.clone(), sequence, Hash::of_record(bytes));
-        self.intend(&at(&bytes), deadline).await?;
-        if self.records.put(&key, &bytes, Some(&Upon::Nothing), deadline).await? == Put::Done {
+        // An intent that is there already is the same, because its key has the record's hash.
+        self.note(&intent_key(&at(&bytes)), &at(&bytes), deadline).await?;
+        let free = Some(&PutCondition::Absent);
+        if self.records.put(&key, &bytes, free, deadline).await? == Put::Done {
             return Ok((at(&bytes), Found::Free));
         }
         // The object is another writer's, or this writer's own whose answer was lost.
@@ -161,7 +163,8 @@ impl Ledger {
             (&record.credential, record.sequence, record.previous)
                 == (credential, sequence, tail.hash)
         });
-        let record = if self.is_intended(&at).await? { record } else { None };
+        let intended = get(&self.heads, &intent_key(&at), None).await?.is_some();
+        let record = record.filter(|_| intended);
         let found = match record.and_then(|record| record.event_id()) {
             Some(id) if id == event.id() => Found::This,
             Some(id) => Found::Another(id),
@@ -187,40 +190,33 @@ impl Ledger {
         Head::parse(&marker.bytes).map(Some).ok_or_else(unreadable)
     }
 
-    /// Writes the intent to write this record.
-    async fn intend(&self, record: &Head, deadline: Instant) -> Result<(), LedgerError> {
-        let bytes = record.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;
-        // An intent that is there already is the same, because its key has the record's hash.
-        self.heads.put(&intent_key(record), &bytes, Some(&Upon::Nothing), deadline).await?;
-        Ok(())
-    }
-
-    async fn is_intended(&self, record: &Head) -> Result<bool, LedgerError> {
-        Ok(get(&self.heads, &intent_key(record), None).await?.is_some())
-    }
-
-    async fn put_marker(&self, id: Uuid, at: &Head, deadline: Instant) -> Result<(), LedgerError> {
-        let bytes = at.bytes().map_err(|error| LedgerError::Unwritable(id, error))?;
-        // A marker that is there already is the same, because an event is recorded once.
-        self.heads.put(&marker_key(id), &bytes, Some(&Upon::Nothing), deadline).await?;
+    /// Writes an intent or a marker of this record, unless the object is there already.
+    async fn note(&self, key: &str, record: &Head, deadline: Instant) -> Result<(), LedgerError> {
+        let bytes = record.bytes().map_err(unwritable)?;
+        self.heads.put(key, &bytes, Some(&PutCondition::Absent), deadline).await?;
         Ok(())
     }
 
     /// Moves the head to this record, unless the head is there or further already.
     async fn move_head(&self, to: &Head, deadline: Instant) -> Result<(), LedgerError> {
         let key = head_key(&to.credential);
-        let bytes = to.bytes().map_err(|error| LedgerError::Unwritable(Uuid::nil(), error))?;
+        let bytes = to.bytes().map_err(unwritable)?;
         for _ in 0..MOST_MOVES {
-            let upon = match head(&self.heads, &to.credential).await? {
+            let unchanged = match head(&self.heads, &to.credential).await? {
                 Some((head, _)) if head.sequence >= to.sequence => return Ok(()),
-                Some((_, etag)) => Upon::Etag(etag),
-                None => Upon::Nothing,
+                Some((_, etag)) => PutCondition::Etag(etag),
+                None => PutCondition::Absent,
             };
-            if self.heads.put(&key, &bytes, Some(&upon), deadline).await? == Put::Done {
+            if self.heads.put(&key, &bytes, Some(&unchanged), deadline).await? == Put::Done {
                 return Ok(());
             }
             step_aside(ASIDE).await;
         }
         Err(LedgerError::TooFar { credential: to.credential.clone(), reached: to.sequence })
     }
+}
+
+/// Makes the error of a record's place and hash that have no JSON form.
+fn unwritable(error: serde_json::Error) -> LedgerError {
+    LedgerError::Unwritable(Uuid::nil(), error)
 }

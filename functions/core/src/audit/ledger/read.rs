@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use super::LedgerError;
 use super::bucket::{get, head};
 use crate::audit::chain::{
-    Break, Damage, Folder, HEADS, Hash, Head, HeadSeen, Object, Place, RECORDS, Record, Sequence,
-    Stored, Version, intended, record_key, verify,
+    Break, ChainPart, Damage, Folder, HEADS, Hash, Head, HeadSeen, Object, RECORDS, Record,
+    Sequence, Stored, Version, intended, record_key, verify,
 };
 use crate::http::{Backoff, Retry};
 use crate::ids::CredentialName;
 use crate::store::{Marker, Store};
 
-/// How many objects are read at once.
+/// The number of objects that are read at once.
 const SIDE_BY_SIDE: usize = 16;
-/// How often a chain is read again that grew while it was read.
+/// The most readings of a chain that grows while it is read.
 const ROUNDS: usize = 5;
-/// How often the head is read again before a record counts as unconfirmed.
+/// The most further readings of the head before a record counts as unconfirmed.
 const LOOKS: u32 = 4;
 
 /// A reader of chains.
@@ -37,11 +37,11 @@ pub struct Verified {
     pub credential: Option<CredentialName>,
     /// The chain's folder.
     pub folder: Folder,
-    /// How many places hold an object.
+    /// The number of places with an object.
     pub records: usize,
     /// The chain's head.
     pub head: Option<Head>,
-    /// The places where the chain is damaged.
+    /// The damaged parts of the chain.
     pub breaks: Vec<Break>,
 }
 
@@ -92,7 +92,7 @@ impl Reader {
         }
         // A folder of no credential has no place for a record.
         let (keys, _) = self.list(&self.records, &folder.prefix(), false).await?;
-        let inserted = |key| Break { place: Place::Key(key), damage: Damage::Inserted };
+        let inserted = |key| Break { part: ChainPart::Key(key), damage: Damage::Inserted };
         let breaks: Vec<_> = keys.into_keys().map(inserted).collect();
         let records = breaks.len();
         Ok(Verified { credential: None, folder, records, head: None, breaks })
@@ -119,7 +119,7 @@ impl Reader {
         let mut objects = Vec::new();
         for round in 1..=ROUNDS {
             objects = self.objects(&folder).await?;
-            let tail = objects.iter().filter_map(|object| place(object, &credential)).max();
+            let tail = objects.iter().filter_map(|object| sequence_of(object, &credential)).max();
             // Every record that the head vouches for was written before the head was read.
             if tail <= head.sequence() || head == HeadSeen::Unreadable {
                 break;
@@ -133,12 +133,12 @@ impl Reader {
                 // The chain grows faster than it is read: verify the records that the earlier head vouches for.
                 let known = before.sequence();
                 objects.retain(|object| {
-                    place(object, &credential).is_none_or(|place| Some(place) <= known)
+                    sequence_of(object, &credential).is_none_or(|sequence| Some(sequence) <= known)
                 });
                 head = before;
             }
         }
-        let records = objects.iter().filter(|one| place(one, &credential).is_some()).count();
+        let records = objects.iter().filter(|one| sequence_of(one, &credential).is_some()).count();
         // Each intent was written before its record.
         let intents = self.intents(&folder).await?;
         let breaks = verify(&credential, &objects, &head, &intents);
@@ -266,9 +266,9 @@ impl Reader {
     }
 }
 
-fn place(object: &Object, credential: &CredentialName) -> Option<Sequence> {
-    match Place::of_key(&object.key, credential) {
-        Place::Record(sequence) => Some(sequence),
-        Place::Key(_) | Place::Head => None,
+fn sequence_of(object: &Object, credential: &CredentialName) -> Option<Sequence> {
+    match ChainPart::of_key(&object.key, credential) {
+        ChainPart::Record(sequence) => Some(sequence),
+        ChainPart::Key(_) | ChainPart::Head => None,
     }
 }

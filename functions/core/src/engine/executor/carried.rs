@@ -1,7 +1,7 @@
-//! Carries over the keys of a JSON value that are not Keywheel's, from the version that is replaced.
+//! Carries over the fields of a JSON value that are not Keywheel's, from the version that is replaced.
 //!
-//! The keys are read from the version that the rules saw as current, by its id. A rotation is promoted in the place of
-//! that version or not at all, so that a change which people make meanwhile is never undone.
+//! The fields are read from the version that the rules saw as current, by its id. A rotation is promoted in place of
+//! that version or not at all, so that no change that people make meanwhile is undone.
 
 use tracing::warn;
 
@@ -12,10 +12,10 @@ use crate::rotation::observed::SecretState;
 use crate::secrets::Kind;
 use crate::value::Foreign;
 
-/// The keys that one try carries over.
+/// The fields that a try carries over.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
-    /// The version that was current when the secret was last looked at.
+    /// The version that was current when the secret was last read.
     current: Option<VersionId>,
     /// The version whose value was read.
     read: Option<VersionId>,
@@ -23,7 +23,7 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    /// Takes in which version is current.
+    /// Notes the current version.
     pub(super) fn see(&mut self, secret: &SecretState) {
         self.current = match secret {
             SecretState::Present(view) => view.current().cloned(),
@@ -31,15 +31,17 @@ impl Carried {
         };
     }
 
-    /// Gives the keys that are carried over, as they were last read.
+    /// Gives the fields that are carried over, as they were last read.
     pub(super) fn foreign(&self) -> &Foreign {
         &self.foreign
     }
 }
 
 impl Executor<'_> {
-    /// Reads what is carried over, where another version is current than it was last read of. A value that cannot be read
-    /// ends the try, before anything is minted; one that is binary or no JSON object has nothing to carry.
+    /// Reads the fields to carry over, if another version has become current.
+    ///
+    /// A value that cannot be read ends the try before anything is minted. A value that is binary or no JSON object has
+    /// no fields to carry over.
     pub(super) async fn read_carried(&mut self) -> Result<(), EngineError> {
         if self.carried.read == self.carried.current {
             return Ok(());
@@ -51,7 +53,7 @@ impl Executor<'_> {
                 let name = self.credential.secret.as_str();
                 match self.engine.secrets.value(name, version).await {
                     Ok(Some(value)) => format.foreign(&value),
-                    // A replica that lags: to carry nothing over would drop what others keep there.
+                    // A replica lags. To carry nothing over would drop the fields of others.
                     Ok(None) => {
                         return Err(EngineError::CurrentNotFound(self.credential.name.clone()));
                     }

@@ -1,4 +1,4 @@
-//! What a try tells: its events, and the request ids by which its calls can be traced at Graph.
+//! The events of a try, and the request ids by which its calls can be found at Graph.
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use crate::ids::{KeyId, Token, VersionId};
 use crate::rotation::Event;
 
 impl Executor<'_> {
-    /// An event of this try, as it is told.
+    /// Makes the CloudEvent of an event of this try.
     pub(super) fn cloud_event(&self, event: &Event) -> CloudEvent {
         let (kind, version, key, client_request_id) = match event {
             Event::Minted { rotation, key } => {
@@ -52,13 +52,13 @@ impl Executor<'_> {
     }
 }
 
-/// `client-request-id` of a rotation's `addPassword`: it follows from the rotation, so that a key whose
-/// answer was lost can still be traced.
+/// Gives the `client-request-id` of a rotation's `addPassword`. The id follows from the rotation, so that a key whose
+/// answer was lost can still be found.
 pub(super) fn mint_request(rotation: &Token) -> Uuid {
     event_id(&rotation.to_string(), "addPassword", None)
 }
 
-/// `client-request-id` of the removal of a key.
+/// Gives the `client-request-id` of the removal of a key.
 pub(super) fn removal_request(key: KeyId) -> Uuid {
     event_id(&key.to_string(), "removePassword", None)
 }

@@ -1,6 +1,6 @@
-//! Carries out the calls that the rules ask for: one `match`, one client each.
+//! Carries out the calls that the rules ask for: one `match` arm and one client for each.
 //!
-//! Here, and only here, are secrets' texts: by `keyId`, for as long as one try lives.
+//! Only this module holds the texts of secrets, by `keyId`, for as long as a try lasts.
 
 mod carried;
 mod events;
@@ -28,34 +28,35 @@ use crate::value::{Facts, FormatError, SECRET_TEXT};
 use carried::Carried;
 use events::{mint_request, removal_request};
 
-/// How much of its time a try leaves for handing on what is left.
+/// The time that a try leaves for handing the rest of the work on.
 const RESERVE: Duration = Duration::from_secs(15);
-/// How often one sign-in of a proof is tried again where no usable answer came.
+/// The most further tries of a sign-in of a proof without a usable answer.
 const SIGN_IN_RETRIES: u32 = 5;
-/// How often the removal of a key is tried again where Graph did not take it, or did not say.
+/// The most further tries to remove a key.
 const REMOVALS: u32 = 4;
 
-/// A key's secret, and what is published beside it.
+/// The secret of a key.
 struct Held {
     text: SecretText,
-    /// Known to the try that minted the key; only that one renders a value from it.
+    /// The time at which the key expires; `None`: another try minted the key. Only the try that minted the key writes a
+    /// value of the secret.
     expires_on: Option<DateTime<Utc>>,
 }
 
-/// Names a try at one credential, on somebody's behalf.
+/// A try at one credential on somebody's behalf.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) engine: &'a Engine,
     pub(super) credential: &'a Credential,
-    /// Who asked for it.
+    /// The person or the system that asked for the try.
     pub(super) by: &'a str,
-    /// Their request, where it is kept track of.
+    /// The request that the try answers, if any.
     pub(super) request: Option<RotationId>,
     pub(super) deadline: Instant,
 }
 
 impl Attempt<'_> {
-    /// Runs a try of the rules to its end.
+    /// Carries out a try of the rules.
     pub(super) async fn carry_out<T: Try>(
         &self,
         terms: &Terms,
@@ -65,7 +66,7 @@ impl Attempt<'_> {
     }
 }
 
-/// One try's access to the world, for one credential.
+/// The access of one try to the services.
 struct Executor<'a> {
     engine: &'a Engine,
     credential: &'a Credential,
@@ -73,7 +74,7 @@ struct Executor<'a> {
     by: &'a str,
     request: Option<RotationId>,
     deadline: Instant,
-    /// The tries at removing a key.
+    /// The pauses between tries to remove a key.
     removal: Backoff,
     object: Option<Object>,
     held: BTreeMap<KeyId, Held>,
@@ -102,7 +103,7 @@ impl<'a> Executor<'a> {
     }
 
     async fn carry_out<T: Try>(mut self, mut this: T) -> Result<T::Outcome, EngineError> {
-        // Learns the time by Graph's clock before any rule asks for it.
+        // This call gives the time by Graph's clock, which the rules need.
         self.read_principal().await?;
         loop {
             match this.next() {
@@ -242,7 +243,7 @@ impl<'a> Executor<'a> {
         Ok(Reply::Added { key: added.key })
     }
 
-    /// Renders a value before there is a key: one that cannot be stored must not be minted for, nor one that would
+    /// Writes a value before there is a key, so that no key is minted for a value that cannot be stored or that would
     /// lock Keywheel itself out.
     fn rehearse(&self) -> Result<(), EngineError> {
         let longest = SecretText::new("x".repeat(*SECRET_TEXT.end()));
@@ -257,8 +258,10 @@ impl<'a> Executor<'a> {
         })
     }
 
-    /// Where the tenant's policy refuses the life asked for, half of it is asked for, down to the shortest
-    /// that the manifest accepts: the refusal does not say what is allowed.
+    /// Mints a key with the longest life that the tenant's policy allows: the life that the manifest asks for, or half
+    /// of it, down to the shortest that the manifest accepts.
+    ///
+    /// The policy's refusal does not say which life is allowed.
     async fn add_password_of_allowed_life(
         &self,
         object: Object,
@@ -314,7 +317,7 @@ impl<'a> Executor<'a> {
         let options = self.options(removal_request(key));
         let removed = match self.engine.graph.remove_password(object, key, &options).await {
             Ok(removed) => removed,
-            // The rules look at the labels again before it is asked for again.
+            // The rules read the labels again before the next try.
             Err(error) if self.removal.pause(error.retry()).await => {
                 warn!(credential = %self.credential.name, %error, "a removal is tried again");
                 return Ok(Reply::NotRemoved);
@@ -351,7 +354,8 @@ impl<'a> Executor<'a> {
         let mut backoff = Backoff::new(SIGN_IN_RETRIES, self.deadline);
         loop {
             let answer = self.engine.proofs.sign_in(self.credential.application, &held.text);
-            // No answer says nothing of the secret; ending the try here would lose a key not yet stored.
+            // A missing answer says nothing about the secret. A try that ended here would lose a key that is not stored
+            // yet.
             match answer.await {
                 Ok(answer) => return Ok(Reply::SignIn(answer)),
                 Err(failure) if backoff.pause(failure.retry()).await => {}
@@ -360,8 +364,9 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// An error where the report is not to be had: then it proves nothing. Graph rations it, and it is asked for again with
-    /// the next sweep: that is no failure.
+    /// Reads the last uses of the keys, or the reason why there is no report.
+    ///
+    /// Graph rations the report. The next sweep asks again, so a missing report is no failure.
     async fn last_uses(&self) -> Result<Result<LastUses, Untold>, EngineError> {
         let options = CallOptions::until(self.deadline);
         match self.engine.graph.last_uses(self.credential.application, &options).await {

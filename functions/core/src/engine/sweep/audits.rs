@@ -1,7 +1,7 @@
-//! What others changed: Entra's directory audit, read from where the last sweep ended.
+//! Changes by others, from Entra's directory audit, read from the place where the last sweep ended.
 //!
-//! Entries come late, so each reading begins some hours before the last one ended; what was told then is not
-//! told again, and would have the same event id if it were.
+//! Entries come late, so each reading begins some hours before the last one ended. An entry that was reported before is
+//! not reported again, and its event would have the same id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,39 +11,40 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Cursor, Listing, Seen, Sweep, read_by};
-use crate::cursors::{CursorError, Cursors};
+use super::{Cursor, Listing, Sweep, SweepFinding, read_by};
+use crate::cursors::Cursors;
 use crate::engine::{Engine, EngineError};
-use crate::graph::{Belonging, CallOptions, Detail, DirectoryAudit, Kind, PageLink, Refusal};
+use crate::graph::{CallOptions, Detail, DirectoryAudit, Kind, ObjectSummary, PageLink, Refusal};
 use crate::ids::{AppId, KeyId, KeyOn, ObjectId};
 use crate::manifest::Credential;
 use crate::rotation::Scope;
 use crate::rotation::finding::{Finding, ForeignChange};
 use crate::rotation::foreign_change::{Ourselves, foreign};
+use crate::store::StoreError;
 
 const CURSOR: &str = "directory-audits";
-/// Entra promises no time in which an entry can be read; most can within minutes.
+/// The longest time until an entry can be read. Entra promises no time, and most entries can be read within minutes.
 const LATEST: TimeDelta = TimeDelta::hours(6);
-/// Unread for longer than this, it is a finding.
+/// An audit that was not read for longer than this is a finding.
 const UNREAD: TimeDelta = TimeDelta::hours(24);
-/// How long one page may take, throttling included: the next sweep reads what this one could not.
+/// The longest time of a page, throttling included. The next sweep reads the rest.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// As many entries are remembered as told; the oldest are forgotten first.
+/// The most reported entries that a cursor lists. The oldest are left out first.
 const MOST_TOLD: usize = 2_000;
 
-/// How far the directory audit was read.
+/// The cursor of the directory audit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct AuditCursor {
-    /// The form of this cursor.
+    /// The version of this shape.
     schema: u8,
-    /// All that could be read up to this time has been.
+    /// All entries up to this time were read.
     read_to: Option<DateTime<Utc>>,
-    /// What was told of it, and when it happened.
+    /// The ids of the entries that were reported, with the times of their changes.
     told: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl AuditCursor {
-    /// Forgets what the next reading cannot come across.
+    /// Removes the entries that the next reading cannot meet again.
     fn forget(&mut self) {
         if let Some(read_to) = self.read_to {
             self.told.retain(|_, at| *at >= read_to - LATEST);
@@ -57,7 +58,7 @@ impl AuditCursor {
 }
 
 /// Reads up to which time sweeps have read the directory audit; `None`: no sweep has read all of it yet.
-pub async fn read_to(cursors: &Cursors) -> Result<Option<DateTime<Utc>>, CursorError> {
+pub async fn read_to(cursors: &Cursors) -> Result<Option<DateTime<Utc>>, StoreError> {
     let cursor: Option<AuditCursor> = cursors.read(CURSOR).await?;
     Ok(cursor.and_then(|cursor| cursor.read_to))
 }
@@ -72,20 +73,20 @@ impl Engine {
 }
 
 impl Sweep<'_> {
-    /// A page of the directory audit, and how far it is read then. Where it cannot be read the sweep goes on: the
-    /// cursor stays where it is.
+    /// Sweeps a page of the directory audit. Gives the next page, and the cursor to write. If the audit cannot be read,
+    /// the sweep goes on and the cursor stays as it is.
     pub(super) async fn audits(
         &mut self,
         at: &Cursor,
     ) -> Result<(Option<Cursor>, Option<AuditCursor>), EngineError> {
         let engine = self.engine;
-        // Whoever is not signed in as an application cannot tell its own changes.
+        // A person who is signed in cannot be told apart from Keywheel.
         let (Some(cursors), Some(own)) = (&engine.cursors, engine.identity.app()) else {
             return Ok((None, None));
         };
         self.part.audit_pages += 1;
         if !engine.cloud.has_directory_audits() {
-            self.part.findings.push(about(own, Finding::AuditNotInCloud));
+            self.part.findings.push(SweepFinding::of_setup(own, Finding::AuditNotInCloud));
             return Ok((None, None));
         }
         let mut cursor: AuditCursor = cursors.read(CURSOR).await?.unwrap_or_default();
@@ -104,7 +105,8 @@ impl Sweep<'_> {
                     Kind::Known(Refusal::NotLicensed) => Some(Finding::AuditNotLicensed),
                     _ => (until - read_to > UNREAD).then_some(Finding::AuditUnread(read_to)),
                 };
-                self.part.findings.extend(finding.map(|finding| about(own, finding)));
+                let finding = finding.map(|finding| SweepFinding::of_setup(own, finding));
+                self.part.findings.extend(finding);
                 return Ok((None, None));
             }
         };
@@ -128,11 +130,11 @@ impl Sweep<'_> {
         Ok((next, Some(cursor)))
     }
 
-    /// Those of the changes that are of a managed application and not ours, with what is told of them.
+    /// Gives the changes of managed applications that others made, with their findings.
     async fn foreign_changes(
         &mut self,
         audits: Vec<DirectoryAudit>,
-    ) -> Result<Vec<(DirectoryAudit, Vec<Seen>)>, EngineError> {
+    ) -> Result<Vec<(DirectoryAudit, Vec<SweepFinding>)>, EngineError> {
         if audits.is_empty() {
             return Ok(Vec::new());
         }
@@ -155,7 +157,7 @@ impl Sweep<'_> {
             let actor = change.actor.to_string();
             let added = change.added.iter().map(|key| (key.id, true));
             let removed = change.removed.iter().map(|key| (key.id, false));
-            let seen = added.chain(removed).map(|(key, added)| Seen {
+            let seen = added.chain(removed).map(|(key, added)| SweepFinding {
                 credential: Some(first.name.clone()),
                 application: object.app_id,
                 display_name: object.display_name.clone(),
@@ -168,24 +170,24 @@ impl Sweep<'_> {
                     correlation: audit.correlation_id.clone(),
                 }),
             });
-            let seen: Vec<Seen> = seen.collect();
+            let seen = seen.collect();
             found.push((audit, seen));
         }
         Ok(found)
     }
 
-    /// The objects that changes are of, with the credentials that the manifest has for their applications.
+    /// Gives the changed objects, with the manifest's credentials for their applications.
     async fn belonging(
         &mut self,
         audits: &[DirectoryAudit],
-    ) -> Result<HashMap<ObjectId, (Belonging, Vec<Credential>)>, EngineError> {
+    ) -> Result<HashMap<ObjectId, (ObjectSummary, Vec<Credential>)>, EngineError> {
         let ids: BTreeSet<ObjectId> = audits.iter().map(|audit| audit.change.object).collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
         let mut objects = Vec::new();
         for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
             let read = self.engine.graph.objects_by_id(on, &ids, &self.options()).await?;
             objects.extend(read.items);
-            // What was changed on it cannot be told.
+            // The changes of an object that cannot be read are not reported.
             self.report_unreadable(read.unreadable);
         }
         let ruled = self.ruled_of(&objects).await?;
@@ -197,10 +199,10 @@ impl Sweep<'_> {
         Ok(with_credentials.collect())
     }
 
-    /// The credentials that rules make: their tags are on the applications, not on the service principals.
+    /// Gives the credentials that rules make. The applications have the rules' tags, not the service principals.
     async fn ruled_of(
         &mut self,
-        objects: &[Belonging],
+        objects: &[ObjectSummary],
     ) -> Result<HashMap<AppId, Credential>, EngineError> {
         let Engine { manifest, graph, .. } = self.engine;
         if manifest.rules().is_empty() {
@@ -208,7 +210,8 @@ impl Sweep<'_> {
         }
         let apps: BTreeSet<AppId> = objects.iter().map(|object| object.app_id).collect();
         let apps: Vec<AppId> = apps.into_iter().collect();
-        let read = graph.applications_by_app_id(&apps, Detail::Keys, &self.options()).await?;
+        let (on, keys) = (KeyOn::Application, Detail::Keys);
+        let read = graph.objects_by_app_id(on, &apps, keys, &self.options()).await?;
         self.report_unreadable(read.unreadable);
         let ruled = read.items.iter().filter_map(|application| {
             let managed = manifest.by_tags(application.app_id, &application.tags)?;
@@ -221,14 +224,10 @@ impl Sweep<'_> {
         let Engine { identity, graph, .. } = self.engine;
         let app = identity.app();
         let apps: Vec<AppId> = app.into_iter().collect();
-        let own = graph.service_principals_by_app_id(&apps, Detail::Keys, &self.options()).await?;
-        Ok(Ourselves { app, service_principal: own.items.first().map(|own| own.object_id) })
+        let (on, keys) = (KeyOn::ServicePrincipal, Detail::Keys);
+        let own = graph.objects_by_app_id(on, &apps, keys, &self.options()).await?;
+        Ok(Ourselves { app, service_principal: own.items.first().map(|own| own.id) })
     }
-}
-
-/// A finding that concerns Keywheel's own set-up.
-fn about(own: AppId, finding: Finding) -> Seen {
-    Seen { credential: None, application: own, display_name: None, finding }
 }
 
 #[cfg(test)]

@@ -4,19 +4,19 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::found::{Object, Planned, Seen};
 use super::other::of_other;
 use super::ownership::ownership;
-use super::{AT_ONCE, Cursor, Listing, Sweep};
+use super::{AT_ONCE, Cursor, Listing, Planned, Sweep, SweepFinding};
 use crate::engine::{Engine, EngineError};
-use crate::graph::{Detail, Unreadable};
+use crate::graph::{Detail, DirectoryObject, Unreadable};
 use crate::ids::{AppId, CredentialName, KeyOn};
 use crate::manifest::Credential;
+use crate::rotation::observed::most_keys;
 use crate::rotation::plan::{self, Plan};
 use crate::rotation::{Principal, SecretState};
 
 impl Sweep<'_> {
-    /// Some of the credentials that the manifest lists, after the one by name that the cursor is at.
+    /// Sweeps some of the credentials that the manifest lists, those after the cursor's by name.
     pub(super) async fn listed(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
         let Engine { manifest, graph, .. } = self.engine;
         let after = at.next.as_deref();
@@ -28,18 +28,19 @@ impl Sweep<'_> {
         let beside = |credential: &&Credential| on.contains(&credential.application);
         let all: Vec<Credential> = manifest.credentials().filter(beside).cloned().collect();
         let ids: Vec<AppId> = on.into_iter().collect();
-        // Their certificates come with the page of all applications: Graph rations those.
+        // Graph rations certificates. They are read with the pages of all applications.
         let last = some.last().filter(|_| some.len() == AT_ONCE);
         let next = match last {
             Some(last) => Cursor::at(Listing::Credentials, Some(last.name.0.clone())),
             None => Cursor::at(Listing::Applications, None),
         };
         let options = self.options();
-        let applications = graph.applications_by_app_id(&ids, Detail::Keys, &options).await?;
+        let (kind, keys) = (KeyOn::Application, Detail::Keys);
+        let applications = graph.objects_by_app_id(kind, &ids, keys, &options).await?;
         // An application that cannot be read is a finding of its page, and does not count as gone.
         let readable = |one: &Credential| !is_among(&applications.unreadable, one.application);
         let some: Vec<Credential> = some.into_iter().filter(readable).collect();
-        let applications = by_app_id(applications.items.into_iter().map(Object::from));
+        let applications = by_app_id(applications.items);
         self.part.objects += applications.len();
         let before = self.part.findings.len();
         self.credentials(&some, &all, &applications).await?;
@@ -48,22 +49,22 @@ impl Sweep<'_> {
         Ok(next)
     }
 
-    /// `all` are the credentials on the same applications, those swept before or after among them.
+    /// Sweeps these credentials. `all`: every credential on the same applications, those swept before or after too.
     pub(super) async fn credentials(
         &mut self,
         credentials: &[Credential],
         all: &[Credential],
-        applications: &HashMap<AppId, Object>,
+        applications: &HashMap<AppId, DirectoryObject>,
     ) -> Result<(), EngineError> {
         let engine = self.engine;
         let ids: BTreeSet<AppId> =
             credentials.iter().map(|credential| credential.application).collect();
         let ids: Vec<AppId> = ids.into_iter().collect();
         let options = self.options();
-        let principals =
-            engine.graph.service_principals_by_app_id(&ids, Detail::Keys, &options).await?;
+        let (kind, keys) = (KeyOn::ServicePrincipal, Detail::Keys);
+        let principals = engine.graph.objects_by_app_id(kind, &ids, keys, &options).await?;
         let unreadable = principals.unreadable;
-        let principals = by_app_id(principals.items.into_iter().map(Object::from));
+        let principals = by_app_id(principals.items);
         self.part.objects += principals.len();
         let readable = |one: &&Credential| !is_among(&unreadable, one.application);
         for credential in credentials.iter().filter(readable) {
@@ -79,7 +80,7 @@ impl Sweep<'_> {
                 object_id: object.id,
                 has_service_principal: both.1.is_some(),
                 locked: other.is_some_and(|other| other.locks_principal),
-                most_keys: object.most_keys,
+                most_keys: most_keys(object.sign_in_audience.as_deref()),
                 keys: object.keys.clone(),
             });
             self.credential(credential, holder, principal.as_ref());
@@ -96,7 +97,7 @@ impl Sweep<'_> {
                 KeyOn::Application => applications,
                 KeyOn::ServicePrincipal => &principals,
             };
-            // One that several credentials share is inspected once: with the first of them.
+            // An object that several credentials share is inspected once, with the first of them.
             let first = owned.credential.as_ref().is_some_and(|first| swept.contains(first));
             if let Some(object) = objects.get(&application).filter(|_| first) {
                 self.inspect(object, &owned);
@@ -108,7 +109,7 @@ impl Sweep<'_> {
     fn credential(
         &mut self,
         credential: &Credential,
-        holder: Option<&Object>,
+        holder: Option<&DirectoryObject>,
         principal: Option<&Principal>,
     ) {
         let secret = self.secrets.get(credential.secret.as_str()).cloned();
@@ -125,12 +126,8 @@ impl Sweep<'_> {
             application: credential.application,
             work,
         }));
-        self.part.findings.extend(findings.into_iter().map(|finding| Seen {
-            credential: Some(credential.name.clone()),
-            application: credential.application,
-            display_name: holder.and_then(|object| object.display_name.clone()),
-            finding,
-        }));
+        let about = |finding| SweepFinding::about(credential, holder, finding);
+        self.part.findings.extend(findings.into_iter().map(about));
     }
 }
 
@@ -138,12 +135,12 @@ fn is_among(unreadable: &[Unreadable], application: AppId) -> bool {
     unreadable.iter().any(|object| object.app_id == Some(application))
 }
 
-/// When the key of the current version expires, where both are known.
+/// Gives the time at which the key of the current version expires, if known.
 fn current_end(secret: &SecretState, principal: Option<&Principal>) -> Option<DateTime<Utc>> {
     let SecretState::Present(view) = secret else { return None };
     principal?.key(view.key_of(view.current()?)?)?.end
 }
 
-fn by_app_id(objects: impl Iterator<Item = Object>) -> HashMap<AppId, Object> {
-    objects.map(|object| (object.application, object)).collect()
+fn by_app_id(objects: Vec<DirectoryObject>) -> HashMap<AppId, DirectoryObject> {
+    objects.into_iter().map(|object| (object.app_id, object)).collect()
 }

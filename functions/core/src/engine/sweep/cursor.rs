@@ -1,4 +1,4 @@
-//! The place that a sweep has come to.
+//! The place where a sweep goes on.
 
 use std::collections::BTreeSet;
 
@@ -7,32 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::Digest;
 
-/// Where a sweep goes on.
+/// The place where a sweep goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// What is being paged through.
+    /// The part of the sweep.
     pub listing: Listing,
-    /// Graph's link to the next page, or the last credential that was looked at; none: from the first.
+    /// Graph's link to the next page, or the name of the last credential that was swept; `None`: the beginning of the
+    /// part.
     pub next: Option<String>,
-    /// Until when the directory audit is read, once that has begun.
+    /// The end of the time of which the directory audit is read, once the reading has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
-    /// Those of the rules' tags that an application had so far; none: nobody has looked from the first page on.
+    /// The rules' tags that an application had so far; `None`: the sweep did not begin at the first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tagged: Option<BTreeSet<String>>,
-    /// What was found so far for the digest; none: it is a sweep.
+    /// The entries of the digest so far; `None`: a sweep and no digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
 }
 
 impl Cursor {
-    /// The beginning of a listing.
+    /// Makes the cursor of a place in a part.
     pub fn at(listing: Listing, next: Option<String>) -> Self {
         Self { listing, next, ..Self::default() }
     }
 
-    /// Where a digest begins.
+    /// Makes the cursor of the beginning of a digest.
     pub fn digest() -> Self {
         Self { digest: Some(Digest::default()), ..Self::at(Listing::Applications, None) }
     }
@@ -49,6 +50,6 @@ pub enum Listing {
     Applications,
     /// All service principals.
     ServicePrincipals,
-    /// What others changed, by Entra's directory audit.
+    /// The changes by others, from Entra's directory audit.
     DirectoryAudits,
 }

@@ -6,27 +6,28 @@ use chrono::TimeDelta;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Cursor, Listing, Object, RESERVE, Seen, passes, read_by};
+use super::{Cursor, Listing, RESERVE, SweepFinding, passes, read_by};
 use crate::engine::{Engine, EngineError};
 use crate::events::{Digest, DigestEvent, EventType, Expiring};
-use crate::graph::{CallOptions, Detail, Page, PageLink};
+use crate::graph::{CallOptions, Detail, DirectoryObject, Page};
+use crate::ids::KeyOn;
 
-/// What expires within this time is told.
+/// The digest lists keys and certificates that expire within this time.
 const SOON: TimeDelta = TimeDelta::days(60);
 
-/// What a digest came to.
+/// The result of a digest.
 #[derive(Clone, Debug)]
 pub struct Digested {
-    /// What expires soon, as far as it was read.
+    /// The keys and certificates that expire soon, as far as the directory was read.
     pub digest: Digest,
-    /// Applications and service principals read.
+    /// The number of applications and service principals that were read.
     pub objects: usize,
-    /// Where it goes on, if its time was not enough.
+    /// The place where the digest goes on, if its time was not enough.
     pub rest: Option<Cursor>,
 }
 
 impl Engine {
-    /// Reads the directory from the cursor on, and tells what expires soon once all is read (not in a dry run).
+    /// Reads the directory from the cursor on. Sends the digest once all is read (not in a dry run).
     pub async fn digest(
         &self,
         from: Cursor,
@@ -40,7 +41,7 @@ impl Engine {
             if Instant::now() + RESERVE >= deadline && objects > 0 {
                 return Ok(unfinished(digest, objects, at));
             }
-            let (page, left_out, next) = match self.digest_page(&at, deadline).await {
+            let (page, next) = match self.digest_page(&at, deadline).await {
                 Ok(read) => read,
                 Err(failure) if objects > 0 && passes(&failure) => {
                     warn!(%failure, objects, "this page is left to a further digest");
@@ -49,10 +50,11 @@ impl Engine {
                 Err(failure) => return Err(failure),
             };
             if !dry_run {
-                self.report_findings(&left_out, deadline).await?;
+                let left_out = page.unreadable.into_iter().map(SweepFinding::unreadable);
+                self.report_findings(&left_out.collect::<Vec<_>>(), deadline).await?;
             }
-            objects += page.len();
-            for object in page {
+            objects += page.items.len();
+            for object in page.items {
                 self.expiring(&object, &mut digest);
             }
             cursor = next;
@@ -70,26 +72,20 @@ impl Engine {
         &self,
         at: &Cursor,
         deadline: Instant,
-    ) -> Result<(Vec<Object>, Vec<Seen>, Option<Cursor>), EngineError> {
-        let options = CallOptions::until(read_by(deadline));
-        let detail = Detail::KeysAndCertificates;
-        let link = self.link(at);
-        let on = |listing, next: Option<PageLink>| {
-            next.map(|next| Cursor::at(listing, Some(next.to_string())))
+    ) -> Result<(Page<DirectoryObject>, Option<Cursor>), EngineError> {
+        use Listing::{Applications, ServicePrincipals};
+        let (on, listing, after) = match at.listing {
+            ServicePrincipals => (KeyOn::ServicePrincipal, ServicePrincipals, None),
+            _ => (KeyOn::Application, Applications, Some(Cursor::at(ServicePrincipals, None))),
         };
-        if at.listing == Listing::ServicePrincipals {
-            let page = self.graph.service_principals(detail, link.as_ref(), &options).await?;
-            let (objects, left_out, next) = split(page);
-            return Ok((objects, left_out, on(Listing::ServicePrincipals, next)));
-        }
-        let page = self.graph.applications(detail, link.as_ref(), &options).await?;
-        let (objects, left_out, next) = split(page);
-        let next = on(Listing::Applications, next)
-            .unwrap_or_else(|| Cursor::at(Listing::ServicePrincipals, None));
-        Ok((objects, left_out, Some(next)))
+        let (detail, link) = (Detail::KeysAndCertificates, self.link(at));
+        let options = CallOptions::until(read_by(deadline));
+        let page = self.graph.objects(on, detail, link.as_ref(), &options).await?;
+        let next = page.next.as_ref().map(|next| Cursor::at(listing, Some(next.to_string())));
+        Ok((page, next.or(after)))
     }
 
-    fn expiring(&self, object: &Object, digest: &mut Digest) {
+    fn expiring(&self, object: &DirectoryObject, digest: &mut Digest) {
         let now = self.graph.now();
         let soon = |end: &chrono::DateTime<chrono::Utc>| *end > now && *end <= now + SOON;
         let due = object.keys.iter().any(|key| key.end.as_ref().is_some_and(soon))
@@ -97,7 +93,7 @@ impl Engine {
         if !due {
             return;
         }
-        let managed = self.manifest.of_application(object.application, &object.tags);
+        let managed = self.manifest.of_application(object.app_id, &object.tags);
         let credentials = managed.iter().map(|managed| &managed.credential);
         let some = credentials.clone().next().map(|credential| credential.name.clone());
         let scoped: HashMap<_, _> = credentials
@@ -105,7 +101,7 @@ impl Engine {
             .collect();
         let expiring = |credential, expires_on, managed| Expiring {
             credential,
-            application: object.application,
+            application: object.app_id,
             display_name: object.display_name.clone(),
             key: None,
             certificate: None,
@@ -127,16 +123,7 @@ impl Engine {
     }
 }
 
-/// Takes a page apart: its objects, what is told of those that cannot be read, and where the listing goes on.
-fn split<T>(page: Page<T>) -> (Vec<Object>, Vec<Seen>, Option<PageLink>)
-where
-    Object: From<T>,
-{
-    let objects = page.items.into_iter().map(Object::from).collect();
-    (objects, page.unreadable.into_iter().map(Seen::unreadable).collect(), page.next)
-}
-
-/// What was read so far, to be gone on with from here.
+/// Makes the result of a digest that goes on here.
 fn unfinished(digest: Digest, objects: usize, at: Cursor) -> Digested {
     let rest = Some(Cursor { digest: Some(digest.clone()), ..at });
     Digested { digest, objects, rest }

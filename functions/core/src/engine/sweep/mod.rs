@@ -1,9 +1,9 @@
-//! A sweep: compares the directory with the manifest, queues what is due, reports what it saw.
+//! A sweep: compares the directory with the manifest, queues the work that is due, and reports findings.
 //!
-//! First the listed credentials, then page by page the whole directory for rules and for what nobody
-//! manages, then what others changed by Entra's directory audit. What a page gives is queued and reported
-//! before the next is read, so that a sweep which runs out of time, or is throttled for longer than it has,
-//! loses nothing: it goes on at its [`Cursor`].
+//! A sweep goes through the listed credentials first, then page by page through the whole directory for rules and for
+//! unmanaged keys, then through Entra's directory audit. The work and the findings of a page are queued and reported
+//! before the next page is read. So a sweep that runs out of time, or is throttled for longer than its time, loses
+//! nothing and goes on at its [`Cursor`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Engine, EngineError};
-use crate::graph::{CallOptions, Detail, PageLink, Unreadable};
+use crate::graph::{CallOptions, Detail, DirectoryObject, PageLink, Unreadable};
 use crate::http::Retry;
 use crate::ids::{AppId, CredentialName, KeyOn};
 use crate::queue::Queue;
@@ -33,39 +33,38 @@ use crate::secrets::Prefixes;
 pub use audits::read_to;
 pub use cursor::{Cursor, Listing};
 pub use digest::Digested;
-use found::Object;
-pub use found::{Planned, Seen};
+pub use found::{Planned, SweepFinding};
 use ownership::Ownership;
 pub use report::Report;
 
-/// What a page may need after it is read: it is not begun with less time left.
+/// The time that a page may need after it is read. A sweep with less time left does not begin a page.
 const RESERVE: Duration = Duration::from_secs(45);
-/// How many credentials are looked at between two looks at the clock.
+/// The number of credentials that are swept between two looks at the clock.
 const AT_ONCE: usize = 150;
 
-/// What a sweep is to do with what it finds.
+/// Whether a sweep queues its work and reports its findings.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode<'a> {
-    /// Queue it and report it.
+    /// The sweep queues and reports.
     Queue(&'a Queue),
-    /// Nothing.
+    /// The sweep changes nothing.
     DryRun,
 }
 
-/// The secrets of the manifest by name, as their labels show them.
+/// The states of the manifest's secrets by name, from their labels.
 type Secrets = HashMap<String, SecretState>;
 
-/// Holds what one sweep knows on its way.
+/// The state of a running sweep.
 struct Sweep<'a> {
     engine: &'a Engine,
     secrets: Secrets,
     deadline: Instant,
-    /// What the part that is being read has come to.
+    /// The result of the part that is being swept.
     part: Report,
 }
 
 impl Engine {
-    /// Sweeps from the cursor until all is seen or the deadline is near.
+    /// Sweeps from the cursor until the end of the sweep, or until the deadline is near.
     pub async fn sweep(
         &self,
         from: Cursor,
@@ -100,7 +99,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// The labels of all secrets that the manifest may speak of, without any value.
+    /// Reads the labels of all secrets that the manifest can name, without any value.
     async fn labels(&self) -> Result<Secrets, EngineError> {
         let listed = self.manifest.credentials().map(|credential| credential.secret.as_str());
         let ruled = self.manifest.rules().iter().map(|rule| rule.secret().prefix());
@@ -111,7 +110,7 @@ impl Engine {
             let page = self.secrets.list(&prefixes, next.as_deref()).await?;
             for listed in page.items {
                 let deleted = listed.state == SecretState::ScheduledForDeletion;
-                // The listing lags: one of the same name may have been made since.
+                // The listing lags. A secret of the same name may have been made since.
                 if !(deleted && secrets.contains_key(&listed.name)) {
                     secrets.insert(listed.name, listed.state);
                 }
@@ -123,7 +122,7 @@ impl Engine {
         }
     }
 
-    /// Reads where a page begins. A link of another Graph begins the listing again.
+    /// Reads the link of a page. With a link of another Graph the listing begins again.
     fn link(&self, at: &Cursor) -> Option<PageLink> {
         at.next.as_deref().and_then(|link| self.graph.page_link(link))
     }
@@ -140,7 +139,7 @@ impl Engine {
 }
 
 impl Sweep<'_> {
-    /// Reads a part, and queues and reports what it gave. One that fails is swept as a whole again.
+    /// Sweeps a part, and queues and reports the result. A part that fails is swept again as a whole.
     async fn part(
         &mut self,
         at: &Cursor,
@@ -156,7 +155,7 @@ impl Sweep<'_> {
         if let Mode::Queue(queue) = mode {
             self.engine.queue_planned(queue, &part.planned).await?;
             self.engine.report_findings(&part.findings, self.deadline).await?;
-            // Only what was told counts as read.
+            // Only entries that were reported count as read.
             self.engine.leave_mark(mark).await?;
         }
         Ok((part, next))
@@ -167,32 +166,42 @@ impl Sweep<'_> {
     }
 
     fn report_unreadable(&mut self, unreadable: Vec<Unreadable>) {
-        self.part.findings.extend(unreadable.into_iter().map(Seen::unreadable));
+        self.part.findings.extend(unreadable.into_iter().map(SweepFinding::unreadable));
+    }
+
+    /// Reads a page of a listing. Gives its objects, and the link to the next page.
+    async fn page(
+        &mut self,
+        on: KeyOn,
+        at: &Cursor,
+    ) -> Result<(Vec<DirectoryObject>, Option<String>), EngineError> {
+        let Engine { graph, .. } = self.engine;
+        let (detail, link) = (Detail::KeysAndCertificates, self.engine.link(at));
+        let page = graph.objects(on, detail, link.as_ref(), &self.options()).await?;
+        self.report_unreadable(page.unreadable);
+        self.part.objects += page.items.len();
+        Ok((page.items, page.next.as_ref().map(PageLink::to_string)))
     }
 
     async fn applications(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
         let engine = self.engine;
-        let (detail, link) = (Detail::KeysAndCertificates, engine.link(at));
-        let page = engine.graph.applications(detail, link.as_ref(), &self.options()).await?;
-        self.report_unreadable(page.unreadable);
-        let tagged = engine.tagged(at, &page.items);
-        self.part.objects += page.items.len();
+        let (objects, next) = self.page(KeyOn::Application, at).await?;
+        let tagged = engine.tagged(at, &objects);
         let listed = engine.listed();
         let (mut ruled, mut of_rules) = (Vec::new(), HashMap::new());
-        for mut object in page.items.into_iter().map(Object::from) {
-            let listed = listed.get(&object.application);
+        for mut object in objects {
+            let listed = listed.get(&object.app_id);
             let mut owned = Ownership::by_nobody(listed.map(|listed| listed.name.clone()));
             let mut beside = false;
             if listed.is_some_and(|listed| listed.on.contains(&KeyOn::Application)) {
-                // Its keys were looked at as a credential's.
+                // These keys were compared as a credential's.
                 object.keys.clear();
-            } else if let Some(managed) = engine.manifest.by_tags(object.application, &object.tags)
-            {
+            } else if let Some(managed) = engine.manifest.by_tags(object.app_id, &object.tags) {
                 let credential = managed.credential;
                 let (name, on) = (credential.name.clone(), credential.settings.key_on);
                 ruled.push(credential);
                 if on == KeyOn::Application {
-                    of_rules.insert(object.application, object);
+                    of_rules.insert(object.app_id, object);
                     continue;
                 }
                 owned.credential = Some(name);
@@ -200,31 +209,30 @@ impl Sweep<'_> {
             }
             self.inspect(&object, &owned);
             if beside {
-                // Whether its service principal is locked is asked of it.
-                of_rules.insert(object.application, object);
+                // The application says whether its service principal is locked.
+                of_rules.insert(object.app_id, object);
             }
         }
         for some in ruled.chunks(AT_ONCE) {
             self.credentials(some, some, &of_rules).await?;
         }
-        let Some(next) = page.next else {
+        if next.is_none() {
             self.part.findings.extend(engine.rules_in_vain(tagged.as_ref()));
             return Ok(Cursor::at(Listing::ServicePrincipals, None));
-        };
-        Ok(Cursor { tagged, ..Cursor::at(Listing::Applications, Some(next.to_string())) })
+        }
+        Ok(Cursor { tagged, ..Cursor::at(Listing::Applications, next) })
     }
 
-    /// Service principals have passwords and certificates of their own, which no portal page shows.
+    /// Sweeps a page of service principals.
+    ///
+    /// They have passwords and certificates of their own, which no portal page shows.
     async fn service_principals(&mut self, at: &Cursor) -> Result<Cursor, EngineError> {
         let engine = self.engine;
-        let (detail, link) = (Detail::KeysAndCertificates, engine.link(at));
-        let page = engine.graph.service_principals(detail, link.as_ref(), &self.options()).await?;
-        self.report_unreadable(page.unreadable);
-        self.part.objects += page.items.len();
+        let (objects, next) = self.page(KeyOn::ServicePrincipal, at).await?;
         let listed = engine.listed();
-        for mut object in page.items.into_iter().map(Object::from) {
-            let listed = listed.get(&object.application);
-            let ruled = engine.manifest.by_tags(object.application, &object.tags);
+        for mut object in objects {
+            let listed = listed.get(&object.app_id);
+            let ruled = engine.manifest.by_tags(object.app_id, &object.tags);
             let on_principal = KeyOn::ServicePrincipal;
             let managed = listed.is_some_and(|listed| listed.on.contains(&on_principal))
                 || ruled.is_some_and(|ruled| ruled.credential.settings.key_on == on_principal);
@@ -233,38 +241,39 @@ impl Sweep<'_> {
             }
             self.inspect(&object, &Ownership::by_nobody(None));
         }
-        Ok(match page.next {
-            Some(next) => Cursor::at(Listing::ServicePrincipals, Some(next.to_string())),
+        Ok(match next {
+            Some(_) => Cursor::at(Listing::ServicePrincipals, next),
             None => Cursor::at(Listing::DirectoryAudits, None),
         })
     }
 
-    fn inspect(&mut self, object: &Object, owned: &Ownership) {
+    fn inspect(&mut self, object: &DirectoryObject, owned: &Ownership) {
         let now = self.engine.graph.now();
         let found = inspect(&object.keys, &object.certificates, &owned.expected, now).into_iter();
-        self.part.findings.extend(found.map(|finding| Seen {
+        self.part.findings.extend(found.map(|finding| SweepFinding {
             credential: owned.credential.clone(),
-            application: object.application,
+            application: object.app_id,
             display_name: object.display_name.clone(),
             finding,
         }));
     }
 }
 
-/// When the reading of a part has to be over: what it gave is still to be told, and the sweep to be handed on.
+/// Gives the time at which the reading of a part must end, so that there is time to report its result and to hand the
+/// sweep on.
 fn read_by(deadline: Instant) -> Instant {
     deadline.checked_sub(RESERVE / 3).unwrap_or(deadline)
 }
 
-/// Whether a failure may be over when a further sweep goes on.
+/// Says whether a failure may have passed when a further sweep goes on.
 fn passes(failure: &EngineError) -> bool {
     failure.retry() != Retry::Never
 }
 
-/// What the manifest's own entries say of an application.
+/// The credentials that the manifest lists for an application.
 struct Listed {
-    /// The first of them, by name.
+    /// The first name.
     name: CredentialName,
-    /// Where they keep their keys.
+    /// The objects that hold their keys.
     on: BTreeSet<KeyOn>,
 }

@@ -1,8 +1,8 @@
-//! What the application's other object tells of a credential: the one that does not hold its keys.
+//! Findings about a credential's application that its own object does not show.
 
-use super::found::{Object, Seen};
+use super::SweepFinding;
 use crate::engine::{Engine, EngineError};
-use crate::graph::CallOptions;
+use crate::graph::{CallOptions, DirectoryObject};
 use crate::ids::AppId;
 use crate::manifest::Credential;
 use crate::rotation::Stop;
@@ -11,30 +11,27 @@ use crate::rotation::finding::{Finding, named_in_vain};
 /// Reports the keys in `retire_keys` that are not on the credential's own object.
 pub(super) fn of_other(
     credential: &Credential,
-    object: &Object,
-    other: Option<&Object>,
-) -> Vec<Seen> {
+    object: &DirectoryObject,
+    other: Option<&DirectoryObject>,
+) -> Vec<SweepFinding> {
     let here = credential.settings.key_on;
     let elsewhere = other.map(|other| other.keys.as_slice()).unwrap_or_default();
     let found =
         named_in_vain(&credential.settings.policy.retire_keys, (here, &object.keys), elsewhere);
-    let seen = found.into_iter().map(|finding| Seen {
-        credential: Some(credential.name.clone()),
-        application: credential.application,
-        display_name: object.display_name.clone(),
-        finding,
-    });
-    seen.collect()
+    let about = |finding| SweepFinding::about(credential, Some(object), finding);
+    found.into_iter().map(about).collect()
 }
 
 impl Engine {
-    /// An application that is not there by its client id may be there by its object id, which is easily mistaken.
+    /// Replaces the finding about a missing application where `application` is an object id: the two ids are easily
+    /// mistaken.
     pub(super) async fn name_object_ids(
         &self,
-        found: &mut [Seen],
+        found: &mut [SweepFinding],
         options: &CallOptions,
     ) -> Result<(), EngineError> {
-        let gone = |seen: &&mut Seen| seen.finding == Finding::Stopped(Stop::ApplicationGone);
+        let gone =
+            |seen: &&mut SweepFinding| seen.finding == Finding::Stopped(Stop::ApplicationGone);
         let ids: Vec<AppId> = found.iter_mut().filter(gone).map(|seen| seen.application).collect();
         if ids.is_empty() {
             return Ok(());

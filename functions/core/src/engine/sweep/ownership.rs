@@ -1,4 +1,4 @@
-//! Whose keys an object's are, before any of them is called foreign.
+//! The credentials that own the keys of an object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,20 +9,21 @@ use crate::manifest::Credential;
 use crate::rotation::Scope;
 use crate::rotation::finding::Expected;
 
-/// Keys that nobody manages are reported so long before they expire, or if they live longer than this.
+/// The time before its end from which an unmanaged key is reported, and the longest life of a key that is not reported.
 const UNMANAGED_SOON: TimeDelta = TimeDelta::days(30);
 const UNMANAGED_LIFETIME: TimeDelta = TimeDelta::days(731);
 
-/// Joins what the manifest expects of the keys on one object.
+/// The expectations of the manifest about the keys of an object.
 pub(super) struct Ownership {
-    /// Whose finding it is.
+    /// The credential that findings are about.
     pub(super) credential: Option<CredentialName>,
-    /// What is expected by the strictest of their policies.
+    /// The expectations, by the strictest of the credentials' policies.
     pub(super) expected: Expected,
 }
 
 impl Ownership {
-    /// Of an object where no credential keeps its keys, though one may be told of it.
+    /// Makes the expectations about an object that holds no credential's keys. Findings may still be about a
+    /// credential.
     pub(super) fn by_nobody(credential: Option<CredentialName>) -> Self {
         let (soon, lifetime) = (UNMANAGED_SOON, UNMANAGED_LIFETIME);
         Self {
@@ -32,8 +33,8 @@ impl Ownership {
     }
 }
 
-/// By application, and by which of its two objects. `all` must be all that keep keys there: the key of one
-/// that is left out would be told as foreign, with the advice to have it removed.
+/// Gives the expectations by application and object. `all`: all credentials with keys on these objects, because a
+/// left-out credential's key would be reported as foreign, with the advice to remove the key.
 pub(super) fn ownership(
     all: &[Credential],
     scope: impl Fn(&Credential) -> Scope,

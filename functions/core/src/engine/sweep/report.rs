@@ -1,39 +1,39 @@
-//! What a sweep came to, and how it is told.
+//! The result of a sweep, and how the result is queued and reported.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::{Cursor, Planned, Seen};
+use super::{Cursor, Planned, SweepFinding};
 use crate::engine::{Engine, EngineError};
 use crate::events::{CloudEvent, SWEEP};
 use crate::ids::CredentialName;
 use crate::metrics::{Document, Metrics};
 use crate::queue::{Job, Queue};
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What was queued (or would be).
+    /// The work that was queued (or would be).
     pub planned: Vec<Planned>,
-    /// What was reported (or would be).
-    pub findings: Vec<Seen>,
-    /// The credentials looked at, due or not.
+    /// The findings that were reported (or would be).
+    pub findings: Vec<SweepFinding>,
+    /// The number of credentials that were swept.
     pub credentials: usize,
-    /// Applications and service principals read.
+    /// The number of applications and service principals that were read.
     pub objects: usize,
-    /// When the current key of each credential expires.
+    /// The time at which the current key of each credential expires.
     pub ends: BTreeMap<CredentialName, DateTime<Utc>>,
-    /// Pages of the directory audit read.
+    /// The number of pages of the directory audit that were read.
     pub audit_pages: usize,
-    /// Where it goes on, if its time was not enough.
+    /// The place where the sweep goes on, if its time was not enough.
     pub rest: Option<Cursor>,
 }
 
 impl Report {
-    /// Adds what a further part came to.
-    pub(super) fn add(&mut self, part: Self) {
+    /// Adds the result of a further part.
+    pub fn add(&mut self, part: Self) {
         self.planned.extend(part.planned);
         self.findings.extend(part.findings);
         self.credentials += part.credentials;
@@ -44,7 +44,7 @@ impl Report {
 }
 
 impl Engine {
-    /// What a sweep measured, for `CloudWatch`.
+    /// Gives the metrics of a sweep, for `CloudWatch`.
     pub fn measured(&self, report: &Report) -> Vec<Document> {
         Metrics::of(self.bus.name()).days_to_expiry(&report.ends, self.graph.now())
     }
@@ -64,7 +64,7 @@ impl Engine {
 
     pub(super) async fn report_findings(
         &self,
-        findings: &[Seen],
+        findings: &[SweepFinding],
         deadline: Instant,
     ) -> Result<(), EngineError> {
         let events: Vec<CloudEvent> =

@@ -82,15 +82,15 @@ fn a_version_in_use_is_replaced_and_a_past_one_retired() {
     ] {
         view.versions.insert(VersionId(version.to_owned()), labels.into_iter().collect());
     }
-    let live = live(&SecretState::Present(view), TimeDelta::days(1));
-    let cures: Vec<_> = live.iter().map(|one| (one.version.0.as_str(), one.cure)).collect();
+    let live = working_versions(&SecretState::Present(view), TimeDelta::days(1));
+    let cures: Vec<_> = live.iter().map(|one| (one.version.0.as_str(), one.response)).collect();
     assert_eq!(
         cures,
         [
-            ("by hand", Cure::ByHand),
-            ("current", Cure::Rotate),
-            ("past", Cure::Retire(key(2))),
-            ("pending", Cure::Rotate)
+            ("by hand", LeakResponse::ByHand),
+            ("current", LeakResponse::Rotate),
+            ("past", LeakResponse::Retire(key(2))),
+            ("pending", LeakResponse::Rotate)
         ]
     );
 }

@@ -16,7 +16,7 @@ pub const LONGEST_NAME: usize = 512;
 /// A slash command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slash {
-    /// Who typed the command, and where.
+    /// The person who typed the command, and the place.
     pub origin: SlackOrigin,
     /// The command.
     pub command: Command,
@@ -116,18 +116,8 @@ fn unlinked(word: &str) -> &str {
 
 /// Says whether a keyboard may write this character for `-` or `--`: hyphens, dashes, the minus, wide and small forms.
 fn is_dash(c: char) -> bool {
-    matches!(
-        c,
-        '-' | '\u{ad}' | '\u{2010}'
-            ..='\u{2015}'
-                | '\u{2043}'
-                | '\u{2212}'
-                | '\u{2e3a}'
-                | '\u{2e3b}'
-                | '\u{fe58}'
-                | '\u{fe63}'
-                | '\u{ff0d}'
-    )
+    const OTHERS: &str = "-\u{ad}\u{2043}\u{2212}\u{2e3a}\u{2e3b}\u{fe58}\u{fe63}\u{ff0d}";
+    ('\u{2010}'..='\u{2015}').contains(&c) || OTHERS.contains(c)
 }
 
 /// Reads an option, without its dashes and in small letters: `--now` however a keyboard wrote it.

@@ -15,7 +15,7 @@ pub const DENY: &str = "keywheel_deny";
 /// A pressed button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pressed {
-    /// Who pressed the button, and where.
+    /// The person who pressed the button, and the place.
     pub origin: SlackOrigin,
     /// The button.
     pub choice: Choice,

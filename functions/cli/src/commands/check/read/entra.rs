@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use keywheel_core::engine::EngineError;
-use keywheel_core::graph::{CallOptions, Detail, FederatedCredential, Graph, GraphError, Kind};
+use keywheel_core::graph::{
+    CallOptions, Detail, DirectoryObject, FederatedCredential, Graph, GraphError, Kind,
+};
 use keywheel_core::identity::{Endpoints, Identity, SignInMode};
 use keywheel_core::ids::{AppId, KeyOn, ObjectId, TenantId};
 use keywheel_core::manifest::Manifest;
@@ -118,11 +120,11 @@ async fn sign_in(
     };
     let graph = Graph::new(reader.http.clone(), identity.credential(), &endpoints.graph);
     let options = CallOptions::until(Instant::now() + PATIENCE);
-    let found =
-        graph.service_principals_by_app_id(&[MICROSOFT_GRAPH], Detail::Keys, &options).await;
+    let (on, keys) = (KeyOn::ServicePrincipal, Detail::Keys);
+    let found = graph.objects_by_app_id(on, &[MICROSOFT_GRAPH], keys, &options).await;
     match found {
         Ok(page) => {
-            let microsoft_graph = page.items.first().map(|principal| principal.object_id);
+            let microsoft_graph = page.items.first().map(|principal| principal.id);
             Reading::Read(SignedIn { graph, options, tenant, microsoft_graph })
         }
         Err(error) => Reading::Failed(trouble(error)),
@@ -145,17 +147,17 @@ fn trouble(error: GraphError) -> Trouble {
 }
 
 impl SignedIn {
+    async fn objects(&self, on: KeyOn, apps: &[AppId]) -> Result<Vec<DirectoryObject>, GraphError> {
+        let page = self.graph.objects_by_app_id(on, apps, Detail::Keys, &self.options).await?;
+        Ok(page.items)
+    }
+
     async fn own(&self, client: AppId) -> Reading<Option<Own>> {
-        let applications =
-            self.graph.applications_by_app_id(&[client], Detail::Keys, &self.options).await;
-        let principals =
-            self.graph.service_principals_by_app_id(&[client], Detail::Keys, &self.options).await;
+        let applications = self.objects(KeyOn::Application, &[client]).await;
+        let principals = self.objects(KeyOn::ServicePrincipal, &[client]).await;
         let own = applications.and_then(|applications| {
-            let principal = principals?.items.into_iter().next();
-            // Graph writes null where nobody ever decided: the service principal may sign in.
-            let principal =
-                principal.map(|one| (one.object_id, one.account_enabled != Some(false)));
-            Ok(applications.items.first().map(|_| Own { principal }))
+            let principal = principals?.into_iter().next().map(|one| (one.id, one.enabled));
+            Ok(applications.first().map(|_| Own { principal }))
         });
         own.map_err(trouble).into()
     }
@@ -186,20 +188,13 @@ impl SignedIn {
             let all = manifest.credentials().filter(|one| one.settings.key_on == on);
             all.map(|one| one.application).collect::<BTreeSet<_>>().into_iter().collect()
         };
-        let (graph, options) = (&self.graph, &self.options);
-        let applications =
-            graph.applications_by_app_id(&of(KeyOn::Application), Detail::Keys, options).await;
-        let principals = graph
-            .service_principals_by_app_id(&of(KeyOn::ServicePrincipal), Detail::Keys, options)
-            .await;
+        let (application, principal) = (KeyOn::Application, KeyOn::ServicePrincipal);
+        let applications = self.objects(application, &of(application)).await;
+        let principals = self.objects(principal, &of(principal)).await;
         let holders = applications.and_then(|applications| {
-            let principals = principals?.items.into_iter();
-            let principals =
-                principals.map(|one| ((one.app_id, KeyOn::ServicePrincipal), one.object_id));
-            let applications = applications.items.into_iter();
-            let applications =
-                applications.map(|one| ((one.app_id, KeyOn::Application), one.object_id));
-            Ok(applications.chain(principals).collect())
+            let on = |on| move |one: DirectoryObject| ((one.app_id, on), one.id);
+            let principals = principals?.into_iter().map(on(principal));
+            Ok(applications.into_iter().map(on(application)).chain(principals).collect())
         });
         holders.map_err(trouble).into()
     }
