@@ -1,4 +1,4 @@
-"""What an account shows of itself where MiniStack shows less: limits, subscriptions to confirm, invocations that failed."""
+"""What an account shows where MiniStack shows less: limits, subscriptions to confirm, invocations that failed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIZES = {"TotalCodeSize": 80_530_636_800, "CodeSizeUnzipped": 262_144_000, "Cod
 def _settings() -> tuple:
     """GetAccountSettings, by the quotas of this account."""
     limit, unreserved = quotas.concurrency()
-    functions = [lambda_svc._functions[name] for name in lambda_svc._functions.keys()]
+    functions = [lambda_svc._functions[name] for name in lambda_svc._functions]
     size = sum(len(one.get("code_zip") or b"") for one in functions)
     return json_response({
         "AccountLimit": _SIZES | {"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": unreserved},
