@@ -167,9 +167,10 @@ def another_issuer(world: World) -> Iterator[None]:
 
 def test_a_federated_credential_of_another_issuer_and_the_sweep_that_fails_by_it(world: World, until: Callable):
     functions, sweep = world.client("lambda"), world.stack.env["KEYWHEEL_SWEEP_FUNCTION"]
-    config = functions.get_function_event_invoke_config(FunctionName=sweep)
-    functions.put_function_event_invoke_config(  # and no patience: Lambda tries again after a minute
-        FunctionName=sweep, MaximumRetryAttempts=0, DestinationConfig=config["DestinationConfig"])
+    latest = {"FunctionName": sweep, "Qualifier": "$LATEST"}
+    config = functions.get_function_event_invoke_config(**latest)
+    functions.put_function_event_invoke_config(  # Lambda's own second try comes after a minute
+        **latest, MaximumRetryAttempts=0, DestinationConfig=config["DestinationConfig"])
     with another_issuer(world):
         failed = check(world, code=6)["federated-credentials"]
         assert "has the issuer https://another.example, and not " in failed["what"]
