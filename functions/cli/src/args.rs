@@ -196,20 +196,14 @@ pub(crate) struct Check {
     /// Make the checks before the deployment; the manifest is then the one that --manifest names
     #[arg(long)]
     pub(crate) pre: bool,
-    /// The name of the stack
-    #[arg(
-        long,
-        env = "KEYWHEEL_STACK",
-        value_name = "NAME",
-        default_value = "keywheel",
-        conflicts_with = "pre"
-    )]
-    pub(crate) stack: String,
+    /// The name of the stack (default: keywheel)
+    #[arg(long, env = "KEYWHEEL_STACK", value_name = "NAME")]
+    pub(crate) stack: Option<String>,
     /// The client id of Keywheel's own application; default: the stack's parameter ClientId
     #[arg(long, value_name = "APPID")]
     pub(crate) client_id: Option<AppId>,
-    /// The tenant, where no manifest can be read
-    #[arg(long, env = "AZURE_TENANT_ID", value_name = "TENANT")]
+    /// The tenant, where no manifest can be read; default: AZURE_TENANT_ID
+    #[arg(long, value_name = "TENANT")]
     pub(crate) tenant: Option<TenantId>,
     /// With --pre, a parameter that the stack is to be deployed with, such as SecretPrefix=prod/
     #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "pre", value_parser = parameter)]

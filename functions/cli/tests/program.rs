@@ -268,3 +268,10 @@ fn a_manifest_is_checked_for_the_cloud_it_is_for() {
     }
     assert_ne!(in_cloud("mars").0, 0);
 }
+
+#[test]
+fn check_refuses_a_parameter_that_no_check_looks_at() {
+    let (code, out, err) = run(&["check", "--pre", "--parameter", "Secretprefix=prod/"]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("SecretPrefix"), "{err}");
+}

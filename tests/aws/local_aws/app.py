@@ -13,6 +13,7 @@ from typing import Any
 from hypercorn.asyncio.tcp_server import TCPServer
 
 from . import (
+    account,
     cloudformation,
     delivery,
     denials,
@@ -241,5 +242,6 @@ def build(endpoint: str, home: Path) -> App:
     policies.install()
     deployment.install()
     quotas.install()
+    account.install()
     permissions.install(ministack)
     return App(ministack.app)

@@ -42,6 +42,12 @@ def may_write(operation: str) -> bool:
         return True
 
 
+def concurrency() -> tuple[int, int]:
+    """The limit of functions that run at once, and what of it no function reserves."""
+    limit = _quotas["concurrent_executions"]
+    return limit, limit - sum(record.get("concurrency") or 0 for record in lambda_svc._functions.values())
+
+
 class Reserved(ValueError):
     """A reservation that Lambda refuses."""
 

@@ -81,3 +81,34 @@ pub(super) const CHECKS: [Check; 20] = [
     check!(RUNNING "alarms" AFTER running::alarms,
         "Does the topic of alarms have a confirmed subscription? A warning if not.", "SNS `ListSubscriptionsByTopic`"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `KEYWHEEL_UPDATE_SCHEMAS=1` writes the table of the documentation anew.
+    #[test]
+    fn the_table_of_the_documentation_lists_all_checks() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checking.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (begin, end) = ("<!-- generated: checks -->\n", "<!-- end: checks -->");
+        let (before, rest) = page.split_once(begin).unwrap();
+        let (published, after) = rest.split_once(end).unwrap();
+        let mut table = "| check | when | asks | reads |\n|---|---|---|---|\n".to_owned();
+        for check in CHECKS {
+            let when = if check.pre { "before and after" } else { "after" };
+            table.push_str(&format!(
+                "| `{}` | {when} | {} | {} |\n",
+                check.name, check.asks, check.reads
+            ));
+        }
+        if std::env::var_os("KEYWHEEL_UPDATE_SCHEMAS").is_some_and(|value| value == "1") {
+            std::fs::write(path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        } else {
+            assert!(
+                published == table,
+                "docs/checking.md has drifted: run with KEYWHEEL_UPDATE_SCHEMAS=1"
+            );
+        }
+    }
+}

@@ -10,7 +10,7 @@ use uuid::{Uuid, uuid};
 
 use super::aws::is_federated;
 use super::manifest::named;
-use super::seen::{Parameters, Seen};
+use super::seen::Seen;
 use super::verdict::Verdict;
 
 /// Permissions of Microsoft Graph. Their ids are the same in every tenant.
@@ -20,7 +20,6 @@ const READ_AUDIT: [(Uuid, &str); 2] = [
     (uuid!("b0afded3-3588-46d8-8b3d-9842eff778da"), "AuditLog.Read.All"),
     (uuid!("7ab1d382-f21e-4acd-a863-ba3e13f7da61"), "Directory.Read.All"),
 ];
-const SETUP: &str = "infra/entra/setup.py --client-id";
 
 pub(super) fn sign_in(seen: &Seen) -> Verdict {
     seen.tenant.judge(|tenant| Verdict::passed(format!("signed in to Entra, tenant {tenant}")))
@@ -28,8 +27,14 @@ pub(super) fn sign_in(seen: &Seen) -> Verdict {
 
 /// Names Keywheel's application, as far as its client id is known.
 fn client(seen: &Seen) -> String {
-    let client = seen.parameters.get().and_then(Parameters::client);
-    client.map_or_else(|| "<client_id>".to_owned(), |client| client.to_string())
+    seen.client.map_or_else(|| "<client_id>".to_owned(), |client| client.to_string())
+}
+
+/// Gives the command that sets Keywheel's application up, with the permission that was chosen.
+fn setup(seen: &Seen) -> String {
+    let all = seen.permissions.get().is_some_and(|granted| granted.contains(&ALL));
+    let permission = if all { " --permission Application.ReadWrite.All" } else { "" };
+    format!("infra/entra/setup.py --client-id {}{permission}", client(seen))
 }
 
 pub(super) fn application(seen: &Seen) -> Verdict {
@@ -41,7 +46,7 @@ pub(super) fn application(seen: &Seen) -> Verdict {
         ),
         Some(None) => Verdict::failed(
             format!("the application {client} has no service principal, so that nobody can sign in as it"),
-            format!("run `{SETUP} {client}`"),
+            format!("run `{}`", setup(seen)),
         ),
         Some(Some((_, false))) => Verdict::failed(
             format!("the service principal of the application {client} is disabled"),
@@ -54,7 +59,7 @@ pub(super) fn application(seen: &Seen) -> Verdict {
 }
 
 pub(super) fn permissions(seen: &Seen) -> Verdict {
-    let client = client(seen);
+    let setup = setup(seen);
     seen.permissions.judge(|granted| {
         if granted.contains(&ALL) {
             Verdict::passed("Application.ReadWrite.All is consented to: every application may be changed")
@@ -63,14 +68,14 @@ pub(super) fn permissions(seen: &Seen) -> Verdict {
         } else {
             Verdict::failed(
                 "nobody has consented to Application.ReadWrite.OwnedBy or Application.ReadWrite.All",
-                format!("run `{SETUP} {client} --permission Application.ReadWrite.OwnedBy` as an administrator"),
+                format!("run `{setup} --permission Application.ReadWrite.OwnedBy` as an administrator"),
             )
         }
     })
 }
 
 pub(super) fn audit_permissions(seen: &Seen) -> Verdict {
-    let client = client(seen);
+    let setup = setup(seen);
     seen.parameters.given("the stack", |parameters| {
         let watches = parameters.is("WatchDirectoryAudits", "true") && !parameters.is("Cloud", "china");
         let when_unused = seen.manifest.get().is_some_and(retires_when_unused);
@@ -85,7 +90,7 @@ pub(super) fn audit_permissions(seen: &Seen) -> Verdict {
             let names: Vec<_> = lacking.iter().map(|(_, name)| *name).collect();
             Verdict::warned(
                 format!("nobody has consented to {}: changes by others and last sign-ins are not seen", names.join(" and ")),
-                format!("run `{SETUP} {client} --read-audit`, or deploy with WatchDirectoryAudits=false and without `retire: when-unused`"),
+                format!("run `{setup} --read-audit`, or deploy with WatchDirectoryAudits=false and without `retire: when-unused`"),
             )
         })
     })
@@ -106,7 +111,7 @@ pub(super) fn federated_credentials(seen: &Seen) -> Verdict {
             "the functions do not sign in with a federated credential: SignIn is not federated",
         );
     }
-    let client = client(seen);
+    let setup = setup(seen);
     seen.federated.judge(|federated| {
         seen.issuer.given("the issuer", |issuer| {
             let Some(issuer) = issuer else {
@@ -129,7 +134,7 @@ pub(super) fn federated_credentials(seen: &Seen) -> Verdict {
                     roles.iter().map(|role| format!(" --subject {role}")).collect();
                 Verdict::failed(
                     faults.join("; "),
-                    format!("run `{SETUP} {client} --issuer {issuer}{subjects}`"),
+                    format!("run `{setup} --issuer {issuer}{subjects}`"),
                 )
             })
         })

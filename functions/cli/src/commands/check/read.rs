@@ -20,6 +20,8 @@ use crate::args::{Check, Global};
 use crate::exit::Failure;
 use crate::session::manifest_source;
 
+/// The name that `make deploy` gives the stack.
+const STACK: &str = "keywheel";
 /// So many secrets are described side by side.
 const AT_ONCE: usize = 8;
 /// The outputs that name functions. Those of functions that are not deployed are absent.
@@ -69,14 +71,18 @@ pub(super) async fn read(
     let stack = reader.stack().await;
     let parameters = reader.parameters(&stack);
     let functions = reader.functions(&stack).await;
+    let deployed_for =
+        parameters.get().and_then(|parameters| parameters.get("ClientId")?.parse().ok());
+    let client = args.client_id.or(deployed_for);
     let cloud = cloud(&parameters)?;
     let endpoints = Endpoints::from_env(cloud).map_err(EngineError::from)?;
     let manifest = reader.manifest(&stack, &parameters, cloud).await;
     let secrets = reader.secrets(&manifest).await;
-    let entra = entra::read(&reader, &endpoints, &manifest, &parameters).await;
+    let entra = entra::read(&reader, &endpoints, &manifest, client).await;
     let running = running::read(&reader, &stack, &parameters).await;
     Ok(Seen {
         pre: args.pre,
+        client,
         audience: endpoints.federated_audience,
         caller,
         issuer,
@@ -153,7 +159,8 @@ impl Reader<'_> {
         if self.args.pre {
             return Reading::not_tried("nothing is deployed before the deployment");
         }
-        let name = self.args.stack.as_str();
+        let name = self.args.stack.as_deref().filter(|name| !name.trim().is_empty());
+        let name = name.unwrap_or(STACK);
         let what = format!("the stack {name}");
         self.ask(&what, "cloudformation:DescribeStacks", async |from: &Deployment| {
             from.stack(name).await
@@ -163,14 +170,11 @@ impl Reader<'_> {
 
     /// Takes the parameters of the stack, or those that the template is to be given.
     fn parameters(&self, stack: &Reading<Option<Stack>>) -> Reading<Parameters> {
-        let mut parameters = match deployed(stack) {
+        let parameters = match deployed(stack) {
             _ if self.args.pre => self.args.parameters.iter().cloned().collect(),
             Ok(stack) => stack.parameters.clone(),
             Err(why) => return Reading::not_tried(why),
         };
-        if let Some(client) = self.args.client_id {
-            parameters.insert("ClientId".to_owned(), client.to_string());
-        }
         Reading::Read(Parameters(parameters))
     }
 
@@ -203,11 +207,12 @@ impl Reader<'_> {
     ) -> Reading<Manifest> {
         let bucket = stack.get().and_then(|stack| stack.as_ref()?.outputs.get("ManifestBucket"));
         let key = parameters.get().and_then(|parameters| parameters.get("ManifestKey"));
+        let given = self.global.manifest.as_deref().filter(|text| !text.trim().is_empty());
         let source = match (bucket, key) {
             (Some(bucket), Some(key)) => {
                 ManifestSource::S3 { bucket: bucket.clone(), key: key.to_owned() }
             }
-            _ if self.global.manifest.is_none() => {
+            _ if given.is_none() => {
                 return Reading::not_tried("no manifest is given with --manifest");
             }
             _ => match manifest_source(self.global) {
@@ -232,6 +237,10 @@ impl Reader<'_> {
                     what,
                     format!("run `keywheel validate {source}`, which lists each problem"),
                 ))
+            }
+            Err(error @ LoadError::Missing { .. }) => {
+                let cure = format!("run `aws s3 cp manifest.yaml {source}`");
+                Reading::Failed(Trouble::new(error.to_string(), cure))
             }
             Err(error) => Reading::Failed(Failure::from(error).into()),
         }

@@ -48,10 +48,6 @@ impl Parameters {
     pub(super) fn number(&self, name: &str) -> u32 {
         self.get(name).and_then(|text| text.parse().ok()).unwrap_or_default()
     }
-
-    pub(super) fn client(&self) -> Option<AppId> {
-        self.get("ClientId")?.parse().ok()
-    }
 }
 
 /// Who runs the command.
@@ -98,6 +94,8 @@ pub(super) struct Sweeps {
 pub(super) struct Seen {
     /// Whether the checks are those before the deployment.
     pub(super) pre: bool,
+    /// The client id of Keywheel's application, as far as it is known.
+    pub(super) client: Option<AppId>,
     /// The audience that Entra asks for in tokens of AWS.
     pub(super) audience: String,
     pub(super) caller: Reading<Caller>,
@@ -128,4 +126,21 @@ pub(super) struct Seen {
     pub(super) dead_letters: Reading<Vec<(String, i32)>>,
     /// How many confirmed subscriptions the topic of alarms has.
     pub(super) subscriptions: Reading<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_have_the_templates_defaults() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/template.yaml");
+        let template = std::fs::read_to_string(path).unwrap();
+        for (name, default) in PARAMETERS {
+            let (_, declared) = template.split_once(&format!("\n  {name}:\n")).unwrap();
+            let lines = declared.lines().take_while(|line| line.starts_with("    "));
+            let found = lines.filter_map(|line| line.strip_prefix("    Default: ")).next();
+            assert_eq!(found.unwrap_or_default().trim_matches('"'), default, "{name}");
+        }
+    }
 }

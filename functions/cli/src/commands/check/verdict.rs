@@ -31,7 +31,7 @@ impl Trouble {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        let cure = failure.cure.unwrap_or_else(|| "the error names the cause".to_owned());
+        let cure = failure.cure.unwrap_or_else(|| "mend the cause that the error names".to_owned());
         Self::new(failure.what, cure)
     }
 }

@@ -10,10 +10,11 @@ use keywheel_core::graph::{
 use keywheel_core::identity::{Endpoints, Identity, SignInMode};
 use keywheel_core::ids::{AppId, KeyOn, ObjectId, TenantId};
 use keywheel_core::manifest::Manifest;
+use keywheel_core::settings;
 use tokio::time::Instant;
 use uuid::{Uuid, uuid};
 
-use super::super::seen::{Own, Parameters};
+use super::super::seen::Own;
 use super::super::verdict::{Reading, Trouble};
 use super::Reader;
 use crate::exit::Failure;
@@ -45,7 +46,7 @@ pub(super) async fn read(
     reader: &Reader<'_>,
     endpoints: &Endpoints,
     manifest: &Reading<Manifest>,
-    parameters: &Reading<Parameters>,
+    client: Option<AppId>,
 ) -> Entra {
     reader.progress.set_message("signing in to Entra");
     let signed_in = sign_in(reader, endpoints, manifest).await;
@@ -56,7 +57,6 @@ pub(super) async fn read(
     };
     let Some(signed_in) = signed_in.get() else { return Entra::without(tenant) };
     reader.progress.set_message("reading Keywheel's application");
-    let client = parameters.get().and_then(Parameters::client);
     let own = match client {
         Some(client) => signed_in.own(client).await,
         None => Reading::not_tried(
@@ -107,7 +107,8 @@ async fn sign_in(
     endpoints: &Endpoints,
     manifest: &Reading<Manifest>,
 ) -> Reading<SignedIn> {
-    let tenant = manifest.get().map(Manifest::tenant).or(reader.args.tenant);
+    let variable = || settings::optional("AZURE_TENANT_ID")?.parse().ok();
+    let tenant = manifest.get().map(Manifest::tenant).or(reader.args.tenant).or_else(variable);
     let Some(tenant) = tenant else {
         return Reading::not_tried("the tenant is not known without a manifest: give --tenant");
     };

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use super::super::seen::{FailedSweep, Parameters, Sweeps};
 use super::super::verdict::{Reading, Trouble};
 use super::{Reader, deployed};
-use crate::exit::Failure;
 
 /// The outputs with the URLs of dead-letter queues. Those of queues that are not deployed are absent.
 const DEAD_LETTERS: [&str; 5] = [
@@ -92,7 +91,9 @@ async fn sweeps(reader: &Reader<'_>, stack: &Stack) -> Reading<Sweeps> {
         }
         Ok::<_, EngineError>(sweeps)
     };
-    read().await.map_err(|error| Failure::from(error).into()).into()
+    let cure = "allow s3:GetObject and s3:ListBucket on the manifest bucket, and sqs:GetQueueAttributes and sqs:ReceiveMessage on the queue of \
+                the output EventDeadLetterQueueUrl";
+    read().await.map_err(|error| Trouble::new(error.to_string(), cure)).into()
 }
 
 /// What Lambda tells of an invocation that failed for good.
