@@ -57,7 +57,7 @@ pub enum Ended {
 }
 
 /// The result of a piece of work.
-enum Came {
+enum WorkOutcome {
     Out(&'static str),
     Stopped(Stop),
     /// Somebody asked for the removal of the key at once, and the key may not go yet.
@@ -100,20 +100,20 @@ impl Engine {
             Err(failure) => Err(failure),
         };
         match came {
-            Ok(Came::Out(outcome)) => {
+            Ok(WorkOutcome::Out(outcome)) => {
                 info!(credential = %job.credential, outcome, "done");
                 Ended::Done
             }
-            Ok(Came::Again) => hand_on(&afresh(job)),
-            Ok(Came::Room) => {
+            Ok(WorkOutcome::Again) => hand_on(&afresh(job)),
+            Ok(WorkOutcome::Room) => {
                 info!(credential = %job.credential, "a key was removed to make room; the rotation goes on soon");
                 give_up_after(MADE_ROOM, Some(TRY_AGAIN))
             }
-            Ok(Came::Unrevoked) => {
+            Ok(WorkOutcome::Unrevoked) => {
                 warn!(credential = %job.credential, "not revoked yet");
                 give_up_after(UNREVOKED, Some(TRY_AGAIN))
             }
-            Ok(Came::Stopped(stop)) => {
+            Ok(WorkOutcome::Stopped(stop)) => {
                 let again = stop.retry_helps() || not_known_yet(job, stop);
                 warn!(credential = %job.credential, stop = stop.name(), again, "stopped");
                 let why = self.explain(stop, job, deadline).await;
@@ -170,7 +170,7 @@ impl Engine {
 }
 
 impl Attempt<'_> {
-    async fn work(&self, work: &Work) -> Result<Came, EngineError> {
+    async fn work(&self, work: &Work) -> Result<WorkOutcome, EngineError> {
         match work {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
                 let terms = self.engine.terms(self.credential, None);
@@ -184,7 +184,7 @@ impl Attempt<'_> {
                     rotate::Outcome::Promoted(_) | rotate::Outcome::Superseded if urgent => {
                         self.revoke(replaces.as_ref()).await
                     }
-                    rotate::Outcome::Abandoned(_) => Ok(Came::Again),
+                    rotate::Outcome::Abandoned(_) => Ok(WorkOutcome::Again),
                     rotate::Outcome::Stopped(Stop::NoRoomForKey) => self.make_room(urgent).await,
                     outcome => Ok(rotated(&outcome)),
                 }
@@ -203,38 +203,42 @@ impl Attempt<'_> {
         Ok(self.engine.terms(self.credential, Some(own)))
     }
 
-    async fn retire(&self, target: Target, now: bool) -> Result<Came, EngineError> {
+    async fn retire(&self, target: Target, now: bool) -> Result<WorkOutcome, EngineError> {
         let terms = self.removal_terms().await?;
         let key = target.key;
         let this = Retire::new(terms.clone(), target, now);
         Ok(match self.carry_out(&terms, this).await? {
-            retire::Outcome::Removed => Came::Out("removed"),
-            retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => Came::Unrevoked,
-            retire::Outcome::ClockStarted => Came::Out("the clock of its overlap runs from now"),
-            retire::Outcome::NotYet => Came::Out("not yet"),
+            retire::Outcome::Removed => WorkOutcome::Out("removed"),
+            retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => {
+                WorkOutcome::Unrevoked
+            }
+            retire::Outcome::ClockStarted => {
+                WorkOutcome::Out("the clock of its overlap runs from now")
+            }
+            retire::Outcome::NotYet => WorkOutcome::Out("not yet"),
             retire::Outcome::InUse(last) => {
                 self.found(Finding::KeyInUse(key, last)).await?;
-                Came::Out("still in use")
+                WorkOutcome::Out("still in use")
             }
             retire::Outcome::UseUnknown(why) => {
                 self.found(Finding::LastUseUnknown(key, why)).await?;
-                Came::Out("it cannot be told whether it is still in use")
+                WorkOutcome::Out("it cannot be told whether it is still in use")
             }
             // The try has recorded this before it took the labels off.
-            retire::Outcome::NotFound => Came::Out("not found"),
-            retire::Outcome::Nothing => Came::Out("nothing left to do"),
-            retire::Outcome::Stopped(stop) => Came::Stopped(stop),
+            retire::Outcome::NotFound => WorkOutcome::Out("not found"),
+            retire::Outcome::Nothing => WorkOutcome::Out("nothing left to do"),
+            retire::Outcome::Stopped(stop) => WorkOutcome::Stopped(stop),
         })
     }
 
     /// Removes a key that may go, because the object has no room for another key.
-    async fn make_room(&self, urgent: bool) -> Result<Came, EngineError> {
+    async fn make_room(&self, urgent: bool) -> Result<WorkOutcome, EngineError> {
         let terms = self.removal_terms().await?;
         let inspection = self.engine.inspect(self.credential, self.deadline).await?;
         let (SecretState::Present(view), Some(principal)) =
             (&inspection.secret, &inspection.principal)
         else {
-            return Ok(Came::Stopped(Stop::NoRoomForKey));
+            return Ok(WorkOutcome::Stopped(Stop::NoRoomForKey));
         };
         let came = match make_room(&terms, view, principal, urgent, inspection.now) {
             Some(Room::Early(target)) => self.retire(target, true).await?,
@@ -242,25 +246,32 @@ impl Attempt<'_> {
             Some(Room::Due(plan::Work::Resolve { rotation, key })) => {
                 self.resolve(&rotation, key).await?
             }
-            Some(Room::Due(plan::Work::Rotate { .. })) | None => Came::Stopped(Stop::NoRoomForKey),
+            Some(Room::Due(plan::Work::Rotate { .. })) | None => {
+                WorkOutcome::Stopped(Stop::NoRoomForKey)
+            }
         };
         Ok(match came {
             // If the current key is dead, no other key is removed.
-            Came::Stopped(Stop::CurrentKeyAbsent) => Came::Stopped(Stop::NoRoomForKey),
-            Came::Stopped(stop) => Came::Stopped(stop),
-            Came::Out(_) | Came::Unrevoked | Came::Again | Came::Room => Came::Room,
+            WorkOutcome::Stopped(Stop::CurrentKeyAbsent) => {
+                WorkOutcome::Stopped(Stop::NoRoomForKey)
+            }
+            WorkOutcome::Stopped(stop) => WorkOutcome::Stopped(stop),
+            WorkOutcome::Out(_)
+            | WorkOutcome::Unrevoked
+            | WorkOutcome::Again
+            | WorkOutcome::Room => WorkOutcome::Room,
         })
     }
 
-    async fn resolve(&self, rotation: &Token, key: KeyId) -> Result<Came, EngineError> {
+    async fn resolve(&self, rotation: &Token, key: KeyId) -> Result<WorkOutcome, EngineError> {
         let terms = self.removal_terms().await?;
         let this = Resolve::new(terms.clone(), rotation.clone(), key);
         Ok(match self.carry_out(&terms, this).await? {
-            resolve::Outcome::Removed => Came::Out("removed"),
-            resolve::Outcome::Gone => Came::Out("gone already, by another hand"),
-            resolve::Outcome::Named => Came::Out("a version names it"),
-            resolve::Outcome::NotYet => Came::Out("too young, or the last valid key"),
-            resolve::Outcome::Stopped(stop) => Came::Stopped(stop),
+            resolve::Outcome::Removed => WorkOutcome::Out("removed"),
+            resolve::Outcome::Gone => WorkOutcome::Out("gone already, by another hand"),
+            resolve::Outcome::Named => WorkOutcome::Out("a version names it"),
+            resolve::Outcome::NotYet => WorkOutcome::Out("too young, or the last valid key"),
+            resolve::Outcome::Stopped(stop) => WorkOutcome::Stopped(stop),
         })
     }
 
@@ -274,13 +285,13 @@ impl Attempt<'_> {
     }
 
     /// Removes the replaced version's key at once, because somebody asked for it (`revoke_old: now`).
-    async fn revoke(&self, replaced: Option<&VersionId>) -> Result<Came, EngineError> {
+    async fn revoke(&self, replaced: Option<&VersionId>) -> Result<WorkOutcome, EngineError> {
         let Some(version) = replaced.cloned() else {
-            return Ok(Came::Out("promoted; there was no old key"));
+            return Ok(WorkOutcome::Out("promoted; there was no old key"));
         };
         let described = self.engine.secrets.describe(self.credential.secret.as_str()).await?;
         let SecretState::Present(view) = &described.state else {
-            return Ok(Came::Out("the secret is gone"));
+            return Ok(WorkOutcome::Out("the secret is gone"));
         };
         if let Some(key) = view.key_of(&version) {
             return self.retire(Target { version: Some(version), key }, true).await;
@@ -289,7 +300,7 @@ impl Attempt<'_> {
         if self.credential.settings.policy.adopt && view.versions.contains_key(&version) {
             self.found(Finding::ReplacedKeyUnknown).await?;
         }
-        Ok(Came::Out("the replaced version's key is unknown, or gone already"))
+        Ok(WorkOutcome::Out("the replaced version's key is unknown, or gone already"))
     }
 }
 
@@ -330,13 +341,13 @@ fn afresh(job: &Job) -> Job {
     afresh
 }
 
-fn rotated(outcome: &rotate::Outcome) -> Came {
+fn rotated(outcome: &rotate::Outcome) -> WorkOutcome {
     match outcome {
-        rotate::Outcome::Promoted(_) => Came::Out("promoted"),
-        rotate::Outcome::Stored(_) => Came::Out("stored"),
-        rotate::Outcome::Proved(_) => Came::Out("proved"),
-        rotate::Outcome::Superseded => Came::Out("superseded"),
-        rotate::Outcome::Abandoned(_) => Came::Out("abandoned"),
-        rotate::Outcome::Stopped(stop) => Came::Stopped(*stop),
+        rotate::Outcome::Promoted(_) => WorkOutcome::Out("promoted"),
+        rotate::Outcome::Stored(_) => WorkOutcome::Out("stored"),
+        rotate::Outcome::Proved(_) => WorkOutcome::Out("proved"),
+        rotate::Outcome::Superseded => WorkOutcome::Out("superseded"),
+        rotate::Outcome::Abandoned(_) => WorkOutcome::Out("abandoned"),
+        rotate::Outcome::Stopped(stop) => WorkOutcome::Stopped(*stop),
     }
 }

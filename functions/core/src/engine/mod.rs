@@ -58,7 +58,7 @@ pub struct Clients {
     location: SecretsLocation,
     /// The ARN that AWS knows Keywheel by.
     caller: Option<String>,
-    /// The sign-in of the manifest's tenant. It is kept for its cached tokens as long as Graph takes them.
+    /// The sign-in of the manifest's tenant, kept for its cached tokens as long as Graph takes them.
     signed_in: Mutex<Option<(TenantId, Identity, Graph)>>,
 }
 

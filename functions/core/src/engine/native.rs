@@ -65,21 +65,11 @@ pub enum NativeError {
     )]
     NotEnabled(String),
     /// No version has the token.
-    #[error("{secret} has no version {token}")]
-    UnknownVersion {
-        /// The secret.
-        secret: String,
-        /// The token.
-        token: Token,
-    },
+    #[error("{0} has no version {1}")]
+    UnknownVersion(String, Token),
     /// The version is neither pending nor current.
-    #[error("version {token} of {secret} is not AWSPENDING; start again with RotateSecret")]
-    NotPending {
-        /// The secret.
-        secret: String,
-        /// The token.
-        token: Token,
-    },
+    #[error("version {1} of {0} is not AWSPENDING; start again with RotateSecret")]
+    NotPending(String, Token),
     /// The secret is missing or scheduled for deletion.
     #[error("{0}")]
     NoSecret(&'static str),
@@ -173,13 +163,10 @@ fn is_current(view: &SecretView, secret: &str, token: &Token) -> Result<bool, Na
         return Ok(true);
     }
     if !view.versions.contains_key(&version) {
-        return Err(NativeError::UnknownVersion {
-            secret: secret.to_owned(),
-            token: token.clone(),
-        });
+        return Err(NativeError::UnknownVersion(secret.to_owned(), token.clone()));
     }
     if view.pending() != Some(&version) {
-        return Err(NativeError::NotPending { secret: secret.to_owned(), token: token.clone() });
+        return Err(NativeError::NotPending(secret.to_owned(), token.clone()));
     }
     Ok(false)
 }

@@ -51,7 +51,7 @@ struct SignInActivity {
 /// `microsoft.graph.directoryAudit`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct AuditEntry {
     id: String,
     correlation_id: Option<String>,
     #[serde(deserialize_with = "read_time")]
@@ -154,7 +154,7 @@ impl Graph {
             self.url(path, &query)
         };
         let call = Call::get("list", path, url, options).needing(PERMISSION);
-        let page: Page<Entry> = self.azure.page(&call).await?;
+        let page: Page<AuditEntry> = self.azure.page(&call).await?;
         let (mut items, mut unreadable) = (Vec::new(), page.unreadable);
         for entry in page.items {
             let id = entry.id.clone();
@@ -170,9 +170,15 @@ impl Graph {
 
 /// Reads the changes of keys in an entry. Most entries have none. An error: the entry has a change of keys and lacks a
 /// necessary part.
-fn changes(entry: Entry) -> Result<Vec<DirectoryAudit>, &'static str> {
-    let Entry { id, correlation_id, activity_date_time, result, initiated_by, target_resources } =
-        entry;
+fn changes(entry: AuditEntry) -> Result<Vec<DirectoryAudit>, &'static str> {
+    let AuditEntry {
+        id,
+        correlation_id,
+        activity_date_time,
+        result,
+        initiated_by,
+        target_resources,
+    } = entry;
     // A refused try changed nothing.
     if result.is_some_and(|result| !result.eq_ignore_ascii_case("success")) {
         return Ok(Vec::new());

@@ -71,7 +71,7 @@ pub struct ObjectSummary {
 
 /// An application or a service principal, as a listing shows the object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "Listed")]
+#[serde(from = "ListedObject")]
 pub struct DirectoryObject {
     /// `id`.
     pub id: ObjectId,
@@ -97,7 +97,7 @@ pub struct DirectoryObject {
 /// `microsoft.graph.application` or `servicePrincipal`, in a listing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct ListedObject {
     id: ObjectId,
     app_id: AppId,
     display_name: Option<String>,
@@ -128,12 +128,12 @@ struct KeyCredential {
     end: Option<DateTime<Utc>>,
 }
 
-impl From<Listed> for DirectoryObject {
+impl From<ListedObject> for DirectoryObject {
     /// Tells keys and certificates apart.
     ///
     /// For a signing certificate Graph lists the private key, the public key and the password of the file that holds both
     /// (`servicePrincipal: addTokenSigningCertificate`). They are one certificate, and no client secret.
-    fn from(listed: Listed) -> Self {
+    fn from(listed: ListedObject) -> Self {
         let entries = listed.key_credentials.unwrap_or_default();
         let of_files: BTreeSet<KeyId> = entries.iter().filter_map(|entry| entry.key_id).collect();
         let is_managed = listed.service_principal_type.as_deref() == Some("ManagedIdentity");

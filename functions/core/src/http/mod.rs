@@ -63,13 +63,10 @@ pub struct Unpooled(reqwest::Client);
 impl Http {
     /// Makes a client that trusts the platform's roots, and the roots in the PEM file that `KEYWHEEL_CA_FILE` names.
     pub fn from_env() -> Result<Self, SetupError> {
-        let Some(path) = settings::optional(CA_FILE) else {
-            return Self::with_roots(&[]);
-        };
-        match std::fs::read(&path) {
-            Ok(pem) => Self::with_roots(&pem),
-            Err(source) => Err(SetupError::Read { path, source }),
-        }
+        let pem = settings::optional(CA_FILE).map_or(Ok(Vec::new()), |path| {
+            std::fs::read(&path).map_err(|source| SetupError::Read { path, source })
+        });
+        Self::with_roots(&pem?)
     }
 
     /// Makes a client that trusts the platform's roots and the certificates of a PEM bundle, which may be empty.

@@ -27,14 +27,14 @@ const HELD_FOR: Duration = Duration::from_mins(10);
 /// A client secret in Secrets Manager that is read when needed.
 #[derive(Debug)]
 pub(super) struct StoredSecret {
-    cache: Cache<Held>,
+    cache: Cache<HeldCredential>,
     tenant: TenantId,
     client: AppId,
     options: ClientOptions,
 }
 
 #[derive(Clone)]
-struct Held {
+struct HeldCredential {
     version: VersionId,
     key: OwnKey,
     credential: Arc<ClientSecretCredential>,
@@ -85,13 +85,20 @@ impl StoredSecret {
     }
 
     /// Gives the held credential. Reads the secret again if the held one is old or was refused just now.
-    async fn current(&self, refused: Option<&VersionId>) -> Result<Arc<Held>, IdentityError> {
+    async fn current(
+        &self,
+        refused: Option<&VersionId>,
+    ) -> Result<Arc<HeldCredential>, IdentityError> {
         let suffices =
-            |held: &Held, age: Age| age.read < HELD_FOR && refused != Some(&held.version);
+            |held: &HeldCredential, age: Age| age.read < HELD_FOR && refused != Some(&held.version);
         self.cache.value(suffices, |current, before| self.hold(current, before)).await
     }
 
-    fn hold(&self, current: Current, before: Option<&Held>) -> Result<Held, IdentityError> {
+    fn hold(
+        &self,
+        current: Current,
+        before: Option<&HeldCredential>,
+    ) -> Result<HeldCredential, IdentityError> {
         let version = current.version.ok_or_else(|| self.wrong("without a version"))?;
         if let Some(same) = before.filter(|held| held.version == version) {
             // The credential is kept together with its cached tokens.
@@ -101,7 +108,7 @@ impl StoredSecret {
         let key = value.key_id.map_or(OwnKey::Unknown, OwnKey::Known);
         let secret = value.client_secret.into();
         let credential = client_secret(self.tenant, self.client, secret, self.options.clone());
-        Ok(Held { version, key, credential: credential.map_err(IdentityError::Setup)? })
+        Ok(HeldCredential { version, key, credential: credential.map_err(IdentityError::Setup)? })
     }
 }
 

@@ -39,7 +39,7 @@ impl<T: Into<String>> FromIterator<T> for Prefixes {
 
 /// A secret as `ListSecrets` shows it, up to five minutes late.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedSecret {
     /// The secret's name.
     pub name: String,
     /// The secret's ARN.
@@ -50,9 +50,9 @@ pub struct Listed {
 
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct SecretsPage {
     /// The secrets, those scheduled for deletion too.
-    pub items: Vec<Listed>,
+    pub items: Vec<ListedSecret>,
     /// The token of the next page, if any. A page that is empty may have a next page.
     pub next: Option<String>,
 }
@@ -63,7 +63,7 @@ impl Secrets {
         &self,
         prefixes: &Prefixes,
         next: Option<&str>,
-    ) -> Result<Page, SecretsError> {
+    ) -> Result<SecretsPage, SecretsError> {
         let prefixes = &prefixes.0;
         let names = FilterNameStringType::Name;
         let filter = Filter::builder().key(names).set_values(Some(prefixes.clone())).build();
@@ -85,13 +85,13 @@ impl Secrets {
                 entry.rotation_enabled,
                 entry.created_date,
             );
-            Some(Listed { name: entry.name?, arn: entry.arn?, state })
+            Some(ListedSecret { name: entry.name?, arn: entry.arn?, state })
         });
         // A sweep would read this page again until its time is over.
         if next.is_some() && answer.next_token.as_deref() == next {
             return Err(SecretsError::local("ListSecrets", &prefixes.join(", "), Kind::Endless));
         }
-        Ok(Page { items: items.collect(), next: answer.next_token })
+        Ok(SecretsPage { items: items.collect(), next: answer.next_token })
     }
 }
 

@@ -14,7 +14,7 @@ use aws_sdk_secretsmanager::types::Tag;
 
 pub use cache::{Age, Cache};
 pub use error::{Kind, SecretsError};
-pub use listing::{Listed, Page, Prefixes};
+pub use listing::{ListedSecret, Prefixes, SecretsPage};
 
 use chrono::DateTime;
 use zeroize::Zeroizing;
@@ -151,8 +151,8 @@ impl Secrets {
     ) -> Result<Option<SecretText>, SecretsError> {
         match self.stored(name, version).await? {
             None => Ok(None),
-            Some(Stored::Text(text)) => Ok(Some(text)),
-            Some(Stored::Binary(_)) => {
+            Some(StoredValue::Text(text)) => Ok(Some(text)),
+            Some(StoredValue::Binary(_)) => {
                 Err(SecretsError::local("GetSecretValue", name, Kind::Binary))
             }
         }
@@ -165,8 +165,8 @@ impl Secrets {
         version: &VersionId,
     ) -> Result<Option<SecretText>, SecretsError> {
         Ok(self.stored(name, version).await?.map(|stored| match stored {
-            Stored::Text(text) => text,
-            Stored::Binary(bytes) => searchable(&bytes),
+            StoredValue::Text(text) => text,
+            StoredValue::Binary(bytes) => searchable(&bytes),
         }))
     }
 
@@ -174,13 +174,13 @@ impl Secrets {
         &self,
         name: &str,
         version: &VersionId,
-    ) -> Result<Option<Stored>, SecretsError> {
+    ) -> Result<Option<StoredValue>, SecretsError> {
         let request = self.client.get_secret_value().secret_id(name).version_id(&version.0);
         let error = match request.send().await {
             Ok(answer) => {
-                let text = answer.secret_string.map(SecretText::new).map(Stored::Text);
+                let text = answer.secret_string.map(SecretText::new).map(StoredValue::Text);
                 let bytes = answer.secret_binary.map(|blob| Zeroizing::new(blob.into_inner()));
-                return Ok(text.or(bytes.map(Stored::Binary)));
+                return Ok(text.or(bytes.map(StoredValue::Binary)));
             }
             Err(error) => SecretsError::new("GetSecretValue", name, &error),
         };
@@ -277,7 +277,7 @@ fn searchable(bytes: &[u8]) -> SecretText {
 }
 
 /// A version's value: `SecretString` or `SecretBinary`.
-enum Stored {
+enum StoredValue {
     Text(SecretText),
     Binary(Zeroizing<Vec<u8>>),
 }

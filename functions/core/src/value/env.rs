@@ -25,7 +25,7 @@ pub(super) enum Tilde {
 
 /// Writes the lines, each with a line break.
 pub(super) fn render(facts: &Facts, secret: &str, tilde: Tilde) -> Buffer {
-    // The secret is written twice, and each character takes at most two bytes more.
+    // The secret is written twice, and no character takes more than twice its bytes.
     let mut buffer = Buffer::with_room(ROOM + secret.len() * 4);
     let mut line = |prefix: &str, name: &str, value: &str, quote: &str| {
         for part in [prefix, "_", name, "=", quote] {

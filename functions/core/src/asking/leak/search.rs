@@ -39,7 +39,7 @@ pub(super) struct Hit {
 
 /// The result of a search.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct SearchResult {
     /// The number of working secrets that are the leaked one. Keywheel has acted on each.
     pub(super) hits: usize,
     /// The credentials that could not be read or acted on now, but may be later.
@@ -48,7 +48,7 @@ pub(super) struct Found {
     pub(super) unreadable: Vec<(CredentialName, String)>,
 }
 
-impl Found {
+impl SearchResult {
     fn add(&mut self, other: Self) {
         self.hits += other.hits;
         self.failed.extend(other.failed);
@@ -95,10 +95,13 @@ impl Search<'_> {
     /// Compares the text with every working version of every credential.
     ///
     /// Keywheel acts on each hit at once, so that a failure elsewhere, or the end of the time, does not undo a hit.
-    pub(super) async fn everywhere(&self, manifest: &Manifest) -> Result<Found, AskingError> {
+    pub(super) async fn everywhere(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<SearchResult, AskingError> {
         let all = self.all(manifest).await?;
         let mut compared = stream::iter(all).map(|one| self.compare(one)).buffer_unordered(AT_ONCE);
-        let mut found = Found::default();
+        let mut found = SearchResult::default();
         while let Some(one) = compared.next().await {
             found.add(one);
         }
@@ -127,8 +130,8 @@ impl Search<'_> {
         Err(AskingError::TooManySecrets)
     }
 
-    async fn compare(&self, one: Credential) -> Found {
-        let mut found = Found::default();
+    async fn compare(&self, one: Credential) -> SearchResult {
+        let mut found = SearchResult::default();
         let secrets = self.requests.secrets();
         let described = match soon(&one, secrets.describe(one.secret.as_str())).await {
             Ok(described) => described,
@@ -159,7 +162,7 @@ impl Search<'_> {
         found
     }
 
-    async fn hit(&self, hit: Hit, found: &mut Found) {
+    async fn hit(&self, hit: Hit, found: &mut SearchResult) {
         match self.act(&hit).await {
             Ok(()) => found.hits += 1,
             Err(failure) => {

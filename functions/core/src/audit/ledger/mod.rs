@@ -65,7 +65,7 @@ pub enum Appended {
 
 /// The object at the place that an append was to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+enum AtPlace {
     /// The place was free. This append wrote its record there.
     Free,
     /// A record of the same event.
@@ -103,26 +103,26 @@ impl Ledger {
             }
             let (at, found) = self.put_or_find(event, &tail, deadline).await?;
             let recorded = match found {
-                Found::Free | Found::This => Some(event.id()),
-                Found::Another(other) => Some(other),
-                Found::Stranger | Found::Gone => None,
+                AtPlace::Free | AtPlace::This => Some(event.id()),
+                AtPlace::Another(other) => Some(other),
+                AtPlace::Stranger | AtPlace::Gone => None,
             };
             if let Some(id) = recorded {
                 // A marker that is there already is the same, because an event is recorded once.
                 self.note(&marker_key(id), &at, deadline).await?;
             }
             match found {
-                Found::Free | Found::This => {
+                AtPlace::Free | AtPlace::This => {
                     self.move_head(&at, deadline).await?;
                     return Ok(match found {
-                        Found::Free => Appended::Now(at.sequence),
+                        AtPlace::Free => Appended::Now(at.sequence),
                         _ => Appended::Before(at.sequence),
                     });
                 }
-                Found::Another(_) | Found::Stranger => {
+                AtPlace::Another(_) | AtPlace::Stranger => {
                     tail = Tail { sequence: Some(at.sequence), hash: at.hash };
                 }
-                Found::Gone => {}
+                AtPlace::Gone => {}
             }
             step_aside(ASIDE).await;
         }
@@ -141,7 +141,7 @@ impl Ledger {
         event: &Event,
         tail: &Tail,
         deadline: Instant,
-    ) -> Result<(Head, Found), LedgerError> {
+    ) -> Result<(Head, AtPlace), LedgerError> {
         let credential = event.credential();
         let sequence = tail.next().ok_or_else(|| LedgerError::Full(credential.clone()))?;
         let key = record_key(credential, sequence);
@@ -152,11 +152,11 @@ impl Ledger {
         self.note(&intent_key(&at(&bytes)), &at(&bytes), deadline).await?;
         let free = Some(&PutCondition::Absent);
         if self.records.put(&key, &bytes, free, deadline).await? == Put::Done {
-            return Ok((at(&bytes), Found::Free));
+            return Ok((at(&bytes), AtPlace::Free));
         }
         // The object is another writer's, or this writer's own whose answer was lost.
         let Some(there) = get(&self.records, &key, None).await? else {
-            return Ok((at(&bytes), Found::Gone));
+            return Ok((at(&bytes), AtPlace::Gone));
         };
         let at = at(&there.bytes);
         let record = Record::read(&there.bytes).filter(|record| {
@@ -166,15 +166,15 @@ impl Ledger {
         let intended = get(&self.heads, &intent_key(&at), None).await?.is_some();
         let record = record.filter(|_| intended);
         let found = match record.and_then(|record| record.event_id()) {
-            Some(id) if id == event.id() => Found::This,
-            Some(id) => Found::Another(id),
+            Some(id) if id == event.id() => AtPlace::This,
+            Some(id) => AtPlace::Another(id),
             None => {
                 // The chain goes on after the object, so that no event is lost. Verification reports the object.
                 error!(
                     key,
                     "no writer announced this object, or it does not follow from the record before"
                 );
-                Found::Stranger
+                AtPlace::Stranger
             }
         };
         Ok((at, found))

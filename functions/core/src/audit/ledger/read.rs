@@ -59,7 +59,7 @@ pub struct RawRecord {
 pub struct Stray(pub String);
 
 /// Each key with the ids of its versions, the oldest first; `None` is a delete marker.
-type Listed = BTreeMap<String, Vec<Option<String>>>;
+type ListedVersions = BTreeMap<String, Vec<Option<String>>>;
 
 /// A key with its versions as they were read; `None` is a delete marker.
 type Contents<T> = (String, Vec<Option<T>>);
@@ -238,8 +238,8 @@ impl Reader {
         bucket: &Store,
         prefix: &str,
         folders: bool,
-    ) -> Result<(Listed, Vec<String>), LedgerError> {
-        let (mut keys, mut prefixes) = (Listed::new(), Vec::new());
+    ) -> Result<(ListedVersions, Vec<String>), LedgerError> {
+        let (mut keys, mut prefixes) = (ListedVersions::new(), Vec::new());
         let mut from = Marker::default();
         loop {
             let page = bucket.list_versions(prefix, folders, from.clone()).await?;

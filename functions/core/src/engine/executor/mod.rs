@@ -36,7 +36,7 @@ const SIGN_IN_RETRIES: u32 = 5;
 const REMOVALS: u32 = 4;
 
 /// The secret of a key.
-struct Held {
+struct HeldSecret {
     text: SecretText,
     /// The time at which the key expires; `None`: another try minted the key. Only the try that minted the key writes a
     /// value of the secret.
@@ -77,7 +77,7 @@ struct Executor<'a> {
     /// The pauses between tries to remove a key.
     removal: Backoff,
     object: Option<Object>,
-    held: BTreeMap<KeyId, Held>,
+    held: BTreeMap<KeyId, HeldSecret>,
     carried: Carried,
     /// Graph's request ids, for the audit trail.
     graph_requests: BTreeMap<KeyId, String>,
@@ -214,7 +214,7 @@ impl<'a> Executor<'a> {
                     return Ok(Reply::Unreadable);
                 }
             };
-            self.held.insert(key, Held { text, expires_on: None });
+            self.held.insert(key, HeldSecret { text, expires_on: None });
         }
         Ok(Reply::Value)
     }
@@ -239,7 +239,7 @@ impl<'a> Executor<'a> {
             self.graph_requests.insert(added.key, id);
         }
         let expires_on = Some(added.end.unwrap_or(end));
-        self.held.insert(added.key, Held { text: added.secret, expires_on });
+        self.held.insert(added.key, HeldSecret { text: added.secret, expires_on });
         Ok(Reply::Added { key: added.key })
     }
 

@@ -127,11 +127,11 @@ impl Engine {
         at.next.as_deref().and_then(|link| self.graph.page_link(link))
     }
 
-    fn listed(&self) -> HashMap<AppId, Listed> {
+    fn listed(&self) -> HashMap<AppId, ListedApplication> {
         let mut listed = HashMap::new();
         for credential in self.manifest.credentials() {
             let entry = listed.entry(credential.application);
-            let name = || Listed { name: credential.name.clone(), on: BTreeSet::new() };
+            let name = || ListedApplication { name: credential.name.clone(), on: BTreeSet::new() };
             entry.or_insert_with(name).on.insert(credential.settings.key_on);
         }
         listed
@@ -271,7 +271,7 @@ fn passes(failure: &EngineError) -> bool {
 }
 
 /// The credentials that the manifest lists for an application.
-struct Listed {
+struct ListedApplication {
     /// The first name.
     name: CredentialName,
     /// The objects that hold their keys.
