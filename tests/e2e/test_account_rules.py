@@ -31,7 +31,7 @@ def prepare(stack: Stack) -> dict[str, str]:
         PolicyName="boundary", PolicyDocument=(GIVEN / "boundary.json").read_text())["Policy"]["Arn"]
     place = {"LocationConstraint": stack.env["AWS_REGION"]}
     stack.client("s3").create_bucket(Bucket="access-logs", CreateBucketConfiguration=place)
-    return {"PermissionsBoundaryArn": boundary, "RolePath": PATH, "DataKmsKeyArn": key,
+    return {"PermissionsBoundaryArn": boundary, "RolePath": PATH, "DataKmsKeyArn": key, "KmsKeyArn": key,
             "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "AccessLogBucketName": "access-logs"}
 
 
@@ -52,13 +52,17 @@ def world(start: Callable[..., World], channel: StandIn, github: GitHub) -> Worl
     tenant = Tenant()
     tenant.notifications = [{"slack": "platform", "on": ["rotations"]}]
     tenant.managed("due", "+10d", 170)
-    tenant.credential("new")
+    tenant.credential("new", tags={"team": "keys"})
     tenant.managed("asked", "+150d", 30, allow={"webhook": ["local"]})
     tenant.managed("leaked", "+150d", 30)
     world = start(tenant, prepare=prepare, parameters={"GitHubAlerts": "on", "GitHubEndpoint": github.url})
     world.client("secretsmanager").put_secret_value(
         SecretId=world.stack.env["KEYWHEEL_NOTIFY_SECRET"],
         SecretString=json.dumps({"slack": {"platform": channel.url + CHANNEL}}))
+    [stack] = world.client("cloudformation").describe_stacks(StackName=world.stack.settings.name)["Stacks"]
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    tenant.credentials["new"].fields["kms_key"] = given["KmsKeyArn"]
+    world.stack.put_manifest(tenant.manifest())
     return world
 
 
@@ -71,6 +75,8 @@ def test_what_is_due_is_rotated_told_and_recorded(world: World, channel: StandIn
         assert world.signs_in(one)
         told(channel, CHANNEL, f"{one.name} has a new client secret")
         recorded(world, one)
+    made = world.client("secretsmanager").describe_secret(SecretId=world.tenant.credentials["new"].secret)
+    assert made["KmsKeyId"] in world.tenant.credentials["new"].fields["kms_key"] and made["Tags"][0]["Value"] == "keys"
 
 
 def test_a_system_asks_for_a_rotation(world: World):

@@ -12,7 +12,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, EvalResult
 
 KMS_FORBIDDEN = "Access to KMS is not allowed"  # Secrets Manager's words for whatever KMS denied
-_QUERY = {"sns": ("KMSAccessDenied", "http://sns.amazonaws.com/doc/2010-03-31/")}
+_SNS = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 
 @dataclass(frozen=True)
@@ -58,32 +58,27 @@ def words(service: str, who: str, denial: Denial) -> str:
     return f"User: {who} is not authorized to perform: {action}{place} {denial.reason.format(action=action)}"
 
 
-def _is_of_kms(service: str, denial: Denial) -> bool:
-    return service != "kms" and denial.action.startswith("kms:")
-
-
-def _json(code: str, message: str, more: dict[str, str] | None = None) -> tuple:
-    body = json.dumps({"__type": code, "Message": message}).encode()
-    return 400, {"Content-Type": "application/x-amz-json-1.1"} | (more or {}), body
+def _json(code: str, told: dict[str, str], **headers: str) -> tuple:
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    return 400, {"Content-Type": "application/x-amz-json-1.1"} | more, json.dumps({"__type": code} | told).encode()
 
 
 def _answer(service: str, who: str, denial: Denial, headers: dict[str, str]) -> tuple | None:
     """The services that answer otherwise than MiniStack does."""
     told = words(service, who, denial)
-    if _is_of_kms(service, denial):
-        if service == "secretsmanager":
-            return _json("AccessDeniedException", KMS_FORBIDDEN)
-        if service == "sqs":
-            status, more, _ = _json("", "")
-            body = json.dumps({"__type": "com.amazonaws.sqs#KmsAccessDenied", "message": told}).encode()
-            return status, more | {"x-amzn-query-error": "KMS.AccessDeniedException;Sender"}, body
-        if service in _QUERY:
-            code, namespace = _QUERY[service]
+    if service == "kms" or not denial.action.startswith("kms:"):
+        is_json = "x-amz-target" in headers and service != "sqs"
+        return _json("AccessDeniedException", {"Message": told}) if is_json else None
+    match service:
+        case "secretsmanager":
+            return _json("AccessDeniedException", {"Message": KMS_FORBIDDEN})
+        case "sqs":
+            return _json("com.amazonaws.sqs#KmsAccessDenied", {"message": told},
+                         x_amzn_query_error="KMS.AccessDeniedException;Sender")
+        case "sns":
             return 400, {"Content-Type": "text/xml"}, (
-                f'<ErrorResponse xmlns="{namespace}"><Error><Type>Sender</Type><Code>{code}</Code>'
+                f'<ErrorResponse xmlns="{_SNS}"><Error><Type>Sender</Type><Code>KMSAccessDenied</Code>'
                 f"<Message>{escape(told)}</Message></Error></ErrorResponse>").encode()
-    if "x-amz-target" in headers and service != "sqs":
-        return _json("AccessDeniedException", told)
     return None
 
 
