@@ -40,7 +40,7 @@ async fn handle(clients: &Clients, event: Value, deadline: Instant) -> Result<An
         (Answer::swept(report), rest)
     };
     if let (false, Some(rest)) = (dry_run, &rest) {
-        clients.continue_sweep(rest, deadline).await?;
+        engine.continue_sweep(rest, deadline).await?;
     }
     Ok(answer)
 }

@@ -12,7 +12,7 @@ use crate::mutant::{Fate, Mutant};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
-    /// All code as it was, tests too.
+    /// All code as it was, tests too, and the programs that were left out.
     code: u64,
     #[serde(flatten)]
     fate: Fate,
@@ -35,11 +35,15 @@ fn hash(of: impl Hash) -> u64 {
 
 impl Cache {
     /// Reads `fates.json` of a folder, if there is one that this tool can read.
-    pub(crate) fn read(folder: &Path, sources: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn read(
+        folder: &Path,
+        sources: &BTreeMap<String, String>,
+        without: &[String],
+    ) -> Self {
         let path = folder.join("fates.json");
         let entries = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let files = sources.iter().map(|(file, text)| (file.clone(), hash(text))).collect();
-        Self { path, code: hash(sources), files, entries: entries.unwrap_or_default() }
+        Self { path, code: hash((sources, without)), files, entries: entries.unwrap_or_default() }
     }
 
     fn key(&self, mutant: &Mutant) -> Option<String> {

@@ -47,6 +47,9 @@ struct Args {
     /// Make only the mutants of files whose path holds this; may be given more than once.
     #[arg(long, value_name = "PATH")]
     only: Vec<String>,
+    /// Leave out the tests of this program, such as core/model; may be given more than once.
+    #[arg(long, value_name = "PROGRAM")]
+    without: Vec<String>,
     /// Believe what earlier runs caught in files that are the same still, and what survived where all code is.
     #[arg(long)]
     resume: bool,
@@ -86,11 +89,12 @@ fn run(args: &Args) -> Result<bool, Failure> {
     let mutants = mutant::list(&root)?;
     let mut tree = Tree::copy(&root)?;
     let folder = tree.folder();
-    let mut cache = Cache::read(&folder, &tree.sources);
+    let mut cache = Cache::read(&folder, &tree.sources, &args.without);
     let chosen = sample(args.of(&mutants), args.sample, args.seed);
     let mut fates = cache.known(&chosen, args.resume);
     say(&format!("{} mutants, {} chosen, {} known", mutants.len(), chosen.len(), fates.len()));
-    let programs = tree.build(&chosen, &mut fates, &say)?;
+    let mut programs = tree.build(&chosen, &mut fates, &say)?;
+    programs.retain(|program| !args.without.contains(&program.name));
     cache.write(&mutants, &fates)?;
     let mut open: Vec<&Mutant> =
         chosen.into_iter().filter(|mutant| !fates.contains_key(&mutant.id)).collect();

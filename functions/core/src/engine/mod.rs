@@ -137,16 +137,6 @@ impl Clients {
         Ok(Queue::new(&self.aws, url, dead_letters))
     }
 
-    /// Asks the bus for a further sweep from the place where this sweep ended.
-    pub async fn continue_sweep(
-        &self,
-        rest: &sweep::Cursor,
-        deadline: Instant,
-    ) -> Result<(), EngineError> {
-        let bus = Bus::new(&self.aws, required("KEYWHEEL_BUS")?);
-        Ok(bus.put_message(&EventType::SweepContinued, rest, deadline).await?)
-    }
-
     async fn sign_in(&self, tenant: TenantId) -> Result<(Identity, Graph), EngineError> {
         let mut kept = self.signed_in.lock().await;
         if let Some((of, identity, graph)) = kept.as_ref()
@@ -199,6 +189,15 @@ impl Engine {
     /// Gives the client of Secrets Manager.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Asks the bus for a further sweep from the place where this sweep ended.
+    pub async fn continue_sweep(
+        &self,
+        rest: &sweep::Cursor,
+        deadline: Instant,
+    ) -> Result<(), EngineError> {
+        Ok(self.bus.put_message(&EventType::SweepContinued, rest, deadline).await?)
     }
 
     /// Makes the terms of a credential for the rules.

@@ -13,6 +13,10 @@ use crate::ids::{KeyId, VersionId};
 use crate::queue::Job;
 use crate::rotation::Label;
 
+/// What STS answers to whoever asks who they are.
+const CALLER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>000000000000</Account>\
+    <Arn>arn:aws:sts::000000000000:assumed-role/keywheel/sweep</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>";
+
 /// A secret, and what its values are: the model of Secrets Manager knows a value by a number.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -22,6 +26,8 @@ pub(super) struct Kept {
     pub(super) rotation_enabled: bool,
     pub(super) deleted: bool,
     pub(super) primary_region: Option<&'static str>,
+    /// Whether its values are read as bytes.
+    pub(super) binary: bool,
     texts: BTreeMap<KeyId, String>,
 }
 
@@ -133,6 +139,9 @@ impl State {
                 kept.made = body;
                 return fine(&json!({}));
             }
+            "" if request.body.contains("Action=GetCallerIdentity") => {
+                return (200, CALLER.to_owned());
+            }
             "" => return self.object(request),
             _ => {}
         }
@@ -144,6 +153,9 @@ impl State {
             "GetSecretValue" => {
                 let id = version("VersionId").or_else(|| kept.secret.holder(&Label::Current));
                 match id.as_ref().and_then(|id| kept.text(id)) {
+                    Some(_) if kept.binary => {
+                        fine(&json!({ "VersionId": id, "SecretBinary": "AAEC" }))
+                    }
                     Some(text) => fine(&json!({ "VersionId": id, "SecretString": text })),
                     None => wrong("ResourceNotFoundException"),
                 }

@@ -176,3 +176,49 @@ async fn a_value_that_would_lock_keywheel_out_is_not_minted_for() {
     assert_eq!(shown(&world.work(&job(&world)).await), "done");
     assert_eq!(world.keys(OWN).len(), 2);
 }
+
+#[tokio::test]
+async fn what_is_not_a_json_object_has_no_fields_to_carry_over() {
+    for (format, binary) in [("raw", false), ("json", true)] {
+        let manifest = format!("credentials:{ONE}    adopt: true\n    format: {format}\n");
+        let world = World::new(vec![named("one", APP)], &manifest).await;
+        let by_hand = token(7);
+        {
+            let mut state = world.aws.state();
+            state.by_hand(SECRET, &by_hand.clone().into(), "old");
+            let kept = state.secrets.get_mut(SECRET).unwrap();
+            kept.binary = binary;
+            if !binary {
+                // Of a value in one piece nothing is read, so it may be missing.
+                kept.secret.versions.get_mut(&by_hand.clone().into()).unwrap().value = None;
+            }
+        }
+        let ended = world.work(&rotation(&token(1), Some(&by_hand))).await;
+        assert!(!shown(&ended).contains("cannot be read yet"), "{format}: {ended:?}");
+        assert_eq!(world.keys(APP).len(), 1, "{format}: {ended:?}");
+    }
+}
+
+/// A value that others keep passwords in would lose them.
+#[tokio::test]
+async fn nothing_is_minted_while_the_fields_to_carry_over_cannot_be_read() {
+    let world =
+        World::new(vec![named("one", APP)], &format!("credentials:{ONE}    adopt: true\n")).await;
+    let by_hand = token(7);
+    world.aws.state().by_hand(SECRET, &by_hand.clone().into(), "{}");
+    let job = rotation(&token(1), Some(&by_hand));
+    world.aws.state().refused.insert("GetSecretValue");
+    let ended = shown(&world.work(&job).await);
+    assert!(ended.contains("AccessDenied"), "{ended}");
+    world.aws.state().refused.clear();
+    let mut state = world.aws.state();
+    let kept = state.secrets.get_mut(SECRET).unwrap();
+    kept.secret.versions.get_mut(&by_hand.clone().into()).unwrap().value = None;
+    drop(state);
+    let ended = shown(&world.work(&job).await);
+    assert!(
+        ended.starts_with("again after 20 s") && ended.contains("cannot be read yet"),
+        "{ended}"
+    );
+    assert!(world.keys(APP).is_empty());
+}

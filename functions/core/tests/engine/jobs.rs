@@ -112,6 +112,7 @@ async fn an_old_key_stays_for_the_overlap_and_goes_when_its_job_comes_after_it()
     let asked = requests.iter().rfind(is_removal).unwrap();
     assert_eq!(data["graph_request_id"], json!(asked.request_id));
     assert_eq!(data["client_request_id"], json!(asked.client_request_id));
+    assert_ne!(data["client_request_id"], json!(Uuid::nil()));
 }
 
 #[tokio::test]
@@ -133,6 +134,31 @@ async fn whoever_wants_the_old_key_gone_at_once_does_not_wait_for_the_overlap() 
     let late = at_once(rotation(&token(4), Some(&second)));
     assert_eq!(shown(&world.work(&late).await), "done");
     assert_eq!(world.keys(APP).len(), 1);
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_told_twice_does_not_call_the_removed_key_unknown() {
+    let world =
+        World::new(vec![named("one", APP)], &format!("credentials:{ONE}    adopt: true\n")).await;
+    let (first, second) = (token(1), token(2));
+    assert_eq!(shown(&world.work(&rotation(&first, None)).await), "done");
+    let job = at_once(rotation(&second, Some(&first)));
+    for _ in 0..2 {
+        assert_eq!(shown(&world.work(&job).await), "done");
+    }
+    let told = world.told();
+    assert!(!told.contains(&"keywheel.finding.replaced-key-unknown".to_owned()), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_revocation_waits_where_a_rotation_is_under_way_on_the_version() {
+    let (world, _) = World::rotated().await;
+    let second = token(2);
+    world.cut_off(&second);
+    let key = key_of(&world.labels(&second));
+    let ended = shown(&world.work(&at_once(retirement(Some(&second), key))).await);
+    assert!(ended.starts_with("again after 20 s: the key is still there"), "{ended}");
+    assert_eq!(shown(&world.work(&retirement(Some(&second), key)).await), "done");
 }
 
 #[tokio::test]

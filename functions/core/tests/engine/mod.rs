@@ -3,6 +3,9 @@
 mod audits;
 mod aws;
 mod executor;
+mod failures;
+#[path = "../graph_world/mod.rs"]
+mod graph_world;
 mod inspect;
 mod jobs;
 mod native;
@@ -81,8 +84,16 @@ struct World {
 impl World {
     /// `manifest` is what follows the tenant.
     async fn new(applications: Vec<SeedApplication>, manifest: &str) -> Self {
+        Self::with(ours(), applications, manifest).await
+    }
+
+    async fn with(
+        own: SeedApplication,
+        applications: Vec<SeedApplication>,
+        manifest: &str,
+    ) -> Self {
         let mut seed = Seed::default();
-        seed.applications.push(ours());
+        seed.applications.push(own);
         seed.applications.extend(applications);
         let emulator = Emulator::builder().seed(seed).replicas(1).start().await.unwrap();
         let aws = Aws::start().await;
@@ -121,6 +132,12 @@ impl World {
 
     /// A fresh process's engine.
     async fn engine(&self) -> Engine {
+        let mut engine = self.clients().await.engine_with("keywheel".to_owned()).await.unwrap();
+        engine.cursors = Some(Cursors::new(&self.aws.stub.config(), "s3://cursors/c/").unwrap());
+        engine
+    }
+
+    async fn clients(&self) -> Clients {
         let http = Http::with_roots(self.emulator.ca_pem().as_bytes()).unwrap();
         let config = self.aws.stub.config();
         let at = self.emulator.endpoints();
@@ -134,24 +151,18 @@ impl World {
         let identity = Identity::new(&http, &config, &endpoints, self.tenant(), mode).unwrap();
         let graph = Graph::new(http.clone(), identity.credential(), &endpoints.graph);
         let source = ManifestSource::parse("s3://manifests/manifest.yaml").unwrap();
-        let location = SecretsLocation {
-            account: "000000000000".to_owned(),
-            region: "eu-central-1".to_owned(),
-        };
-        let clients = Clients {
+        let (account, caller) = super::account(&config).await.unwrap();
+        Clients {
             proofs: http.unpooled().unwrap(),
             http,
-            aws: config.clone(),
+            aws: config,
             source,
             cloud: Cloud::Public,
             endpoints,
-            location,
-            caller: None,
+            location: SecretsLocation { account, region: "eu-central-1".to_owned() },
+            caller,
             signed_in: Mutex::new(Some((self.tenant(), identity, graph))),
-        };
-        let mut engine = clients.engine_with("keywheel".to_owned()).await.unwrap();
-        engine.cursors = Some(Cursors::new(&config, "s3://cursors/c/").unwrap());
-        engine
+        }
     }
 
     async fn work(&self, job: &Job) -> super::jobs::Ended {

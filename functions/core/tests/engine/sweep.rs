@@ -187,8 +187,9 @@ async fn a_sweep_without_time_goes_on_where_it_ended() {
         let found: Vec<String> = world.found().into_iter().map(|(kind, _)| kind).collect();
         parts.push((world.queued().len(), found.join(" ")));
         let Some(rest) = report.rest else { break };
-        let text = serde_json::to_string(&rest).unwrap();
-        at = serde_json::from_str(&text).unwrap();
+        world.engine().await.continue_sweep(&rest, deadline()).await.unwrap();
+        let asked = world.aws.state().events.pop().unwrap();
+        at = serde_json::from_value(asked).unwrap();
     }
     let part = |jobs, found: &str| (jobs, found.to_owned());
     assert_eq!(
@@ -239,6 +240,11 @@ async fn rules_manage_what_they_tag_and_say_where_nothing_is() {
         // It is about no application, so it stands under Keywheel's own.
         ("rule-matches-nobody", OWN),
     ];
+    let events = world.aws.state().events.clone();
+    let in_vain =
+        events.iter().find(|event| event["type"] == "keywheel.finding.rule-matches-nobody");
+    let reason = in_vain.unwrap()["data"]["reason"].as_str().unwrap();
+    assert!(reason.contains("green") && !reason.contains("red"), "{reason}");
     assert_eq!(world.found(), findings(expected));
 
     // In parts, the tags of the pages before are kept.

@@ -113,3 +113,27 @@ impl SweepFinding {
         CloudEvent::new(id, kind, now, data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A later finding would count as the first one, sent again.
+    #[test]
+    fn findings_about_no_application_have_ids_of_their_own() {
+        let day: DateTime<Utc> = "2026-11-21T09:00:00Z".parse().expect("a time");
+        let id = |finding| {
+            let application = AppId(Uuid::nil());
+            let seen = SweepFinding { credential: None, application, display_name: None, finding };
+            seen.event(day).id
+        };
+        let unreadable = |object: &str| Finding::UnreadableObject {
+            object: object.to_owned(),
+            why: "no tags".to_owned(),
+        };
+        assert_ne!(id(unreadable("applications 1")), id(unreadable("applications 2")));
+        let in_vain = |tag: &str| Finding::RuleMatchesNobody(tag.to_owned());
+        assert_ne!(id(in_vain("red")), id(in_vain("green")));
+        assert_eq!(id(in_vain("red")), id(in_vain("red")));
+    }
+}
