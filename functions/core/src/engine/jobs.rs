@@ -57,7 +57,7 @@ pub enum Ended {
 }
 
 /// The result of a piece of work.
-enum WorkOutcome {
+enum WorkEnd {
     Out(&'static str),
     Stopped(Stop),
     /// Somebody asked for the removal of the key at once, and the key may not go yet.
@@ -100,20 +100,20 @@ impl Engine {
             Err(failure) => Err(failure),
         };
         match came {
-            Ok(WorkOutcome::Out(outcome)) => {
+            Ok(WorkEnd::Out(outcome)) => {
                 info!(credential = %job.credential, outcome, "done");
                 Ended::Done
             }
-            Ok(WorkOutcome::Again) => hand_on(&afresh(job)),
-            Ok(WorkOutcome::Room) => {
+            Ok(WorkEnd::Again) => hand_on(&afresh(job)),
+            Ok(WorkEnd::Room) => {
                 info!(credential = %job.credential, "a key was removed to make room; the rotation goes on soon");
                 give_up_after(MADE_ROOM, Some(TRY_AGAIN))
             }
-            Ok(WorkOutcome::Unrevoked) => {
+            Ok(WorkEnd::Unrevoked) => {
                 warn!(credential = %job.credential, "not revoked yet");
                 give_up_after(UNREVOKED, Some(TRY_AGAIN))
             }
-            Ok(WorkOutcome::Stopped(stop)) => {
+            Ok(WorkEnd::Stopped(stop)) => {
                 let again = stop.retry_helps() || not_known_yet(job, stop);
                 warn!(credential = %job.credential, stop = stop.name(), again, "stopped");
                 let why = self.explain(stop, job, deadline).await;
@@ -170,7 +170,7 @@ impl Engine {
 }
 
 impl Attempt<'_> {
-    async fn work(&self, work: &Work) -> Result<WorkOutcome, EngineError> {
+    async fn work(&self, work: &Work) -> Result<WorkEnd, EngineError> {
         match work {
             Work::Rotate { rotation, replaces, revoke_old, .. } => {
                 let terms = self.engine.terms(self.credential, None);
@@ -184,7 +184,7 @@ impl Attempt<'_> {
                     rotate::Outcome::Promoted(_) | rotate::Outcome::Superseded if urgent => {
                         self.revoke(replaces.as_ref()).await
                     }
-                    rotate::Outcome::Abandoned(_) => Ok(WorkOutcome::Again),
+                    rotate::Outcome::Abandoned(_) => Ok(WorkEnd::Again),
                     rotate::Outcome::Stopped(Stop::NoRoomForKey) => self.make_room(urgent).await,
                     outcome => Ok(rotated(&outcome)),
                 }
@@ -203,42 +203,38 @@ impl Attempt<'_> {
         Ok(self.engine.terms(self.credential, Some(own)))
     }
 
-    async fn retire(&self, target: Target, now: bool) -> Result<WorkOutcome, EngineError> {
+    async fn retire(&self, target: Target, now: bool) -> Result<WorkEnd, EngineError> {
         let terms = self.removal_terms().await?;
         let key = target.key;
         let this = Retire::new(terms.clone(), target, now);
         Ok(match self.carry_out(&terms, this).await? {
-            retire::Outcome::Removed => WorkOutcome::Out("removed"),
-            retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => {
-                WorkOutcome::Unrevoked
-            }
-            retire::Outcome::ClockStarted => {
-                WorkOutcome::Out("the clock of its overlap runs from now")
-            }
-            retire::Outcome::NotYet => WorkOutcome::Out("not yet"),
+            retire::Outcome::Removed => WorkEnd::Out("removed"),
+            retire::Outcome::ClockStarted | retire::Outcome::NotYet if now => WorkEnd::Unrevoked,
+            retire::Outcome::ClockStarted => WorkEnd::Out("the clock of its overlap runs from now"),
+            retire::Outcome::NotYet => WorkEnd::Out("not yet"),
             retire::Outcome::InUse(last) => {
                 self.found(Finding::KeyInUse(key, last)).await?;
-                WorkOutcome::Out("still in use")
+                WorkEnd::Out("still in use")
             }
             retire::Outcome::UseUnknown(why) => {
                 self.found(Finding::LastUseUnknown(key, why)).await?;
-                WorkOutcome::Out("it cannot be told whether it is still in use")
+                WorkEnd::Out("it cannot be told whether it is still in use")
             }
             // The try has recorded this before it took the labels off.
-            retire::Outcome::NotFound => WorkOutcome::Out("not found"),
-            retire::Outcome::Nothing => WorkOutcome::Out("nothing left to do"),
-            retire::Outcome::Stopped(stop) => WorkOutcome::Stopped(stop),
+            retire::Outcome::NotFound => WorkEnd::Out("not found"),
+            retire::Outcome::Nothing => WorkEnd::Out("nothing left to do"),
+            retire::Outcome::Stopped(stop) => WorkEnd::Stopped(stop),
         })
     }
 
     /// Removes a key that may go, because the object has no room for another key.
-    async fn make_room(&self, urgent: bool) -> Result<WorkOutcome, EngineError> {
+    async fn make_room(&self, urgent: bool) -> Result<WorkEnd, EngineError> {
         let terms = self.removal_terms().await?;
         let inspection = self.engine.inspect(self.credential, self.deadline).await?;
         let (SecretState::Present(view), Some(principal)) =
             (&inspection.secret, &inspection.principal)
         else {
-            return Ok(WorkOutcome::Stopped(Stop::NoRoomForKey));
+            return Ok(WorkEnd::Stopped(Stop::NoRoomForKey));
         };
         let came = match make_room(&terms, view, principal, urgent, inspection.now) {
             Some(Room::Early(target)) => self.retire(target, true).await?,
@@ -247,31 +243,26 @@ impl Attempt<'_> {
                 self.resolve(&rotation, key).await?
             }
             Some(Room::Due(plan::Work::Rotate { .. })) | None => {
-                WorkOutcome::Stopped(Stop::NoRoomForKey)
+                WorkEnd::Stopped(Stop::NoRoomForKey)
             }
         };
         Ok(match came {
             // If the current key is dead, no other key is removed.
-            WorkOutcome::Stopped(Stop::CurrentKeyAbsent) => {
-                WorkOutcome::Stopped(Stop::NoRoomForKey)
-            }
-            WorkOutcome::Stopped(stop) => WorkOutcome::Stopped(stop),
-            WorkOutcome::Out(_)
-            | WorkOutcome::Unrevoked
-            | WorkOutcome::Again
-            | WorkOutcome::Room => WorkOutcome::Room,
+            WorkEnd::Stopped(Stop::CurrentKeyAbsent) => WorkEnd::Stopped(Stop::NoRoomForKey),
+            WorkEnd::Stopped(stop) => WorkEnd::Stopped(stop),
+            WorkEnd::Out(_) | WorkEnd::Unrevoked | WorkEnd::Again | WorkEnd::Room => WorkEnd::Room,
         })
     }
 
-    async fn resolve(&self, rotation: &Token, key: KeyId) -> Result<WorkOutcome, EngineError> {
+    async fn resolve(&self, rotation: &Token, key: KeyId) -> Result<WorkEnd, EngineError> {
         let terms = self.removal_terms().await?;
         let this = Resolve::new(terms.clone(), rotation.clone(), key);
         Ok(match self.carry_out(&terms, this).await? {
-            resolve::Outcome::Removed => WorkOutcome::Out("removed"),
-            resolve::Outcome::Gone => WorkOutcome::Out("gone already, by another hand"),
-            resolve::Outcome::Named => WorkOutcome::Out("a version names it"),
-            resolve::Outcome::NotYet => WorkOutcome::Out("too young, or the last valid key"),
-            resolve::Outcome::Stopped(stop) => WorkOutcome::Stopped(stop),
+            resolve::Outcome::Removed => WorkEnd::Out("removed"),
+            resolve::Outcome::Gone => WorkEnd::Out("gone already, by another hand"),
+            resolve::Outcome::Named => WorkEnd::Out("a version names it"),
+            resolve::Outcome::NotYet => WorkEnd::Out("too young, or the last valid key"),
+            resolve::Outcome::Stopped(stop) => WorkEnd::Stopped(stop),
         })
     }
 
@@ -285,13 +276,13 @@ impl Attempt<'_> {
     }
 
     /// Removes the replaced version's key at once, because somebody asked for it (`revoke_old: now`).
-    async fn revoke(&self, replaced: Option<&VersionId>) -> Result<WorkOutcome, EngineError> {
+    async fn revoke(&self, replaced: Option<&VersionId>) -> Result<WorkEnd, EngineError> {
         let Some(version) = replaced.cloned() else {
-            return Ok(WorkOutcome::Out("promoted; there was no old key"));
+            return Ok(WorkEnd::Out("promoted; there was no old key"));
         };
         let described = self.engine.secrets.describe(self.credential.secret.as_str()).await?;
         let SecretState::Present(view) = &described.state else {
-            return Ok(WorkOutcome::Out("the secret is gone"));
+            return Ok(WorkEnd::Out("the secret is gone"));
         };
         if let Some(key) = view.key_of(&version) {
             return self.retire(Target { version: Some(version), key }, true).await;
@@ -300,7 +291,7 @@ impl Attempt<'_> {
         if self.credential.settings.policy.adopt && view.versions.contains_key(&version) {
             self.found(Finding::ReplacedKeyUnknown).await?;
         }
-        Ok(WorkOutcome::Out("the replaced version's key is unknown, or gone already"))
+        Ok(WorkEnd::Out("the replaced version's key is unknown, or gone already"))
     }
 }
 
@@ -341,13 +332,13 @@ fn afresh(job: &Job) -> Job {
     afresh
 }
 
-fn rotated(outcome: &rotate::Outcome) -> WorkOutcome {
+fn rotated(outcome: &rotate::Outcome) -> WorkEnd {
     match outcome {
-        rotate::Outcome::Promoted(_) => WorkOutcome::Out("promoted"),
-        rotate::Outcome::Stored(_) => WorkOutcome::Out("stored"),
-        rotate::Outcome::Proved(_) => WorkOutcome::Out("proved"),
-        rotate::Outcome::Superseded => WorkOutcome::Out("superseded"),
-        rotate::Outcome::Abandoned(_) => WorkOutcome::Out("abandoned"),
-        rotate::Outcome::Stopped(stop) => WorkOutcome::Stopped(*stop),
+        rotate::Outcome::Promoted(_) => WorkEnd::Out("promoted"),
+        rotate::Outcome::Stored(_) => WorkEnd::Out("stored"),
+        rotate::Outcome::Proved(_) => WorkEnd::Out("proved"),
+        rotate::Outcome::Superseded => WorkEnd::Out("superseded"),
+        rotate::Outcome::Abandoned(_) => WorkEnd::Out("abandoned"),
+        rotate::Outcome::Stopped(stop) => WorkEnd::Stopped(*stop),
     }
 }

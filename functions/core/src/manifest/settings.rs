@@ -58,11 +58,9 @@ wire! {
         optional shortest_lifetime: Lasting<TWO_YEARS>,
         /// The time for which the old key works on after the new key is current (default: 24h).
         optional overlap: Lasting<TWO_YEARS>,
-        /// The time at which the old key is removed: after the overlap, or once the key is also seen unused (default:
-        /// after-overlap).
+        /// The time at which the old key is removed: after the overlap, or once the key is also seen unused (default: after-overlap).
         optional retire: RetireWhen,
-        /// The time for which sign-ins with a new secret must succeed before the secret counts as proved (default: 60s;
-        /// at most 4m).
+        /// The time for which sign-ins with a new secret must succeed before the secret counts as proved (default: 60s; at most 4m).
         optional settle: Lasting<FOUR_MINUTES>,
         /// Whether a sign-in that only Conditional Access blocked counts as a success (default: false).
         optional promote_when_blocked: bool,

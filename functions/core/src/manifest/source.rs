@@ -10,18 +10,13 @@ use super::{MAX_BYTES, Manifest, ManifestError};
 use crate::http::aws::AwsFailure;
 use crate::identity::Cloud;
 use crate::settings::SettingError;
-use crate::store::{Store, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// The place of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ManifestSource {
     /// An object in S3: `s3://bucket/key`.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
+    S3(Location),
     /// A parameter in the Parameter Store, which may be encrypted: `ssm:/name`.
     Ssm {
         /// The parameter's name or ARN.
@@ -38,7 +33,7 @@ impl ManifestSource {
         if let Some(rest) = text.strip_prefix("s3://") {
             return match rest.split_once('/') {
                 Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
-                    Ok(Self::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
+                    Ok(Self::S3(Location { bucket: bucket.to_owned(), key: key.to_owned() }))
                 }
                 _ => error("a bucket and a key are needed"),
             };
@@ -68,7 +63,7 @@ impl ManifestSource {
     /// Reads and parses a manifest of this cloud.
     pub async fn load_in(&self, aws: &SdkConfig, cloud: Cloud) -> Result<Manifest, LoadError> {
         let bytes = match self {
-            Self::S3 { bucket, key } => self.read_s3(aws, bucket, key).await?,
+            Self::S3(location) => self.read_s3(aws, location).await?,
             Self::Ssm { name } => self.read_ssm(aws, name).await?,
             Self::File(path) => read_file(path)?,
         };
@@ -82,14 +77,9 @@ impl ManifestSource {
         Ok(Manifest::parse_in(&text, &self.to_string(), cloud)?)
     }
 
-    async fn read_s3(
-        &self,
-        aws: &SdkConfig,
-        bucket: &str,
-        key: &str,
-    ) -> Result<Vec<u8>, LoadError> {
+    async fn read_s3(&self, aws: &SdkConfig, at: &Location) -> Result<Vec<u8>, LoadError> {
         let from = self.to_string();
-        match Store::new(aws, bucket.to_owned()).get(key, None, MAX_BYTES).await {
+        match Store::new(aws, at.bucket.clone()).get(&at.key, None, MAX_BYTES).await {
             Ok(Some(object)) => Ok(object.bytes),
             Ok(None) => Err(LoadError::Missing { from }),
             Err(StoreError::Failed { operation, failure, .. }) => {
@@ -104,15 +94,14 @@ impl ManifestSource {
         let client = aws_sdk_ssm::Client::new(aws);
         let call = client.get_parameter().name(name).with_decryption(true);
         let answer = call.send().await;
-        let answer =
-            answer.map_err(|error| self.refused("GetParameter", AwsFailure::new(&error)))?;
-        let value = answer.parameter.and_then(|parameter| parameter.value).unwrap_or_default();
-        Ok(value.into_bytes())
+        let refused = |error| self.refused("GetParameter", AwsFailure::new(&error));
+        let value = answer.map_err(refused)?.parameter.and_then(|parameter| parameter.value);
+        Ok(value.unwrap_or_default().into_bytes())
     }
 
     fn refused(&self, call: &'static str, failure: AwsFailure) -> LoadError {
         let hint = match (self, failure.code.as_deref().unwrap_or_default()) {
-            (Self::S3 { .. }, "AccessDenied") => {
+            (Self::S3(_), "AccessDenied") => {
                 "; allow the role s3:GetObject on it, and s3:ListBucket to tell denied from missing"
             }
             (Self::Ssm { .. }, "AccessDeniedException") => {
@@ -140,7 +129,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
 impl fmt::Display for ManifestSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Self::S3(location) => location.fmt(f),
             Self::Ssm { name } => write!(f, "ssm:{name}"),
             Self::File(path) => write!(f, "{}", path.display()),
         }
@@ -205,7 +194,7 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart() {
-        let s3 = ManifestSource::S3 { bucket: "b".into(), key: "a/k.yaml".into() };
+        let s3 = ManifestSource::S3(Location { bucket: "b".into(), key: "a/k.yaml".into() });
         assert_eq!(ManifestSource::parse("s3://b/a/k.yaml"), Ok(s3));
         assert_eq!(
             ManifestSource::parse("ssm:/kw/m"),
