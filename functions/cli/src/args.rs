@@ -199,10 +199,10 @@ pub(crate) struct Check {
     /// The name of the stack (default: keywheel)
     #[arg(long, env = "KEYWHEEL_STACK", value_name = "NAME")]
     pub(crate) stack: Option<String>,
-    /// The client id of Keywheel's own application; default: the stack's parameter ClientId
+    /// The client id of Keywheel's own application; default: that of the stack
     #[arg(long, value_name = "APPID")]
     pub(crate) client_id: Option<AppId>,
-    /// The tenant, where no manifest can be read; default: AZURE_TENANT_ID
+    /// The tenant, where no manifest can be read; default: `AZURE_TENANT_ID`
     #[arg(long, value_name = "TENANT")]
     pub(crate) tenant: Option<TenantId>,
     /// With --pre, a parameter that the stack is to be deployed with, such as SecretPrefix=prod/

@@ -38,12 +38,12 @@ pub struct Concurrency {
     pub unreserved: u32,
 }
 
-/// A stack of CloudFormation.
+/// A stack, as it is deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
     /// The status, such as `UPDATE_COMPLETE`.
     pub status: String,
-    /// The reason for the status, where CloudFormation gives a reason.
+    /// The reason for the status, where a reason is given.
     pub reason: Option<String>,
     /// The parameters by their names.
     pub parameters: BTreeMap<String, String>,
@@ -96,7 +96,7 @@ impl Deployment {
         Ok(settings.account_limit)
     }
 
-    /// Reads a stack (CloudFormation `DescribeStacks`); `None`: there is no such stack.
+    /// Reads a stack (`DescribeStacks`); `None`: there is no such stack.
     pub async fn stack(&self, name: &str) -> Result<Option<Stack>, AwsFailure> {
         let asked = [("StackName", name)];
         match self.signed.query(Service::CloudFormation, "DescribeStacks", &asked).await {

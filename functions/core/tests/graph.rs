@@ -3,7 +3,9 @@
 mod graph_world;
 mod secrets_stub;
 
-use azure_emulator::{Emulator, Faults, Operation, Seed, SeedApplication};
+use azure_emulator::{
+    Emulator, Faults, GRAPH_APP_ID, Operation, Seed, SeedApplication, SeedFederatedCredential,
+};
 use chrono::{TimeDelta, Utc};
 use graph_world::{ALONE, APP, options, start, world};
 use keywheel_core::graph::{Detail, Kind, Object, PageLink, Refusal};
@@ -323,4 +325,46 @@ async fn any_other_refusal_to_remove_a_key_is_handed_on_as_it_is() {
         assert_eq!(error.status(), Some(status));
         assert_eq!(stub.requests.lock().unwrap().len(), 1, "{status}: nothing is read");
     }
+}
+
+#[tokio::test]
+async fn what_keywheels_own_application_is_permitted_is_read() {
+    let federated = SeedFederatedCredential {
+        id: None,
+        name: "aws".to_owned(),
+        issuer: "https://sts.example".to_owned(),
+        subject: "arn:aws:iam::111122223333:role/sweep".to_owned(),
+        audiences: vec!["api://AzureADTokenExchange".to_owned()],
+        description: None,
+    };
+    let own = SeedApplication {
+        app_id: Some(APP),
+        roles: vec!["Application.ReadWrite.OwnedBy".to_owned()],
+        federated_credentials: vec![federated],
+        ..SeedApplication::named("Keywheel")
+    };
+    let owned = SeedApplication {
+        app_id: Some(ALONE),
+        owners: vec![APP],
+        ..SeedApplication::named("owned")
+    };
+    let mut seed = Seed::default();
+    seed.applications.extend([own, owned]);
+    let graph = start(Emulator::builder().seed(seed)).await.graph;
+    let apps = [AppId(APP), AppId(GRAPH_APP_ID)];
+    let principals = graph.service_principals_by_app_id(&apps, Detail::Keys, &options()).await;
+    let principals = principals.unwrap().items;
+    let of = |app: Uuid| principals.iter().find(|one| one.app_id == AppId(app)).unwrap().object_id;
+
+    let federated = graph.federated_credentials(AppId(APP), &options()).await.unwrap().items;
+    let [federated] = federated.as_slice() else { panic!("{federated:?}") };
+    assert_eq!(federated.subject, "arn:aws:iam::111122223333:role/sweep");
+    assert_eq!(federated.audiences, ["api://AzureADTokenExchange"]);
+    let roles = graph.role_assignments(of(APP), &options()).await.unwrap().items;
+    let [role] = roles.as_slice() else { panic!("{roles:?}") };
+    assert_eq!(role.app_role_id.to_string(), "18a4783c-866b-4cc7-a460-3d5e5662c884");
+    assert_eq!(role.resource_id, of(GRAPH_APP_ID));
+    let application = graph.principal(AppId(ALONE), KeyOn::Application, &options()).await;
+    let owned = graph.owned_objects(of(APP), &options()).await.unwrap();
+    assert_eq!(owned, [application.unwrap().unwrap().object_id]);
 }

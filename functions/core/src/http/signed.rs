@@ -1,7 +1,7 @@
 //! Sends signed requests to AWS services whose SDK is not linked.
 //!
-//! Keywheel asks IAM, Lambda and CloudFormation one or two questions each. Their SDKs would add minutes to every build and to
-//! every installation of the command-line tool.
+//! Keywheel asks IAM, Lambda and `CloudFormation` one or two questions each. Their SDKs would add minutes to every build
+//! and to every installation of the command-line tool.
 
 use std::time::{Duration, SystemTime};
 
@@ -238,14 +238,13 @@ fn refused(answer: &Answer) -> AwsFailure {
     let header = |name: &str| answer.headers.get(name)?.to_str().ok().map(str::to_owned);
     let request_id = header("x-amzn-requestid");
     let text = std::str::from_utf8(&answer.body).unwrap_or_default();
-    let (code, message) = match roxmltree::Document::parse(text) {
-        Ok(xml) => (xml_text(&xml, "Code"), xml_text(&xml, "Message")),
-        Err(_) => {
-            let told: Told = serde_json::from_str(text).unwrap_or_default();
-            // `x-amzn-ErrorType: ResourceNotFoundException:http://…`
-            let kind = header("x-amzn-errortype").or(told.code);
-            (kind.map(|kind| kind.split(':').next().unwrap_or_default().to_owned()), told.message)
-        }
+    let (code, message) = if let Ok(xml) = roxmltree::Document::parse(text) {
+        (xml_text(&xml, "Code"), xml_text(&xml, "Message"))
+    } else {
+        let told: Told = serde_json::from_str(text).unwrap_or_default();
+        // `x-amzn-ErrorType: ResourceNotFoundException:http://…`
+        let kind = header("x-amzn-errortype").or(told.code);
+        (kind.map(|kind| kind.split(':').next().unwrap_or_default().to_owned()), told.message)
     };
     let status = answer.status.as_u16();
     let passes = status == 429 || status >= 500 || code.as_deref().is_some_and(is_transient);

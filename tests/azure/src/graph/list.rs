@@ -45,11 +45,11 @@ impl Call<'_> {
     /// Applications and service principals; a real tenant's principal may own groups too.
     pub(super) fn list_owned(&self) -> Answer {
         let query = Query::read(self.request, Kind::Application)?;
-        let owner = self.target()?.id;
+        let principal = self.target()?.id;
         let tables = [Kind::Application, Kind::ServicePrincipal];
         let all = tables.into_iter().flat_map(|kind| self.world.directory.table(kind).iter());
         let owned: Vec<_> = all
-            .filter(|entity| entity.owners.contains(&owner) && entity.sight.visible(self.view))
+            .filter(|entity| entity.owners.contains(&principal) && entity.sight.visible(self.view))
             .collect();
         let first = usize::try_from(query.after).unwrap_or(usize::MAX);
         let show = |entity: &&Entity| {

@@ -153,14 +153,14 @@ async fn owners_are_references() {
     assert_eq!(h.get(&path).await.body["value"][0]["id"], owner);
     let expanded = h.get(&format!("/applications(appId='{APP}')?$expand=owners&$select=id")).await;
     assert_eq!(expanded.body["owners"][0]["id"], owner);
-    let owned = format!("/servicePrincipals/{owner}/ownedObjects?$select=id");
-    let listed = h.get(&owned).await.body["value"].clone();
+    let objects = format!("/servicePrincipals/{owner}/ownedObjects?$select=id");
+    let listed = h.get(&objects).await.body["value"].clone();
     let id = h.object_id("applications", APP);
     assert_eq!(listed, json!([{"@odata.type": "#microsoft.graph.application", "id": id}]));
     let gone = h.graph(Method::DELETE, &format!("{path}/{owner}/$ref"), None).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     assert_eq!(h.get(&path).await.body["value"], json!([]));
-    assert_eq!(h.get(&owned).await.body["value"], json!([]));
+    assert_eq!(h.get(&objects).await.body["value"], json!([]));
 }
 
 #[tokio::test]

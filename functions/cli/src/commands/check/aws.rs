@@ -28,7 +28,8 @@ pub(super) fn outbound_federation(seen: &Seen) -> Verdict {
     seen.issuer.judge(|issuer| match issuer {
         Some(issuer) => Verdict::passed(format!("the account issues tokens as {issuer}")),
         None => Verdict::failed(
-            "outbound identity federation is off in this account, so that the functions cannot sign in to Entra",
+            "outbound identity federation is off in this account, so that the functions cannot sign in to \
+            Entra",
             "run `aws iam enable-outbound-web-identity-federation`",
         ),
     })
@@ -42,19 +43,29 @@ pub(super) fn concurrency(seen: &Seen) -> Verdict {
             let left = unreserved.saturating_sub(account.limit.min(KEPT));
             if seen.pre && reserved > left {
                 return Verdict::failed(
-                    format!("WebhookConcurrency reserves {reserved}, and this account may reserve {left} more"),
-                    "deploy with WebhookConcurrency=0, or ask AWS for more concurrent executions (Service Quotas, Lambda)",
+                    format!("WebhookConcurrency reserves {reserved}, and this account may reserve {left} \
+                    more"),
+                    "deploy with WebhookConcurrency=0, or ask AWS for more concurrent executions (Service \
+                    Quotas, Lambda)",
                 );
             }
             let left = if seen.pre { unreserved.saturating_sub(reserved) } else { unreserved };
             let wanted = parameters.number("RotationConcurrency") + BESIDE_ROTATIONS;
             if wanted <= left {
-                return Verdict::passed(format!("{left} functions may run at once, and Keywheel's take up to {wanted}"));
+                return Verdict::passed(format!("{left} functions may run at once, and Keywheel's take up \
+                to {wanted}"));
             }
-            let lower = left.saturating_sub(BESIDE_ROTATIONS).max(2);
+            let ask = "ask AWS for more concurrent executions (Service Quotas, Lambda)";
+            let cure = match left.saturating_sub(BESIDE_ROTATIONS) {
+                0 | 1 => ask.to_owned(),
+                fewer => format!("deploy with RotationConcurrency={fewer}, or {ask}"),
+            };
             Verdict::warned(
-                format!("{left} functions may run at once, and Keywheel's take up to {wanted}: many rotations at once wait for each other"),
-                format!("deploy with RotationConcurrency={lower}, or ask AWS for more concurrent executions (Service Quotas, Lambda)"),
+                format!(
+                    "{left} functions may run at once, and Keywheel's take up to {wanted}: many rotations \
+                    at once wait for each other"
+                ),
+                cure,
             )
         })
     })

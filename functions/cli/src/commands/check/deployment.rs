@@ -5,7 +5,7 @@ use keywheel_core::deployment::{Function, Stack};
 use super::seen::Seen;
 use super::verdict::Verdict;
 
-const DEPLOY: &str = "run `make deploy`, or name the stack with --stack";
+pub(super) const DEPLOY: &str = "run `make deploy`, or name the stack with --stack";
 
 pub(super) fn stack(seen: &Seen) -> Verdict {
     seen.stack.judge(|stack| match stack {
@@ -35,6 +35,9 @@ fn status(stack: &Stack) -> Verdict {
 
 pub(super) fn functions(seen: &Seen) -> Verdict {
     seen.functions.judge(|functions| {
+        if functions.is_empty() {
+            return Verdict::failed("the stack has no outputs that name functions", DEPLOY);
+        }
         let faults: Vec<_> =
             functions.iter().filter_map(|(name, read)| fault(name, read.as_ref())).collect();
         if faults.is_empty() {

@@ -9,6 +9,7 @@ use keywheel_core::rotation::RetireWhen;
 use uuid::{Uuid, uuid};
 
 use super::aws::is_federated;
+use super::deployment::DEPLOY;
 use super::manifest::named;
 use super::seen::Seen;
 use super::verdict::Verdict;
@@ -64,7 +65,8 @@ pub(super) fn permissions(seen: &Seen) -> Verdict {
         if granted.contains(&ALL) {
             Verdict::passed("Application.ReadWrite.All is consented to: every application may be changed")
         } else if granted.contains(&OWNED_BY) {
-            Verdict::passed("Application.ReadWrite.OwnedBy is consented to: owned applications may be changed")
+            Verdict::passed("Application.ReadWrite.OwnedBy is consented to: owned applications may be \
+            changed")
         } else {
             Verdict::failed(
                 "nobody has consented to Application.ReadWrite.OwnedBy or Application.ReadWrite.All",
@@ -77,20 +79,30 @@ pub(super) fn permissions(seen: &Seen) -> Verdict {
 pub(super) fn audit_permissions(seen: &Seen) -> Verdict {
     let setup = setup(seen);
     seen.parameters.given("the stack", |parameters| {
-        let watches = parameters.is("WatchDirectoryAudits", "true") && !parameters.is("Cloud", "china");
+        let watches =
+            parameters.is("WatchDirectoryAudits", "true") && !parameters.is("Cloud", "china");
         let when_unused = seen.manifest.get().is_some_and(retires_when_unused);
         if !watches && !when_unused {
             return Verdict::skipped("nothing reads the directory audit or the report of sign-ins");
         }
         seen.permissions.given("the permissions", |granted| {
-            let lacking: Vec<_> = READ_AUDIT.iter().filter(|(id, _)| !granted.contains(id)).collect();
+            let lacking: Vec<_> =
+                READ_AUDIT.iter().filter(|(id, _)| !granted.contains(id)).collect();
             if lacking.is_empty() {
-                return Verdict::passed("the directory audit and the report of sign-ins may be read");
+                return Verdict::passed(
+                    "the directory audit and the report of sign-ins may be read",
+                );
             }
             let names: Vec<_> = lacking.iter().map(|(_, name)| *name).collect();
             Verdict::warned(
-                format!("nobody has consented to {}: changes by others and last sign-ins are not seen", names.join(" and ")),
-                format!("run `{setup} --read-audit`, or deploy with WatchDirectoryAudits=false and without `retire: when-unused`"),
+                format!(
+                    "nobody has consented to {}: changes by others and last sign-ins are not seen",
+                    names.join(" and ")
+                ),
+                format!(
+                    "run `{setup} --read-audit`, or deploy with WatchDirectoryAudits=false and \
+                without `retire: when-unused`"
+                ),
             )
         })
     })
@@ -118,9 +130,12 @@ pub(super) fn federated_credentials(seen: &Seen) -> Verdict {
                 return Verdict::skipped("the account issues no tokens");
             };
             seen.stack.given("the stack", |stack| {
-                let outputs = stack.as_ref().map(|stack| &stack.outputs);
-                let role = |name: &&str| outputs?.get(*name).map(String::as_str);
+                let Some(stack) = stack else { return Verdict::skipped("there is no stack") };
+                let role = |name: &&str| stack.outputs.get(*name).map(String::as_str);
                 let roles: Vec<&str> = ROLES.iter().filter_map(role).collect();
+                if roles.len() < ROLES.len() {
+                    return Verdict::failed("the stack has no outputs that name the roles", DEPLOY);
+                }
                 let wanted = Wanted { issuer, audience: &seen.audience };
                 let faults: Vec<_> =
                     roles.iter().filter_map(|role| wanted.fault(role, federated)).collect();
@@ -130,11 +145,10 @@ pub(super) fn federated_credentials(seen: &Seen) -> Verdict {
                         roles.len()
                     ));
                 }
-                let subjects: String =
-                    roles.iter().map(|role| format!(" --subject {role}")).collect();
+                let subjects = roles.join(" --subject ");
                 Verdict::failed(
                     faults.join("; "),
-                    format!("run `{setup} --issuer {issuer}{subjects}`"),
+                    format!("run `{setup} --issuer {issuer} --subject {subjects}`"),
                 )
             })
         })

@@ -10,27 +10,31 @@ use super::verdict::Verdict;
 use crate::text::Stamp;
 
 pub(super) fn function_sign_in(seen: &Seen) -> Verdict {
-    seen.sweeps.judge(|sweeps| {
-        if let Some(error) = last_failure(sweeps) {
-            return Verdict::failed(
-                format!("the last sweep failed: {error}"),
-                "look at the checks of Entra above, and at the log of the sweep function",
-            );
-        }
-        if let Some(read_to) = sweeps.read_to {
+    let watches = |parameters: &Parameters| parameters.is("WatchDirectoryAudits", "true");
+    let marks = seen.parameters.get().is_some_and(watches);
+    let invoke = dry_run(seen);
+    seen.sweeps.judge(|sweeps| match (last_failure(sweeps), sweeps.read_to) {
+        // Without marks, nothing tells whether a later sweep went well.
+        (Some(error), _) if !marks => Verdict::warned(
+            format!("a sweep of the last day failed: {error}"),
+            format!("run `{invoke}`: a dry run signs in and changes nothing"),
+        ),
+        (Some(error), _) => Verdict::failed(
+            format!("the last sweep failed: {error}"),
+            "look at the checks of Entra above, and at the log of the sweep function",
+        ),
+        (None, Some(read_to)) => {
             let at = Stamp(read_to);
-            return Verdict::passed(format!("the sweep function signed in to Entra, and read the directory audit up to {at}"));
+            let what = format!("the sweep function signed in to Entra and read its audit up to {at}");
+            Verdict::passed(what)
         }
-        let invoke = dry_run(seen);
-        match seen.parameters.get().is_some_and(|parameters| parameters.is("WatchDirectoryAudits", "true")) {
-            true => Verdict::warned(
-                "no sweep has left a mark yet, so that the sign-in of the functions is not seen",
-                format!("run `{invoke}`: a dry run signs in and changes nothing"),
-            ),
-            false => Verdict::skipped(format!(
-                "sweeps leave no mark with WatchDirectoryAudits=false; `{invoke}` signs in and changes nothing"
-            )),
-        }
+        (None, None) if marks => Verdict::warned(
+            "no sweep has left a mark yet, so that the sign-in of the functions is not seen",
+            format!("run `{invoke}`: a dry run signs in and changes nothing"),
+        ),
+        (None, None) => Verdict::skipped(format!(
+            "sweeps leave no mark with WatchDirectoryAudits=false; `{invoke}` signs in and changes nothing"
+        )),
     })
 }
 
@@ -46,7 +50,8 @@ fn dry_run(seen: &Seen) -> String {
     let name = stack.and_then(|stack| stack.outputs.get("SweepFunctionName"));
     let name = name.map_or("<output SweepFunctionName>", String::as_str);
     format!(
-        "aws lambda invoke --function-name {name} --cli-binary-format raw-in-base64-out --payload '{{\"dry_run\": true}}' /dev/stdout"
+        "aws lambda invoke --function-name {name} --cli-binary-format raw-in-base64-out --payload \
+        '{{\"dry_run\": true}}' /dev/stdout"
     )
 }
 
@@ -61,7 +66,8 @@ fn webhook(keys: &Keys, parameters: &Parameters) -> Verdict {
         refused.sort_unstable();
         return Verdict::failed(
             format!("entries of the webhook secret cannot be used: {}", named(&refused)),
-            "put keys in their places: `whsec_` and base64 of 24 to 64 bytes for webhooks, 16 characters or more for the others",
+            "put keys in their places: `whsec_` and base64 of 24 to 64 bytes for webhooks, 16 characters \
+            or more for the others",
         );
     }
     if parameters.is("GitHubAlerts", "on") && (keys.github.is_none() || keys.github_token.is_none())
@@ -137,7 +143,8 @@ pub(super) fn alarms(seen: &Seen) -> Verdict {
     seen.subscriptions.judge(|confirmed| match confirmed {
         0 => Verdict::warned(
             format!("alarms tell nobody: no subscription of {topic} is confirmed"),
-            format!("run `aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint <address>`, and confirm the subscription"),
+            format!("run `aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint \
+            <address>`, and confirm the subscription"),
         ),
         confirmed => Verdict::passed(format!("alarms go to {topic}, with {confirmed} confirmed")),
     })

@@ -138,8 +138,8 @@ mod tests {
         let template = std::fs::read_to_string(path).unwrap();
         for (name, default) in PARAMETERS {
             let (_, declared) = template.split_once(&format!("\n  {name}:\n")).unwrap();
-            let lines = declared.lines().take_while(|line| line.starts_with("    "));
-            let found = lines.filter_map(|line| line.strip_prefix("    Default: ")).next();
+            let mut lines = declared.lines().take_while(|line| line.starts_with("    "));
+            let found = lines.find_map(|line| line.strip_prefix("    Default: "));
             assert_eq!(found.unwrap_or_default().trim_matches('"'), default, "{name}");
         }
     }

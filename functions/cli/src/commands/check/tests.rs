@@ -9,7 +9,10 @@ use keywheel_core::graph::FederatedCredential;
 use keywheel_core::ids::KeyOn;
 use keywheel_core::notify::NotifySecret;
 use keywheel_core::request::keys::Keys;
-use sample::*;
+use sample::{
+    ALL, APP, ISSUER, KMS, MANIFEST, PRINCIPAL, READ_AUDIT, ROTATE, SWEEP, TOPIC, federated, ids,
+    parse, ready, secret, well,
+};
 
 use super::catalogue::CHECKS;
 use super::report::Checked;
@@ -114,7 +117,14 @@ fn checks_of_the_account() {
         "concurrency",
         |seen| seen.concurrency = Reading::Read(few),
         "10 functions may run at once",
-        "RotationConcurrency=2",
+        "ask AWS",
+    );
+    let some = Concurrency { limit: 40, unreserved: 40 };
+    warns(
+        "concurrency",
+        |seen| seen.concurrency = Reading::Read(some),
+        "take up to 60",
+        "RotationConcurrency=30",
     );
     let reserving = |seen: &mut Seen| {
         seen.pre = true;
@@ -138,6 +148,12 @@ fn checks_of_the_stack() {
         move |seen: &mut Seen| seen.functions = Reading::Read(vec![("f".to_owned(), function)])
     };
     fails("functions", functions(None), "f is gone", "make deploy");
+    let foreign = |seen: &mut Seen| {
+        seen.stack = Reading::Read(Some(Stack::default()));
+        seen.functions = Reading::Read(Vec::new());
+    };
+    fails("functions", foreign, "no outputs", "--stack");
+    fails("federated-credentials", foreign, "no outputs", "--stack");
     let failed = Function { state: "Failed".to_owned(), ..ready() };
     fails("functions", functions(Some(failed)), "f is Failed", "make deploy");
     let late = Function {
@@ -155,8 +171,8 @@ fn checks_of_the_secrets() {
     let rules = format!(
         "{MANIFEST}rules:\n  - match: {{ tag: keywheel }}\n    secret: \"entra/{{appId}}\"\n"
     );
-    let ruled = |seen: &mut Seen| seen.manifest = Reading::Read(parse(&rules));
-    fails("secret-prefix", ruled, "entra/{appId}", "SecretPrefix");
+    let outside = |seen: &mut Seen| seen.manifest = Reading::Read(parse(&rules));
+    fails("secret-prefix", outside, "entra/{appId}", "SecretPrefix");
     let key = |seen: &mut Seen| parameter(seen, "KmsKeyArn", "");
     fails("secret-encryption", key, KMS, "KmsKeyArn");
     let wanted = MANIFEST.replace("keywheel/aks\n", "keywheel/aks\n    kms_key: \"99999999\"\n");
@@ -221,6 +237,7 @@ fn checks_of_the_federated_credentials() {
     fails(name, with(other), "in another case than", &cure);
     fails(name, with(federated("another")), &format!("has the subject {ROTATE}"), &cure);
     skips(name, |seen| seen.issuer = Reading::Read(None), "issues no tokens");
+    skips(name, |seen| seen.stack = Reading::Read(None), "there is no stack");
     skips(name, |seen| parameter(seen, "SignIn", "client_secret"), "SignIn");
 }
 
@@ -267,6 +284,11 @@ fn checks_of_the_sweeps() {
         parameter(seen, "WatchDirectoryAudits", "false");
     };
     skips(name, unwatched, "dry_run");
+    let failed = |seen: &mut Seen| {
+        sweeps(None, Some(early))(seen);
+        parameter(seen, "WatchDirectoryAudits", "false");
+    };
+    warns(name, failed, "AADSTS700213", "dry_run");
 }
 
 #[test]

@@ -91,7 +91,8 @@ async fn sweeps(reader: &Reader<'_>, stack: &Stack) -> Reading<Sweeps> {
         }
         Ok::<_, EngineError>(sweeps)
     };
-    let cure = "allow s3:GetObject and s3:ListBucket on the manifest bucket, and sqs:GetQueueAttributes and sqs:ReceiveMessage on the queue of \
+    let cure = "allow s3:GetObject and s3:ListBucket on the manifest bucket, and sqs:GetQueueAttributes \
+    and sqs:ReceiveMessage on the queue of \
                 the output EventDeadLetterQueueUrl";
     read().await.map_err(|error| Trouble::new(error.to_string(), cure)).into()
 }
@@ -161,4 +162,27 @@ async fn dead_letters(reader: &Reader<'_>, stack: &Stack) -> Reading<Vec<(String
         }
     }
     Reading::Read(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(body: &str) -> DeadLetter {
+        DeadLetter { id: "1".to_owned(), body: body.to_owned(), reason: None }
+    }
+
+    #[test]
+    fn a_failed_sweep_is_told_from_an_event_that_was_not_delivered() {
+        let told = failed(&letter(
+            r#"{"version":"1.0","timestamp":"2026-11-21T10:28:52.123Z","requestPayload":{},
+                "responsePayload":{"errorMessage":"AADSTS700213: no","errorType":"keywheel.graph"}}"#,
+        ));
+        let told = told.unwrap();
+        assert_eq!(told.at.map(|at| at.timestamp()), Some(1_795_256_932));
+        assert_eq!(told.error, "AADSTS700213: no");
+        for other in ["{}", "", r#"{"detail-type":"keywheel.sweep.continued","detail":{}}"#] {
+            assert!(failed(&letter(other)).is_none(), "{other}");
+        }
+    }
 }
