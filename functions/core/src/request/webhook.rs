@@ -122,8 +122,23 @@ mod tests {
         ] {
             assert_eq!(Rotate::parse(body.as_bytes()), Err(error), "{body}");
         }
-        let long = serde_json::json!({ "credential": "a", "reason": "x".repeat(501) });
-        assert_eq!(Rotate::parse(long.to_string().as_bytes()), Err(NotRotate::Length));
+        for (name, reason, fits) in [
+            (1, 500, true),
+            (1, 501, false),
+            (1, 502, false),
+            (512, 0, true),
+            (513, 0, false),
+            (514, 0, false),
+        ] {
+            let (name, reason) = ("é".repeat(name), "é".repeat(reason));
+            let body = serde_json::json!({ "credential": name, "reason": reason }).to_string();
+            let read = Rotate::parse(body.as_bytes());
+            assert_eq!(
+                read.map(drop),
+                if fits { Ok(()) } else { Err(NotRotate::Length) },
+                "{body}"
+            );
+        }
         assert_eq!(Rotate::parse(b"{\"credential\":\"\xff\"}"), Err(NotRotate::Shape));
     }
 
