@@ -23,7 +23,7 @@ def world(start: Callable[..., World]) -> World:
     tenant = Tenant()
     tenant.managed("fresh", "+150d", 30)
     tenant.managed("principal", "+150d", 30, key_on="servicePrincipal")
-    parameters = {"AlarmTopicArn": TOPIC, "SecretPrefix": "prod/", "GitHubAlerts": "on"}
+    parameters = {"AlarmTopicArn": TOPIC, "GitHubAlerts": "on"}
     world = start(tenant, permission="Application.ReadWrite.OwnedBy", parameters=parameters)
     world.stack.local("POST", "quotas", {"concurrent_executions": 1000})
     sns = world.client("sns")
@@ -93,10 +93,10 @@ def test_before_the_deployment_nothing_of_a_stack_is_needed(world: World, tmp_pa
     manifest = tmp_path / "m.yaml"
     manifest.write_text(world.tenant.manifest())
     given = ("--pre", "--client-id", world.stack.env["KEYWHEEL_APPLICATION"], "--manifest", str(manifest))
-    checks = check(world, *given, "--parameter", "SecretPrefix=prod/")
-    assert other_than("passed", checks) == {} and "stack" not in checks
-    checks = check(world, *given, code=6)
-    assert "prod/azure/fresh" in checks["secret-prefix"]["what"], "the template's default is keywheel/"
+    checks = check(world, *given)
+    assert other_than("passed", checks) == {} and "stack" not in checks, "the template's default is keywheel/"
+    checks = check(world, *given, "--parameter", "SecretPrefix=prod/", code=6)
+    assert "keywheel/fresh" in checks["secret-prefix"]["what"]
     assert other_than("passed", checks).keys() == {"secret-prefix"}
 
 
@@ -144,8 +144,7 @@ def test_a_new_account_has_little_concurrency(world: World):
     world.stack.local("POST", "quotas", {"concurrent_executions": 10})
     try:
         checks = check(world)
-        reserving = check(world, "--pre", "--parameter", "WebhookConcurrency=5", "--parameter", "SecretPrefix=prod/",
-                          code=6)
+        reserving = check(world, "--pre", "--parameter", "WebhookConcurrency=5", code=6)
     finally:
         world.stack.local("POST", "quotas", {"concurrent_executions": 1000})
     assert other_than("passed", checks).keys() == {"concurrency"} and checks["concurrency"]["outcome"] == "warning"

@@ -145,13 +145,13 @@ def test_tag_puts_an_application_under_a_rule_and_takes_it_out(world: World):
     assert unasked.returncode == 2 and "add --yes" in unasked.stderr and tags(world, free) == []
     dry = shape(keywheel(world, "tag", "--dry-run", "--json", *apps))
     outcomes = {one["application"]: (one["outcome"], one["credential"]) for one in dry["applications"]}
-    assert outcomes == {free.app_id: ("changed", f"entra/{free.app_id}"), listed.app.app_id: ("elsewhere", None),
+    assert outcomes == {free.app_id: ("changed", f"keywheel/entra/{free.app_id}"), listed.app.app_id: ("elsewhere", None),
                         member.app.app_id: ("unchanged", member.name)}
     assert tags(world, free) == []
     assert keywheel(world, "tag", "--yes", *apps).returncode == 0
     assert (tags(world, free), tags(world, listed.app)) == (["keywheel"], [])
     planned = {one["credential"] for one in shape(keywheel(world, "plan", "--json"))["planned"]}
-    assert f"entra/{free.app_id}" in planned
+    assert f"keywheel/entra/{free.app_id}" in planned
     assert keywheel(world, "tag", "--yes", "--remove", free.app_id).returncode == 0
     assert tags(world, free) == []
 

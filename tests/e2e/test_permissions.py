@@ -79,11 +79,14 @@ def statements(world: World) -> dict[str, list[dict]]:
                for end in ("", "/*")]
     manifest = allow("s3:GetObject", f"arn:aws:s3:::{env['KEYWHEEL_MANIFEST_BUCKET']}/manifest.yaml")
     look = allow("secretsmanager:DescribeSecret", secrets)
+    failed = [allow("sqs:GetQueueAttributes", queue),
+              allow(["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], letters)]
+    sweep = world.stack.env["KEYWHEEL_SWEEP_FUNCTION_ARN"]
     return {
         "plan": [manifest, allow("secretsmanager:ListSecrets", "*")],
-        "status": [manifest, look],
-        "rotate": [manifest, look, allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], queue),
-                   allow(["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], letters)],
+        "status": [manifest, look, *failed],
+        "rotate": [manifest, look, allow("sqs:SendMessage", queue), *failed],
+        "sweep": [manifest, look, allow("lambda:InvokeFunction", sweep), *failed],
         "audit": [allow(["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"], buckets)],
     }
 
@@ -104,7 +107,8 @@ def person(world: World, name: str, allowed: list[dict]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", [
-    ("plan",), ("status", "inside"), ("rotate", "inside", "--yes", "--timeout", "120s"), ("audit", "show", "inside"),
+    ("plan",), ("status", "inside"), ("rotate", "inside", "--yes", "--timeout", "120s"),
+    ("sweep", "--wait"), ("audit", "show", "inside"),
     ("audit", "verify"), ("audit", "export", "--quiet")], ids=" ".join)
 def test_what_the_docs_say_that_a_person_needs_is_enough(world: World, command: tuple[str, ...]):
     world.denied()

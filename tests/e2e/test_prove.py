@@ -57,11 +57,23 @@ def test_a_leak_is_heeded_where_the_secret_is_gone_or_a_person_is_told(
              "data": {"reason": reason, "requested_by": "github:octo-org/app"}} for kind, subject, reason in events]
     world = SimpleNamespace(sign_in=lambda *_: code, dead_letters=lambda queue: letters, events=lambda kind: [
         event for event in told if event["type"].startswith(kind)])
-    leaker = Leaker(world, GitHub("token"), SimpleNamespace(), random.Random(1))
+    leaker = Leaker(world, GitHub("token"), SimpleNamespace(), random.Random(1), patience=0)
     leaker.leaks.append(Leak(1, Credential("one", App("one"), "keywheel/one"), "text"))
     leaker.look()
     assert (leaker.unheeded == []) == heeded, leaker.unheeded
     assert leaker.counts.total() == heeded
+
+
+def test_a_replica_that_accepts_a_removed_key_for_a_moment_longer_is_no_leak_unheeded():
+    answers = iter([0, 0, 7000215])
+    finding = {"id": "1", "type": "keywheel.finding.leaked-secret", "subject": "one",
+               "data": {"reason": LEAKED[2], "requested_by": "github:octo-org/app"}}
+    world = SimpleNamespace(sign_in=lambda *_: next(answers), dead_letters=lambda queue: [],
+                            events=lambda kind: [finding] if finding["type"].startswith(kind) else [])
+    leaker = Leaker(world, GitHub("token"), SimpleNamespace(), random.Random(1))
+    leaker.leaks.append(Leak(1, Credential("one", App("one"), "prod/azure/one"), "text"))
+    leaker.look()
+    assert leaker.unheeded == [] and leaker.counts["leaked secrets that work no more"] == 1
 
 
 def verdict(monkeypatch: pytest.MonkeyPatch, *, held: bool = True, survived: tuple[str, ...] = (),

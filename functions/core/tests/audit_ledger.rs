@@ -34,6 +34,8 @@ struct Store {
     ended: bool,
     /// So many puts meet another request for their key.
     conflicts: usize,
+    /// The next put of a head comes after another writer's.
+    head_taken: bool,
 }
 
 fn refusal(status: u16, code: &str) -> Answer {
@@ -71,6 +73,10 @@ impl Store {
             return there.map_or_else(missing, |body| (200, body.clone()));
         }
         assert!(header("x-amz-checksum-sha256").is_some(), "object lock asks for it");
+        if self.head_taken && path.starts_with("/heads/heads/") {
+            self.head_taken = false;
+            return refusal(412, "PreconditionFailed");
+        }
         if self.conflicts > 0 {
             self.conflicts -= 1;
             return refusal(409, "ConditionalRequestConflict");
@@ -167,6 +173,15 @@ async fn an_event_is_recorded_once_however_often_it_is_told() {
     assert_eq!(world.append(&event("a", 1)).await.unwrap(), Appended::Before(at(1)));
     assert_eq!(world.chain("a"), (ids([1, 2]), vec![]));
     assert_eq!(world.chain("b"), (ids([3]), vec![]));
+}
+
+#[tokio::test]
+async fn a_head_that_another_writer_moved_is_moved_on() {
+    let world = World::new().await;
+    world.append(&event("a", 1)).await.unwrap();
+    world.store.lock().unwrap().head_taken = true;
+    assert_eq!(world.append(&event("a", 2)).await.unwrap(), Appended::Now(at(2)));
+    assert_eq!(world.chain("a"), (ids([1, 2]), vec![]));
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 mod graph_world;
 mod secrets_stub;
 
+use std::collections::BTreeSet;
+
 use azure_emulator::{
-    Emulator, Faults, GRAPH_APP_ID, Operation, Seed, SeedApplication, SeedFederatedCredential,
+    Emulator, Faults, GRAPH_APP_ID, Operation, RequestRecord, Seed, SeedApplication,
+    SeedFederatedCredential,
 };
 use chrono::{TimeDelta, Utc};
 use graph_world::{ALONE, APP, options, start, world};
@@ -25,8 +28,103 @@ async fn a_key_is_minted_seen_and_removed_on_either_object() {
         assert!(principal.has_service_principal);
         assert_eq!(principal.key(key).unwrap().display_name.as_deref(), Some("keywheel/x"));
         assert!(!world.graph.remove_password(object, key, &options()).await.unwrap().already_gone);
-        assert!(world.graph.remove_password(object, key, &options()).await.unwrap().already_gone);
+        let gone = world.graph.remove_password(object, key, &options()).await.unwrap();
+        let requests = world.emulator.requests();
+        let removals = |one: &&RequestRecord| one.operation == Some(Operation::RemovePassword);
+        let asked = requests.iter().rfind(removals).unwrap().request_id.to_string();
+        assert_eq!((gone.already_gone, gone.request_id), (true, Some(asked)));
     }
+}
+
+/// By these ids the tenant's administrators find each request in their own logs.
+#[tokio::test]
+async fn each_request_of_a_call_has_an_id_that_follows_from_the_calls() {
+    let world = world().await;
+    let options = options();
+    let mut both = Vec::new();
+    for _ in 0..2 {
+        let read = world.graph.principal(AppId(APP), KeyOn::Application, &options).await;
+        assert!(read.unwrap().is_some());
+        let requests = world.emulator.requests().into_iter().rev();
+        let reads = requests.filter(|sent| sent.operation == Some(Operation::Get)).take(2);
+        both.push(reads.map(|sent| sent.client_request_id.unwrap()).collect::<BTreeSet<_>>());
+    }
+    assert_eq!(both[0].len(), 2, "{both:?}");
+    assert_eq!(both[0], both[1]);
+    assert!(both[0].contains(&options.client_request_id.to_string()));
+}
+
+#[tokio::test]
+async fn an_error_has_the_words_and_the_ids_that_the_tenants_administrators_ask_for() {
+    for (code, shown) in [
+        ("Directory_Odd", "(410 Directory_Odd): gone for good [request-id stub-request,"),
+        ("", "(410 without a code): gone"),
+    ] {
+        let error = json!({ "error": { "code": code, "message": "gone for good" } }).to_string();
+        let stub = Stub::start(move |_| Some((410, error.clone()))).await;
+        let (graph, options) = (graph_world::graph_at(&stub.url), options());
+        let error = graph.principal(AppId(APP), KeyOn::Application, &options).await.unwrap_err();
+        assert!(error.to_string().contains(shown), "{error}");
+        assert_eq!(error.request_id(), Some("stub-request"));
+        assert!(stub.requests.lock().unwrap().iter().any(|sent| {
+            sent.head.contains(&format!("client-request-id: {}", error.client_request_id()))
+        }));
+    }
+}
+
+/// The key may be there, and its text is lost.
+#[tokio::test]
+async fn an_answer_that_does_not_hold_what_was_minted_is_lost() {
+    let object = Object { on: KeyOn::Application, id: ObjectId(Uuid::from_u128(1)) };
+    for (answer, why) in [
+        (json!({ "keyId": Uuid::nil() }), "not a password credential"),
+        (json!({ "keyId": Uuid::nil(), "secretText": "" }), "its secretText is empty"),
+    ] {
+        let stub = Stub::start(move |_| Some((200, answer.to_string()))).await;
+        let graph = graph_world::graph_at(&stub.url);
+        let error = graph.add_password(object, "n", Utc::now(), &options()).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (&Kind::AnswerLost, Retry::Soon));
+        assert_eq!((error.status(), error.request_id()), (Some(200), Some("stub-request")));
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    let other = json!({ "id": Uuid::nil(), "appId": Uuid::nil(), "passwordCredentials": [] });
+    for (answer, why) in [(json!([]), "not what was asked for"), (other, "of another application")]
+    {
+        let stub = Stub::start(move |_| Some((200, answer.to_string()))).await;
+        let graph = graph_world::graph_at(&stub.url);
+        let error = graph.principal(AppId(APP), KeyOn::Application, &options()).await.unwrap_err();
+        assert_eq!(error.retry(), Retry::Never);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+/// The token goes wherever a link points, and a sweep goes on wherever one leads.
+#[tokio::test]
+async fn a_link_leads_on_at_the_same_graph_or_nowhere() {
+    let graph = graph_world::graph_at("https://graph.example/");
+    for (link, leads) in [
+        ("https://graph.example/v1.0/applications?$skiptoken=2", true),
+        ("https://graph.example:443/v1.0/applications", true),
+        ("http://graph.example:443/v1.0/applications", false),
+        ("https://graph.example.org/v1.0/applications", false),
+        ("https://graph.example:8443/v1.0/applications", false),
+        ("https://name@graph.example/v1.0/applications", false),
+        ("https://:word@graph.example/v1.0/applications", false),
+        ("applications", false),
+    ] {
+        assert_eq!(graph.page_link(link).is_some(), leads, "{link}");
+    }
+    let stub = Stub::start(|request| {
+        let host = request.head.lines().find_map(|line| line.strip_prefix("host: "))?;
+        let path = request.line.split(' ').nth(1)?;
+        let itself = format!("http://{host}{path}");
+        Some((200, json!({ "value": [], "@odata.nextLink": itself }).to_string()))
+    })
+    .await;
+    let graph = graph_world::graph_at(&stub.url);
+    let error =
+        graph.objects(KeyOn::Application, Detail::Keys, None, &options()).await.unwrap_err();
+    assert!(error.to_string().contains("leads to itself"), "{error}");
 }
 
 #[tokio::test]
@@ -100,9 +198,8 @@ async fn a_directory_of_many_pages_is_listed_whole() {
         found.extend(page.items);
         pages += 1;
         next = page.next;
-        if next.is_none() {
-            break;
-        }
+        let Some(link) = &next else { break };
+        assert_eq!(world.graph.page_link(&link.to_string()).as_ref(), Some(link), "written down");
     }
     assert!(found.len() >= 2100 && pages == 3, "{} in {pages}", found.len());
     assert!(found.iter().all(|app| app.certificates.is_empty()));
@@ -260,6 +357,12 @@ async fn objects_by_id_are_read_on_as_many_pages_as_there_are() {
     let read = graph.objects_by_id(KeyOn::Application, &ids, &options()).await.unwrap();
     let found: Vec<_> = read.items.iter().map(|object| object.app_id.0).collect();
     assert_eq!(found, [id(11), id(12)]);
+    let requests = stub.requests.lock().unwrap();
+    let ids: BTreeSet<_> = requests
+        .iter()
+        .filter_map(|sent| sent.head.lines().find(|line| line.starts_with("client-request-id")))
+        .collect();
+    assert_eq!(ids.len(), 2, "each page has a request id of its own");
 }
 
 #[tokio::test]
@@ -352,9 +455,10 @@ async fn what_keywheels_own_application_is_permitted_is_read() {
     seed.applications.extend([own, owned]);
     let graph = start(Emulator::builder().seed(seed)).await.graph;
     let apps = [AppId(APP), AppId(GRAPH_APP_ID)];
-    let principals = graph.service_principals_by_app_id(&apps, Detail::Keys, &options()).await;
+    let on = KeyOn::ServicePrincipal;
+    let principals = graph.objects_by_app_id(on, &apps, Detail::Keys, &options()).await;
     let principals = principals.unwrap().items;
-    let of = |app: Uuid| principals.iter().find(|one| one.app_id == AppId(app)).unwrap().object_id;
+    let of = |app: Uuid| principals.iter().find(|one| one.app_id == AppId(app)).unwrap().id;
 
     let federated = graph.federated_credentials(AppId(APP), &options()).await.unwrap().items;
     let [federated] = federated.as_slice() else { panic!("{federated:?}") };

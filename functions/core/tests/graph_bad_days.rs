@@ -45,6 +45,8 @@ async fn a_lost_answer_of_add_password_is_never_asked_for_again() {
         assert_eq!(world.count(Operation::AddPassword), 1, "{kind:?}");
         assert_eq!(world.keys().await.len(), minted, "{kind:?}");
         let said = format!("{error} {error:?}");
+        let cut = [FaultKind::LostAnswer, FaultKind::CutBody, FaultKind::CutConnection];
+        assert_eq!(said.contains("the connection was cut"), cut.contains(&kind), "{said}");
         assert!(said.contains(&error.client_request_id().to_string()));
         for secret in world.emulator.secrets() {
             assert!(!said.contains(&secret), "{kind:?}");
@@ -123,6 +125,7 @@ async fn nobody_waits_past_the_deadline() {
     let sent = world.count(Operation::AddPassword);
     let error = world.graph.add_password(object, "n", Utc::now(), &late).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (&Kind::Unavailable, Retry::Soon));
+    assert!(error.to_string().contains("not begun: too little time left"), "{error}");
     assert_eq!(world.count(Operation::AddPassword), sent);
 }
 

@@ -14,7 +14,7 @@ use keywheel_core::queue::{Job, Queue, SCHEMA, Work};
 use keywheel_core::rotation::names::Label;
 use keywheel_core::rotation::observed::SecretState;
 use keywheel_core::secret::SecretText;
-use keywheel_core::secrets::{Kind, Move, NewSecret, Put, Secrets};
+use keywheel_core::secrets::{Cache, Current, Kind, Move, NewSecret, Put, Secrets, SecretsError};
 use keywheel_core::store::Store;
 use secrets_stub::{Answer, Request, Stub};
 use serde_json::{Value, json};
@@ -62,6 +62,9 @@ async fn a_secret_is_described_in_each_of_its_states() {
         Some("going") => ok(&json!({ "Name": "going", "DeletedDate": 1_700_000_000 })),
         Some("locked") => refusal("AccessDeniedException"),
         Some("disabled key") => refusal("DecryptionFailure"),
+        Some("anothers") => refusal("InvalidRequestException"),
+        Some("full") => refusal("LimitExceededException"),
+        Some("slow") => refusal("ThrottlingException"),
         _ => refusal("ResourceNotFoundException"),
     })
     .await;
@@ -80,6 +83,32 @@ async fn a_secret_is_described_in_each_of_its_states() {
     let error = secrets.describe("disabled key").await.unwrap_err();
     assert_eq!((error.kind, error.retry()), (Kind::Encryption, Retry::Never));
     assert!(error.to_string().contains("KmsKeyArn"), "{error}");
+    for (name, kind, retry) in [
+        ("anothers", Kind::State, Retry::Never),
+        ("full", Kind::LimitExceeded, Retry::Never),
+        ("slow", Kind::Unavailable, Retry::Soon),
+    ] {
+        let error = secrets.describe(name).await.unwrap_err();
+        assert_eq!((error.kind, error.retry()), (kind, retry), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_value_is_read_once_and_never_shown() {
+    let (stub, secrets) =
+        secrets(|_| ok(&json!({ "SecretString": TEXT, "VersionId": V1, "Name": "a" }))).await;
+    let cache = Cache::new(secrets, "a".to_owned());
+    assert!(cache.kept().await.is_none());
+    let parse = |current: Current, _: Option<&String>| -> Result<String, SecretsError> {
+        Ok(current.text.expose().to_owned())
+    };
+    for _ in 0..2 {
+        assert_eq!(*cache.value(|_, age| age.read <= age.tried, parse).await.unwrap(), TEXT);
+    }
+    assert_eq!(stub.operations().len(), 1);
+    assert_eq!(*cache.kept().await.unwrap().0, TEXT);
+    let shown = format!("{cache:?}");
+    assert!(shown.contains("\"a\"") && !shown.contains(TEXT), "{shown}");
 }
 
 /// Whoever minted for it could not store.
@@ -165,6 +194,8 @@ async fn a_put_is_stored_or_taken_and_never_quoted() {
     assert_eq!(secrets.put("taken", &rotation, &text, &labels).await.unwrap(), Put::Taken);
     let error = secrets.put("wrong", &rotation, &text, &labels).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(TEXT));
+    let largest = SecretText::new("x".repeat(65_536));
+    assert_eq!(secrets.put("a", &rotation, &largest, &labels).await.unwrap(), Put::Stored);
     let large = SecretText::new("x".repeat(65_537));
     assert_eq!(
         secrets.put("a", &rotation, &large, &labels).await.unwrap_err().kind,
@@ -192,7 +223,8 @@ async fn a_refused_move_is_looked_into() {
 async fn secrets_are_made_once_and_listed_by_the_page() {
     let (stub, secrets) = secrets(|request| match request.operation.as_str() {
         "CreateSecret" if request.json()["Name"] == "new" => ok(&json!({ "ARN": "arn:new" })),
-        "CreateSecret" => refusal("ResourceExistsException"),
+        "CreateSecret" if request.json()["Name"] == "old" => refusal("ResourceExistsException"),
+        "CreateSecret" => refusal("AccessDeniedException"),
         _ => ok(&json!({
             "SecretList": [
                 { "Name": "p/a", "ARN": "arn:a", "SecretVersionsToStages": { V1: ["AWSCURRENT"] } },
@@ -206,6 +238,8 @@ async fn secrets_are_made_once_and_listed_by_the_page() {
     for name in ["new", "old"] {
         secrets.create_empty(name, &new).await.unwrap();
     }
+    let denied = secrets.create_empty("denied", &new).await.unwrap_err();
+    assert_eq!(denied.kind, Kind::AccessDenied);
     let page = secrets.list(&["p/"].into_iter().collect(), None).await.unwrap();
     assert_eq!((page.items.len(), page.next.as_deref()), (2, Some("more")));
     let SecretState::Present(view) = &page.items[0].state else { panic!("{:?}", page.items[0]) };
@@ -213,6 +247,13 @@ async fn secrets_are_made_once_and_listed_by_the_page() {
     assert_eq!(page.items[1].state, SecretState::ScheduledForDeletion);
     let asked = stub.requests.lock().unwrap().last().unwrap().json();
     assert_eq!(asked["IncludePlannedDeletion"], true, "they are not listed unasked");
+    assert_eq!(asked["Filters"], json!([{ "Key": "name", "Values": ["p/"] }]));
+    let all = [""; 0].into_iter().collect();
+    let error = secrets.list(&all, Some("more")).await.unwrap_err();
+    assert_eq!((error.kind, error.retry()), (Kind::Endless, Retry::Never));
+    assert!(secrets.list(&all, Some("before")).await.unwrap().next.is_some());
+    let asked = stub.requests.lock().unwrap().last().unwrap().json();
+    assert!(asked.get("Filters").is_none(), "{asked}");
 }
 
 #[tokio::test]
@@ -268,6 +309,28 @@ async fn an_event_that_is_not_accepted_is_an_error() {
     let error = bus.put(&[event(1)], Instant::now() + Duration::from_secs(9)).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never);
     assert_eq!(stub.operations().len(), 1);
+}
+
+/// One that is larger would be refused for ever, and everything after it.
+#[tokio::test]
+async fn an_event_has_as_many_bytes_as_eventbridge_takes() {
+    let stub =
+        Stub::start(|_| ok(&json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "e" }] })))
+            .await;
+    let bus = Bus::new(&stub.config(), "keywheel".to_owned());
+    let mut large = event(1);
+    large.data.reason = Some(String::new());
+    // The time, the source and the type count beside the event itself.
+    let beside = 14 + "keywheel".len() + "keywheel.key.minted".len();
+    let left = 256 * 1024 - beside - serde_json::to_string(&large).unwrap().len();
+    let deadline = Instant::now() + Duration::from_secs(9);
+    for (length, fits) in [(left, true), (left + 1, false)] {
+        large.data.reason = Some("x".repeat(length));
+        let put = bus.put(std::slice::from_ref(&large), deadline).await;
+        assert_eq!(put.is_ok(), fits, "{put:?}");
+        let too_large = matches!(put, Err(AuditError::TooLarge(id)) if id == large.id);
+        assert_eq!(too_large, !fits);
+    }
 }
 
 #[tokio::test]

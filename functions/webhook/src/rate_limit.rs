@@ -91,10 +91,17 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let limiter = RateLimit::new(1);
-        for caller in 0..2 * CALLERS {
+        let limiter = RateLimit::new(2);
+        let known = || limiter.buckets.lock().unwrap().len();
+        for caller in 0..2 * CALLERS + 5 {
             assert_eq!(limiter.count(&caller.to_string(), now()), Ok(()));
         }
-        assert_eq!(limiter.buckets.lock().unwrap().len(), CALLERS);
+        assert_eq!(known(), CALLERS);
+        let last = (2 * CALLERS + 4).to_string();
+        assert_eq!(limiter.count(&last, now()), Ok(()));
+        assert_eq!(known(), CALLERS, "nobody is forgotten for a caller who is known");
+        let a_minute_later = now() + TimeDelta::minutes(1);
+        assert_eq!(limiter.count("new", a_minute_later), Ok(()));
+        assert_eq!(known(), 1, "whoever owes nothing need not be known");
     }
 }

@@ -104,6 +104,52 @@ async fn only_a_leak_is_queued_and_only_once_it_is_signed() {
         assert_eq!(world.github(kind, body).await.status(), status, "{kind} {body}");
     }
     assert!(world.state().messages.is_empty());
+    let reason = world.state().events[0]["data"]["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("a request to /github was signed"), "{reason}");
+}
+
+/// The secret may be the leaked one, and nobody is asked to try again in vain.
+#[tokio::test]
+async fn a_secret_that_is_not_compared_is_named_with_the_cause() {
+    let world = world();
+    let (url, _) = github(200, &json!({ "secret": TEXT }).to_string()).await;
+    let compared = async || {
+        leaks(&world, &url, Some("keys")).compare(&queued(&world).await).await.unwrap();
+        let reason = world.state().events[0]["data"]["reason"].as_str().unwrap().to_owned();
+        assert_eq!(told(&world), [finding("leaked-secret-unmatched", "github")]);
+        reason
+    };
+    world.state().failing = Some("DescribeSecret");
+    for (code, cause) in [
+        ("AccessDeniedException", "monk (denied: "),
+        ("DecryptionFailure", "monk (its KMS key cannot be used: "),
+        ("InvalidRequestException", "monk (its state forbids reading: "),
+        ("ValidationException", "monk (refused: "),
+    ] {
+        world.state().code = Some(code);
+        let reason = Box::pin(compared()).await;
+        assert!(reason.contains(cause), "{reason}");
+    }
+    world.state().failing = None;
+    world.state().deleted.insert("prod/shared".to_owned());
+    let reason = Box::pin(compared()).await;
+    assert!(reason.contains(": shared (scheduled for deletion: "), "{reason}");
+}
+
+#[tokio::test]
+async fn the_secrets_that_rules_make_are_compared_too() {
+    let world = world();
+    let rule = "rules:\n  - match: { tag: red }\n    secret: prod/rule/{appId}\n";
+    world.state().manifest = Some(rule.to_owned());
+    let name = "prod/rule/408bf248-dd4e-4be5-919a-7f6207a307ab";
+    world.label(name, CURRENT, &["AWSCURRENT", &format!("keywheel:key:{KEY}")]);
+    value(&world, name, CURRENT, TEXT);
+    let (url, _) = github(200, &json!({ "secret": TEXT }).to_string()).await;
+    leaks(&world, &url, Some("keys")).compare(&queued(&world).await).await.unwrap();
+    assert_eq!(told(&world)[0], finding("leaked-secret", name));
+    let state = world.state();
+    let [job] = &state.jobs[..] else { panic!("{:?}", state.jobs) };
+    assert_eq!(job.credential.0, name);
 }
 
 #[tokio::test]
@@ -194,6 +240,9 @@ async fn what_github_does_not_show_is_a_finding_or_tried_again() {
     for status in [401, 404] {
         let (url, _) = github(status, "{}").await;
         leaks(&world, &url, Some("keys")).compare(&queued(&world).await).await.unwrap();
+        let reason = world.state().events[0]["data"]["reason"].clone();
+        let said = "octo/app alert 7: the leaked text cannot be read; check that `github_token`";
+        assert!(reason.as_str().unwrap().starts_with(said), "{reason}");
         assert_eq!(told(&world), [finding("leaked-secret-unread", "github")], "{status}");
     }
     let (url, asked) = github(200, "{}").await;

@@ -280,6 +280,41 @@ async fn no_alert_of_githubs_is_turned_away_for_its_rate() {
     assert_eq!(comparisons[0].alert.to_string(), "b/a alert 1");
 }
 
+/// What RFC 9110 wants beside each of these statuses.
+#[tokio::test]
+async fn a_refusal_says_in_its_headers_what_to_do() {
+    let aws = Aws::default();
+    let settings = Settings { compare_queue_url: None, ..settings(1_000) };
+    let webhook = Webhook::new(Http::with_roots(b"").unwrap(), &aws.config(), settings);
+    for (sample, status, header, value) in [
+        (Sample::new("GET", "/rotate", b""), 405, "allow", "POST"),
+        (Sample::new("POST", "/openapi.json", b""), 405, "allow", "GET"),
+        (
+            Sample::new("POST", "/rotate", b"{}"),
+            401,
+            "www-authenticate",
+            "Signature realm=\"keywheel\"",
+        ),
+        (alert(), 503, "retry-after", "5"),
+    ] {
+        let answer = webhook.answer(&sample.request().unwrap(), "10.0.0.1", now()).await;
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()[header]),
+            (status, &value.parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_start_reads_what_the_first_request_would_wait_for() {
+    let aws = Aws::default();
+    webhook(&aws).warm().await;
+    let operations = aws.operations();
+    for part in ["GetSecretValue", "/manifest.yaml"] {
+        assert!(operations.iter().any(|one| one.ends_with(part)), "{operations:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_alert_is_told_where_no_queue_of_comparisons_is_set_up() {
     let aws = Aws::default();

@@ -219,7 +219,11 @@ async fn slack_shows_somebody_what_they_may_rotate() {
     assert_eq!(not_theirs.0.body().replace("monk", "nobody"), *unknown.0.body());
     let none = world.command("U3", "status").await;
     assert!(!none.0.body().contains("shared"), "{}", none.0.body());
+    let approval = "rotations need approval";
+    let guarded = world.command("U1", "status guarded").await;
+    assert!(guarded.0.body().contains(approval), "{}", guarded.0.body());
     let one = world.command("U1", "status monk").await;
+    assert!(!one.0.body().contains(approval), "{}", one.0.body());
     assert!(one.0.body().contains("monk") && !one.0.body().contains("shared"));
     let plan = world.command("U2", "plan").await;
     assert!(plan.0.body().contains("shared") && !plan.0.body().contains("monk"));

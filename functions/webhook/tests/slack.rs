@@ -5,9 +5,11 @@
 mod stub;
 mod world;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use keywheel_core::queue::{RevokeOld, Work};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stub::now;
 use world::World;
 
@@ -54,6 +56,11 @@ async fn somebody_who_may_rotate_does() {
     let message = world.command("U1", "rotate monk it leaked --now").await.json();
     assert!(text(&message).starts_with("`monk` is being rotated. Reason: it leaked."), "{message}");
     assert_eq!(message["response_type"], "ephemeral");
+    assert!(
+        text(&message).contains("stops working as soon as the new one is current"),
+        "{message}"
+    );
+    assert_eq!(message["blocks"][0]["text"]["text"], message["text"], "what Slack shows");
     {
         let state = world.state();
         let [job] = &state.jobs[..] else { panic!("{:?}", state.jobs) };
@@ -110,6 +117,11 @@ async fn a_second_person_approves() {
         assert_eq!((&*replaces.as_ref().unwrap().0, *revoke_old), (second, RevokeOld::Now));
         let granted = &state.events[1]["data"];
         assert_eq!(granted["approved_by"], "slack:T1/U2");
+        // The progress is shown to whoever approved, since then.
+        let noted: Value =
+            serde_json::from_str(&state.objects[&format!("requests/{value}.json")]).unwrap();
+        assert_eq!(noted["approved_at"].as_str().unwrap().parse(), Ok(at));
+        assert_eq!(noted["slack"]["user"], "U2");
     }
     assert_eq!(
         told(&world),
@@ -171,7 +183,114 @@ async fn whoever_approved_presses_again_where_queueing_failed() {
     let failed = world.press("U2", APPROVE, &value, now()).await;
     assert!(text(&failed).contains("could not do that just now"), "{failed}");
     world.state().failing = None;
+    let other = world.press("U4", APPROVE, &value, now()).await;
+    assert!(
+        text(&other).contains("somebody has approved it already"),
+        "nobody takes over: {other}"
+    );
+    assert!(world.state().jobs.is_empty());
     let approved = world.press("U2", APPROVE, &value, now()).await;
     assert!(text(&approved).starts_with("<@U2> approved"), "{approved}");
     assert_eq!(world.state().jobs.len(), 1);
+}
+
+#[tokio::test]
+async fn two_requests_that_wait_are_decided_each_by_itself() {
+    let world = world();
+    let first = asked(&world).await;
+    let message = world.command("U1", "rotate guarded once more").await.json();
+    let second = message["blocks"][1]["elements"][0]["value"].as_str().unwrap().to_owned();
+    let denied = world.press("U2", DENY, &first, now()).await;
+    assert!(text(&denied).contains("denied the request"), "{denied}");
+    let approved = world.press("U2", APPROVE, &second, now()).await;
+    assert!(text(&approved).contains("is being rotated. Reason: once more."), "{approved}");
+    let state = world.state();
+    let [job] = &state.jobs[..] else { panic!("{:?}", state.jobs) };
+    assert_eq!(job.request.unwrap().to_string(), second);
+}
+
+#[tokio::test]
+async fn whoever_types_something_else_is_told_what_there_is() {
+    let world = world();
+    let usage = "`/keywheel rotate NAME [reason…] [--now]`";
+    for (typed, said) in [
+        ("help", usage),
+        ("turn monk", "does not know that command"),
+        ("rotate monk --force", "there is no option `--force`, only `--now`"),
+    ] {
+        let message = world.command("U1", typed).await.json();
+        assert!(text(&message).contains(said) && text(&message).contains(usage), "{message}");
+    }
+    let nothing = world.command("U3", "status").await.json();
+    assert!(text(&nothing).contains("Name a credential that a rule makes"), "{nothing}");
+    world.state().deleted.insert("prod/monk".to_owned());
+    let stopped = world.command("U1", "rotate monk").await.json();
+    assert!(text(&stopped).starts_with("Not rotated: the secret is scheduled"), "{stopped}");
+    assert!(world.state().jobs.is_empty());
+    let check = world.slack("/slack/commands", "ssl_check=1&token=x", now()).await;
+    assert_eq!((check.status(), check.0.body().as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn no_more_credentials_are_listed_than_can_be_looked_at_in_time() {
+    let world = world();
+    for (count, more) in [(15, None), (17, Some("… and 2 more: name a credential."))] {
+        let credentials: Vec<String> = (10..10 + count)
+            .map(|number| {
+                format!(
+                    "  c{number}:\n    application: 408bf248-dd4e-4be5-919a-7f6207a307{number}\n    secret: prod/{number}\n"
+                )
+            })
+            .collect();
+        let allow = "allow: { slack: [{ team: T1, users: [U1] }] }\n";
+        let credentials = credentials.concat().replace("\n  c", &format!("\n    {allow}  c"));
+        world.state().manifest = Some(format!("credentials:\n{credentials}    {allow}"));
+        let message = world.command("U1", "status").await.json();
+        let lines: Vec<_> = text(&message).lines().collect();
+        assert_eq!(lines.len(), 15 + usize::from(more.is_some()), "{message}");
+        assert_eq!(lines.last().copied().filter(|line| line.contains("more")), more);
+    }
+}
+
+/// Slack waits for three seconds. A person who is told of a failure asks again.
+#[tokio::test]
+async fn an_answer_that_takes_long_says_what_may_have_been_done() {
+    let world = world();
+    let slow = |time| world.state().slow = Some(("SendMessageBatch", Duration::from_millis(time)));
+    slow(100);
+    let begun = world.command("U1", "rotate monk").await.json();
+    assert!(text(&begun).starts_with("`monk` is being rotated."), "{begun}");
+    let value = asked(&world).await;
+    let approved = world.press("U2", APPROVE, &value, now()).await;
+    assert!(text(&approved).starts_with("<@U2> approved"), "{approved}");
+    slow(2_600);
+    let value = world.command("U1", "rotate guarded later").await.json();
+    let value = value["blocks"][1]["elements"][0]["value"].as_str().unwrap().to_owned();
+    let late = world.command("U1", "rotate monk again");
+    let again = world.press("U2", APPROVE, &value, now());
+    let (late, again) = tokio::join!(late, again);
+    assert!(text(&late.json()).contains("`monk` may be on its way"), "{}", late.json());
+    assert!(text(&again).contains("Press the button again"), "{again}");
+}
+
+#[tokio::test]
+async fn a_record_that_the_bus_does_not_take_at_once_is_sent_again() {
+    let world = world();
+    world.state().throttled = 1;
+    let begun = world.command("U1", "rotate monk").await.json();
+    assert!(text(&begun).starts_with("`monk` is being rotated."), "{begun}");
+    assert_eq!(told(&world), ["keywheel.rotation.requested"]);
+}
+
+/// Nobody else would learn why what they sign is refused.
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_told_by_its_name() {
+    let world = world();
+    let keys =
+        json!({ "slack_signing_secret": stub::SLACK, "webhook_keys": { "ci": ["whsec_x"] } });
+    world.state().keys = Some(keys);
+    world.command("U1", "help").await;
+    assert_eq!(told(&world), ["keywheel.finding.webhook-key-unusable"]);
+    let reason = world.state().events[0]["data"]["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("ci"), "{reason}");
 }

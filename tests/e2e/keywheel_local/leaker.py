@@ -12,8 +12,9 @@ from . import ask
 from .github_stand_in import GitHub
 from .tenant import Credential
 from .witness import Witness
-from .world import TooLate, World
+from .world import TooLate, World, until
 
+REMOVED = 10.0  # seconds until each replica of Entra refuses a removed key: three, and some for a slow machine
 SENDINGS = 20  # of one delivery, by a person who sees in GitHub's list that it failed
 NOT_COMPARED, BY_HAND = "leaked-secret-not-compared", "Keywheel does not know its key"
 
@@ -38,12 +39,13 @@ class Leak:
 class Leaker:
     """Leaks current and past secrets. ``unheeded`` must stay empty: each is replaced, or a person is told."""
 
-    def __init__(self, world: World, github: GitHub, witness: Witness, dice: random.Random) -> None:
+    def __init__(self, world: World, github: GitHub, witness: Witness, dice: random.Random,
+                 patience: float = REMOVED) -> None:
         self.counts: Counter[str] = Counter()
         self.unheeded: list[str] = []
         self._world, self._github, self._witness, self._dice = world, github, witness, dice
         self.leaks: list[Leak] = []  # that were not looked at yet
-        self._made, self._failed = 0, set()
+        self._made, self._failed, self._patience = 0, set(), patience
 
     def leak(self, most: int) -> None:
         """Leak a working secret of so many credentials."""
@@ -107,9 +109,13 @@ class Leaker:
         raise TooLate(f"alert {leak.number} was not taken in {SENDINGS} sendings; the last: {status}")
 
     def _signs_in(self, leak: Leak) -> bool:
-        for _ in range(20):
+        """Whether the secret works on once each replica of Entra's knows of a removal of a moment ago."""
+        def refused() -> bool:
             try:
-                return self._world.sign_in(leak.one.app.app_id, leak.text) == 0
+                return self._world.sign_in(leak.one.app.app_id, leak.text) != 0
             except OSError:
-                continue
-        return True
+                return False
+        try:
+            return not until(refused, "the leaked secret is refused", self._patience)
+        except TooLate:
+            return True

@@ -111,6 +111,7 @@ mod tests {
             (404, "", Kind::Refused, Retry::Never),
             (403, "Authorization_RequestDenied", forbidden, Retry::Never),
             (403, PREMIUM, Kind::Known(Refusal::NotLicensed), Retry::Never),
+            (401, "", Kind::SignIn("Graph does not take the token".to_owned()), Retry::Soon),
             (503, "serviceNotAvailable", Kind::Unavailable, Retry::Soon),
             (429, "TooManyRequests", Kind::Throttled, Retry::Soon),
         ] {

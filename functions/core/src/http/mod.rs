@@ -317,7 +317,7 @@ mod tests {
         let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
         let large = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n";
         for (url, expected, nothing_sent) in [
-            (nobody, "no connection", true),
+            (nobody, "no connection: Connection refused", true),
             ("http://example.com/".parse().unwrap(), "refused to send", true),
             (says(b"", true).await, "no answer in time", false),
             (says(half, true).await, "no answer in time", false),
@@ -348,6 +348,65 @@ mod tests {
         let away = http.request(reqwest::Method::POST, "http://example.com/".parse().unwrap());
         let refused = http.tell(away.build().unwrap(), 9).await.unwrap_err();
         assert!(matches!(refused, SendError::Insecure(_)), "{refused}");
+    }
+
+    /// Sends so many bytes in two parts.
+    async fn sends(bytes: usize) -> Url {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\nab");
+                let _ = stream.write_all(head.as_bytes()).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let _ = stream.write_all(&vec![b'c'; bytes - 2]).await;
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_to_its_end_and_no_larger_one_is() {
+        let http = Http::with_roots(b"").unwrap();
+        let request = |url| http.request(reqwest::Method::GET, url).build().unwrap();
+        let told = http.tell(request(sends(9).await), 20).await.unwrap();
+        assert_eq!(told.body.as_slice(), b"abccccccc");
+        assert!(!format!("{told:?}").contains("99"), "a body may hold a secret: {told:?}");
+        assert!(format!("{told:?}").contains("200"), "{told:?}");
+        let largest = http.send(request(sends(MAX_BODY).await)).await.unwrap();
+        assert_eq!(largest.body.len(), MAX_BODY);
+        let larger = http.send(request(sends(MAX_BODY + 1).await)).await.unwrap_err();
+        assert!(matches!(larger, SendError::TooLarge), "{larger}");
+    }
+
+    #[test]
+    fn this_machine_is_told_from_its_neighbours() {
+        for (address, is) in [
+            ("http://127.0.0.1:4566/", true),
+            ("http://localhost/", true),
+            ("http://[::1]/", true),
+            ("https://127.0.0.1/", false),
+            ("https://localhost/", false),
+            ("http://169.254.169.254/", false),
+            ("http://example.com/", false),
+        ] {
+            assert_eq!(is_loopback(&address.parse().unwrap()), is, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_no_clock_is_wrong_by_is_not_believed() {
+        let ahead_by = |days: i64| {
+            let date = (Utc::now() + TimeDelta::days(days)).to_rfc2822();
+            ahead(&HeaderMap::from_iter([(DATE, date.parse().unwrap())])).map(|by| by.num_hours())
+        };
+        for days in [-3649, -1, 0, 1, 3649] {
+            let hours = ahead_by(days).unwrap();
+            assert!((hours - 24 * days).abs() <= 1, "{days}: {hours}");
+        }
+        assert_eq!((ahead_by(3651), ahead_by(-3651)), (None, None));
     }
 
     #[test]

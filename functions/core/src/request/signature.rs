@@ -209,6 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn an_id_and_a_timestamp_have_the_form_that_is_documented_though_they_are_signed() {
+        let key = SigningKey::of_webhook(KEY).unwrap();
+        let is_signed = |id: &str, timestamp: &str| {
+            let code = key.code(&[format!("{id}.{timestamp}.").as_bytes()]).unwrap();
+            let signatures = format!("v1,{}", STANDARD.encode(code.finalize().into_bytes()));
+            let message = Message { id, timestamp, signatures: &signatures, body: b"" };
+            verify_webhook(std::slice::from_ref(&key), message, at(TIME)).is_ok()
+        };
+        let time = TIME.to_string();
+        for (length, is_id) in [(1, true), (256, true), (257, false), (258, false)] {
+            assert_eq!(is_signed(&"m".repeat(length), &time), is_id, "{length}");
+        }
+        for odd in [format!("+{time}"), format!("000{time}")] {
+            assert!(!is_signed("m", &odd), "{odd}");
+        }
+    }
+
+    #[test]
     fn githubs_published_example_is_signed() {
         let key = SigningKey::of_text("It's a Secret to Everybody");
         let code = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";

@@ -72,11 +72,24 @@ mod tests {
             ("http://hooks.slack.com/x", false, false),
             ("http://169.254.169.254/x", false, false),
             ("http://127.0.0.1:8080/x", false, true),
+            ("http://user@127.0.0.1:8080/x", false, false),
+            ("http://:word@127.0.0.1:8080/x", false, false),
             ("https://127.0.0.1/x", false, false),
             ("", false, false),
         ] {
             assert_eq!(response_url(url, false).is_some(), real, "{url}");
             assert_eq!(response_url(url, true).is_some(), test, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_slacks_has_capitals_and_digits_and_begins_with_a_capital() {
+        let longest = "T".repeat(32);
+        for (text, is) in [("T1", true), (&longest, true), (&format!("{longest}T"), false)] {
+            assert_eq!(is_id(text), is, "{text}");
+        }
+        for no_id in ["", "T", "1T", "11", "Tx", "T-1"] {
+            assert!(!is_id(no_id), "{no_id}");
         }
     }
 

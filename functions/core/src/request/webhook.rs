@@ -145,8 +145,18 @@ mod tests {
         ] {
             assert_eq!(Rotate::parse(body.as_bytes()), Err(error), "{body}");
         }
-        let long = serde_json::json!({ "credential": "a", "reason": "x".repeat(501) });
-        assert_eq!(Rotate::parse(long.to_string().as_bytes()), Err(NotRotate::Reason));
+        for (name, reason, fits) in [
+            (1, 500, Ok(())),
+            (1, 501, Err(NotRotate::Reason)),
+            (1, 502, Err(NotRotate::Reason)),
+            (512, 0, Ok(())),
+            (513, 0, Err(NotRotate::Credential)),
+            (514, 0, Err(NotRotate::Credential)),
+        ] {
+            let (name, reason) = ("é".repeat(name), "é".repeat(reason));
+            let body = serde_json::json!({ "credential": name, "reason": reason }).to_string();
+            assert_eq!(Rotate::parse(body.as_bytes()).map(drop), fits, "{body}");
+        }
         assert_eq!(Rotate::parse(b"{\"credential\":\"\xff\"}"), Err(NotRotate::Object));
     }
 

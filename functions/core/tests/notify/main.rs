@@ -241,3 +241,82 @@ fn progress_shows_each_step_as_it_is_done() {
     assert!(!failed.contains('○') && !failed.contains("old key goes"));
     assert!(!format!("{request:?}").contains("PLANTED"), "a response_url is a capability");
 }
+
+/// The facts of an event, as its mail has them.
+fn facts(kind: &str, data: &Value) -> Vec<String> {
+    let mail = sns::render(&notice_of(kind, data), None);
+    mail.message.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_events_facts_repeat_nothing() {
+    let promoted = "keywheel.rotation.promoted";
+    let data = |credential: &str, reason: &str| json!({ "credential": credential, "application": APP, "reason": reason });
+    let lines = facts(promoted, &data("monk", "it leaked"));
+    for line in ["Credential: monk", &format!("Application: {APP}"), "Reason: it leaked"] {
+        assert!(lines.contains(&line.to_owned()), "{lines:?}");
+    }
+    assert_eq!(lines.last(), Some(&format!("{TIME} {promoted} {ID}")));
+    let ruled = facts(promoted, &data(APP, ""));
+    assert!(!ruled.iter().any(|line| line.starts_with("Application: ")), "{ruled:?}");
+    for (reason, sentence) in [("no", "no."), ("no.", "no."), ("why?", "why?"), ("", "")] {
+        let failed = facts("keywheel.rotation.failed", &data("monk", reason));
+        assert!(failed[1].starts_with(&format!("{sentence} The current secret")), "{failed:?}");
+        assert!(!failed.iter().any(|line| line.starts_with("Reason: ")), "{failed:?}");
+    }
+}
+
+#[test]
+fn a_request_is_withdrawn_by_whoever_asked_and_denied_by_others() {
+    for (by, verb) in [("slack:T1/U1", "withdrawn"), ("slack:T1/U2", "denied")] {
+        let data = json!({
+            "credential": "monk", "application": APP, "requested_by": "slack:T1/U1", "denied_by": by,
+        });
+        let lines = facts("keywheel.approval.denied", &data);
+        assert_eq!(lines[0], format!("monk: a rotation was {verb}"));
+    }
+}
+
+#[test]
+fn a_digest_has_a_line_for_each_key_and_says_how_many_it_has_no_room_for() {
+    let mail = sns::render(&digest(4), None).message;
+    let (nobodys, ours) = mail.split_once("Keywheel replaces in time:\n").expect("two lists");
+    assert_eq!(ours.matches(&format!("key {ID}")).count(), 3);
+    assert!(nobodys.contains(&format!("Nobody replaces:\n  2026-11-21: {APP}, key")), "{mail}");
+    let whole = [mail, slack::render(&digest(4), None).to_json().to_string()];
+    assert!(whole.iter().all(|text| !text.contains("more: too many")), "{whole:?}");
+    let only =
+        notice_of("keywheel.digest.expiring", &json!({ "expiring": [expiring(None)], "total": 1 }));
+    let only = sns::render(&only, None).message;
+    assert!(!only.contains("Keywheel replaces in time"), "{only}");
+    let many: Vec<Value> = (0..800).map(|number| expiring(Some(&format!("c{number}")))).collect();
+    let many = notice_of("keywheel.digest.expiring", &json!({ "expiring": many, "total": 805 }));
+    let mail = sns::render(&many, None);
+    check_mail(&mail);
+    assert!(mail.message.contains("c799 (") && mail.message.contains("and 5 more: too many"));
+    let message = slack::render(&many, None).to_json();
+    check(&message);
+    let text = message.to_string();
+    let left: usize = 805 - text.matches("• ").count();
+    assert!(text.contains(&format!("and {left} more: too many")), "{left}");
+}
+
+#[test]
+fn as_many_events_are_in_one_message_as_fit() {
+    let long = |kind: &str| {
+        let data = json!({ "credential": "monk", "application": APP, "reason": "x".repeat(900) });
+        Addressed { notice: notice_of(kind, &data), old_key_goes: None }
+    };
+    let failed = "keywheel.rotation.failed";
+    let groups = slack::groups((0..60).map(|_| long(failed)).collect());
+    let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 60);
+    for group in &groups {
+        let message = slack::list(group).to_json();
+        check(&message);
+        assert_eq!(message.to_string().matches("• ").count(), group.len());
+        assert_eq!(headline(&message), format!("Failures: {}", group.len()));
+    }
+    // A line has 500 characters and its end, and the lines of a message have 8,000 together.
+    assert_eq!(sizes[0], 15, "{sizes:?}");
+}

@@ -100,7 +100,7 @@ async fn serve(
     let Some((status, body)) = answer else { return };
     let kind = if body.starts_with('<') { "text/xml" } else { "application/x-amz-json-1.1" };
     let head = format!(
-        "HTTP/1.1 {status} Stub\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nx-amzn-RequestId: stub-request\r\nETag: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n",
+        "HTTP/1.1 {status} Stub\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nx-amzn-RequestId: stub-request\r\nrequest-id: stub-request\r\nETag: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n",
         body.len(),
         etag(&body)
     );

@@ -295,6 +295,7 @@ mod tests {
         assert_eq!(sections.join("\n"), lines.join("\n"));
         let lengths: Vec<usize> = sections.iter().map(|text| text.chars().count()).collect();
         assert_eq!(lengths, [3_000, 3_000, 1]);
+        assert_eq!(super::sections(&[line("a", 1_500), line("b", 1_500)]).len(), 2);
     }
 
     #[test]

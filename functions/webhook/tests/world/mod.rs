@@ -2,8 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -41,7 +42,7 @@ credentials:
     application: 608bf248-dd4e-4be5-919a-7f6207a307ab
     secret: prod/guarded
     approval: required
-    allow: { slack: [{ team: T1, users: [U1, U2] }], webhook: [ci] }
+    allow: { slack: [{ team: T1, users: [U1, U2, U4] }], webhook: [ci] }
 ";
 
 /// What AWS holds, and was told.
@@ -58,6 +59,18 @@ pub struct State {
     pub events: Vec<Value>,
     /// An operation that fails.
     pub failing: Option<&'static str>,
+    /// The code that it fails with, if not `AccessDeniedException`.
+    pub code: Option<&'static str>,
+    /// How often events are to be sent again.
+    pub throttled: usize,
+    /// An operation whose answer takes this long.
+    pub slow: Option<(&'static str, Duration)>,
+    /// Secrets that are scheduled for deletion.
+    pub deleted: BTreeSet<String>,
+    /// The webhook's own keys, if others than usual.
+    pub keys: Option<Value>,
+    /// What follows the tenant in the manifest, if other credentials than usual.
+    pub manifest: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -139,7 +152,7 @@ impl World {
         posted.await.unwrap()
     }
 
-    async fn slack(&self, path: &str, body: &str, at: DateTime<Utc>) -> Answer {
+    pub async fn slack(&self, path: &str, body: &str, at: DateTime<Utc>) -> Answer {
         let time = at.timestamp().to_string();
         let code = mac(SLACK.as_bytes(), &[b"v0:", time.as_bytes(), b":", body.as_bytes()]);
         let code = hex::encode(code);
@@ -233,7 +246,8 @@ impl State {
         let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let fine = |body: Value| (200, body.to_string());
         if self.failing.is_some_and(|failing| operation.ends_with(failing)) {
-            return (400, json!({ "__type": "AccessDeniedException" }).to_string());
+            let code = self.code.unwrap_or("AccessDeniedException");
+            return (400, json!({ "__type": code }).to_string());
         }
         match operation.rsplit('.').next().unwrap_or_default() {
             "GetSecretValue" if body["SecretId"] != "keys" => {
@@ -244,16 +258,29 @@ impl State {
                 }
             }
             "GetSecretValue" => {
-                let keys = json!({
+                let usual = json!({
                     "slack_signing_secret": SLACK, "github_webhook_secret": GITHUB, "github_token": "ghp_token",
                     "webhook_keys": { "ci": [format!("whsec_{KEY}")], "cd": [format!("whsec_{OTHER_KEY}")] },
                 });
+                let keys = self.keys.as_ref().unwrap_or(&usual);
                 fine(json!({ "SecretString": keys.to_string() }))
+            }
+            "ListSecrets" => {
+                let listed = self.secrets.keys().map(|name| json!({ "Name": name, "ARN": "arn" }));
+                fine(json!({ "SecretList": listed.collect::<Vec<_>>() }))
+            }
+            "DescribeSecret" if self.deleted.contains(body["SecretId"].as_str().unwrap()) => {
+                fine(json!({ "DeletedDate": 1_700_000_000 }))
             }
             "DescribeSecret" => match self.secrets.get(body["SecretId"].as_str().unwrap()) {
                 Some(versions) => fine(json!({ "VersionIdsToStages": versions })),
                 None => (400, json!({ "__type": "ResourceNotFoundException" }).to_string()),
             },
+            "PutEvents" if self.throttled > 0 => {
+                self.throttled -= 1;
+                let failed = json!([{ "ErrorCode": "ThrottlingException" }]);
+                fine(json!({ "FailedEntryCount": 1, "Entries": failed }))
+            }
             "PutEvents" => {
                 for entry in body["Entries"].as_array().unwrap() {
                     let detail = entry["Detail"].as_str().unwrap();
@@ -280,7 +307,9 @@ impl State {
         let uri = request.uri().trim_start_matches("http://127.0.0.1:9").to_owned();
         let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
         if path.ends_with("/manifest.yaml") {
-            return (200, MANIFEST.to_owned());
+            let tenant = MANIFEST.lines().next().unwrap();
+            let other = self.manifest.as_ref().map(|rest| format!("{tenant}\n{rest}"));
+            return (200, other.unwrap_or_else(|| MANIFEST.to_owned()));
         }
         let key = path.trim_start_matches("/state").trim_start_matches('/').to_owned();
         if query.contains("list-type=2") {
@@ -307,10 +336,14 @@ impl State {
 impl HttpConnector for World {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").map(str::to_owned);
-        let (status, body) = self.state().answer(&target.unwrap_or_default(), &request);
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(
-            status.try_into().unwrap(),
-            SdkBody::from(body),
-        )))
+        let target = target.unwrap_or_default();
+        let slow = self.state().slow.filter(|(operation, _)| target.ends_with(operation));
+        let (status, body) = self.state().answer(&target, &request);
+        let answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+        let Some((_, time)) = slow else { return HttpConnectorFuture::ready(Ok(answer)) };
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(time).await;
+            Ok(answer)
+        })
     }
 }

@@ -13,6 +13,7 @@ use keywheel_core::identity::{Cloud, Endpoints};
 use keywheel_core::manifest::{LoadError, Manifest, ManifestSource};
 use keywheel_core::rotation::observed::SecretState;
 use keywheel_core::secrets::Secrets;
+use keywheel_core::store::Location;
 
 use super::seen::{Caller, Parameters, Secret, Seen};
 use super::verdict::{Reading, Trouble};
@@ -210,7 +211,7 @@ impl Reader<'_> {
         let given = self.global.manifest.as_deref().filter(|text| !text.trim().is_empty());
         let source = match (bucket, key) {
             (Some(bucket), Some(key)) => {
-                ManifestSource::S3 { bucket: bucket.clone(), key: key.to_owned() }
+                ManifestSource::S3(Location { bucket: bucket.clone(), key: key.to_owned() })
             }
             _ if given.is_none() => {
                 return Reading::not_tried("no manifest is given with --manifest");

@@ -46,11 +46,11 @@ pub(crate) async fn run(
         let cure = "give --function or set KEYWHEEL_SWEEP_FUNCTION: the stack's output `SweepFunctionName`";
         Failure::new(Exit::Usage, "no sweep function is given", cure)
     })?;
-    let following = match args.wait {
-        true => {
-            Some(terminal.progress("signing in", async |_| Following::begin(global).await).await?)
-        }
-        false => None,
+    let following = if args.wait {
+        let begin = async |_: &_| Following::begin(global).await;
+        Some(terminal.progress("signing in", begin).await?)
+    } else {
+        None
     };
     let invoke = async |_: &_| invoke(function, args.dry_run).await;
     let mut swept = terminal.progress("the sweep function is running", invoke).await?;

@@ -110,7 +110,8 @@ impl Leaks {
         if !found.failed.is_empty() {
             return Err(NotCompared { credentials: found.failed, retry: Retry::Soon });
         }
-        let hit = found.hits > 0 || self.requests.is_queued(comparison.hit()).await?;
+        // Whoever acted on a hit, now or in an earlier try, left this mark first.
+        let hit = self.requests.is_queued(comparison.hit()).await?;
         if !hit {
             let why = sentences::unmatched(&comparison.alert, &found.unreadable);
             self.requests

@@ -40,8 +40,6 @@ pub(super) struct Hit {
 /// The result of a search.
 #[derive(Default)]
 pub(super) struct SearchResult {
-    /// The number of working secrets that are the leaked one. Keywheel has acted on each.
-    pub(super) hits: usize,
     /// The credentials that could not be read or acted on now, but may be later.
     pub(super) failed: Vec<CredentialName>,
     /// The credentials of which a value cannot be read, each with the cause. Their keys may still work.
@@ -50,7 +48,6 @@ pub(super) struct SearchResult {
 
 impl SearchResult {
     fn add(&mut self, other: Self) {
-        self.hits += other.hits;
         self.failed.extend(other.failed);
         self.unreadable.extend(other.unreadable);
     }
@@ -163,12 +160,9 @@ impl Search<'_> {
     }
 
     async fn hit(&self, hit: Hit, found: &mut SearchResult) {
-        match self.act(&hit).await {
-            Ok(()) => found.hits += 1,
-            Err(failure) => {
-                error!(credential = hit.credential.name.0, %failure, "a leak could not be acted on");
-                found.failed.push(hit.credential.name);
-            }
+        if let Err(failure) = self.act(&hit).await {
+            error!(credential = hit.credential.name.0, %failure, "a leak could not be acted on");
+            found.failed.push(hit.credential.name);
         }
     }
 

@@ -297,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn a_head_of_another_schema_or_of_no_place_is_none() {
+        let head = Head::of(CredentialName("a".to_owned()), Sequence::FIRST, Hash::of_record(b""));
+        let text = String::from_utf8(head.bytes().unwrap()).unwrap();
+        assert_eq!(Head::parse(text.as_bytes()), Some(head));
+        for (part, other) in
+            [("\"schema\":1", "\"schema\":2"), ("\"sequence\":1", "\"sequence\":0")]
+        {
+            assert!(text.contains(part), "{text}");
+            assert_eq!(Head::parse(text.replace(part, other).as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
     fn places_are_bounded() {
         assert_eq!(Sequence::new(0), None);
         assert_eq!(Sequence::FIRST.before(), None);

@@ -161,6 +161,7 @@ mod tests {
                 "rotate monk it leaked — badly",
                 rotate("monk", Some("it leaked — badly"), AfterOverlap),
             ),
+            ("rotate monk -see ticket", rotate("monk", Some("-see ticket"), AfterOverlap)),
             ("rotate monk -5 days", rotate("monk", Some("-5 days"), AfterOverlap)),
             ("rotate monk we need it now", rotate("monk", Some("we need it now"), AfterOverlap)),
             ("rotate now", rotate("now", None, AfterOverlap)),
