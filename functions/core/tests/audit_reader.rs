@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
-use keywheel_core::audit::chain::{Damage, Event, Folder, Place, Sequence, head_key, record_key};
+use keywheel_core::audit::chain::{
+    ChainPart, Damage, Event, Folder, Sequence, head_key, record_key,
+};
 use keywheel_core::audit::ledger::{Ledger, LedgerError, Reader, Stray, Verified};
 use keywheel_core::ids::CredentialName;
 use secrets_stub::{Answer, Request, Stub, etag};
@@ -145,9 +147,9 @@ impl World {
     }
 
     /// What is wrong with the chain of `a`.
-    async fn damage(&self) -> Vec<(Place, Damage)> {
+    async fn damage(&self) -> Vec<(ChainPart, Damage)> {
         let verified = self.verified(Folder::of(&name("a"))).await;
-        verified.breaks.into_iter().map(|one| (one.place, one.damage)).collect()
+        verified.breaks.into_iter().map(|one| (one.part, one.damage)).collect()
     }
 
     /// Changes the versions of a record of `a`.
@@ -193,7 +195,7 @@ async fn every_chain_is_found_and_whole_however_short_the_pages_are() {
 
 #[tokio::test]
 async fn what_somebody_did_to_a_record_is_seen_in_its_versions() {
-    let record = |number| Place::Record(at(number));
+    let record = |number| ChainPart::Record(at(number));
     let world = World::new(&[]).await;
     world.record(2, |versions| versions.push(None));
     assert_eq!(world.damage().await, [(record(2), Damage::Deleted)]);
@@ -227,7 +229,7 @@ async fn a_record_that_the_head_does_not_name_is_unconfirmed_once_the_time_is_ov
     }
     assert!(one.is_some() && all.len() == 3, "a version for each append");
     let damage = world.damage().await;
-    assert_eq!(damage, [(Place::Record(at(3)), Damage::Unconfirmed(at(3)))]);
+    assert_eq!(damage, [(ChainPart::Record(at(3)), Damage::Unconfirmed(at(3)))]);
     assert!(damage[0].1.to_string().contains("up to record 3"), "{}", damage[0].1);
     assert_eq!(damage[0].1.name(), "unconfirmed");
     // The head is there a moment later.
@@ -255,8 +257,8 @@ async fn records_beyond_the_head_that_do_not_follow_on_each_other_are_told_apart
         versions.objects.remove(&format!("/records/{}", record_key(&name("a"), at(3))));
     }
     let damage = world.damage().await;
-    let expected =
-        [(2, 2), (4, 5)].map(|(from, to)| (Place::Record(at(from)), Damage::Unconfirmed(at(to))));
+    let expected = [(2, 2), (4, 5)]
+        .map(|(from, to)| (ChainPart::Record(at(from)), Damage::Unconfirmed(at(to))));
     assert_eq!(damage, expected);
 }
 
@@ -276,7 +278,7 @@ async fn what_is_in_no_chain_is_told() {
     assert_eq!((verified.credential, verified.records), (None, 1));
     let key = "audit/!sha256-0/1.json".to_owned();
     let [inserted] = &verified.breaks[..] else { panic!("{:?}", verified.breaks) };
-    assert_eq!((&inserted.place, inserted.damage), (&Place::Key(key.clone()), Damage::Inserted));
+    assert_eq!((&inserted.part, inserted.damage), (&ChainPart::Key(key.clone()), Damage::Inserted));
     let shown = inserted.to_string();
     assert!(shown.contains(&key) && shown.ends_with("this is no record of the chain"), "{shown}");
     world.versions.lock().unwrap().endless = true;

@@ -28,6 +28,7 @@ const ROTATION: &str = "00000000-0000-0000-0000-0000000000ab";
 /// Run by the tests below as a process of its own.
 #[tokio::test]
 #[ignore = "run by the other tests, with the environment they make"]
+#[expect(clippy::print_stdout, reason = "the test that runs this one reads the result")]
 async fn child() {
     let notifier = Notifier::connect().await.unwrap();
     let bodies: Vec<Value> = serde_json::from_str(&std::env::var("NOTICES").unwrap()).unwrap();
@@ -170,6 +171,7 @@ impl World {
 }
 
 /// The event of this number, one second after the one before.
+#[expect(clippy::needless_pass_by_value, reason = "each call gives a literal")]
 fn notice(number: u128, kind: &str, more: Value) -> Value {
     let mut data = json!({ "credential": "monk", "application": APP, "reason": "because" });
     data.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());

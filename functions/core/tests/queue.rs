@@ -1,5 +1,7 @@
 //! The client of SQS against a stand-in on loopback.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod secrets_stub;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
