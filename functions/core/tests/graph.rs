@@ -453,7 +453,8 @@ async fn what_keywheels_own_application_is_permitted_is_read() {
     };
     let mut seed = Seed::default();
     seed.applications.extend([own, owned]);
-    let graph = start(Emulator::builder().seed(seed)).await.graph;
+    let world = start(Emulator::builder().seed(seed)).await;
+    let graph = &world.graph;
     let apps = [AppId(APP), AppId(GRAPH_APP_ID)];
     let on = KeyOn::ServicePrincipal;
     let principals = graph.objects_by_app_id(on, &apps, Detail::Keys, &options()).await;
@@ -468,7 +469,10 @@ async fn what_keywheels_own_application_is_permitted_is_read() {
     let [role] = roles.as_slice() else { panic!("{roles:?}") };
     assert_eq!(role.app_role_id.to_string(), "18a4783c-866b-4cc7-a460-3d5e5662c884");
     assert_eq!(role.resource_id, of(GRAPH_APP_ID));
-    let application = graph.principal(AppId(ALONE), KeyOn::Application, &options()).await;
-    let owned = graph.owned_objects(of(APP), &options()).await.unwrap();
-    assert_eq!(owned, [application.unwrap().unwrap().object_id]);
+    let mut objects = Vec::new();
+    for on in [KeyOn::Application, KeyOn::ServicePrincipal] {
+        let object = graph.principal(AppId(ALONE), on, &options()).await.unwrap().unwrap();
+        objects.push(object.object_id);
+    }
+    assert_eq!(graph.owned_objects(of(APP), &options()).await.unwrap(), objects);
 }
