@@ -211,10 +211,11 @@ async fn nothing_is_minted_while_the_fields_to_carry_over_cannot_be_read() {
     let ended = shown(&world.work(&job).await);
     assert!(ended.contains("AccessDenied"), "{ended}");
     world.aws.state().refused.clear();
-    let mut state = world.aws.state();
-    let kept = state.secrets.get_mut(SECRET).unwrap();
-    kept.secret.versions.get_mut(&by_hand.clone().into()).unwrap().value = None;
-    drop(state);
+    {
+        let mut state = world.aws.state();
+        let kept = state.secrets.get_mut(SECRET).unwrap();
+        kept.secret.versions.get_mut(&by_hand.clone().into()).unwrap().value = None;
+    }
     let ended = shown(&world.work(&job).await);
     assert!(
         ended.starts_with("again after 20 s") && ended.contains("cannot be read yet"),
