@@ -139,6 +139,43 @@ mod tests {
         }
     }
 
+    /// What a listener that says this, or closes the connection, comes to.
+    async fn answered(says: &'static str) -> Result<String> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(says.as_bytes()).await;
+            }
+        });
+        sent(&url).await
+    }
+
+    async fn sent(url: &str) -> Result<String> {
+        let transport = AzureTransport(Http::with_roots(b"").unwrap());
+        let request = Request::new(url.parse().unwrap(), azure_core::http::Method::Post);
+        let answer = transport.execute_request(&request).await?;
+        let body = answer.into_body().collect().await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn failures_have_the_kinds_that_azure_identity_knows() {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = format!("http://{}/", closed.local_addr().unwrap());
+        drop(closed);
+        assert_eq!(*sent(&nobody).await.unwrap_err().kind(), ErrorKind::Connection);
+        assert_eq!(*answered("").await.unwrap_err().kind(), ErrorKind::Io);
+        assert_eq!(*sent("http://example.com/").await.unwrap_err().kind(), ErrorKind::Other);
+        let odd = answered("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap_err();
+        assert_eq!(*odd.kind(), ErrorKind::DataConversion);
+        let refused = "HTTP/1.1 400 Bad Request\r\nContent-Length: 34\r\n\r\n{\"error_description\":\"one\\r\\ntwo\"}";
+        let mended = answered(refused).await.unwrap();
+        assert!(mended.contains("one  two"), "{mended}");
+    }
+
     #[test]
     fn an_error_document_keeps_its_codes_and_loses_its_escapes() {
         let body = br#"{"error":"invalid_client","error_description":"AADSTS700213: No \"match\".\r\nTrace ID: 1","error_codes":[700213],"trace_id":"x"}"#;

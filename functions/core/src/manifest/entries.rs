@@ -208,26 +208,21 @@ pub(super) fn schema() -> serde_json::Value {
 
 /// Removes `null` from the schema. schemars lets an optional field be null, and a manifest must not.
 fn remove_null(schema: &mut serde_json::Value) {
-    match schema {
-        serde_json::Value::Array(list) => list.iter_mut().for_each(remove_null),
-        serde_json::Value::Object(object) => {
-            if let Some(serde_json::Value::Array(types)) = object.get_mut("type") {
-                types.retain(|name| name != "null");
-                if let [only] = types.as_slice() {
-                    let only = only.clone();
-                    object.insert("type".to_owned(), only);
-                }
-            }
-            if let Some(serde_json::Value::Array(choices)) = object.get_mut("anyOf") {
-                choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
-                if let [serde_json::Value::Object(only)] = choices.as_slice() {
-                    let only = only.clone();
-                    object.remove("anyOf");
-                    object.extend(only);
-                }
-            }
-            object.values_mut().for_each(remove_null);
+    let serde_json::Value::Object(object) = schema else { return };
+    if let Some(serde_json::Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
         }
-        _ => {}
     }
+    if let Some(serde_json::Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+        if let [serde_json::Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            object.remove("anyOf");
+            object.extend(only);
+        }
+    }
+    object.values_mut().for_each(remove_null);
 }

@@ -36,6 +36,10 @@ const WRONG: &[(&str, &str)] = &[
         "m.yaml:7:23: credentials.one.allow.slack.0.team: 'a' may not stand in the name (character 1); give the workspace's id",
     ),
     (
+        "    allow:\n      slack: [{ team: T, users: [U1] }]\n",
+        "m.yaml:7:23: credentials.one.allow.slack.0.team: 'T' may not stand in the name (character 1); give the workspace's id",
+    ),
+    (
         "    allow:\n      slack: [{ team: T1, users: [T1] }]\n",
         "m.yaml:7:35: credentials.one.allow.slack.0.users.0: 'T' may not stand in the name (character 1); give the user's id",
     ),
@@ -80,6 +84,10 @@ const WRONG: &[(&str, &str)] = &[
     (
         "    lifetime: 31d\n",
         "m.yaml:6:15: credentials.one: rotate_before (30d) and overlap (24h) do not fit into lifetime (31d)",
+    ),
+    (
+        "    rotate_before: 50d\ndefaults: { lifetime: 40d }\n",
+        "m.yaml:6:20: credentials.one: rotate_before (50d) is not shorter than lifetime (40d)",
     ),
     (
         "    overlap: 31d\n",
@@ -236,6 +244,19 @@ fn one_wrong_thing_is_named_with_place_and_cure() {
     for (more, expected) in WRONG {
         let error = error(&with(more));
         assert!(error.starts_with(expected), "{more}\nexpected {expected}\n     got {error}");
+    }
+}
+
+#[test]
+fn what_only_just_fits_is_valid_and_one_mistake_is_one_problem() {
+    let is_valid = |more: &str| Manifest::parse(&with(more), "m.yaml").is_ok();
+    assert!(is_valid("    overlap: 22h\n    rotate_before: 24h\n"));
+    let same = Manifest::parse(&with("    rotate_before: 24h\n    lifetime: 24h\n"), "m.yaml");
+    assert_eq!(same.expect_err("not valid").problems().len(), 1);
+    assert!(is_valid("defaults:\n  format: template\n  template: \"{client_secret}\"\n"));
+    for (count, fits) in [(50, true), (51, false), (52, false)] {
+        let tags: String = (0..count).map(|number| format!("t{number}: x, ")).collect();
+        assert_eq!(is_valid(&format!("    tags: {{ {tags} }}\n")), fits, "{count}");
     }
 }
 
