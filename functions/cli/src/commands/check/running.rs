@@ -49,10 +49,7 @@ fn dry_run(seen: &Seen) -> String {
     let stack = seen.stack.get().and_then(Option::as_ref);
     let name = stack.and_then(|stack| stack.outputs.get("SweepFunctionName"));
     let name = name.map_or("<output SweepFunctionName>", String::as_str);
-    format!(
-        "aws lambda invoke --function-name {name} --cli-binary-format raw-in-base64-out --payload \
-        '{{\"dry_run\": true}}' /dev/stdout"
-    )
+    format!("keywheel sweep --dry-run --function {name}")
 }
 
 pub(super) fn webhook_secret(seen: &Seen) -> Verdict {

@@ -278,17 +278,17 @@ fn checks_of_the_sweeps() {
     fails(name, sweeps(Some(early), Some(late)), "AADSTS700213", "checks of Entra");
     let mended = broken(name, sweeps(Some(late), Some(early)));
     assert!(matches!(mended, Verdict::Passed(_)), "{mended:?}");
-    warns(name, sweeps(None, None), "no sweep has left a mark", "--function-name keywheel-Sweep");
+    warns(name, sweeps(None, None), "no sweep has left a mark", "--function keywheel-Sweep");
     let unwatched = |seen: &mut Seen| {
         sweeps(None, None)(seen);
         parameter(seen, "WatchDirectoryAudits", "false");
     };
-    skips(name, unwatched, "dry_run");
+    skips(name, unwatched, "sweep --dry-run");
     let failed = |seen: &mut Seen| {
         sweeps(None, Some(early))(seen);
         parameter(seen, "WatchDirectoryAudits", "false");
     };
-    warns(name, failed, "AADSTS700213", "dry_run");
+    warns(name, failed, "AADSTS700213", "sweep --dry-run");
 }
 
 #[test]
