@@ -200,7 +200,7 @@ async fn what_aws_says_decides_whether_to_try_again() {
     let (_stub, silent) = queue(|_| None).await;
     let error = silent.set_visibility("r", Duration::ZERO).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Soon);
-    assert!(error.to_string().ends_with("no connection, or no AWS credentials"), "{error}");
+    assert!(error.to_string().ends_with("no connection"), "{error}");
     let (stub, _) = queue(|_| None).await;
     let elsewhere = stub.config().into_builder().endpoint_url("http://sqs.example.com").build();
     let elsewhere = Queue::new(&elsewhere, "http://sqs.example.com/1/q".to_owned(), None);
