@@ -79,6 +79,11 @@ def test_a_sweep_tells_of_keys_that_leave_no_room_for_the_next_rotation(world: W
     findings = world.findings()
     assert "two-keys-only" in findings["two-keys-with-another"]
     assert all("two-keys-only" not in findings.get(name, set()) for name in ("kept", "two-keys", "two-keys-waits"))
+    for more in ([], ["--now-revoke-old", "--yes"]):
+        refused = world.stack.keywheel("rotate", "two-keys-with-another", *more)
+        assert refused.returncode == 4 and "no-room-for-key" in refused.stderr, refused
+        assert "name a foreign key under `retire_keys`" in refused.stderr, "no past key of Keywheel's could go"
+    assert world.dead_letters() == [], "nothing is queued that could only fail"
 
 
 def test_now_removes_the_old_key_at_once(world: World):

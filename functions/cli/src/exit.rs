@@ -214,6 +214,9 @@ impl From<LedgerError> for Failure {
             {
                 Some("take the stack's outputs `AuditBucket` and `AuditHeadBucket`")
             }
+            LedgerError::BucketsSwapped => Some(
+                "take the stack's output `AuditBucket` for the records and `AuditHeadBucket` for the heads",
+            ),
             LedgerError::Store(_) => {
                 Some("check the network, AWS_REGION and AWS_ENDPOINT_URL, then try again")
             }

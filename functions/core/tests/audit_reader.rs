@@ -108,7 +108,7 @@ struct World {
     versions: Arc<Mutex<Versions>>,
     ledger: Ledger,
     reader: Reader,
-    _stub: Stub,
+    stub: Stub,
 }
 
 impl World {
@@ -121,7 +121,7 @@ impl World {
         let buckets = || ("records".to_owned(), "heads".to_owned());
         let ledger = Ledger::new(&config, buckets().0, buckets().1);
         let reader = Reader::new(&config, buckets().0, buckets().1);
-        let world = Self { versions, ledger, reader, _stub: stub };
+        let world = Self { versions, ledger, reader, stub };
         for number in 1..=3 {
             world.append("a", number).await;
         }
@@ -191,6 +191,17 @@ async fn every_chain_is_found_and_whole_however_short_the_pages_are() {
         let numbers: Vec<_> = records.iter().map(|raw| raw.record.sequence.number()).collect();
         assert_eq!(numbers, [1, 2, 3]);
     }
+}
+
+/// Each would hold no chain, so that a damaged record would be called whole.
+#[tokio::test]
+async fn buckets_that_are_swapped_are_not_called_an_empty_record() {
+    let world = World::new(&[]).await;
+    let config = world.stub.config();
+    let swapped = Reader::new(&config, "heads".to_owned(), "records".to_owned());
+    let error = swapped.folders().await.unwrap_err();
+    assert!(matches!(error, LedgerError::BucketsSwapped), "{error}");
+    assert_eq!(world.reader.folders().await.unwrap().0.len(), 1);
 }
 
 #[tokio::test]

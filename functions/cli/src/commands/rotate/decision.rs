@@ -12,6 +12,8 @@ use super::unremovable::Unremovable;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
+const BY_HAND: &str = "remove a key that nobody needs in Entra, or name a foreign key under `retire_keys`: none of the keys is Keywheel's past one";
+
 /// The rotation that is to be queued.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decision {
@@ -46,7 +48,10 @@ pub(super) fn decide(
             return Err(refusal(credential, found));
         }
         if !inspection.has_room(revoke_old) {
-            return Err(refusal(credential, &no_room));
+            let refusal = refusal(credential, &no_room);
+            // Without a past key of ours, neither time nor `--now-revoke-old` makes room.
+            let cure = (!inspection.has_room(true)).then(|| BY_HAND.to_owned());
+            return Err(Failure { cure: cure.or(refusal.cure), ..refusal });
         }
     }
     // Nobody asked to finish an earlier promotion's record, and a new rotation finishes that record as well.

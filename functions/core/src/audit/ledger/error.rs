@@ -22,6 +22,9 @@ pub enum LedgerError {
     /// The object under a marker's key is no marker.
     #[error("{0} is no marker of an event that is recorded; restore the version before")]
     MarkerUnreadable(Location),
+    /// One bucket of the audit trail holds what belongs into the other bucket: they are named in each other's place.
+    #[error("the bucket of heads and the bucket of records are named in each other's place")]
+    BucketsSwapped,
     /// This try did not reach the end of the chain: many others write to the chain, or its head is far behind.
     #[error(
         "the end of the chain of {credential} is past record {reached}; the next try goes on there"
@@ -49,7 +52,8 @@ impl LedgerError {
         match self {
             Self::Store(failure) => failure.retry(),
             Self::TooFar { .. } | Self::OutOfTime(_) => Retry::Soon,
-            Self::Endless(_)
+            Self::BucketsSwapped
+            | Self::Endless(_)
             | Self::HeadUnreadable(_)
             | Self::MarkerUnreadable(_)
             | Self::Full(_)

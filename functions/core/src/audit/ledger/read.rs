@@ -72,6 +72,11 @@ impl Reader {
 
     /// Lists the folders of all chains and heads, and the keys that are in no folder.
     pub async fn folders(&self) -> Result<(BTreeSet<Folder>, Vec<Stray>), LedgerError> {
+        // Each of two swapped buckets holds no chain, and nothing would be amiss.
+        let (keys, prefixes) = self.list(&self.heads, RECORDS, true).await?;
+        if !(keys.is_empty() && prefixes.is_empty()) {
+            return Err(LedgerError::BucketsSwapped);
+        }
         let (mut folders, mut strays) = (BTreeSet::new(), Vec::new());
         let (keys, prefixes) = self.list(&self.records, RECORDS, true).await?;
         folders.extend(prefixes.iter().filter_map(|prefix| Folder::in_key(prefix)));
