@@ -81,7 +81,7 @@ pub(super) const CHECKS: [Check; 20] = [
         the same case?",
         "Graph `federatedIdentityCredentials`"),
     check!(ENTRA "listed-applications" BOTH entra::listed_applications,
-        "Does the tenant have each application of the manifest?",
+        "Does the tenant have each application of the manifest, with a service principal that may sign in?",
         "Graph `applications`, `servicePrincipals`"),
     check!(ENTRA "ownership" BOTH entra::ownership,
         "With `OwnedBy`: does Keywheel own each application of the manifest?",

@@ -194,16 +194,34 @@ impl Wanted<'_> {
 
 pub(super) fn listed_applications(seen: &Seen) -> Verdict {
     seen.manifest.given("the manifest", |manifest| {
-        seen.holders.judge(|holders| {
-            let is_there = |one: &&Credential| holders.contains_key(&(one.application, one.settings.key_on));
-            let missing: Vec<_> = manifest.credentials().filter(|one| !is_there(one)).map(described).collect();
-            if missing.is_empty() {
-                return Verdict::passed("the tenant has each listed application");
+        seen.objects.judge(|objects| {
+            let of = |one: &Credential, on| objects.get(&(one.application, on));
+            let principal = |one: &Credential| of(one, KeyOn::ServicePrincipal);
+            let those = |wrong: &dyn Fn(&Credential) -> bool| -> Vec<String> {
+                manifest.credentials().filter(|one| wrong(one)).map(described).collect()
+            };
+            let unknown = those(&|one| of(one, one.settings.key_on).is_none());
+            let alone = those(&|one| principal(one).is_none());
+            let disabled = those(&|one| principal(one).is_some_and(|found| !found.enabled));
+            if !unknown.is_empty() {
+                return Verdict::failed(
+                    format!("the tenant does not have {}", named(&unknown)),
+                    "give the client id (not the object id) of an application of this tenant, and check key_on",
+                );
             }
-            Verdict::failed(
-                format!("the tenant has no such application, or no service principal for it: {}", named(&missing)),
-                "give the client id (not the object id) of an application of this tenant, and check key_on",
-            )
+            if !alone.is_empty() {
+                return Verdict::failed(
+                    format!("there is no service principal, so nobody can sign in: {}", named(&alone)),
+                    "create each: az ad sp create --id <client id>",
+                );
+            }
+            if !disabled.is_empty() {
+                return Verdict::failed(
+                    format!("the service principal is disabled: {}", named(&disabled)),
+                    "enable each in Entra, or take the credential out of the manifest",
+                );
+            }
+            Verdict::passed("the tenant has each listed application, with a service principal that may sign in")
         })
     })
 }
@@ -220,11 +238,11 @@ pub(super) fn ownership(seen: &Seen) -> Verdict {
         );
     }
     seen.manifest.given("the manifest", |manifest| {
-        seen.holders.given("the listed applications", |holders| {
+        seen.objects.given("the listed applications", |objects| {
             seen.owned.judge(|owned| {
                 let is_foreign = |one: &&Credential| {
-                    let holder = holders.get(&(one.application, one.settings.key_on));
-                    holder.is_some_and(|holder| !owned.contains(holder))
+                    let holder = objects.get(&(one.application, one.settings.key_on));
+                    holder.is_some_and(|holder| !owned.contains(&holder.id))
                 };
                 let foreign: Vec<_> = manifest.credentials().filter(is_foreign).collect();
                 let Some(first) = foreign.first() else {

@@ -97,7 +97,7 @@ pub(super) async fn read(
         own: entra.own,
         permissions: entra.permissions,
         federated: entra.federated,
-        holders: entra.holders,
+        objects: entra.objects,
         owned: entra.owned,
         sweeps: running.sweeps,
         webhook: running.webhook,

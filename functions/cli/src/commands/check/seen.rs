@@ -89,6 +89,17 @@ pub(super) struct Sweeps {
     pub(super) failed: Vec<FailedSweep>,
 }
 
+/// The objects of applications, by client id and kind.
+pub(super) type Objects = BTreeMap<(AppId, KeyOn), EntraObject>;
+
+/// An application or a service principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntraObject {
+    pub(super) id: ObjectId,
+    /// Whether a service principal may sign in.
+    pub(super) enabled: bool,
+}
+
 /// Everything that was read.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -115,8 +126,8 @@ pub(super) struct Seen {
     /// The ids of Microsoft Graph's permissions that the application has.
     pub(super) permissions: Reading<BTreeSet<uuid::Uuid>>,
     pub(super) federated: Reading<Vec<FederatedCredential>>,
-    /// The objects that hold the keys of the manifest's credentials.
-    pub(super) holders: Reading<BTreeMap<(AppId, KeyOn), ObjectId>>,
+    /// The applications and service principals of the manifest's credentials.
+    pub(super) objects: Reading<Objects>,
     /// The objects that Keywheel's service principal owns.
     pub(super) owned: Reading<BTreeSet<ObjectId>>,
     pub(super) sweeps: Reading<Sweeps>,

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use keywheel_core::deployment::{Concurrency, Function, Stack};
 use keywheel_core::graph::FederatedCredential;
-use keywheel_core::ids::KeyOn;
+use keywheel_core::ids::{AppId, KeyOn};
 use keywheel_core::notify::NotifySecret;
 use keywheel_core::request::keys::Keys;
 use sample::{
     ALL, APP, ISSUER, KMS, MANIFEST, PRINCIPAL, READ_AUDIT, ROTATE, SWEEP, TOPIC, federated, ids,
-    parse, ready, secret, well,
+    objects, parse, ready, secret, well,
 };
 
 use super::catalogue::CHECKS;
@@ -99,7 +99,7 @@ fn a_failure_fails_and_a_warning_does_not() {
 fn a_check_whose_reading_failed_fails_and_those_that_need_it_are_skipped() {
     fails("manifest", |seen| seen.manifest = trouble(), "no answer", "try again");
     skips("secret-prefix", |seen| seen.manifest = trouble(), "the manifest could not be read");
-    skips("ownership", |seen| seen.holders = trouble(), "could not be read");
+    skips("ownership", |seen| seen.objects = trouble(), "could not be read");
     skips("secret-prefix", |seen| seen.parameters = trouble(), "the stack could not be read");
     let not_tried = |seen: &mut Seen| seen.own = Reading::not_tried("nobody is signed in");
     skips("application", not_tried, "nobody is signed in");
@@ -243,8 +243,18 @@ fn checks_of_the_federated_credentials() {
 
 #[test]
 fn checks_of_the_listed_applications() {
-    let none = |seen: &mut Seen| seen.holders = Reading::Read(BTreeMap::new());
-    fails("listed-applications", none, &format!("aks ({APP})"), "client id");
+    let name = "listed-applications";
+    let none = |seen: &mut Seen| seen.objects = Reading::Read(BTreeMap::new());
+    fails(name, none, &format!("does not have aks ({APP})"), "client id");
+    let alone = |seen: &mut Seen| {
+        let only = |(_, on): &(AppId, KeyOn), _: &mut _| *on == KeyOn::Application;
+        let mut objects = objects(true);
+        objects.retain(only);
+        seen.objects = Reading::Read(objects);
+    };
+    fails(name, alone, "no service principal", "az ad sp create");
+    let disabled = |seen: &mut Seen| seen.objects = Reading::Read(objects(false));
+    fails(name, disabled, &format!("disabled: aks ({APP})"), "enable each");
     let foreign = |seen: &mut Seen| seen.owned = Reading::Read(BTreeSet::new());
     let cure = format!("az ad app owner add --id {APP} --owner-object-id {PRINCIPAL}");
     fails("ownership", foreign, &format!("does not own aks ({APP})"), &cure);
@@ -256,9 +266,7 @@ fn checks_of_the_listed_applications() {
     let on_principal =
         MANIFEST.replace("keywheel/aks\n", "keywheel/aks\n    key_on: servicePrincipal\n");
     let principal = |seen: &mut Seen| {
-        let key = (APP.parse().unwrap(), KeyOn::ServicePrincipal);
         seen.manifest = Reading::Read(parse(&on_principal));
-        seen.holders = Reading::Read(BTreeMap::from([(key, PRINCIPAL)]));
     };
     fails("ownership", principal, "does not own", "infra/entra/README.md");
 }

@@ -1,6 +1,6 @@
 //! Reads Keywheel's own application in Entra, and the applications of the manifest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use keywheel_core::engine::EngineError;
@@ -14,7 +14,7 @@ use keywheel_core::settings;
 use tokio::time::Instant;
 use uuid::{Uuid, uuid};
 
-use super::super::seen::Own;
+use super::super::seen::{EntraObject, Objects, Own};
 use super::super::verdict::{Reading, Trouble};
 use super::Reader;
 use crate::exit::Failure;
@@ -30,7 +30,7 @@ pub(super) struct Entra {
     pub(super) own: Reading<Option<Own>>,
     pub(super) permissions: Reading<BTreeSet<Uuid>>,
     pub(super) federated: Reading<Vec<FederatedCredential>>,
-    pub(super) holders: Reading<BTreeMap<(AppId, KeyOn), ObjectId>>,
+    pub(super) objects: Reading<Objects>,
     pub(super) owned: Reading<BTreeSet<ObjectId>>,
 }
 
@@ -79,11 +79,11 @@ pub(super) async fn read(
         None => Reading::not_tried("Keywheel's application could not be read"),
     };
     reader.progress.set_message("reading the applications of the manifest");
-    let holders = match manifest.get() {
-        Some(manifest) => signed_in.holders(manifest).await,
+    let objects = match manifest.get() {
+        Some(manifest) => signed_in.listed(manifest).await,
         None => Reading::not_tried("the manifest could not be read"),
     };
-    Entra { tenant, own, permissions, federated, holders, owned }
+    Entra { tenant, own, permissions, federated, objects, owned }
 }
 
 impl Entra {
@@ -95,7 +95,7 @@ impl Entra {
             own: Reading::not_tried(WHY),
             permissions: Reading::not_tried(WHY),
             federated: Reading::not_tried(WHY),
-            holders: Reading::not_tried(WHY),
+            objects: Reading::not_tried(WHY),
             owned: Reading::not_tried(WHY),
         }
     }
@@ -183,20 +183,22 @@ impl SignedIn {
         page.map(|page| page.items).map_err(trouble).into()
     }
 
-    /// Finds the objects that hold the keys of the listed credentials.
-    async fn holders(&self, manifest: &Manifest) -> Reading<BTreeMap<(AppId, KeyOn), ObjectId>> {
-        let of = |on: KeyOn| -> Vec<AppId> {
-            let all = manifest.credentials().filter(|one| one.settings.key_on == on);
-            all.map(|one| one.application).collect::<BTreeSet<_>>().into_iter().collect()
-        };
+    /// Finds the applications of the listed credentials, and their service principals.
+    async fn listed(&self, manifest: &Manifest) -> Reading<Objects> {
+        let apps: BTreeSet<AppId> = manifest.credentials().map(|one| one.application).collect();
+        let apps: Vec<AppId> = apps.into_iter().collect();
         let (application, principal) = (KeyOn::Application, KeyOn::ServicePrincipal);
-        let applications = self.objects(application, &of(application)).await;
-        let principals = self.objects(principal, &of(principal)).await;
-        let holders = applications.and_then(|applications| {
-            let on = |on| move |one: DirectoryObject| ((one.app_id, on), one.id);
+        let applications = self.objects(application, &apps).await;
+        let principals = self.objects(principal, &apps).await;
+        let objects = applications.and_then(|applications| {
+            let on = |on| {
+                move |one: DirectoryObject| {
+                    ((one.app_id, on), EntraObject { id: one.id, enabled: one.enabled })
+                }
+            };
             let principals = principals?.into_iter().map(on(principal));
             Ok(applications.into_iter().map(on(application)).chain(principals).collect())
         });
-        holders.map_err(trouble).into()
+        objects.map_err(trouble).into()
     }
 }

@@ -11,7 +11,7 @@ use keywheel_core::request::keys::Keys;
 use keywheel_core::secret::SecretText;
 use uuid::Uuid;
 
-use super::super::seen::{Caller, Own, Parameters, Secret, Seen, Sweeps};
+use super::super::seen::{Caller, EntraObject, Objects, Own, Parameters, Secret, Seen, Sweeps};
 use super::super::verdict::Reading;
 
 pub(super) const ISSUER: &str = "https://abc.tokens.sts.global.api.aws";
@@ -109,10 +109,7 @@ pub(super) fn well() -> Seen {
         own: Reading::Read(Some(Own { principal: Some((PRINCIPAL, true)) })),
         permissions: Reading::Read(ids(&[OWNED_BY, READ_AUDIT[0], READ_AUDIT[1]])),
         federated: Reading::Read(vec![federated(SWEEP), federated(ROTATE)]),
-        holders: Reading::Read(BTreeMap::from([(
-            (APP.parse().unwrap(), KeyOn::Application),
-            HOLDER,
-        )])),
+        objects: Reading::Read(objects(true)),
         owned: Reading::Read(BTreeSet::from([HOLDER])),
         sweeps: Reading::Read(Sweeps {
             read_to: Some("2026-11-21T10:00:00Z".parse().unwrap()),
@@ -123,4 +120,11 @@ pub(super) fn well() -> Seen {
         dead_letters: Reading::Read(vec![("DeadLetterQueueUrl".to_owned(), 0)]),
         subscriptions: Reading::Read(1),
     }
+}
+
+/// The application of the manifest and its service principal.
+pub(super) fn objects(enabled: bool) -> Objects {
+    let object = |on, id, enabled| ((APP.parse().unwrap(), on), EntraObject { id, enabled });
+    [object(KeyOn::Application, HOLDER, true), object(KeyOn::ServicePrincipal, PRINCIPAL, enabled)]
+        .into()
 }
