@@ -73,7 +73,7 @@ def test_a_version_that_is_gone_when_it_is_read_does_not_end_the_reading(swept: 
     """S3 answers otherwise for a version that is gone than for a key that is. A record is missing then, and a head that
     comes back is read again."""
     swept.stack.local("POST", "faults", [{"kind": "error", "service": "s3", "operation": "GET", "code": "NoSuchVersion",
-                                          "message": "The specified version does not exist.", "skip": 4, "count": 1,
+                                          "message": "The specified version does not exist.", "skip": 8, "count": 1,
                                           "callers": "all"}])
     try:
         code, shape = verify(swept)
