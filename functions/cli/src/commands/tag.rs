@@ -29,7 +29,7 @@ struct TaggedApplication {
     outcome: Outcome,
 }
 
-/// What becomes of an application.
+/// The effect of the command on an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Outcome {

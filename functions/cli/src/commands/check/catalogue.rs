@@ -10,7 +10,7 @@ pub(super) struct Check {
     pub(super) group: &'static str,
     /// Whether the check can be made before the deployment.
     pub(super) pre: bool,
-    /// What the check asks, for the documentation.
+    /// The question that the check answers, for the documentation.
     pub(super) asks: &'static str,
     /// The calls that answer it.
     pub(super) reads: &'static str,

@@ -155,7 +155,7 @@ pub(super) fn federated_credentials(seen: &Seen) -> Verdict {
     })
 }
 
-/// What a federated credential must say, beside its subject.
+/// The issuer and the audience that each federated credential must have.
 struct Wanted<'a> {
     issuer: &'a str,
     audience: &'a str,

@@ -52,7 +52,7 @@ fn prefix(manifest: &Manifest, parameters: &Parameters) -> Verdict {
     )
 }
 
-/// What is known of a KMS key.
+/// The standing of a KMS key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum KeyIs {
     Allowed,

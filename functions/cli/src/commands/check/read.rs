@@ -35,7 +35,7 @@ const FUNCTIONS: [&str; 6] = [
     "CompareFunctionName",
 ];
 
-/// What every reading needs.
+/// The arguments and clients that all readings share.
 struct Reader<'a> {
     global: &'a Global,
     args: &'a Check,

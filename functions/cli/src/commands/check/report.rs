@@ -27,7 +27,7 @@ pub(super) struct CheckReport {
     pub(super) reads: &'static str,
     /// `passed`, `warning`, `failed` or `skipped`.
     pub(super) outcome: &'static str,
-    /// What was seen, what is wrong, or why the check was skipped.
+    /// The fact that passed, the fault, or the reason for skipping the check.
     pub(super) what: String,
     pub(super) cure: Option<String>,
 }

@@ -50,7 +50,7 @@ impl Parameters {
     }
 }
 
-/// Who runs the command.
+/// The person or role that runs the command.
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) arn: String,
@@ -81,7 +81,7 @@ pub(super) struct FailedSweep {
     pub(super) error: String,
 }
 
-/// What became of the last sweeps.
+/// The traces of the last sweeps.
 #[derive(Debug)]
 pub(super) struct Sweeps {
     /// Up to when sweeps have read the directory audit.

@@ -1,4 +1,4 @@
-//! What became of a check, and what became of a reading.
+//! The results of checks, and the results of readings.
 
 use keywheel_core::http::aws::AwsFailure;
 
@@ -36,7 +36,7 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// What became of a check.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Everything is as it should be: what was seen.
@@ -67,7 +67,7 @@ impl Verdict {
     }
 }
 
-/// What was read, or why not.
+/// The result of a reading: a value, or the reason why there is none.
 #[derive(Debug)]
 pub(super) enum Reading<T> {
     Read(T),

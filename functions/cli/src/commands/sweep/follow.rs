@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How many credentials are read side by side. Graph's budget is shared with the functions.
 const SIDE_BY_SIDE: usize = 4;
 
-/// What became of the credentials whose jobs were followed.
+/// The credentials whose jobs were followed, by the end that the jobs came to.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Followed {
     /// The credentials for which nothing more is due.

@@ -24,7 +24,7 @@ const MICROSOFT_GRAPH: AppId = AppId(uuid!("00000003-0000-0000-c000-000000000000
 /// How long all calls of Graph together may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What was read of Entra.
+/// The readings of Entra.
 pub(super) struct Entra {
     pub(super) tenant: Reading<TenantId>,
     pub(super) own: Reading<Option<Own>>,

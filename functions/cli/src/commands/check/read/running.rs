@@ -24,7 +24,7 @@ const DEAD_LETTERS: [&str; 5] = [
     "CompareDeadLetterQueueUrl",
 ];
 
-/// What was read of a deployment that runs.
+/// The readings of a deployment that runs.
 pub(super) struct Running {
     pub(super) sweeps: Reading<Sweeps>,
     pub(super) webhook: Reading<Keys>,
@@ -97,7 +97,7 @@ async fn sweeps(reader: &Reader<'_>, stack: &Stack) -> Reading<Sweeps> {
     read().await.map_err(|error| Trouble::new(error.to_string(), cure)).into()
 }
 
-/// What Lambda tells of an invocation that failed for good.
+/// The message that Lambda sends of an invocation that failed for good.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Destination {
